@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The command line of tools/lab."""
+import argparse
+import os
+import re
+import select
+import socket
+import sys
+import termios
+import tty
+
+from .client import Lab
+from .paths import LabError
+
+ABOUT = """Runs Tern hosts in emulators.
+
+  lab up a b --files build/guest     two hosts; the files appear under /boot/
+  lab cmd a 'host info'              one console command; its output and success
+  lab console a                      the console itself (leave it with Ctrl-])
+  lab log a [-f]                     what the host has printed
+  lab link a down|up|clear           its network cable
+  lab link a delay MS|loss PCT|rate MBIT     (each direction by itself)
+  lab freeze a; lab thaw a           a host that stops answering
+  lab kill a                         power off at once; `lab up a` starts it again
+  lab exec CMD...                    run CMD inside the lab's network
+  lab status; lab down
+
+The lab's network is closed: a namespace that the lab makes, without any way
+out.  Hosts are 10.77.0.1 (a), .2 (b) ...; this machine is 10.77.0.254 in it.
+Root (or a user namespace) gives taps; without, a slower relay is used.
+State is under $TERN_LAB_DIR (/tmp/tern-lab-UID); TERN_LAB=NAME names a second
+lab; ACCEL=kvm uses nested virtualization where the machine has it."""
+
+
+def cmd_up(lab, a):
+    lab.up(a.hosts, cpu=a.cpu, smp=a.smp, mem=a.mem, nics=a.nics, files=a.files,
+           disks=a.disk or [], conf=a.conf or [], mtu=a.mtu, max_time=a.max_time,
+           timeout=a.timeout, wait=not a.no_wait)
+    if not a.no_wait:
+        for name in a.hosts:
+            print(f"{name}: ready, {lab.addr(name)}")
+        if lab.status()["net"] == "dgram":
+            print("note: no taps here (they need root): the slower relay carries the network",
+                  file=sys.stderr)
+
+
+def cmd_cmd(lab, a):
+    got = lab.cmd(a.host, " ".join(a.line), a.timeout)
+    if got.text:
+        print(got.text)
+    return 1 if got.status else 0
+
+
+def cmd_log(lab, a):
+    text = lab.log(a.host)
+    sys.stdout.write(text)
+    if a.follow:
+        with open(f"{lab.dir}/{a.host}/log", "rb") as f:
+            f.seek(0, os.SEEK_END)
+            while lab.running():
+                data = f.read()
+                if data:
+                    sys.stdout.buffer.write(data)
+                    sys.stdout.flush()
+                else:
+                    select.select([], [], [], 0.2)
+
+
+def cmd_console(lab, a):
+    """Ctrl-] ends it.  Without a terminal: standard input to the host, its output here."""
+    s = lab._open()
+    s.sendall(b'{"op": "console", "host": "%s"}\n' % a.host.encode())
+    answer = b""
+    while not answer.endswith(b"\n"):
+        piece = s.recv(1)
+        if not piece:
+            raise LabError("the lab went away")
+        answer += piece
+    if b'"ok": true' not in answer:
+        raise LabError(re.sub(r'.*"error": "(.*)"}\s*', r"\1", answer.decode()))
+    screen = sys.stdin.isatty()
+    if screen:
+        print(f"console of {a.host}; Ctrl-] leaves it")
+        old = termios.tcgetattr(0)
+        tty.setraw(0)
+        s.sendall(b"\r")
+    try:
+        _pump(s, screen)
+    finally:
+        if screen:
+            termios.tcsetattr(0, termios.TCSADRAIN, old)
+            print()
+
+
+def _pump(s, screen):
+    inputs = [s, 0]
+    while True:
+        ready, _, _ = select.select(inputs, [], [])
+        if s in ready:
+            data = s.recv(65536)
+            if not data:
+                return
+            os.write(1, data)
+        if 0 in ready:
+            data = os.read(0, 4096)
+            if screen and b"\x1d" in data:
+                return
+            if not data:
+                inputs.remove(0)
+                s.shutdown(socket.SHUT_WR)
+            else:
+                s.sendall(data)
+
+
+def cmd_link(lab, a):
+    if a.rule in ("delay", "loss", "rate"):
+        if a.value is None or a.value < 0:
+            raise LabError(f"link {a.rule} needs a value: delay MS, loss PCT, rate MBIT")
+    elif a.value is not None:
+        raise LabError(f"link {a.rule} takes no value")
+    lab.link(a.host, a.rule, a.value, a.nic)
+
+
+def cmd_status(lab, _a):
+    st = lab.status()
+    print(f"lab {lab.dir}: network {st['net']}, mtu {st['mtu']}, "
+          f"{st['seconds_left']} s left, hub pid {st['pid']}")
+    for h in st["hosts"]:
+        state = "ready" if h["ready"] and h["alive"] else \
+            "booting" if h["alive"] else f"ended ({h['exit']})"
+        rules = " ".join(f"net{k}:{r}={v}".rstrip("=") for k, d in h["links"].items()
+                         for r, v in d.items())
+        print(f"  {h['name']:8} {state:10} {h['addr']:14} smp {h['smp']} mem {h['mem']} MiB "
+              f"pid {h['pid']} {rules}")
+
+
+def cmd_exec(lab, a):
+    argv = lab.exec_argv(a.argv)
+    os.execvp(argv[0], argv)
+
+
+def parser():
+    ap = argparse.ArgumentParser(prog="lab", description=ABOUT,
+                                 formatter_class=argparse.RawDescriptionHelpFormatter)
+    sub = ap.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name, handler, text):
+        p = sub.add_parser(name, help=text, description=text)
+        p.set_defaults(handler=handler)
+        return p
+
+    p = add("up", cmd_up, "start hosts and wait until they are ready")
+    p.add_argument("hosts", nargs="+", metavar="NAME")
+    p.add_argument("--cpu", default="svm", help="svm (AMD-V) or vmx (Intel VT-x)")
+    p.add_argument("--smp", type=int, default=2, help="CPUs of each host (2)")
+    p.add_argument("--mem", type=int, default=1024, metavar="MIB", help="memory (1024)")
+    p.add_argument("--nics", type=int, default=1, help="network devices (1)")
+    p.add_argument("--mtu", type=int, default=int(os.environ.get("TERN_LAB_MTU", "9000")))
+    p.add_argument("--files", metavar="DIR", help="its files appear under /boot/")
+    p.add_argument("--disk", action="append", metavar="FILE[,shared]", help="a raw disk (NVMe)")
+    p.add_argument("--conf", action="append", metavar="'KEY = VALUE'", help="a line of tern.conf")
+    p.add_argument("--max-time", type=int, default=3600, metavar="S",
+                   help="the lab ends itself after so long (3600)")
+    p.add_argument("--timeout", type=int, default=180, metavar="S", help="for booting (180)")
+    p.add_argument("--no-wait", action="store_true", help="do not wait for the prompt")
+    p = add("cmd", cmd_cmd, "run one console command on a host")
+    p.add_argument("host")
+    p.add_argument("line", nargs="+")
+    p.add_argument("--timeout", type=float, default=600)
+    p = add("console", cmd_console, "a host's console (Ctrl-] leaves)")
+    p.add_argument("host")
+    p = add("log", cmd_log, "what a host has printed")
+    p.add_argument("host")
+    p.add_argument("-f", "--follow", action="store_true")
+    p = add("link", cmd_link, "a host's network cable")
+    p.add_argument("host")
+    p.add_argument("rule", choices=["down", "up", "delay", "loss", "rate", "clear"])
+    p.add_argument("value", nargs="?", type=float)
+    p.add_argument("--nic", type=int)
+    for name, text in (("kill", "power a host off at once"), ("freeze", "stop a host's emulator"),
+                       ("thaw", "let a frozen host go on")):
+        p = add(name, lambda lab, a, n=name: getattr(lab, n)(a.host), text)
+        p.add_argument("host")
+    p = add("exec", cmd_exec, "run a program inside the lab's network")
+    p.add_argument("argv", nargs=argparse.REMAINDER, metavar="CMD")
+    add("status", cmd_status, "what is running")
+    add("down", lambda lab, a: lab.down(), "end the lab and all its hosts")
+    return ap
+
+
+def main():
+    args = parser().parse_args()
+    try:
+        return args.handler(Lab(), args) or 0
+    except LabError as e:
+        print(f"lab: {e}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130

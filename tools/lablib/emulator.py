@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""How one host is run.  `for_cpu(NAME)` gives the emulator for a CPU kind; each
+has `argv(host)`, the command line, and `check()`, which raises LabError when it
+cannot work here.  HOST carries: dir, smp, mem_mib, disks, nics (net.Nic).
+
+Emulators get: COM1 as a unix socket HOST.dir/serial, the boot volume
+HOST.dir/esp.img, one network device per NIC.
+"""
+import os
+import shutil
+
+from .paths import LabError
+
+CODE = ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd")
+
+
+class Qemu:
+    """AMD-V hosts: QEMU, by translation (TCG), or with ACCEL=kvm on a nesting machine."""
+
+    program = "qemu-system-x86_64"
+
+    def __init__(self):
+        self.kvm = os.environ.get("ACCEL") == "kvm"
+
+    def check(self):
+        if not shutil.which(self.program):
+            raise LabError(f"{self.program} is missing: run tools/setup")
+        if not os.path.exists(CODE[0]):
+            raise LabError(f"{CODE[0]} is missing: run tools/setup")
+        if self.kvm and not os.access("/dev/kvm", os.R_OK | os.W_OK):
+            raise LabError("ACCEL=kvm: no access to /dev/kvm")
+
+    def _cpu(self):
+        if self.kvm:
+            return ["-accel", "kvm", "-cpu", "host"]
+        return ["-accel", "tcg,thread=multi", "-cpu", os.environ.get("TERN_LAB_CPU", "max")]
+
+    @staticmethod
+    def _disks(host):
+        out = ["-drive", f"if=none,id=esp,format=raw,file={host.dir}/esp.img",
+               "-device", "virtio-blk-pci,drive=esp,disable-legacy=on,bootindex=1"]
+        for k, disk in enumerate(host.disks):
+            path, _, mode = disk.partition(",")
+            share = ",file.locking=off" if mode == "shared" else ""
+            out += ["-drive", f"if=none,id=d{k},format=raw,file={path},cache=none{share}",
+                    "-device", f"nvme,drive=d{k},serial=disk{k}"
+                    + (",share-rw=on" if mode == "shared" else "")]
+        return out
+
+    @staticmethod
+    def _nics(host, mtu):
+        out = []
+        for k, nic in enumerate(host.nics):
+            out += ["-netdev", f"{nic.netdev},id=n{k}",
+                    "-device", f"virtio-net-pci,netdev=n{k},mac={nic.mac},disable-legacy=on,"
+                    f"mrg_rxbuf=on,rx_queue_size=1024,host_mtu={mtu},romfile="]
+        return out
+
+    def argv(self, host):
+        shutil.copyfile(CODE[1], f"{host.dir}/vars.fd")
+        return [self.program, "-name", f"tern-{host.name}", "-machine", "q35", *self._cpu(),
+                "-m", str(host.mem_mib), "-smp", str(host.smp),
+                "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+                "-boot", "menu=off",
+                "-drive", f"if=pflash,format=raw,readonly=on,file={CODE[0]}",
+                "-drive", f"if=pflash,format=raw,file={host.dir}/vars.fd",
+                *self._disks(host), *self._nics(host, host.mtu),
+                "-chardev", f"socket,id=com1,path={host.dir}/serial,server=on,wait=on",
+                "-serial", "chardev:com1",
+                "-chardev", f"socket,id=qmp,path={host.dir}/qmp,server=on,wait=off",
+                "-mon", "chardev=qmp,mode=control"]
+
+
+def for_cpu(kind):
+    if kind == "svm":
+        return Qemu()
+    if kind == "vmx":
+        raise LabError("--cpu vmx: not available yet (hosts with Intel VT-x need Bochs)")
+    raise LabError(f"--cpu {kind}: svm or vmx")
