@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * lwIP's view of the compiler and of the kernel: types come from the standard
+ * headers, diagnostics go to the log, a broken invariant of the stack is a panic.
+ * Anything that a packet can cause is an error inside lwIP, never an assertion.
+ */
+#ifndef TERN_LWIP_CC_H
+#define TERN_LWIP_CC_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Before lwip/arch.h, which would else define a second ssize_t. */
+#include <sys/types.h>
+#ifndef SSIZE_MAX
+#define SSIZE_MAX INT64_MAX
+#endif
+
+#define LWIP_ERRNO_STDINCLUDE 1
+#define LWIP_NO_CTYPE_H 0
+#define LWIP_NO_UNISTD_H 1
+#define BYTE_ORDER LITTLE_ENDIAN
+
+#include <tern/log.h>
+
+uint32_t lwip_port_rand(void);
+
+#define LWIP_RAND() lwip_port_rand()
+#define LWIP_PLATFORM_DIAG(x)
+#define LWIP_PLATFORM_ASSERT(x) panic("lwip: %s", (x))
+
+#endif
