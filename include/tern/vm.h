@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Virtual machines: life cycle, vCPU worlds, access dispatch. Devices hang on a
+ * VM through vdev.h; the platform (which devices, which boot protocol) is
+ * registered by main.c, so that this room knows no device.
+ *
+ * Legend: [const] after create, [vm] under vm->lock, [atom] atomic, [own] by
+ * the vCPU's world, [parked] readable by others when all vCPUs are parked.
+ */
+#ifndef TERN_VM_H
+#define TERN_VM_H
+
+#include <tern/gmem.h>
+#include <tern/lock.h>
+#include <tern/rec.h>
+#include <tern/timer.h>
+#include <tern/types.h>
+#include <tern/virt.h>
+#include <tern/world.h>
+
+#define VM_NAME_MAX 32
+#define VM_VCPUS_MAX 64
+#define VM_PATH_MAX 64
+#define VM_CMDLINE_MAX 1024
+
+enum vm_state {
+	VM_OFF,	     /* defined, no contents */
+	VM_RUNNING,
+	VM_PAUSED,   /* by the user */
+	VM_STUNNED,  /* parked by a migration, short */
+	VM_IN_DOUBT, /* parked: the other host may run it (migrate resolve) */
+	VM_INCOMING, /* skeleton on a migration's destination */
+	VM_STOPPED_ERROR, /* stopped after a guest error; reason in vm->stop_reason */
+	VM_STATES
+};
+const char *vm_state_name(enum vm_state s);
+
+struct vm_config {
+	char name[VM_NAME_MAX];
+	uint64_t mem_bytes;
+	unsigned vcpus;
+	char kernel[VM_PATH_MAX], initrd[VM_PATH_MAX];
+	char cmdline[VM_CMDLINE_MAX];
+};
+
+struct vm;
+struct vcpu;
+
+struct vcpu_stats {
+	uint64_t exits[EXIT_REASONS];
+	uint64_t injected, halts, run_ns, host_ns;
+};
+
+struct vcpu {
+	struct virt_vcpu v;  /* [own] */
+	struct vm *vm;	     /* [const] */
+	unsigned index;	     /* [const] */
+	struct world *world; /* [vm] */
+	struct event wake;   /* HLT ends, park ends */
+	uint32_t park_asked; /* [atom] */
+	uint32_t parked;     /* [atom] out of guest, will not enter until unpark */
+	uint32_t nmi_pending; /* [atom] */
+	uint32_t init_asked;  /* [atom] INIT came; 1 + vector of a SIPI in sipi_asked */
+	uint32_t sipi_asked;  /* [atom] */
+	uint32_t sleeping;    /* [atom] its world waits for wake: a kick signals it */
+	bool loaded;	      /* [own] the switch hooks load and put it */
+	struct vcpu_msrs *msrs; /* [parked] MSRs that the kernel keeps (kernel/vm/exit_msr.c) */
+	bool halted;	     /* [parked] guest is in HLT */
+	bool waiting_sipi;   /* [parked] application processor not started */
+	void *lapic;	     /* [const] vdev's */
+	struct pvclock *clock; /* [own] kvmclock state */
+	struct vcpu_stats stats; /* [own], read racily for display */
+};
+
+struct vdev;
+struct io_region;
+
+/* The guest's interrupt controllers, as the run loop needs them (vdev/lapic.c). */
+struct irqchip_ops {
+	/* Highest deliverable vector for this vCPU given its TPR, or -1. */
+	int (*pending)(struct vcpu *c);
+	/* The vector was injected: IRR -> ISR. */
+	void (*accept)(struct vcpu *c, int vector);
+	/* TPR as CR8 sees it, both directions. */
+	uint64_t (*get_cr8)(struct vcpu *c);
+	void (*set_cr8)(struct vcpu *c, uint64_t cr8);
+	/* Level (or edge) of a global system interrupt; any context. */
+	void (*set_gsi)(struct vm *vm, unsigned gsi, bool level);
+	/* A message a device's MSI writes; any context. */
+	void (*msi)(struct vm *vm, uint64_t addr, uint32_t data);
+};
+
+struct msr_ops {
+	/* 0, or -EINVAL for #GP. */
+	int (*read)(void *arg, struct vcpu *c, uint32_t index, uint64_t *value);
+	int (*write)(void *arg, struct vcpu *c, uint32_t index, uint64_t value);
+};
+
+struct vm {
+	struct vm_config cfg;	/* [const] */
+	uint32_t refs;		/* [atom] */
+	struct mutex lock;	/* guards [vm] fields; LOCK_VM */
+	enum vm_state state;	/* [vm], read racily for display */
+	struct virt_vm virt;	/* [const] */
+	struct gmem *mem;	/* [const] */
+	unsigned nr_vcpus;	/* [const] */
+	struct vcpu *vcpu[VM_VCPUS_MAX]; /* [const] */
+	const struct irqchip_ops *irqchip; /* [const] */
+	void *platform;		/* [const] vdev's: all devices of the VM */
+	struct vdev *devs;	/* [const] after create: list in order of creation */
+	struct io_region *io;	/* [vm]: dispatch table */
+	struct msr_region *msrs; /* [const] */
+	struct cpuid_table *cpuid; /* [const] what CPUID shows, fixed at create or by the stream */
+	uint32_t tsc_khz;	/* [const] the guest's TSC frequency */
+	int64_t clock_offset_ns; /* [parked] kvmclock system time = time_ns() + offset */
+	uint8_t uuid[16];	/* [const] */
+	char stop_reason[96];	/* [vm] */
+	struct vm_run *run;	/* [const] parking and life of the vCPU worlds (kernel/vm/park.c) */
+	void *mig;		/* [vm] the migration that owns it now, or NULL */
+	struct vm *next;	/* [registry] */
+};
+
+/* Registered once by main.c: builds and tears down the devices. */
+struct vm_platform {
+	int (*create)(struct vm *vm); /* devices, irqchip; no guest memory contents */
+	void (*destroy)(struct vm *vm);
+	int (*reset)(struct vm *vm);  /* devices to power-on state */
+	/* Loads firmware or kernel and sets vCPU 0's start state. Error text in why. */
+	int (*boot)(struct vm *vm, char *why, size_t why_len);
+};
+void vm_set_platform(const struct vm_platform *p);
+
+/* Errors come with a text for people in why (96 bytes or more). VMs returned have a reference for the caller. */
+MUST_CHECK int vm_create(const struct vm_config *cfg, struct vm **out, char *why, size_t why_len);
+/* Migration's skeleton: like vm_create but VM_INCOMING, named in the registry, no boot. */
+MUST_CHECK int vm_create_incoming(const struct vm_config *cfg, struct vm **out, char *why, size_t why_len);
+struct vm *vm_find(const char *name); /* with a reference, or NULL */
+void vm_get(struct vm *vm);
+void vm_put(struct vm *vm);
+/* Calls fn with each VM; a reference is held during the call. */
+void vm_for_each(void (*fn)(void *arg, struct vm *vm), void *arg);
+
+MUST_CHECK int vm_start(struct vm *vm, char *why, size_t why_len);  /* OFF -> RUNNING */
+MUST_CHECK int vm_stop(struct vm *vm, char *why, size_t why_len);   /* power off at once */
+MUST_CHECK int vm_pause(struct vm *vm, char *why, size_t why_len);
+MUST_CHECK int vm_resume(struct vm *vm, char *why, size_t why_len);
+MUST_CHECK int vm_delete(struct vm *vm, char *why, size_t why_len); /* OFF or stopped only */
+/* From inside an exit handler or device: the guest powered off, or must be stopped. Asynchronous. */
+void vm_request_off(struct vm *vm, const char *reason, bool error);
+void vm_request_reset(struct vm *vm);
+
+/* Stun: every vCPU out of the guest and staying out; returns when all are. Nests by count. */
+MUST_CHECK int vm_park(struct vm *vm, uint64_t deadline_ns);
+void vm_unpark(struct vm *vm);
+/* Moves between RUNNING, STUNNED, IN_DOUBT, INCOMING for migration; parks are the caller's. */
+void vm_set_state(struct vm *vm, enum vm_state s);
+/* Starts the vCPU worlds of an INCOMING VM whose state is loaded. */
+MUST_CHECK int vm_run_incoming(struct vm *vm);
+
+/* Makes a vCPU look at its interrupts: wakes it from HLT or makes it leave the guest. Any context. */
+void vcpu_kick(struct vcpu *c);
+/* Interrupts that go around the IRR, sent by a LAPIC. Any context; the vCPU takes them at its next turn. */
+void vcpu_send_nmi(struct vcpu *c);
+void vcpu_send_init(struct vcpu *c);
+void vcpu_send_sipi(struct vcpu *c, uint8_t vector);
+
+/* Consumes a flush token: kicks, waits until every vCPU inside the guest has flushed to it. */
+void vm_flush(struct vm *vm, struct slat_flush owed);
+
+/* Guest-visible access dispatch. A region's handlers run under its device's mutex when it has one. */
+enum io_space { IO_PIO, IO_MMIO };
+struct io_ops {
+	/* size 1, 2, 4 or 8; offset from the region's base. Unhandled reads leave all-ones. */
+	void (*read)(void *arg, struct vcpu *c, uint64_t off, unsigned size, uint64_t *value);
+	void (*write)(void *arg, struct vcpu *c, uint64_t off, unsigned size, uint64_t value);
+};
+struct io_region {
+	enum io_space space;
+	uint64_t base, size;
+	bool enabled;
+	const struct io_ops *ops;
+	void *arg;
+	struct mutex *lock; /* device's, or NULL */
+	const char *name;
+	uint64_t accesses;
+	struct io_region *next;
+};
+void vm_io_add(struct vm *vm, struct io_region *r);
+void vm_io_move(struct vm *vm, struct io_region *r, uint64_t base, bool enabled); /* BARs, ECAM */
+void vm_io_remove(struct vm *vm, struct io_region *r);
+
+struct msr_region {
+	uint32_t first, last;
+	const struct msr_ops *ops;
+	void *arg;
+	struct msr_region *next;
+};
+void vm_msr_add(struct vm *vm, struct msr_region *r);
+
+static inline void vm_set_gsi(struct vm *vm, unsigned gsi, bool level)
+{
+	vm->irqchip->set_gsi(vm, gsi, level);
+}
+
+/* Guest time: TSC value this vCPU would read now, and kvmclock's nanoseconds. */
+uint64_t vcpu_guest_tsc(struct vcpu *c);
+uint64_t vm_guest_ns(struct vm *vm);
+/* Host time at which the guest's TSC reaches value (LAPIC deadline timer). */
+uint64_t vcpu_tsc_deadline_ns(struct vcpu *c, uint64_t guest_tsc);
+
+/*
+ * Checkpoint of the CPU part: REC_CPUID, REC_TIME, REC_VCPU, REC_XSAVE of every
+ * vCPU. All parked. check refuses what this host could not run, before any
+ * load; why says what (for people).
+ */
+void vm_cpu_save(struct vm *vm, struct rec_writer *w);
+MUST_CHECK int vm_cpu_check(struct vm *vm, struct rec_reader *r, char *why, size_t why_len);
+/*
+ * clock_delta_ns: this host's time_ns() minus the source's at one moment. Guest
+ * clocks go on from the source's last reading plus all the time since, the
+ * blackout included. Called for each of the four record types, reader standing
+ * at the record; others: -ENOENT.
+ */
+MUST_CHECK int vm_cpu_load(struct vm *vm, struct rec_reader *r, int64_t clock_delta_ns);
+/* CPU requirements of a VM against this host, for preflight: the REC_CPUID record alone. */
+MUST_CHECK int vm_cpuid_check(struct rec_reader *r, char *why, size_t why_len);
+void vm_cpuid_save(struct vm *vm, struct rec_writer *w);
+
+#endif
