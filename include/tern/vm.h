@@ -185,6 +185,10 @@ struct io_region {
 	uint64_t accesses;
 	struct io_region *next;
 };
+/*
+ * Add, move and remove take a lock of their own above LOCK_VDEV for the table,
+ * so that a handler may call them under its device's mutex (a BAR moves itself).
+ */
 void vm_io_add(struct vm *vm, struct io_region *r);
 void vm_io_move(struct vm *vm, struct io_region *r, uint64_t base, bool enabled); /* BARs, ECAM */
 void vm_io_remove(struct vm *vm, struct io_region *r);

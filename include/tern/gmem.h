@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Guest memory's only door. A gmem is an object of its own with a reference
+ * count: frames, nested tables and software dirty marks; a VM holds it.
+ *
+ * Every frame has a state: absent (never touched, reads as zero, costs
+ * nothing), backed, later swapped and remote. Access from the hypervisor goes
+ * through gmem_read, gmem_write or a pin, may block the world or fail, and
+ * writes mark the page dirty in software, for the CPU sets D only for the
+ * guest's own accesses. No caller holds a lock across these calls.
+ */
+#ifndef TERN_GMEM_H
+#define TERN_GMEM_H
+
+#include <tern/pageset.h>
+#include <tern/slat.h>
+#include <tern/types.h>
+
+struct gmem;
+
+/*
+ * RAM of ram_bytes (2 MiB multiple). Up to GMEM_LOW_MAX of it lies at 0, the
+ * rest at 4 GiB (Q35: 32-bit hole from 0xb0000000). Nothing is backed yet;
+ * reserve refuses when host memory could not hold all of it: -ENOMEM.
+ */
+#define GMEM_LOW_MAX 0xb0000000ull
+MUST_CHECK int gmem_create(uint64_t ram_bytes, const struct slat_format *fmt, struct gmem **out);
+void gmem_get(struct gmem *g);
+void gmem_put(struct gmem *g); /* the last put frees all */
+
+struct slat *gmem_slat(struct gmem *g);
+uint64_t gmem_ram_bytes(const struct gmem *g);
+/* One past the highest RAM frame; page sets of this memory have this size. */
+uint64_t gmem_max_gfn(const struct gmem *g);
+bool gmem_is_ram(const struct gmem *g, gpa_t a);
+
+/* Read-only firmware image or other host pages at a; not part of RAM. */
+MUST_CHECK int gmem_map_rom(struct gmem *g, gpa_t a, hpa_t from, uint64_t len);
+
+/* -EFAULT where there is no RAM or ROM; partial transfers do not happen for RAM ranges checked first. */
+MUST_CHECK int gmem_read(struct gmem *g, gpa_t a, void *buf, size_t len);
+MUST_CHECK int gmem_write(struct gmem *g, gpa_t a, const void *buf, size_t len);
+
+/* Host address of [a, a+len) within one page, backed and held until gmem_unpin; for_write marks it dirty now and at unpin. */
+MUST_CHECK int gmem_pin(struct gmem *g, gpa_t a, size_t len, bool for_write, void **out);
+void gmem_unpin(struct gmem *g, gpa_t a, void *p, bool for_write);
+
+/* Nested page fault on RAM: backs and maps the frame (2 MiB at once when it can). -EFAULT: not RAM. */
+MUST_CHECK int gmem_fault(struct gmem *g, gpa_t a, bool write, bool fetch);
+
+/* Frames ever backed: next run at or after from. */
+bool gmem_next_backed(struct gmem *g, gfn_t from, uint64_t max, gfn_t *first, uint64_t *count);
+uint64_t gmem_backed_pages(const struct gmem *g);
+/* Host page of a backed frame with a reference on it (page_put ends it), for zero-copy send; false = absent. */
+bool gmem_frame(struct gmem *g, gfn_t n, hpa_t *out);
+/* Migration target: backs the frame without clearing and gives its host page to be filled. Unmapped for vCPUs that do not run yet. */
+MUST_CHECK int gmem_receive(struct gmem *g, gfn_t n, hpa_t *out);
+/* Migration target: this frame is zero (absent again when it was never backed). */
+MUST_CHECK int gmem_receive_zero(struct gmem *g, gfn_t n);
+
+/* Software dirty marks since the last drain, while tracking is on (dirty.h). */
+void gmem_track(struct gmem *g, bool on);
+MUST_CHECK int gmem_drain_marks(struct gmem *g, struct pageset *into);
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The host's network: one world owns lwIP; others ask it through queues.
+ * vmknics (Tern's own interfaces) are configured by tern.conf keys net0.addr
+ * (a.b.c.d/len), net0.addr6, net0.gateway, net0.mtu.
+ */
+#ifndef TERN_NET_H
+#define TERN_NET_H
+
+#include <tern/types.h>
+
+/* IPv4 or IPv6 address, network byte order. */
+struct net_addr {
+	uint8_t family; /* 4 or 6, 0 = none */
+	uint8_t ip[16];
+};
+MUST_CHECK int net_addr_parse(const char *text, struct net_addr *out); /* -EINVAL */
+void net_addr_format(const struct net_addr *a, char *buf, size_t len); /* 48 bytes suffice */
+
+void net_init(void); /* owner world, interfaces from the configuration */
+
+struct net_if_info {
+	char name[16];
+	uint8_t mac[6];
+	uint16_t mtu;
+	bool up;
+	struct net_addr addr, addr6;
+	unsigned prefix, prefix6;
+	char driver[16];
+	uint64_t tx_packets, tx_bytes, rx_packets, rx_bytes, dropped;
+	uint32_t caps;
+};
+bool net_if_at(unsigned index, struct net_if_info *out);
+MUST_CHECK int net_if_set_addr(unsigned index, const struct net_addr *a, unsigned prefix);
+
+/* One echo; round trip in *rtt_ns. -ETIMEDOUT, -EHOSTUNREACH. */
+MUST_CHECK int net_ping(const struct net_addr *to, unsigned payload, uint64_t timeout_ns, uint64_t *rtt_ns);
+
+struct net_bench_result {
+	uint64_t bytes, ns;
+	unsigned streams;
+};
+/* Raw TCP to another Tern's bench port for some seconds. */
+MUST_CHECK int net_bench(const struct net_addr *to, unsigned streams, uint64_t duration_ns,
+			 struct net_bench_result *out);
+
+struct net_stats {
+	uint64_t tcp_segs_out, tcp_segs_in, tcp_rexmit, tx_copied_bytes, tx_zero_copy_bytes, rx_copied_bytes;
+	uint64_t queue_waits, owner_wakes, pool_exhausted;
+};
+void net_stats(struct net_stats *out);
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Physical memory: a buddy allocator over 4 KiB, 2 MiB and 1 GiB blocks (and
+ * the powers between), and one struct frame for each 4 KiB frame with owner
+ * and reference count. All host memory is mapped once, at DIRECT_MAP.
+ */
+#ifndef TERN_PAGE_H
+#define TERN_PAGE_H
+
+#include <tern/types.h>
+
+#define DIRECT_MAP 0xffff800000000000ull
+#define KERNEL_BASE 0xffffffff80000000ull
+
+#define ORDER_4K 0u
+#define ORDER_2M 9u
+#define ORDER_1G 18u
+
+enum frame_owner {
+	FRAME_FREE,
+	FRAME_KERNEL, /* heap, stacks, tables */
+	FRAME_NET,    /* packet buffers and rings */
+	FRAME_GUEST,  /* guest memory */
+	FRAME_SLAT,   /* nested page tables */
+	FRAME_VM,     /* VMCBs, bitmaps, save areas */
+	FRAME_BOOT,   /* files, kernel image */
+	FRAME_OWNERS
+};
+
+/* 8 bytes; refs is atomic. A block's head frame carries its order. */
+struct frame {
+	uint32_t refs;
+	uint8_t order;
+	uint8_t owner; /* enum frame_owner */
+	uint16_t flags;
+};
+
+#define PAGE_ZERO 1u	  /* contents cleared */
+#define PAGE_LOW4G 2u	  /* below 4 GiB, for old DMA engines */
+
+/* Block of 2^order pages with one reference, or -ENOMEM. Never sleeps; not from interrupt handlers. */
+MUST_CHECK int page_alloc(unsigned order, unsigned flags, enum frame_owner owner, hpa_t *out);
+/* One more / one less reference on the block that holds this frame; the last put frees it. */
+void page_get(hpa_t block);
+void page_put(hpa_t block);
+/* Turns a block of one reference into blocks of a smaller order, each with one reference. */
+void page_split(hpa_t block, unsigned new_order);
+struct frame *page_frame(hpa_t a);
+/* Fast copies of whole pages (chosen at boot by what the CPU is good at). 8-byte aligned. */
+void page_copy(void *dst, const void *src);
+void page_clear(void *dst);
+/* True when all 4096 bytes are zero; stops at the first that is not. */
+bool page_is_zero(const void *p);
+
+struct page_stats {
+	uint64_t total_bytes, free_bytes;
+	uint64_t owner_bytes[FRAME_OWNERS];
+};
+void page_stats(struct page_stats *out);
+
+static inline void *hpa_ptr(hpa_t a)
+{
+	return (void *)(a.v + DIRECT_MAP);
+}
+
+static inline hpa_t ptr_hpa(const void *p) /* direct map only */
+{
+	return HPA((uint64_t)p - DIRECT_MAP);
+}
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Time. One clock for the host, time_ns(): nanoseconds since boot, monotonic on
+ * all CPUs, from the TSC where it is usable. Timers fire their callback in
+ * interrupt context, on the CPU that armed them, at or after the deadline.
+ */
+#ifndef TERN_TIMER_H
+#define TERN_TIMER_H
+
+#include <tern/types.h>
+
+uint64_t time_ns(void);
+uint32_t tsc_khz(void);
+/* TSC value <-> time_ns() value; exact to the calibrated frequency. */
+uint64_t tsc_to_ns(uint64_t tsc);
+uint64_t ns_to_tsc(uint64_t ns);
+/* 64x64/64 multiply-divide without overflow in between. */
+uint64_t mul_div64(uint64_t a, uint64_t b, uint64_t div);
+void delay_ns(uint64_t ns); /* busy; early boot and microseconds only */
+/* Wall clock from the RTC at boot, seconds since 1970 (UTC), 0 when unknown. */
+uint64_t wall_clock_s(void);
+
+struct timer {
+	uint64_t deadline_ns;
+	void (*fn)(struct timer *t);
+	struct timer *next, *prev;
+	int cpu; /* queue it is on, -1 when not armed */
+};
+
+void timer_setup(struct timer *t, void (*fn)(struct timer *));
+/* Arms or re-arms; any context. */
+void timer_arm(struct timer *t, uint64_t deadline_ns);
+/* True when it was armed. After return the callback does not run on any CPU. Not from the callback itself. */
+bool timer_cancel(struct timer *t);
+
+#endif

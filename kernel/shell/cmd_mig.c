@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Commands that move VMs and follow the jobs: migrate, tasks.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <tern/bootinfo.h>
+#include <tern/mig.h>
+#include <tern/timer.h>
+
+#include "shell_int.h"
+
+#define WHY_MAX 160
+#define CODE_MAX 24
+#define PROGRESS_NS (500 * NSEC_PER_MSEC)
+
+static unsigned ms(uint64_t ns)
+{
+	return (unsigned)(ns / NSEC_PER_MSEC);
+}
+
+static bool ended(const struct mig_status *s)
+{
+	return s->phase == MIG_DONE || s->phase == MIG_FAILED || s->phase == MIG_CANCELED ||
+	       s->phase == MIG_IN_DOUBT;
+}
+
+static void rounds_json(struct shell *sh, const struct mig_status *s)
+{
+	json_array(sh, "round");
+	for (unsigned i = 0; i < s->rounds && i < MIG_MAX_ROUNDS; i++) {
+		json_object(sh, NULL);
+		json_u64(sh, "pages", s->round[i].pages);
+		json_u64(sh, "zero_pages", s->round[i].zero_pages);
+		json_u64(sh, "bytes", s->round[i].bytes);
+		json_u64(sh, "ns", s->round[i].ns);
+		json_u64(sh, "dirtied", s->round[i].dirtied);
+		json_end(sh);
+	}
+	json_end(sh);
+}
+
+static void blackout_json(struct shell *sh, const struct mig_status *s)
+{
+	json_object(sh, "blackout");
+	json_u64(sh, "total_ns", s->blackout_ns);
+	json_u64(sh, "predicted_ns", s->predicted_blackout_ns);
+	json_u64(sh, "park_ns", s->park_ns);
+	json_u64(sh, "harvest_ns", s->harvest_ns);
+	json_u64(sh, "pages_ns", s->pages_ns);
+	json_u64(sh, "state_ns", s->state_ns);
+	json_u64(sh, "ready_ns", s->ready_ns);
+	json_u64(sh, "go_ns", s->go_ns);
+	json_u64(sh, "first_run_ns", s->first_run_ns);
+	json_end(sh);
+}
+
+static void status_json(struct shell *sh, const struct mig_status *s)
+{
+	char peer[48];
+
+	net_addr_format(&s->peer, peer, sizeof(peer));
+	json_object(sh, NULL);
+	json_u64(sh, "id", s->id);
+	json_str(sh, "vm", s->vm);
+	json_str(sh, "direction", s->incoming ? "in" : "out");
+	json_str(sh, "peer", peer);
+	json_str(sh, "phase", mig_phase_name(s->phase));
+	json_bool(sh, "held", s->held);
+	json_u64(sh, "percent", s->percent);
+	json_u64(sh, "total_ns", s->total_ns);
+	json_u64(sh, "bytes_sent", s->bytes_sent);
+	json_u64(sh, "copied_bytes", s->copied_bytes);
+	json_u64(sh, "pages_sent", s->pages_sent);
+	json_u64(sh, "zero_sent", s->zero_sent);
+	json_u64(sh, "resent", s->resent);
+	json_u64(sh, "rate_bytes_s", s->rate_bytes_s);
+	json_u64(sh, "dirty_pages_s", s->dirty_pages_s);
+	json_u64(sh, "rounds", s->rounds);
+	rounds_json(sh, s);
+	blackout_json(sh, s);
+	json_str(sh, "error_code", s->error_code);
+	json_str(sh, "error", s->error);
+	json_end(sh);
+}
+
+static void progress_line(struct shell *sh, const struct mig_status *s)
+{
+	shell_progress(sh, "%u %s %s %3u%%  %s round %u  %u MiB sent  %u MB/s  dirty %u pages/s", (unsigned)s->id,
+		       s->incoming ? "in" : "out", s->vm, s->percent, mig_phase_name(s->phase), s->rounds,
+		       (unsigned)(s->bytes_sent >> 20), (unsigned)(s->rate_bytes_s / 1000000),
+		       (unsigned)s->dirty_pages_s);
+}
+
+static void status_plain(struct shell *sh, const struct mig_status *s)
+{
+	char peer[48];
+
+	net_addr_format(&s->peer, peer, sizeof(peer));
+	shell_printf(sh, "%u  %s %s %s  %s%s  %u%%  %u ms  %u MiB  rounds %u  blackout %u ms", (unsigned)s->id,
+		     s->vm, s->incoming ? "from" : "to", peer, mig_phase_name(s->phase), s->held ? " (held)" : "",
+		     s->percent, ms(s->total_ns), (unsigned)(s->bytes_sent >> 20), s->rounds, ms(s->blackout_ns));
+	if (s->error[0])
+		shell_printf(sh, "  %s: %s", s->error_code, s->error);
+	shell_printf(sh, "\n");
+}
+
+static void show(struct shell *sh, const struct mig_status *s)
+{
+	if (shell_json(sh))
+		status_json(sh, s);
+	else
+		status_plain(sh, s);
+}
+
+/* Follows a job to its end; Ctrl-C stops following, not the job. */
+static int follow(struct shell *sh, uint32_t id)
+{
+	struct mig_status s;
+
+	while (mig_status(id, &s) && !ended(&s)) {
+		if (shell_interrupted(sh)) {
+			shell_printf(sh, "job %u goes on: 'migrate status %u' shows it\n", (unsigned)id, (unsigned)id);
+			return 1;
+		}
+		if (!shell_json(sh))
+			progress_line(sh, &s);
+		(void)mig_wait(id, time_ns() + PROGRESS_NS);
+	}
+	if (!mig_status(id, &s))
+		return shell_error(sh, "not-found", "job %u is no longer known", (unsigned)id);
+	if (s.phase != MIG_DONE) {
+		if (shell_json(sh))
+			show(sh, &s);
+		return shell_error(sh, s.error_code[0] ? s.error_code : mig_phase_name(s.phase), "%s",
+				   s.error[0] ? s.error : "the migration did not end; see 'migrate status'");
+	}
+	show(sh, &s);
+	return 0;
+}
+
+static bool number_opt(struct shell *sh, int *argc, char **argv, const char *name, uint32_t *out)
+{
+	const char *text = shell_opt(argc, argv, name);
+	uint64_t n;
+
+	if (!text)
+		return true;
+	if (parse_u64(text, &n) || n > UINT32_MAX) {
+		shell_error(sh, "invalid", "%s %s is not a number", name, text);
+		return false;
+	}
+	*out = (uint32_t)n;
+	return true;
+}
+
+static bool hold_opt(struct shell *sh, int *argc, char **argv, enum mig_phase *hold)
+{
+	const char *text = shell_opt(argc, argv, "--hold");
+
+	*hold = MIG_QUEUED;
+	if (!text)
+		return true;
+	for (unsigned p = MIG_PREFLIGHT; p <= MIG_GO; p++) {
+		if (!strcmp(text, mig_phase_name((enum mig_phase)p))) {
+			*hold = (enum mig_phase)p;
+			return true;
+		}
+	}
+	shell_error(sh, "invalid", "--hold %s: a phase is one of preflight skeleton precopy stun transfer ready go",
+		    text);
+	return false;
+}
+
+/* An address, or a name that tern.conf maps by "host.NAME = ADDRESS". */
+static int resolve_host(const char *text, struct net_addr *a)
+{
+	char key[48];
+	const char *value;
+
+	if (!net_addr_parse(text, a))
+		return 0;
+	snprintf(key, sizeof(key), "host.%s", text);
+	value = config_get(key);
+	return value ? net_addr_parse(value, a) : -EINVAL;
+}
+
+static int migrate_cmd(struct shell *sh, int argc, char **argv)
+{
+	struct mig_request r = { 0 };
+	char code[CODE_MAX] = "failed", why[WHY_MAX] = "";
+	bool wait = shell_flag(&argc, argv, "--wait");
+	uint32_t id;
+
+	r.dry_run = shell_flag(&argc, argv, "--dry-run");
+	r.hipri = shell_flag(&argc, argv, "--hipri");
+	if (!number_opt(sh, &argc, argv, "--budget", &r.budget_ms) ||
+	    !number_opt(sh, &argc, argv, "--bw", &r.bw_mbit) ||
+	    !number_opt(sh, &argc, argv, "--batch", &r.batch_pages) ||
+	    !number_opt(sh, &argc, argv, "--rounds", &r.max_rounds) || !hold_opt(sh, &argc, argv, &r.hold))
+		return 1;
+	if (argc != 3)
+		return shell_error(sh, "usage", "migrate VM HOST: got %d argument(s)", argc - 1);
+	if (strlen(argv[1]) >= sizeof(r.vm))
+		return shell_error(sh, "not-found", "no VM '%s' here", argv[1]);
+	strcpy(r.vm, argv[1]);
+	if (resolve_host(argv[2], &r.to))
+		return shell_error(sh, "invalid", "'%s' is neither an address nor a host.%s of tern.conf", argv[2],
+				   argv[2]);
+	if (mig_start(&r, &id, code, sizeof(code), why, sizeof(why)))
+		return shell_error(sh, code, "%s", why);
+	if (wait || r.dry_run)
+		return follow(sh, id);
+	if (shell_json(sh)) {
+		json_object(sh, NULL);
+		json_u64(sh, "id", id);
+		json_end(sh);
+	} else {
+		shell_printf(sh, "job %u\n", (unsigned)id);
+	}
+	return 0;
+}
+
+static bool job_arg(struct shell *sh, int argc, char **argv, uint32_t *id)
+{
+	uint64_t n;
+
+	if (argc != 2 || parse_u64(argv[1], &n) || n > UINT32_MAX) {
+		shell_error(sh, "usage", "expected a job's number ('tasks' lists them)");
+		return false;
+	}
+	*id = (uint32_t)n;
+	return true;
+}
+
+static int tasks_cmd(struct shell *sh, int argc, char **argv)
+{
+	struct mig_status s;
+	uint32_t cursor = 0;
+
+	(void)argv;
+	if (argc > 1)
+		return shell_error(sh, "usage", "this takes no arguments");
+	if (shell_json(sh))
+		json_array(sh, NULL);
+	while (mig_next(&cursor, &s))
+		show(sh, &s);
+	if (shell_json(sh))
+		json_end(sh);
+	return 0;
+}
+
+static int status_cmd(struct shell *sh, int argc, char **argv)
+{
+	struct mig_status s;
+	uint32_t id;
+
+	if (argc == 1)
+		return tasks_cmd(sh, argc, argv);
+	if (!job_arg(sh, argc, argv, &id))
+		return 1;
+	if (!mig_status(id, &s))
+		return shell_error(sh, "not-found", "no job %u", (unsigned)id);
+	show(sh, &s);
+	return 0;
+}
+
+static int follow_cmd(struct shell *sh, int argc, char **argv)
+{
+	uint32_t id;
+
+	return job_arg(sh, argc, argv, &id) ? follow(sh, id) : 1;
+}
+
+static int job_act(struct shell *sh, int argc, char **argv, int (*fn)(uint32_t, char *, size_t))
+{
+	char why[WHY_MAX] = "";
+	uint32_t id;
+	int err;
+
+	if (!job_arg(sh, argc, argv, &id))
+		return 1;
+	err = fn(id, why, sizeof(why));
+	if (err)
+		return shell_error(sh, err == -ENOENT ? "not-found" : "refused", "%s", why);
+	return 0;
+}
+
+static int cancel_cmd(struct shell *sh, int argc, char **argv)
+{
+	return job_act(sh, argc, argv, mig_cancel);
+}
+
+static int continue_cmd(struct shell *sh, int argc, char **argv)
+{
+	return job_act(sh, argc, argv, mig_continue);
+}
+
+static int resolve_cmd(struct shell *sh, int argc, char **argv)
+{
+	char why[WHY_MAX] = "";
+	bool here = argc == 3 && !strcmp(argv[2], "here");
+	int err;
+
+	if (argc != 3 || (!here && strcmp(argv[2], "there")))
+		return shell_error(sh, "usage", "migrate resolve VM here|there");
+	err = mig_resolve(argv[1], here, why, sizeof(why));
+	if (err)
+		return shell_error(sh, err == -ENOENT ? "not-found" : "refused", "%s", why);
+	return 0;
+}
+
+static const struct shell_cmd cmds[] = {
+	{ "migrate",
+	  "VM HOST [--wait] [--dry-run] [--hipri] [--budget MS] [--bw MBIT] [--batch PAGES] [--rounds N] "
+	  "[--hold PHASE]",
+	  "move a running VM to another host", migrate_cmd, cmd_offer_vms },
+	{ "migrate status", "[JOB]", "a job's state and figures, or all of them", status_cmd, NULL },
+	{ "migrate follow", "JOB", "watch a job until it ends", follow_cmd, NULL },
+	{ "migrate cancel", "JOB", "give a migration up; the VM goes on here", cancel_cmd, NULL },
+	{ "migrate continue", "JOB", "let a job go on that --hold stopped", continue_cmd, NULL },
+	{ "migrate resolve", "VM here|there", "say who has a VM whose migration is in doubt", resolve_cmd,
+	  cmd_offer_vms },
+	{ "tasks", "", "migrations since start, running and ended", tasks_cmd, NULL },
+};
+
+void cmd_mig_register(void)
+{
+	shell_register(cmds, ARRAY_SIZE(cmds));
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The log and the counters: what to look at when something is slow or odd.
+ */
+#include <string.h>
+
+#include <tern/dirty.h>
+#include <tern/irq.h>
+#include <tern/log.h>
+#include <tern/net.h>
+#include <tern/page.h>
+#include <tern/vm.h>
+
+#include "shell_int.h"
+
+static void counter(struct shell *sh, const char *name, uint64_t v)
+{
+	if (shell_json(sh))
+		json_u64(sh, name, v);
+	else
+		shell_printf(sh, "  %-22s %llu\n", name, (unsigned long long)v);
+}
+
+static void section(struct shell *sh, const char *name)
+{
+	if (shell_json(sh))
+		json_object(sh, name);
+	else
+		shell_printf(sh, "%s\n", name);
+}
+
+static void section_end(struct shell *sh)
+{
+	if (shell_json(sh))
+		json_end(sh);
+}
+
+static void memory_stats(struct shell *sh)
+{
+	static const char *const names[FRAME_OWNERS] = { "free", "kernel", "net", "guest", "slat", "vm", "boot" };
+	struct page_stats p;
+
+	page_stats(&p);
+	section(sh, "memory");
+	counter(sh, "total", p.total_bytes);
+	counter(sh, "free", p.free_bytes);
+	for (unsigned i = FRAME_KERNEL; i < FRAME_OWNERS; i++)
+		counter(sh, names[i], p.owner_bytes[i]);
+	section_end(sh);
+}
+
+static void network_stats(struct shell *sh)
+{
+	struct net_stats n;
+
+	net_stats(&n);
+	section(sh, "net");
+	counter(sh, "tcp_segs_out", n.tcp_segs_out);
+	counter(sh, "tcp_segs_in", n.tcp_segs_in);
+	counter(sh, "tcp_rexmit", n.tcp_rexmit);
+	counter(sh, "tx_copied_bytes", n.tx_copied_bytes);
+	counter(sh, "tx_zero_copy_bytes", n.tx_zero_copy_bytes);
+	counter(sh, "rx_copied_bytes", n.rx_copied_bytes);
+	counter(sh, "queue_waits", n.queue_waits);
+	counter(sh, "owner_wakes", n.owner_wakes);
+	counter(sh, "pool_exhausted", n.pool_exhausted);
+	section_end(sh);
+}
+
+static void vm_stats(void *arg, struct vm *vm)
+{
+	struct shell *sh = arg;
+	struct slat *slat = gmem_slat(vm->mem);
+	struct dirty_stats d;
+	uint64_t exits = 0, flushes = 0;
+
+	for (unsigned i = 0; i < vm->nr_vcpus; i++) {
+		for (unsigned r = 0; r < EXIT_REASONS; r++)
+			exits += vm->vcpu[i]->stats.exits[r];
+		flushes += vm->vcpu[i]->v.flushes;
+	}
+	dirty_stats(vm, &d);
+	section(sh, vm->cfg.name);
+	counter(sh, "exits", exits);
+	counter(sh, "tlb_flushes", flushes);
+	counter(sh, "backed_pages", gmem_backed_pages(vm->mem));
+	counter(sh, "slat_pages", slat->table_pages);
+	counter(sh, "slat_splits", slat->splits);
+	counter(sh, "slat_merges", slat->merges);
+	counter(sh, "harvests", d.harvests);
+	counter(sh, "harvested_pages", d.pages);
+	counter(sh, "harvest_scan_ns", d.scan_ns);
+	counter(sh, "flush_wait_ns", d.flush_wait_ns);
+	section_end(sh);
+}
+
+static int stats_cmd(struct shell *sh, int argc, char **argv)
+{
+	(void)argv;
+	if (argc > 1)
+		return shell_error(sh, "usage", "stats takes no arguments; see also 'vm info', 'net info'");
+	if (shell_json(sh))
+		json_object(sh, NULL);
+	section(sh, "host");
+	counter(sh, "interrupts", irq_count());
+	section_end(sh);
+	memory_stats(sh);
+	network_stats(sh);
+	if (shell_json(sh))
+		json_object(sh, "vms");
+	vm_for_each(vm_stats, sh);
+	if (shell_json(sh)) {
+		json_end(sh);
+		json_end(sh);
+	}
+	return 0;
+}
+
+static int log_cmd(struct shell *sh, int argc, char **argv)
+{
+	const char *since = shell_opt(&argc, argv, "--since");
+	uint64_t seq = 0;
+	char line[256];
+
+	if (since && parse_u64(since, &seq))
+		return shell_error(sh, "invalid", "--since %s is not a line's number", since);
+	if (argc > 1)
+		return shell_error(sh, "usage", "log [--since N]");
+	if (shell_json(sh))
+		json_array(sh, NULL);
+	while (log_read(&seq, line, sizeof(line))) {
+		if (!shell_json(sh)) {
+			shell_printf(sh, "%s\n", line);
+			continue;
+		}
+		json_object(sh, NULL);
+		json_u64(sh, "next", seq);
+		json_str(sh, "line", line);
+		json_end(sh);
+	}
+	if (shell_json(sh))
+		json_end(sh);
+	return 0;
+}
+
+static const struct shell_cmd cmds[] = {
+	{ "stats", "", "counters: memory, network, exits, flushes, harvests", stats_cmd, NULL },
+	{ "log", "[--since N]", "this host's log", log_cmd, NULL },
+};
+
+void cmd_stats_register(void)
+{
+	shell_register(cmds, ARRAY_SIZE(cmds));
+}

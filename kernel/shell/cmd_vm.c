@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Commands that define, start, stop and show virtual machines.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <tern/bootinfo.h>
+#include <tern/gmem.h>
+#include <tern/timer.h>
+#include <tern/vm.h>
+
+#include "shell_int.h"
+
+#define WHY_MAX 160
+
+/* The stable code word of an error of the VM room. */
+static const char *code_of(int err)
+{
+	switch (err) {
+	case -ENOMEM:
+		return "no-memory";
+	case -EEXIST:
+		return "exists";
+	case -ENOENT:
+		return "not-found";
+	case -EBUSY:
+		return "busy";
+	case -EINVAL:
+		return "invalid";
+	case -ENOTSUP:
+	case -ENODEV:
+		return "unsupported";
+	default:
+		return "failed";
+	}
+}
+
+static void offer_vm(void *arg, struct vm *vm)
+{
+	shell_offer(arg, vm->cfg.name);
+}
+
+void cmd_offer_vms(struct shell *sh, int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	vm_for_each(offer_vm, sh);
+}
+
+struct vm *cmd_find_vm(struct shell *sh, int argc, char **argv)
+{
+	struct vm *vm;
+
+	if (argc != 2) {
+		shell_error(sh, "usage", "expected: NAME; got %d argument(s)", argc - 1);
+		return NULL;
+	}
+	vm = vm_find(argv[1]);
+	if (!vm)
+		shell_error(sh, "not-found", "no VM '%s' here: 'vm list' shows those that are", argv[1]);
+	return vm;
+}
+
+static int bad_name(const char *name)
+{
+	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
+
+	return !n || name[n] || n >= VM_NAME_MAX || name[0] == '-' || name[0] == '.';
+}
+
+/* Copies an option's text; false with the error said when it is too long. */
+static bool copy_opt(struct shell *sh, const char *what, const char *from, char *to, size_t cap)
+{
+	if (!from)
+		return true;
+	if (strlen(from) >= cap) {
+		shell_error(sh, "invalid", "%s is longer than %u characters", what, (unsigned)cap - 1);
+		return false;
+	}
+	strcpy(to, from);
+	return true;
+}
+
+static bool file_there(struct shell *sh, const char *name)
+{
+	if (!name[0] || bootfs_find(name))
+		return true;
+	shell_error(sh, "not-found", "no file %s: 'host files' lists what was found at start", name);
+	return false;
+}
+
+static bool config_numbers(struct shell *sh, const char *mem, const char *vcpus, struct vm_config *cfg)
+{
+	uint64_t n = 1;
+
+	if (parse_size(mem ? mem : "256M", &cfg->mem_bytes) || !cfg->mem_bytes ||
+	    cfg->mem_bytes % SIZE_2M) {
+		shell_error(sh, "invalid", "--mem %s is not a size in steps of 2M (like 256M, 1G)", mem);
+		return false;
+	}
+	if (vcpus && (parse_u64(vcpus, &n) || n < 1 || n > VM_VCPUS_MAX)) {
+		shell_error(sh, "invalid", "--vcpus %s is not a number from 1 to %u", vcpus, VM_VCPUS_MAX);
+		return false;
+	}
+	cfg->vcpus = (unsigned)n;
+	return true;
+}
+
+static int vm_create_cmd(struct shell *sh, int argc, char **argv)
+{
+	const char *mem = shell_opt(&argc, argv, "--mem");
+	const char *vcpus = shell_opt(&argc, argv, "--vcpus");
+	const char *kernel = shell_opt(&argc, argv, "--kernel");
+	const char *initrd = shell_opt(&argc, argv, "--initrd");
+	const char *cmdline = shell_opt(&argc, argv, "--cmdline");
+	struct vm_config cfg = { 0 };
+	char why[WHY_MAX] = "";
+	struct vm *vm;
+	int err;
+
+	if (argc != 2)
+		return shell_error(sh, "usage", "vm create NAME --kernel FILE [--mem SIZE] [--vcpus N] "
+						"[--initrd FILE] [--cmdline TEXT]");
+	if (bad_name(argv[1]))
+		return shell_error(sh, "invalid", "'%s' is not a name: letters, digits, - _ . up to %u",
+				   argv[1], VM_NAME_MAX - 1);
+	if (!kernel)
+		return shell_error(sh, "usage", "--kernel FILE is needed (a bzImage under /boot/)");
+	strcpy(cfg.name, argv[1]);
+	if (!config_numbers(sh, mem, vcpus, &cfg) ||
+	    !copy_opt(sh, "--kernel", kernel, cfg.kernel, sizeof(cfg.kernel)) ||
+	    !copy_opt(sh, "--initrd", initrd, cfg.initrd, sizeof(cfg.initrd)) ||
+	    !copy_opt(sh, "--cmdline", cmdline, cfg.cmdline, sizeof(cfg.cmdline)) ||
+	    !file_there(sh, cfg.kernel) || !file_there(sh, cfg.initrd))
+		return 1;
+	err = vm_create(&cfg, &vm, why, sizeof(why));
+	if (err)
+		return shell_error(sh, code_of(err), "%s", why);
+	vm_put(vm);
+	if (shell_json(sh)) {
+		json_object(sh, NULL);
+		json_str(sh, "vm", cfg.name);
+		json_str(sh, "state", vm_state_name(VM_OFF));
+		json_end(sh);
+	}
+	return 0;
+}
+
+/* The commands that do one thing to one VM. */
+static int act(struct shell *sh, int argc, char **argv, int (*fn)(struct vm *, char *, size_t))
+{
+	char why[WHY_MAX] = "";
+	struct vm *vm = cmd_find_vm(sh, argc, argv);
+	int err;
+
+	if (!vm)
+		return 1;
+	err = fn(vm, why, sizeof(why));
+	if (err)
+		shell_error(sh, code_of(err), "%s", why);
+	else if (shell_json(sh)) {
+		json_object(sh, NULL);
+		json_str(sh, "vm", argv[1]);
+		json_str(sh, "state", vm_state_name(vm->state));
+		json_end(sh);
+	}
+	vm_put(vm);
+	return err ? 1 : 0;
+}
+
+static int vm_start_cmd(struct shell *sh, int argc, char **argv)
+{
+	return act(sh, argc, argv, vm_start);
+}
+
+static int vm_stop_cmd(struct shell *sh, int argc, char **argv)
+{
+	return act(sh, argc, argv, vm_stop);
+}
+
+static int vm_pause_cmd(struct shell *sh, int argc, char **argv)
+{
+	return act(sh, argc, argv, vm_pause);
+}
+
+static int vm_resume_cmd(struct shell *sh, int argc, char **argv)
+{
+	return act(sh, argc, argv, vm_resume);
+}
+
+static int vm_delete_cmd(struct shell *sh, int argc, char **argv)
+{
+	return act(sh, argc, argv, vm_delete);
+}
+
+static void list_one(void *arg, struct vm *vm)
+{
+	struct shell *sh = arg;
+	uint64_t backed = gmem_backed_pages(vm->mem) * PAGE_SIZE;
+
+	if (!shell_json(sh)) {
+		shell_printf(sh, "%-20s %-10s %5u %7llu %7llu\n", vm->cfg.name, vm_state_name(vm->state),
+			     vm->nr_vcpus, (unsigned long long)(vm->cfg.mem_bytes >> 20),
+			     (unsigned long long)(backed >> 20));
+		return;
+	}
+	json_object(sh, NULL);
+	json_str(sh, "name", vm->cfg.name);
+	json_str(sh, "state", vm_state_name(vm->state));
+	json_u64(sh, "vcpus", vm->nr_vcpus);
+	json_u64(sh, "mem_bytes", vm->cfg.mem_bytes);
+	json_u64(sh, "backed_bytes", backed);
+	json_end(sh);
+}
+
+static int vm_list_cmd(struct shell *sh, int argc, char **argv)
+{
+	(void)argv;
+	if (argc > 1)
+		return shell_error(sh, "usage", "vm list takes no arguments");
+	if (shell_json(sh))
+		json_array(sh, NULL);
+	else
+		shell_printf(sh, "%-20s %-10s %5s %7s %7s\n", "name", "state", "vcpus", "MiB", "backed");
+	vm_for_each(list_one, sh);
+	if (shell_json(sh))
+		json_end(sh);
+	return 0;
+}
+
+static const char *const exit_names[EXIT_REASONS] = {
+	[EXIT_NONE] = "host",		 [EXIT_CPUID] = "cpuid",
+	[EXIT_HLT] = "hlt",		 [EXIT_PAUSE] = "pause",
+	[EXIT_MSR_READ] = "msr_read",	 [EXIT_MSR_WRITE] = "msr_write",
+	[EXIT_PIO] = "pio",		 [EXIT_SLAT_FAULT] = "slat_fault",
+	[EXIT_IRQ_WINDOW] = "irq_window", [EXIT_NMI_WINDOW] = "nmi_window",
+	[EXIT_CR_ACCESS] = "cr_access",	 [EXIT_XSETBV] = "xsetbv",
+	[EXIT_HYPERCALL] = "hypercall",	 [EXIT_EXCEPTION] = "exception",
+	[EXIT_WBINVD] = "wbinvd",	 [EXIT_DEBUG] = "debug",
+	[EXIT_UNDEFINED] = "undefined",	 [EXIT_TRIPLE_FAULT] = "triple_fault",
+	[EXIT_FAILED] = "failed",
+};
+
+static void vcpu_json(struct shell *sh, const struct vcpu *c)
+{
+	uint64_t total = 0;
+
+	json_object(sh, NULL);
+	json_u64(sh, "index", c->index);
+	json_bool(sh, "halted", c->halted);
+	json_u64(sh, "injected", c->stats.injected);
+	json_u64(sh, "halts", c->stats.halts);
+	json_u64(sh, "tlb_flushes", c->v.flushes);
+	json_object(sh, "exits");
+	for (unsigned i = 0; i < EXIT_REASONS; i++) {
+		total += c->stats.exits[i];
+		json_u64(sh, exit_names[i], c->stats.exits[i]);
+	}
+	json_end(sh);
+	json_u64(sh, "total_exits", total);
+	json_end(sh);
+}
+
+static void vcpu_plain(struct shell *sh, const struct vcpu *c)
+{
+	shell_printf(sh, "vcpu %u  interrupts %llu, halts %llu, TLB flushes %llu, exits:", c->index,
+		     (unsigned long long)c->stats.injected, (unsigned long long)c->stats.halts,
+		     (unsigned long long)c->v.flushes);
+	for (unsigned i = 0; i < EXIT_REASONS; i++)
+		if (c->stats.exits[i])
+			shell_printf(sh, " %s %llu", exit_names[i], (unsigned long long)c->stats.exits[i]);
+	shell_printf(sh, "\n");
+}
+
+static void info_json(struct shell *sh, struct vm *vm)
+{
+	json_object(sh, NULL);
+	json_str(sh, "name", vm->cfg.name);
+	json_str(sh, "state", vm_state_name(vm->state));
+	json_u64(sh, "mem_bytes", vm->cfg.mem_bytes);
+	json_u64(sh, "backed_pages", gmem_backed_pages(vm->mem));
+	json_str(sh, "kernel", vm->cfg.kernel);
+	json_str(sh, "initrd", vm->cfg.initrd);
+	json_str(sh, "cmdline", vm->cfg.cmdline);
+	json_u64(sh, "tsc_khz", vm->tsc_khz);
+	json_str(sh, "stop_reason", vm->stop_reason);
+	json_array(sh, "vcpus");
+	for (unsigned i = 0; i < vm->nr_vcpus; i++)
+		vcpu_json(sh, vm->vcpu[i]);
+	json_end(sh);
+	json_end(sh);
+}
+
+static void info_plain(struct shell *sh, struct vm *vm)
+{
+	shell_printf(sh, "name     %s\nstate    %s%s%s\n", vm->cfg.name, vm_state_name(vm->state),
+		     vm->stop_reason[0] ? ": " : "", vm->stop_reason);
+	shell_printf(sh, "memory   %llu MiB, %llu MiB backed\n", (unsigned long long)(vm->cfg.mem_bytes >> 20),
+		     (unsigned long long)(gmem_backed_pages(vm->mem) >> 8));
+	shell_printf(sh, "kernel   %s\ninitrd   %s\ncmdline  %s\n", vm->cfg.kernel, vm->cfg.initrd,
+		     vm->cfg.cmdline);
+	for (unsigned i = 0; i < vm->nr_vcpus; i++)
+		vcpu_plain(sh, vm->vcpu[i]);
+}
+
+static int vm_info_cmd(struct shell *sh, int argc, char **argv)
+{
+	struct vm *vm = cmd_find_vm(sh, argc, argv);
+
+	if (!vm)
+		return 1;
+	if (shell_json(sh))
+		info_json(sh, vm);
+	else
+		info_plain(sh, vm);
+	vm_put(vm);
+	return 0;
+}
+
+static const struct shell_cmd cmds[] = {
+	{ "vm create", "NAME --kernel FILE [--mem SIZE] [--vcpus N] [--initrd FILE] [--cmdline TEXT]",
+	  "define a VM; files are those under /boot/", vm_create_cmd, NULL },
+	{ "vm start", "NAME", "power a VM on", vm_start_cmd, cmd_offer_vms },
+	{ "vm stop", "NAME", "power a VM off at once", vm_stop_cmd, cmd_offer_vms },
+	{ "vm pause", "NAME", "hold a VM's processors", vm_pause_cmd, cmd_offer_vms },
+	{ "vm resume", "NAME", "let a paused VM go on", vm_resume_cmd, cmd_offer_vms },
+	{ "vm delete", "NAME", "forget a VM that is off", vm_delete_cmd, cmd_offer_vms },
+	{ "vm list", "", "the VMs of this host", vm_list_cmd, NULL },
+	{ "vm info", "NAME", "a VM's state, memory, exits by reason", vm_info_cmd, cmd_offer_vms },
+};
+
+void cmd_vm_register(void)
+{
+	shell_register(cmds, ARRAY_SIZE(cmds));
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One line of typing: cursor keys, Emacs keys, history. Keys come one byte at a
+ * time; escape sequences of a VT100 and its heirs are put together here. The
+ * whole line is drawn again after each change: it is short and the line is fast.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "shell_int.h"
+
+#define CTRL(c) ((c) & 0x1f)
+#define KEY_ESC 0x1b
+#define KEY_DEL 0x7f
+
+void lineedit_draw(const struct lineedit *e, struct shell *sh)
+{
+	char move[16];
+
+	shell_write(sh, "\r", 1);
+	shell_write(sh, e->prompt, strlen(e->prompt));
+	shell_write(sh, e->buf, e->len);
+	shell_write(sh, "\x1b[K", 3);
+	if (e->pos < e->len) {
+		snprintf(move, sizeof(move), "\x1b[%uD", (unsigned)(e->len - e->pos));
+		shell_write(sh, move, strlen(move));
+	}
+	shell_out_flush(sh);
+}
+
+void lineedit_reset(struct lineedit *e)
+{
+	e->len = e->pos = 0;
+	e->buf[0] = '\0';
+	e->browse = e->nr_history;
+	e->escape = 0;
+}
+
+void lineedit_remember(struct lineedit *e)
+{
+	if (!e->len || (e->nr_history && !strcmp(e->history[e->nr_history - 1], e->buf)))
+		return;
+	if (e->nr_history == SHELL_HISTORY)
+		memmove(e->history[0], e->history[1], sizeof(e->history[0]) * --e->nr_history);
+	memcpy(e->history[e->nr_history++], e->buf, e->len + 1);
+}
+
+static void erase(struct lineedit *e, size_t from, size_t to)
+{
+	memmove(e->buf + from, e->buf + to, e->len - to + 1);
+	e->len -= to - from;
+	e->pos = from;
+}
+
+static void erase_word(struct lineedit *e)
+{
+	size_t from = e->pos;
+
+	while (from && e->buf[from - 1] == ' ')
+		from--;
+	while (from && e->buf[from - 1] != ' ')
+		from--;
+	erase(e, from, e->pos);
+}
+
+static void insert(struct lineedit *e, char c)
+{
+	if (e->len + 1 >= sizeof(e->buf))
+		return;
+	memmove(e->buf + e->pos + 1, e->buf + e->pos, e->len - e->pos + 1);
+	e->buf[e->pos++] = c;
+	e->len++;
+}
+
+void lineedit_insert(struct lineedit *e, const char *text, struct shell *sh)
+{
+	for (; *text; text++)
+		insert(e, *text);
+	lineedit_draw(e, sh);
+}
+
+static void browse(struct lineedit *e, bool back)
+{
+	if (back ? !e->browse : e->browse == e->nr_history)
+		return;
+	if (e->browse == e->nr_history)
+		memcpy(e->saved, e->buf, e->len + 1);
+	e->browse += back ? -1u : 1u;
+	strcpy(e->buf, e->browse == e->nr_history ? e->saved : e->history[e->browse]);
+	e->len = e->pos = strlen(e->buf);
+}
+
+/* What follows ESC [ or ESC O: a letter, or a digit and a tilde. */
+static void escape_final(struct lineedit *e, char key, char arg)
+{
+	switch (key) {
+	case 'A':
+	case 'B':
+		browse(e, key == 'A');
+		break;
+	case 'C':
+		e->pos += e->pos < e->len;
+		break;
+	case 'D':
+		e->pos -= e->pos > 0;
+		break;
+	case 'H':
+		e->pos = 0;
+		break;
+	case 'F':
+		e->pos = e->len;
+		break;
+	case '~':
+		if (arg == '3' && e->pos < e->len)
+			erase(e, e->pos, e->pos + 1);
+		else if (arg == '1' || arg == '7')
+			e->pos = 0;
+		else if (arg == '4' || arg == '8')
+			e->pos = e->len;
+		break;
+	default:
+		break;
+	}
+}
+
+static void escape_key(struct lineedit *e, char key)
+{
+	if (e->escape == 1) {
+		e->escape = key == '[' || key == 'O' ? 2 : 0;
+		e->escape_arg = 0;
+	} else if (key >= '0' && key <= '9') {
+		e->escape_arg = key;
+	} else if (key != ';') {
+		escape_final(e, key, e->escape_arg);
+		e->escape = 0;
+	}
+}
+
+static void edit_key(struct lineedit *e, char key)
+{
+	switch (key) {
+	case KEY_ESC:
+		e->escape = 1;
+		break;
+	case CTRL('A'):
+		e->pos = 0;
+		break;
+	case CTRL('E'):
+		e->pos = e->len;
+		break;
+	case CTRL('B'):
+		e->pos -= e->pos > 0;
+		break;
+	case CTRL('F'):
+		e->pos += e->pos < e->len;
+		break;
+	case CTRL('P'):
+	case CTRL('N'):
+		browse(e, key == CTRL('P'));
+		break;
+	case CTRL('K'):
+		erase(e, e->pos, e->len);
+		break;
+	case CTRL('U'):
+		erase(e, 0, e->pos);
+		break;
+	case CTRL('W'):
+		erase_word(e);
+		break;
+	case CTRL('D'):
+		if (e->pos < e->len)
+			erase(e, e->pos, e->pos + 1);
+		break;
+	case KEY_DEL:
+	case CTRL('H'):
+		if (e->pos)
+			erase(e, e->pos - 1, e->pos);
+		break;
+	default:
+		if (key >= ' ')
+			insert(e, key);
+		break;
+	}
+}
+
+enum lineedit_result lineedit_key(struct lineedit *e, char key, struct shell *sh)
+{
+	if (e->escape) {
+		escape_key(e, key);
+	} else if (key == '\r' || key == '\n') {
+		shell_write(sh, "\n", 1);
+		return LINE_DONE;
+	} else if (key == '\t') {
+		return LINE_TAB;
+	} else if (key == CTRL('C')) {
+		shell_write(sh, "^C\n", 3);
+		return LINE_ABORT;
+	} else {
+		edit_key(e, key);
+	}
+	lineedit_draw(e, sh);
+	return LINE_MORE;
+}

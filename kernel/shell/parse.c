@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Text to values for commands: words of a line, sizes, numbers, options.
+ * Pure code.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "shell_int.h"
+
+/* Copies one word to *to, unquoting; returns where it ended, NULL on an open quote. */
+static char *take_word(char *from, char *to)
+{
+	char quote = 0;
+
+	for (; *from && (quote || (*from != ' ' && *from != '\t')); from++) {
+		if (quote ? *from == quote : (*from == '"' || *from == '\'')) {
+			quote = quote ? 0 : *from;
+		} else {
+			if (*from == '\\' && from[1] && quote != '\'')
+				from++;
+			*to++ = *from;
+		}
+	}
+	if (quote)
+		return NULL;
+	if (*from)
+		from++;
+	*to = '\0';
+	return from;
+}
+
+int shell_tokenize(char *line, int *argc, char **argv, int max)
+{
+	int n = 0;
+
+	for (;;) {
+		while (*line == ' ' || *line == '\t')
+			line++;
+		if (!*line)
+			break;
+		if (n == max - 1)
+			return -E2BIG;
+		argv[n++] = line;
+		line = take_word(line, line);
+		if (!line)
+			return -EINVAL;
+	}
+	argv[n] = NULL;
+	*argc = n;
+	return 0;
+}
+
+int parse_u64(const char *text, uint64_t *v)
+{
+	uint64_t n = 0;
+
+	if (!*text)
+		return -EINVAL;
+	for (; *text; text++) {
+		unsigned d = (unsigned)(*text - '0');
+
+		if (d > 9 || n > (UINT64_MAX - d) / 10)
+			return -EINVAL;
+		n = n * 10 + d;
+	}
+	*v = n;
+	return 0;
+}
+
+static int size_shift(char unit)
+{
+	switch (unit) {
+	case 'k':
+	case 'K':
+		return 10;
+	case 'm':
+	case 'M':
+		return 20;
+	case 'g':
+	case 'G':
+		return 30;
+	default:
+		return -1;
+	}
+}
+
+int parse_size(const char *text, uint64_t *bytes)
+{
+	char digits[24];
+	size_t n = strlen(text);
+	int shift = n ? size_shift(text[n - 1]) : -1;
+	uint64_t v;
+
+	if (shift > 0)
+		n--;
+	if (!n || n >= sizeof(digits))
+		return -EINVAL;
+	memcpy(digits, text, n);
+	digits[n] = '\0';
+	if (parse_u64(digits, &v))
+		return -EINVAL;
+	if (shift > 0) {
+		if (v > UINT64_MAX >> shift)
+			return -EINVAL;
+		v <<= shift;
+	}
+	*bytes = v;
+	return 0;
+}
+
+static void take_args(int *argc, char **argv, int at, int count)
+{
+	for (int i = at; i + count <= *argc; i++)
+		argv[i] = argv[i + count];
+	*argc -= count;
+}
+
+const char *shell_opt(int *argc, char **argv, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (int i = 1; i < *argc; i++) {
+		char *value;
+
+		if (strncmp(argv[i], name, n))
+			continue;
+		if (argv[i][n] == '=') {
+			value = argv[i] + n + 1;
+			take_args(argc, argv, i, 1);
+			return value;
+		}
+		if (!argv[i][n] && i + 1 < *argc) {
+			value = argv[i + 1];
+			take_args(argc, argv, i, 2);
+			return value;
+		}
+	}
+	return NULL;
+}
+
+bool shell_flag(int *argc, char **argv, const char *name)
+{
+	for (int i = 1; i < *argc; i++) {
+		if (!strcmp(argv[i], name)) {
+			take_args(argc, argv, i, 1);
+			return true;
+		}
+	}
+	return false;
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The shell's inside: one struct shell is one command's (or the interactive
+ * line's) connection to the console.
+ *
+ * The console carries two kinds of traffic. A person types lines at the prompt,
+ * with editing and history. A program sends "@TAG command" lines, TAG being
+ * digits; each runs in a world of its own and every line that it prints comes
+ * back as "@TAG|text", then "@TAG=STATUS". "@TAG!" interrupts it. Log lines
+ * carry no such prefix, so a program can tell them apart.
+ */
+#ifndef TERN_SHELL_INT_H
+#define TERN_SHELL_INT_H
+
+#include <tern/shell.h>
+#include <tern/world.h>
+
+#define SHELL_LINE_MAX 1024u
+#define SHELL_ARGS_MAX 64
+#define SHELL_TAG_MAX 12
+#define SHELL_HISTORY 64
+#define SHELL_JSON_DEPTH 16
+#define SHELL_FRAMED_MAX 16 /* commands that run at once */
+
+struct shell {
+	bool framed;
+	char tag[SHELL_TAG_MAX];
+	bool json;
+	bool failed;
+	uint32_t interrupted; /* [atom] */
+	bool running;	      /* a command runs: Ctrl-C interrupts it */
+	bool raw;	      /* all keys go to the command ("vm console") */
+	/* Output gathers here until a line is whole, so that lines never mix. */
+	char *out;
+	size_t out_len, out_cap;
+	bool progress_open;
+	/* JSON nesting: does the level have a member yet? */
+	unsigned json_depth;
+	bool json_more[SHELL_JSON_DEPTH];
+	bool json_array[SHELL_JSON_DEPTH]; /* closed by ], not } */
+	/* Completion candidates of one Tab. */
+	char (*offers)[64];
+	unsigned nr_offers;
+	const char *offer_prefix;
+	char line[SHELL_LINE_MAX]; /* a framed command's line */
+	struct shell *next;	   /* registry of framed commands */
+};
+
+/* shell_out.c */
+void shell_out_flush(struct shell *sh); /* writes what is buffered, line or not */
+void shell_out_end(struct shell *sh);	/* ends an open line or progress line */
+void shell_out_free(struct shell *sh);
+
+/* command.c */
+int shell_execute(struct shell *sh, char *line); /* tokenizes, finds, runs: the status */
+void shell_complete_line(struct shell *sh, const char *line);
+const struct shell_cmd *shell_cmd_at(unsigned index);
+
+/* lineedit.c */
+struct lineedit {
+	char prompt[64];
+	char buf[SHELL_LINE_MAX];
+	size_t len, pos;
+	char history[SHELL_HISTORY][SHELL_LINE_MAX];
+	unsigned nr_history, browse;
+	char saved[SHELL_LINE_MAX]; /* the new line while history is browsed */
+	unsigned escape;	    /* progress in an escape sequence */
+	char escape_arg;
+};
+enum lineedit_result { LINE_MORE, LINE_DONE, LINE_TAB, LINE_ABORT };
+enum lineedit_result lineedit_key(struct lineedit *e, char key, struct shell *sh);
+void lineedit_draw(const struct lineedit *e, struct shell *sh);
+void lineedit_reset(struct lineedit *e);
+void lineedit_remember(struct lineedit *e);
+void lineedit_insert(struct lineedit *e, const char *text, struct shell *sh);
+
+/* parse.c: splits a line into words in place; quotes and backslash protect. -EINVAL on an open quote, -E2BIG. */
+MUST_CHECK int shell_tokenize(char *line, int *argc, char **argv, int max);
+
+/* cmd_vm.c: the VM that argv[1] names, with a reference; NULL with the error said. */
+struct vm;
+struct vm *cmd_find_vm(struct shell *sh, int argc, char **argv);
+void cmd_offer_vms(struct shell *sh, int argc, char **argv);
+
+/* The rooms' command tables. */
+void cmd_host_register(void);
+void cmd_vm_register(void);
+void cmd_vm_log_register(void);
+void cmd_mig_register(void);
+void cmd_stats_register(void);
+void cmd_net_register(void);
+
+#endif
