@@ -21,6 +21,7 @@ def config_text(name, index, nics, mtu, extra=()):
         lines += [f"net{k}.addr = {address(index, k)}/24",
                   f"net{k}.addr6 = {address6(index, k)}/64",
                   f"net{k}.mtu = {mtu}"]
+    lines += [f"host.{chr(96 + i)} = {address(i)}" for i in range(1, 9)]
     return "\n".join([*lines, *extra]) + "\n"
 
 

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Fixtures of the lab tests: Tern hosts in emulators, shared where that is safe.
+
+    python3 -m pytest test/lab                all of them
+    python3 -m pytest test/lab -m migrate     one suite: lab, svm, migrate, fault
+
+`pair` is a lab of two hosts, a and b, for a whole session; a test that kills or
+confuses one gets it back whole: the fixture starts dead hosts again, clears the
+links and removes every VM before each test.
+"""
+import os
+import subprocess
+import sys
+
+import pytest
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, f"{TOP}/tools")
+sys.dont_write_bytecode = True
+
+from lablib.client import Lab  # noqa: E402
+from lablib.guest import Guest  # noqa: E402
+from lablib.paths import GUEST, LabError  # noqa: E402
+
+SUITES = {"lab": "tools/lab by itself, with toy hosts",
+          "svm": "guests on one host", "migrate": "guests on the move",
+          "fault": "what goes wrong while they are"}
+
+
+def pytest_configure(config):
+    for name, what in SUITES.items():
+        config.addinivalue_line("markers", f"{name}: {what}")
+
+
+@pytest.fixture(scope="session")
+def payload():
+    subprocess.run([f"{TOP}/tools/guest"], check=True)
+    return GUEST
+
+
+def _clear(lab, hosts, payload):
+    """Every host alive, links whole, no VM left from the test before."""
+    alive = {h["name"] for h in lab.status()["hosts"] if h["alive"]}
+    dead = [h for h in hosts if h not in alive]
+    if dead:
+        lab.up(dead, files=payload)
+    for host in hosts:
+        lab.link(host, "clear")
+        for vm in lab.ask(host, "vm list"):
+            lab.cmd(host, f"vm stop {vm['name']}")
+            lab.run(host, f"vm delete {vm['name']}")
+
+
+@pytest.fixture(scope="session")
+def _pair_lab(payload):
+    lab = Lab(f"test-{os.getpid()}")
+    lab.remove()
+    lab.up(["a", "b"], files=payload)
+    yield lab
+    lab.down()
+
+
+@pytest.fixture
+def pair(_pair_lab, payload):
+    """Hosts a and b, clean; a host that hangs is started again after the test."""
+    try:
+        _clear(_pair_lab, ["a", "b"], payload)
+    except LabError:
+        for host in ("a", "b"):
+            if any(h["name"] == host and h["alive"] for h in _pair_lab.status()["hosts"]):
+                _pair_lab.kill(host)
+        _clear(_pair_lab, ["a", "b"], payload)
+    return _pair_lab
+
+
+@pytest.fixture
+def guest(pair):
+    """A guest on a that writes 20 MiB/s over 32 MiB and checks it, running."""
+    g = Guest(pair, "g")
+    g.create("a", mode="dirty", ws=32, rate=20)
+    g.start()
+    g.wait_ready()
+    g.wait_beats(5)
+    return g
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    """A failed test shows what the hosts said last."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.when != "call" or not report.failed:
+        return
+    for value in item.funcargs.values():
+        if isinstance(value, Lab):
+            for host in ("a", "b"):
+                try:
+                    report.sections.append((f"host {host}", value.log(host)[-4000:]))
+                except LabError:
+                    pass

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""tools/lab by itself: consoles, links and life cycle, with toy hosts."""
+import os
+import subprocess
+import time
+
+import pytest
+
+from conftest import TOP
+from lablib.client import Lab
+from lablib.paths import LabError
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture
+def toy(tmp_path, monkeypatch):
+    """A lab whose emulator is the script in test/lab/fake."""
+    (tmp_path / "tern.efi").touch()
+    (tmp_path / "tern.elf").touch()
+    monkeypatch.setenv("PATH", f"{TOP}/test/lab/fake:{os.environ['PATH']}")
+    monkeypatch.setattr("lablib.image.BUILD", str(tmp_path))
+    monkeypatch.setenv("TERN_LAB_DIR", str(tmp_path / "lab"))
+    lab = Lab("toy")
+    lab.up(["a", "b"])
+    yield lab
+    lab.down()
+
+
+def test_commands_carry_output_and_success(toy):
+    assert toy.cmd("a", "echo one  two") == (0, "one  two")
+    assert toy.cmd("b", "fail") == (1, "error: EINVAL no")
+    with pytest.raises(LabError, match="EINVAL"):
+        toy.run("b", "fail")
+
+
+def test_log_lines_between_do_not_confuse(toy):
+    toy.cmd("a", "echo x")
+    assert "a log line between" in toy.log("a")
+
+
+def test_wait_sees_what_was_said_before_and_later(toy):
+    assert toy.wait("a", "tern: ready", 5)
+    mark = toy.mark("a")
+    with pytest.raises(LabError, match="did not say it"):
+        toy.wait("a", "never", 0.3, mark)
+
+
+def test_a_host_that_ends_fails_its_commands(toy):
+    with pytest.raises(LabError, match="ended"):
+        toy.cmd("a", "quit")
+    with pytest.raises(LabError, match="not running"):
+        toy.cmd("a", "echo x")
+    toy.up(["a"])
+    assert toy.cmd("a", "echo back").text == "back"
+
+
+def test_kill_and_up_again(toy):
+    toy.kill("b")
+    with pytest.raises(LabError, match="not running"):
+        toy.kill("b")
+    toy.up(["b"])
+    with pytest.raises(LabError, match="up already"):
+        toy.up(["b"])
+
+
+def test_links(toy):
+    for rule, value in (("delay", 5), ("loss", 1), ("rate", 10), ("down", None), ("up", None),
+                        ("clear", None)):
+        toy.link("a", rule, value)
+    with pytest.raises(LabError):
+        toy.link("a", "delay", -1)
+    with pytest.raises(LabError, match="no host"):
+        toy.link("z", "down")
+
+
+def test_nothing_is_left_behind(toy):
+    pids = [h["pid"] for h in toy.status()["hosts"]] + [toy.status()["pid"]]
+    toy.down()
+    end = time.monotonic() + 5
+    while any(os.path.exists(f"/proc/{p}") and "Z" not in _state(p) for p in pids):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    with pytest.raises(LabError, match="no lab is up"):
+        toy.status()
+
+
+def _state(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+            return f.read().rpartition(")")[2].split()[0]
+    except OSError:
+        return "Z"
+
+
+def test_wrong_arguments():
+    for args in (["up", "a", "--cpu", "vmx"], ["up", "../x"], ["cmd", "a", "x"], ["link", "a", "delay"]):
+        done = subprocess.run([f"{TOP}/tools/lab", *args], capture_output=True, text=True, check=False,
+                              env={**os.environ, "TERN_LAB": "never-up"})
+        assert done.returncode == 2 and done.stderr.startswith("lab: "), done

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Guests on one host: boot, memory, devices, life cycle; the console's errors."""
+import os
+
+import pytest
+
+from lablib.client import Lab
+from lablib.guest import Guest
+
+pytestmark = pytest.mark.svm
+
+
+@pytest.fixture(params=[1, 4])
+def other_smp(request, payload):
+    """A host with another number of CPUs than the pair's two."""
+    lab = Lab(f"smp{request.param}-{os.getpid()}")
+    lab.up(["a"], files=payload, smp=request.param)
+    lab.smp = request.param
+    yield lab
+    lab.down()
+
+
+def test_host_info(pair):
+    info = pair.ask("a", "host info")
+    assert info["hostname"] == "a"
+    assert info["cpus"] == 2
+    assert info["own_bytes"] < 64 << 20
+    assert info["ready_ms"] > 0
+
+
+def test_files_appear(pair, payload):
+    files = {f["name"]: f["bytes"] for f in pair.ask("a", "host files")}
+    for name in os.listdir(payload):
+        assert files[f"/boot/{name}"] == os.path.getsize(f"{payload}/{name}")
+
+
+def test_hosts_reach_each_other(pair):
+    pair.run("a", f"net ping {pair.addr('b')}")
+    pair.run("a", "net ping fd77::2")
+    assert pair.cmd("a", "net ping 10.77.0.99").status
+
+
+def test_guest_writes_and_checks(guest):
+    guest.wait_passes(2)
+    guest.verify()
+    assert guest.beats[-1].rng > 0, "the virtio random device gives nothing"
+    assert guest.state() == "running"
+
+
+def test_guest_on_other_cpu_counts(other_smp):
+    assert other_smp.ask("a", "host info")["cpus"] == other_smp.smp
+    g = Guest(other_smp, "g")
+    g.create("a", mode="dirty", ws=16, rate=20)
+    g.start()
+    g.wait_ready()
+    g.wait_passes(1)
+    g.verify()
+
+
+def test_page_sequence(pair):
+    g = Guest(pair, "seq")
+    g.create("a", mode="pageseq", ws=32)
+    g.start()
+    g.wait_ready()
+    g.wait_passes(300)      # the counting byte wraps
+    g.verify()
+
+
+def test_shell_answers(pair):
+    g = Guest(pair, "sh")
+    g.create("a", mode="shell")
+    g.start()
+    g.wait_text(r"guest# ", 120)
+    pair.run("a", "vm type sh \"echo $((6*7)) answers\"")
+    g.wait_text(r"^42 answers", 30)
+
+
+def test_power_off_from_inside(pair):
+    g = Guest(pair, "off")
+    g.create("a", mode="off")
+    g.start()
+    g.wait_text(r"^guest: off", 120)
+    g.wait(lambda: g.state() == "off", 30, "state off")
+
+
+def test_pause_holds_the_guest(guest):
+    guest.lab.run("a", "vm pause g")
+    guest.poll()
+    seen = len(guest.beats)
+    assert guest.state() == "paused"
+    guest.lab.run("a", "net ping " + guest.lab.addr("b"))
+    guest.poll()
+    assert len(guest.beats) <= seen + 1
+    guest.lab.run("a", "vm resume g")
+    guest.wait_beats(5)
+    guest.verify()
+
+
+def test_stop_start_delete(guest):
+    lab = guest.lab
+    assert lab.cmd("a", "vm delete g").status, "a running VM was deleted"
+    lab.run("a", "vm stop g")
+    assert guest.state() in ("off", "stopped")
+    lab.run("a", "vm start g")
+    again = Guest(lab, "g", "a")
+    again.wait(lambda: len([t for t in again.text.splitlines() if t.startswith("guest: ready")]) >= 1,
+               120, "second boot")
+    lab.run("a", "vm stop g")
+    lab.run("a", "vm delete g")
+    assert lab.ask("a", "vm list") == []
+
+
+def test_memory_comes_back(pair):
+    free = pair.ask("a", "host info")["free_bytes"]
+    for _ in range(2):
+        g = Guest(pair, "mem")
+        g.create("a", mode="dirty", ws=64, rate=50)
+        g.start()
+        g.wait_ready()
+        g.remove()
+    assert abs(pair.ask("a", "host info")["free_bytes"] - free) < 4 << 20
+
+
+BAD = [
+    "nonsense", "vm", "vm nonsense", "vm start nobody", "vm create", "vm create x",
+    "vm create x --kernel /boot/nothing", "vm create x --kernel /boot/vmlinuz --initrd /boot/nothing",
+    "vm create x --kernel /boot/vmlinuz --mem 64G", "vm create x --kernel /boot/vmlinuz --mem 12Q",
+    "vm create x --kernel /boot/vmlinuz --mem 0", "vm create x --kernel /boot/vmlinuz --vcpus 0",
+    "vm create x --kernel /boot/vmlinuz --vcpus 1000", "vm create x --kernel /boot/vmlinuz extra",
+    "vm create 'bad name' --kernel /boot/vmlinuz", "vm create " + "n" * 80 + " --kernel /boot/vmlinuz",
+    "vm create x --kernel /boot/initrd", "vm create x --kernel '", "vm log nobody", "vm info",
+    "vm info a b", "migrate", "migrate nobody 10.77.0.2", "migrate nobody nowhere",
+    "migrate status 999", "migrate status x", "migrate cancel 999", "migrate continue 999",
+    "migrate resolve nobody here", "migrate resolve nobody elsewhere", "net ping", "net ping nowhere",
+    "net bench 10.77.0.99", "log --since x", "host info extra", "vm list extra",
+]
+
+
+@pytest.mark.parametrize("line", BAD)
+def test_bad_input(pair, line):
+    """One clear line, and nothing is changed."""
+    got = pair.cmd("a", line)
+    if got.status == 0 and line == "vm create x --kernel /boot/initrd":
+        got = pair.cmd("a", "vm start x")       # found out when it boots
+        pair.run("a", "vm delete x")
+    assert got.status == 1
+    last = got.text.splitlines()[-1]
+    assert last.startswith("error: "), got.text
+    assert len(last.split(" ", 2)) == 3, f"no code and text: {last}"
+    assert pair.ask("a", "vm list") == []
+
+
+def test_bad_input_with_a_vm(guest):
+    lab = guest.lab
+    for line in ("vm create g --kernel /boot/vmlinuz", "vm start g", "vm resume g", "vm delete g",
+                 "migrate g 10.77.0.99 --wait", "migrate g nowhere", "migrate g 10.77.0.1 --wait",
+                 "migrate g 10.77.0.2 --hold nonsense", "migrate g 10.77.0.2 --budget x"):
+        got = lab.cmd("a", line, 90)
+        assert got.status == 1 and "error: " in got.text, (line, got)
+    guest.wait_beats(3)
+    guest.verify()
+    assert [v["name"] for v in lab.ask("a", "vm list")] == ["g"]
+    assert lab.ask("b", "vm list") == []
+
+
+def test_console_takes_junk(pair):
+    """Bytes that no one would type do not end the console."""
+    import json
+    import socket
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(pair.sock)
+        s.sendall(json.dumps({"op": "console", "host": "b"}).encode() + b"\n")
+        s.recv(100)
+        s.sendall(bytes(range(256)) + b"@" * 600 + b"\r@99999999999999999999 help\r" + b"x" * 5000
+                  + b"\r\x1b[A\x1b[Z\x03\r")
+        pair.wait("b", "tern:b> ", 20)
+        assert pair.cmd("b", "host info").status == 0

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The demonstration (tools/demo): one guest, two hosts, one migration, checked."""
+import argparse
+import sys
+import time
+
+from .client import Lab
+from .guest import Guest
+from .paths import GUEST, LabError
+
+START = time.monotonic()
+
+
+def tell(text):
+    print(f"[{time.monotonic() - START:7.2f}] {text}", flush=True)
+
+
+def show_progress(st):
+    rate = st.get("rate_bytes_s", 0) / 1e6
+    tell(f"  {st['percent']:3d} %  {st['phase']:10}  round {st['rounds']}  "
+         f"{st.get('bytes_sent', 0) / 2**20:7.1f} MiB sent  {rate:6.1f} MB/s")
+
+
+def show_beats(guest):
+    for beat in guest.beats[-3:]:
+        tell(f"  guest on {guest.host}: heartbeat {beat.seq}, clock {beat.t_us / 1e6:.2f} s, "
+             f"{beat.pages} pages written, {beat.passes} checks of all pages, "
+             f"{beat.errors} wrong")
+
+
+def measure(guest, st, before):
+    """The figures of the last line; BEFORE is the heartbeat count at the start."""
+    after = guest.beats[before:]
+    passes = guest.beats[-1].passes - guest.beats[before].passes
+    return dict(total_ms=round(st["total_ns"] / 1e6),
+                blackout_ms=round(st["blackout"]["total_ns"] / 1e6),
+                sent_mib=round(st["bytes_sent"] / 2**20, 1), rounds=st["rounds"],
+                guest_gap_ms=round(max(b.gap_us for b in after) / 1000),
+                pages_verified=passes * guest.ws * 256)
+
+
+def run(lab, args):
+    tell("two hosts, a and b, in an emulator (QEMU, AMD-V by translation)")
+    lab.up(["a", "b"], files=GUEST, smp=args.smp, mem=args.host_mem, max_time=args.max_time)
+    for name in ("a", "b"):
+        info = lab.ask(name, "host info")
+        tell(f"  {name}: {info['virtualization']}, {info['cpus']} CPUs, "
+             f"own memory {info['own_bytes'] >> 20} MiB, ready after {info['ready_ms']} ms")
+    guest = Guest(lab, "demo")
+    tell(f"a stock Debian kernel as guest 'demo' on a, {args.mem}, writing "
+         f"{args.rate} MiB/s over {args.ws} MiB and checking it")
+    guest.create("a", mem=args.mem, ws=args.ws, rate=args.rate, check=4)
+    guest.start()
+    guest.wait_ready(180)
+    guest.wait_beats(20)
+    show_beats(guest)
+    tell(f"migrate demo {lab.addr('b')}")
+    before = len(guest.beats) - 1
+    st = guest.migrate("b", timeout=180, each=show_progress)
+    guest.wait_beats(20)
+    show_beats(guest)
+    tell("waiting until the guest has checked every page on b, twice")
+    guest.wait_passes(3, 180)
+    guest.verify()
+    guest.verify_log()
+    if guest.exists("a"):
+        raise LabError("host a still has the VM")
+    return measure(guest, st, before)
+
+
+def main():
+    ap = argparse.ArgumentParser(prog="demo", description=__doc__)
+    ap.add_argument("--smp", type=int, default=2, help="CPUs of each host (2)")
+    ap.add_argument("--host-mem", type=int, default=1024, metavar="MIB")
+    ap.add_argument("--mem", default="256M", help="the guest's memory (256M)")
+    ap.add_argument("--ws", type=int, default=64, help="its working set, MiB (64)")
+    ap.add_argument("--rate", type=int, default=20, help="what it writes, MiB/s (20)")
+    ap.add_argument("--max-time", type=int, default=900, metavar="S")
+    ap.add_argument("--keep", action="store_true", help="leave the lab up (TERN_LAB=demo)")
+    args = ap.parse_args()
+    lab = Lab("demo")
+    lab.remove()
+    try:
+        figures = run(lab, args)
+    except (LabError, KeyError, ValueError, OSError) as e:
+        print(f"demo: failed: {e if isinstance(e, LabError) else repr(e)}", file=sys.stderr)
+        print(f"demo: logs are in {lab.dir}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        if not args.keep:
+            lab.down()
+    print("demo: ok " + " ".join(f"{k}={v}" for k, v in figures.items()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
