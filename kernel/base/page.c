@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The page allocator: binary buddies, orders 0 (4 KiB) to 18 (1 GiB), with the
+ * memory below 4 GiB in a zone of its own, which is used last unless asked for.
+ *
+ * One struct frame per 4 KiB of memory. FRAME_HEAD marks the first frame of
+ * every block, free or not, and no other frame, so the block that holds a frame
+ * is found by trying the 19 places where its head could be. Free blocks are
+ * linked through their own first bytes.
+ *
+ * The lock guards the lists, the counters and all frames of free blocks. Frames
+ * of an allocated block belong to its owner, except that refs is atomic.
+ */
+#include <errno.h>
+
+#include <tern/lock.h>
+#include <tern/log.h>
+#include <tern/page.h>
+
+#include "base.h"
+
+#define ORDERS (ORDER_1G + 1)
+#define LOW_LIMIT_PFN (1ull << (32 - PAGE_SHIFT))
+
+#define FRAME_HEAD 1u
+#define FRAME_IN_LIST 2u
+
+struct free_block {
+	struct free_block *next, *prev;
+};
+
+static struct {
+	struct spinlock lock;
+	struct frame *frames;
+	uint64_t count; /* frames */
+	struct free_block *list[2][ORDERS]; /* [1] below 4 GiB */
+	uint64_t owner_pages[FRAME_OWNERS];
+} mem = { .lock = SPINLOCK_INIT(LOCK_PAGE, "pages") };
+
+static struct free_block **list_of(uint64_t pfn, unsigned order)
+{
+	return &mem.list[pfn < LOW_LIMIT_PFN][order];
+}
+
+static struct free_block *pfn_block(uint64_t pfn)
+{
+	return hpa_ptr(HPA(pfn << PAGE_SHIFT));
+}
+
+static void list_push(uint64_t pfn, unsigned order)
+{
+	struct free_block **head = list_of(pfn, order), *b = pfn_block(pfn);
+
+	mem.frames[pfn] = (struct frame){ .order = (uint8_t)order,
+					  .owner = FRAME_FREE,
+					  .flags = FRAME_HEAD | FRAME_IN_LIST };
+	b->prev = NULL;
+	b->next = *head;
+	if (b->next)
+		b->next->prev = b;
+	*head = b;
+}
+
+static void list_remove(uint64_t pfn, unsigned order)
+{
+	struct free_block *b = pfn_block(pfn);
+
+	if (b->prev)
+		b->prev->next = b->next;
+	else
+		*list_of(pfn, order) = b->next;
+	if (b->next)
+		b->next->prev = b->prev;
+	mem.frames[pfn].flags = 0;
+}
+
+static bool is_free_block(uint64_t pfn, unsigned order)
+{
+	return pfn < mem.count && mem.frames[pfn].flags == (FRAME_HEAD | FRAME_IN_LIST) &&
+	       mem.frames[pfn].order == order;
+}
+
+static void free_locked(uint64_t pfn, unsigned order)
+{
+	mem.owner_pages[FRAME_FREE] += 1ull << order;
+	mem.frames[pfn].flags = 0;
+	while (order < ORDER_1G && is_free_block(pfn ^ 1ull << order, order)) {
+		list_remove(pfn ^ 1ull << order, order);
+		pfn &= ~(1ull << order);
+		order++;
+	}
+	list_push(pfn, order);
+}
+
+void page_setup(struct frame *frames, uint64_t count)
+{
+	mem.frames = frames;
+	mem.count = count;
+}
+
+void page_account(enum frame_owner owner, uint64_t pages)
+{
+	unsigned long flags = spin_lock(&mem.lock);
+
+	mem.owner_pages[owner] += pages;
+	spin_unlock(&mem.lock, flags);
+}
+
+void page_add(uint64_t first_pfn, uint64_t count)
+{
+	unsigned long flags = spin_lock(&mem.lock);
+
+	while (count) {
+		unsigned order = ORDER_1G;
+
+		while (first_pfn & ((1ull << order) - 1) || 1ull << order > count)
+			order--;
+		free_locked(first_pfn, order);
+		first_pfn += 1ull << order;
+		count -= 1ull << order;
+	}
+	spin_unlock(&mem.lock, flags);
+}
+
+/* Smallest sufficient block of the zone, cut down to order; false when there is none. */
+static bool take_locked(bool low, unsigned order, uint64_t *pfn)
+{
+	unsigned o = order;
+
+	while (o < ORDERS && !mem.list[low][o])
+		o++;
+	if (o == ORDERS)
+		return false;
+	*pfn = ptr_hpa(mem.list[low][o]).v >> PAGE_SHIFT;
+	list_remove(*pfn, o);
+	while (o > order) {
+		o--;
+		list_push(*pfn + (1ull << o), o);
+	}
+	return true;
+}
+
+static void claim_locked(uint64_t pfn, unsigned order, enum frame_owner owner)
+{
+	mem.frames[pfn] = (struct frame){
+		.refs = 1, .order = (uint8_t)order, .owner = (uint8_t)owner, .flags = FRAME_HEAD
+	};
+	mem.owner_pages[FRAME_FREE] -= 1ull << order;
+	mem.owner_pages[owner] += 1ull << order;
+}
+
+int page_alloc(unsigned order, unsigned flags, enum frame_owner owner, hpa_t *out)
+{
+	unsigned long irq;
+	uint64_t pfn;
+	bool ok;
+
+	if (order > ORDER_1G)
+		return -ENOMEM;
+	irq = spin_lock(&mem.lock);
+	ok = (!(flags & PAGE_LOW4G) && take_locked(false, order, &pfn)) ||
+	     take_locked(true, order, &pfn);
+	if (ok)
+		claim_locked(pfn, order, owner);
+	spin_unlock(&mem.lock, irq);
+	if (!ok)
+		return -ENOMEM;
+	*out = HPA(pfn << PAGE_SHIFT);
+	if (flags & PAGE_ZERO)
+		for (uint64_t i = 0; i < 1ull << order; i++)
+			page_clear(hpa_ptr(HPA((pfn + i) << PAGE_SHIFT)));
+	return 0;
+}
+
+/* First frame of the allocated block that holds this address. */
+static uint64_t block_head(hpa_t a)
+{
+	uint64_t pfn = a.v >> PAGE_SHIFT;
+
+	for (unsigned order = 0; order < ORDERS && pfn < mem.count; order++) {
+		uint64_t head = pfn & ~((1ull << order) - 1);
+		const struct frame *f = &mem.frames[head];
+
+		if (!(f->flags & FRAME_HEAD))
+			continue;
+		if (f->flags & FRAME_IN_LIST || (pfn - head) >> f->order)
+			break;
+		return head;
+	}
+	panic("page %#llx is not allocated", (unsigned long long)a.v);
+}
+
+void page_get(hpa_t block)
+{
+	__atomic_fetch_add(&mem.frames[block_head(block)].refs, 1, __ATOMIC_RELAXED);
+}
+
+void page_put(hpa_t block)
+{
+	uint64_t pfn = block_head(block);
+	struct frame *f = &mem.frames[pfn];
+	unsigned long flags;
+
+	if (__atomic_sub_fetch(&f->refs, 1, __ATOMIC_ACQ_REL))
+		return;
+	flags = spin_lock(&mem.lock);
+	mem.owner_pages[f->owner] -= 1ull << f->order;
+	free_locked(pfn, f->order);
+	spin_unlock(&mem.lock, flags);
+}
+
+void page_split(hpa_t block, unsigned new_order)
+{
+	uint64_t pfn = block_head(block), end;
+	struct frame f = mem.frames[pfn];
+	unsigned long flags;
+
+	tern_assert(f.refs == 1 && new_order <= f.order);
+	end = pfn + (1ull << f.order);
+	f.order = (uint8_t)new_order;
+	flags = spin_lock(&mem.lock);
+	for (; pfn < end; pfn += 1ull << new_order)
+		mem.frames[pfn] = f;
+	spin_unlock(&mem.lock, flags);
+}
+
+struct frame *page_frame(hpa_t a)
+{
+	tern_assert(a.v >> PAGE_SHIFT < mem.count);
+	return &mem.frames[a.v >> PAGE_SHIFT];
+}
+
+void page_stats(struct page_stats *out)
+{
+	unsigned long flags = spin_lock(&mem.lock);
+
+	out->total_bytes = 0;
+	for (unsigned i = 0; i < FRAME_OWNERS; i++) {
+		out->owner_bytes[i] = mem.owner_pages[i] << PAGE_SHIFT;
+		out->total_bytes += out->owner_bytes[i];
+	}
+	out->free_bytes = out->owner_bytes[FRAME_FREE];
+	spin_unlock(&mem.lock, flags);
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Boot order, and the only file that names concrete drivers and backends.
+ *
+ * kernel_main runs on the boot CPU's first stack, with interrupts off until
+ * arch_init, and ends as that CPU's idle world. What may sleep (drivers, the
+ * network, the shell) starts in the world "init".
+ */
+#include <tern/arch.h>
+#include <tern/bootinfo.h>
+#include <tern/cpu.h>
+#include <tern/log.h>
+#include <tern/mig.h>
+#include <tern/net.h>
+#include <tern/page.h>
+#include <tern/pci.h>
+#include <tern/shell.h>
+#include <tern/timer.h>
+#include <tern/virt.h>
+#include <tern/world.h>
+
+#include "drivers/uart.h"
+#include "kernel/base/base.h"
+#include "kernel/base/selftest.h"
+#include "kernel/lib/pagemove.h"
+
+extern const struct pci_driver virtio_net_driver;
+
+/* Rooms that may be absent from a build. */
+#pragma weak pci_scan
+#pragma weak pci_attach
+#pragma weak virtio_net_driver
+#pragma weak net_init
+#pragma weak virt_choose
+#pragma weak svm_ops
+#pragma weak mig_init
+#pragma weak shell_start
+#pragma weak uart_early
+#pragma weak uart_start
+
+#define INIT_STACK (64u << 10)
+
+/* In the order in which a device is offered to them. */
+static const struct pci_driver *const pci_drivers[] = {
+	&virtio_net_driver,
+};
+
+/* In order of preference; the first that the CPU has is taken. */
+static const struct virt_ops *const virt_backends[] = {
+	&svm_ops,
+};
+
+static const char *hostname(void)
+{
+	const char *name = config_get("hostname");
+
+	return name && *name ? name : "tern";
+}
+
+/* Log lines on the console: "log = debug|info|warn|error" in tern.conf. */
+static void set_log_level(void)
+{
+	static const char first_letters[] = "ewid";
+	const char *value = config_get("log");
+
+	for (unsigned i = 0; value && first_letters[i]; i++)
+		if (value[0] == first_letters[i])
+			log_set_console_level((enum log_level)i);
+}
+
+static void choose_page_moves(void)
+{
+	hpa_t scratch;
+
+	if (page_alloc(1, 0, FRAME_KERNEL, &scratch))
+		return;
+	pagemove_calibrate(hpa_ptr(scratch), rdtsc);
+	page_put(scratch);
+	log_debug("page", "copy by %s, clear by %s", pagemove_copy_name(), pagemove_clear_name());
+}
+
+static void start_drivers(void)
+{
+	if (uart_start && uart_start())
+		log_warn("uart", "no interrupt: the console is polled");
+	if (!pci_scan)
+		return;
+	pci_scan();
+	if (&virtio_net_driver)
+		pci_attach(pci_drivers, ARRAY_SIZE(pci_drivers));
+}
+
+static void start_rooms(void)
+{
+	if (net_init)
+		net_init();
+	if (virt_choose && &svm_ops)
+		virt_choose(virt_backends, ARRAY_SIZE(virt_backends));
+	if (mig_init)
+		mig_init();
+}
+
+static void init_world(void *arg)
+{
+	struct page_stats mem;
+
+	(void)arg;
+	choose_page_moves();
+	start_drivers();
+	start_rooms();
+	page_reclaim_loader();
+	selftest_run(config_get("selftest"));
+	page_stats(&mem);
+	log_info("tern", "%s: %u CPUs, %llu MiB memory, %llu MiB free, up in %llu ms", hostname(), cpu_count(),
+		 (unsigned long long)mem.total_bytes >> 20, (unsigned long long)mem.free_bytes >> 20,
+		 (unsigned long long)(time_ns() / NSEC_PER_MSEC));
+	if (shell_start)
+		shell_start(hostname());
+	console_write("tern: ready\n", 12);
+}
+
+void kernel_main(struct bootinfo *bi)
+{
+	static const struct world_opts init = {
+		.name = "init", .prio = WORLD_NORMAL, .cpu = -1, .stack_size = INIT_STACK
+	};
+
+	arch_early_init(bi);
+	if (uart_early)
+		(void)uart_early();
+	page_init(bi);
+	bi = hpa_ptr(HPA((uint64_t)bi));
+	bootfs_init(bi);
+	set_log_level();
+	sched_init();
+	arch_init(bi);
+	arch_smp_start();
+	if (world_create(NULL, &init, init_world, NULL))
+		panic("no memory for the first world");
+	sched_idle();
+}
