@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# What runs: demo, tests, models, figures. Each builds what it needs first.
+
+SUITE ?= all
+
+export BUILD FUZZ_SECONDS
+
+.PHONY: demo test bench soak model guest
+
+guest: $(SETUP_STAMP)
+	@tools/guest
+
+demo: all guest
+	@tools/demo $(ARGS)
+
+# The unit suite needs no hosts; all others boot them.
+test: unit fuzz-build $(if $(filter unit fuzz model,$(SUITE)),,all guest)
+	@tools/runtests $(SUITE)
+
+model: $(SETUP_STAMP)
+	@tools/runtests model
+
+bench: all guest
+	@tools/bench $(ARGS)
+
+soak: all guest unit fuzz-build
+	@tools/soak $(ARGS)

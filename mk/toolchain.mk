@@ -11,6 +11,11 @@ CLANG := clang
 
 DEBUG ?= 1
 
+# On a machine without the compiler, the rest of this file needs set-up done first.
+ifeq ($(shell command -v $(CC)),)
+$(info $(shell tools/setup >&2))
+endif
+
 GCC_INCLUDE := $(shell $(CC) -print-file-name=include 2>/dev/null)
 
 CODEGEN := -O2 -ffreestanding -mno-red-zone -mgeneral-regs-only -mcmodel=kernel \
