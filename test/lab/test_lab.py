@@ -17,7 +17,7 @@ pytestmark = pytest.mark.lab
 def toy(tmp_path, monkeypatch):
     """A lab whose emulator is the script in test/lab/fake."""
     (tmp_path / "tern.efi").touch()
-    (tmp_path / "tern.elf").touch()
+    (tmp_path / "kernel.elf").touch()
     monkeypatch.setenv("PATH", f"{TOP}/test/lab/fake:{os.environ['PATH']}")
     monkeypatch.setattr("lablib.image.BUILD", str(tmp_path))
     monkeypatch.setenv("TERN_LAB_DIR", str(tmp_path / "lab"))

@@ -23,7 +23,7 @@ from .paths import TOP, LabError, lab_dir
 Answer = namedtuple("Answer", "status text")
 
 READY = r"^.*tern: ready\s*$"
-PANIC = r"\b(?:panic|PANIC)\b"
+PANIC = r"\b(?:panic|PANIC)\b|Tern was not started"
 DEFAULTS = dict(cpu="svm", smp=2, mem=1024, nics=1, files=None, disks=(), conf=())
 
 

@@ -1,17 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A host's boot volume: a FAT32 image made by mtools, no root needed.
-
-    /EFI/BOOT/BOOTX64.EFI   the loader
-    /tern/kernel.elf        the kernel
-    /tern.conf              text of `key = value` lines (config_text)
-    /boot/*                 the files given by `lab up --files DIR`
-"""
+"""A host's addresses, its tern.conf, and its boot volume (made by tools/mkimage)."""
 import os
 import subprocess
 
-from .paths import BUILD, LabError
-
-MIB = 1 << 20
+from .paths import BUILD, TOP, LabError
 
 
 def config_text(name, index, nics, mtu, extra=()):
@@ -33,13 +25,6 @@ def address6(index, nic=0):
     return f"fd77:{nic:x}::{index:x}" if nic else f"fd77::{index:x}"
 
 
-def _run(*argv):
-    env = {**os.environ, "MTOOLS_SKIP_CHECK": "1"}
-    done = subprocess.run(argv, capture_output=True, text=True, env=env, check=False)
-    if done.returncode:
-        raise LabError(f"{argv[0]}: {done.stderr.strip() or 'failed'}")
-
-
 def boot_files(directory):
     if not directory:
         return []
@@ -50,23 +35,15 @@ def boot_files(directory):
 
 
 def make(path, config, files):
-    """Writes the image to PATH; CONFIG is text, FILES are paths put under /boot/."""
-    loader, kernel = f"{BUILD}/tern.efi", f"{BUILD}/tern.elf"
+    """Writes the volume to PATH; CONFIG is text, FILES are paths put under /boot/."""
+    loader, kernel = f"{BUILD}/tern.efi", f"{BUILD}/kernel.elf"
     for need in (loader, kernel):
         if not os.path.exists(need):
             raise LabError(f"{need} is missing: run make")
     conf = path + ".conf"
     with open(conf, "w", encoding="ascii") as f:
         f.write(config)
-    content = sum(os.path.getsize(p) for p in [loader, kernel, conf, *files])
-    size = max(48 * MIB, (content + content // 50 + 8 * MIB) // MIB * MIB)
-    with open(path, "wb") as f:
-        f.truncate(size)
-    _run("mformat", "-i", path, "-F", "-v", "TERN", "-T", str(size // 512), "-h", "64",
-         "-s", "32", "::")
-    _run("mmd", "-i", path, "::/EFI", "::/EFI/BOOT", "::/tern", "::/boot")
-    _run("mcopy", "-i", path, loader, "::/EFI/BOOT/BOOTX64.EFI")
-    _run("mcopy", "-i", path, kernel, "::/tern/kernel.elf")
-    _run("mcopy", "-i", path, conf, "::/tern.conf")
-    if files:
-        _run("mcopy", "-i", path, *files, "::/boot/")
+    done = subprocess.run([f"{TOP}/tools/mkimage", "-o", path, "--efi", loader, "--kernel", kernel,
+                           "--conf", conf, *files], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise LabError(f"mkimage: {done.stderr.strip()[-300:]}")

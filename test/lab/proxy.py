@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A TCP relay that spoils what it carries; run inside a lab's network.
+
+    proxy.py LISTEN-ADDR TARGET-ADDR PORT [--cut N] [--flip OFFSET:BIT] [--append HEX]
+             [--record FILE]
+
+Bytes from the connecting side are counted over one connection: after N both
+sides are closed (--cut); one bit is turned (--flip); the rest of the stream is
+replaced by HEX repeated for 4 MiB (--append, with --cut).  Prints `ready`.
+"""
+import argparse
+import socket
+import sys
+import threading
+
+
+def spoil(data, start, args):
+    """(bytes to pass on, whether the stream ends here)"""
+    data = bytearray(data)
+    if args.flip:
+        offset, bit = args.flip
+        if start <= offset < start + len(data):
+            data[offset - start] ^= 1 << bit
+    if args.cut is not None and start + len(data) >= args.cut:
+        return bytes(data[:max(0, args.cut - start)]), True
+    return bytes(data), False
+
+
+def forward(source, sink, args, record):
+    """The spoiled direction."""
+    count = 0
+    try:
+        while True:
+            data = source.recv(65536)
+            if not data:
+                break
+            out, end = spoil(data, count, args)
+            count += len(data)
+            sink.sendall(out)
+            if record:
+                record.write(out)
+                record.flush()
+            if end:
+                if args.append:
+                    piece = bytes.fromhex(args.append)
+                    sink.sendall(piece * ((4 << 20) // len(piece)))
+                break
+    except OSError:
+        pass
+    for s in (source, sink):
+        try:
+            s.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+
+
+def back(source, sink):
+    try:
+        while True:
+            data = source.recv(65536)
+            if not data:
+                return
+            sink.sendall(data)
+    except OSError:
+        pass
+    finally:
+        try:
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+
+def main():
+    ap = argparse.ArgumentParser()
+    ap.add_argument("listen")
+    ap.add_argument("target")
+    ap.add_argument("port", type=int)
+    ap.add_argument("--cut", type=int)
+    ap.add_argument("--flip", type=lambda t: tuple(int(x) for x in t.split(":")))
+    ap.add_argument("--append")
+    ap.add_argument("--record")
+    args = ap.parse_args()
+    record = open(args.record, "wb") if args.record else None
+    server = socket.socket()
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    server.bind((args.listen, args.port))
+    server.listen()
+    print("ready", flush=True)
+    while True:
+        near, _ = server.accept()
+        far = socket.create_connection((args.target, args.port), 10)
+        far.settimeout(None)
+        threading.Thread(target=forward, args=(near, far, args, record), daemon=True).start()
+        threading.Thread(target=back, args=(far, near), daemon=True).start()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What goes wrong during a migration, in each of its phases.
+
+`--hold PHASE` stops the source at the beginning of a phase; the fault comes
+then.  The outcome that is asked for: before GO the guest runs on at the source,
+after GO exactly one copy runs, at no time two, and a later migration succeeds.
+
+One guest lives through most of the tests, on whichever host it then is.
+"""
+import time
+
+import pytest
+
+from lablib.guest import OVER, Guest
+from lablib.paths import LabError
+
+pytestmark = pytest.mark.fault
+
+BEFORE_GO = ["preflight", "skeleton", "precopy", "stun", "transfer", "ready"]
+OTHER = {"a": "b", "b": "a"}
+ENDED = ("failed", "canceled")
+
+
+@pytest.fixture(scope="module")
+def survivor():
+    return {}
+
+
+@pytest.fixture
+def roamer(_pair_lab, payload, survivor):
+    """The module's guest, running on one of two whole hosts; made when there is none."""
+    lab = _pair_lab
+    dead = [h for h in ("a", "b") if h not in alive(lab)]
+    if dead:
+        lab.up(dead, files=payload)
+    for host in ("a", "b"):
+        lab.link(host, "clear")
+    g = survivor.get("guest")
+    if not g or not lives(g):
+        for name in ("a", "b"):
+            for vm in lab.ask(name, "vm list"):
+                lab.cmd(name, f"vm stop {vm['name']}")
+                lab.run(name, f"vm delete {vm['name']}")
+        g = survivor["guest"] = Guest(lab, "g")
+        g.create("a", mode="dirty", ws=32, rate=20)
+        g.start()
+        g.wait_ready()
+    g.wait_beats(5)
+    return g
+
+
+def lives(g):
+    """Still running where we think, and nowhere else."""
+    try:
+        return running(g) == [g.host]
+    except (LabError, KeyError):
+        return False
+
+
+def alive(lab):
+    return [h["name"] for h in lab.status()["hosts"] if h["alive"]]
+
+
+def running(g):
+    """Hosts on which the guest runs."""
+    return [h for h in alive(g.lab) if g.exists(h) and g.state(h) == "running"]
+
+
+def held(g, phase):
+    """Starts a migration that stops at PHASE; (job, source, destination)."""
+    source, to = g.host, OTHER[g.host]
+    job = g.migrate_start(to, "--hold", phase)
+    st = g.migrate_wait(job, until=(phase,), timeout=60)
+    assert st["held"] and st["phase"] == phase
+    return job, source, to
+
+
+def ends(g, job, timeout=120):
+    end = time.monotonic() + timeout
+    while True:
+        st = g.migrate_status(job)
+        if st["phase"] in OVER:
+            return st
+        assert time.monotonic() < end, f"no end after {timeout} s: {st}"
+        time.sleep(0.3)
+
+
+def runs_on_at_the_source(g, source):
+    assert running(g) == [source]
+    g.wait_beats(5)
+    g.verify()
+
+
+def later_migration_succeeds(g, to):
+    """The other host has let go of the failed one, at most after its time-out."""
+    end = time.monotonic() + 60
+    while g.exists(to):
+        assert time.monotonic() < end, f"host {to} keeps the VM of a failed migration"
+        time.sleep(0.5)
+    g.migrate(to, timeout=120)
+    g.wait_passes(1)
+    g.verify()
+    assert running(g) == [to]
+
+
+@pytest.mark.parametrize("phase", BEFORE_GO)
+def test_cancel(roamer, phase):
+    job, source, to = held(roamer, phase)
+    roamer.lab.run(source, f"migrate cancel {job}")
+    assert ends(roamer, job)["phase"] == "canceled"
+    runs_on_at_the_source(roamer, source)
+    later_migration_succeeds(roamer, to)
+
+
+@pytest.mark.parametrize("phase", BEFORE_GO)
+def test_link_cut(roamer, phase):
+    job, source, to = held(roamer, phase)
+    roamer.lab.link(to, "down")
+    roamer.lab.run(source, f"migrate continue {job}")
+    st = ends(roamer, job)
+    assert st["phase"] == "failed" and st["error_code"], st
+    runs_on_at_the_source(roamer, source)
+    roamer.lab.link(to, "up")
+    later_migration_succeeds(roamer, to)
+
+
+@pytest.mark.parametrize("phase", BEFORE_GO)
+def test_peer_killed(roamer, payload, phase):
+    job, source, to = held(roamer, phase)
+    roamer.lab.kill(to)
+    roamer.lab.run(source, f"migrate continue {job}")
+    st = ends(roamer, job)
+    assert st["phase"] == "failed" and st["error_code"], st
+    runs_on_at_the_source(roamer, source)
+    roamer.lab.up([to], files=payload)
+    later_migration_succeeds(roamer, to)
+
+
+@pytest.mark.parametrize("phase", BEFORE_GO)
+def test_source_killed(roamer, phase):
+    """Without GO the destination never runs the guest; it gives the skeleton up."""
+    _, source, to = held(roamer, phase)
+    roamer.lab.kill(source)
+    end = time.monotonic() + 90
+    while roamer.exists(to):
+        assert roamer.state(to) != "running"
+        assert time.monotonic() < end, "the destination keeps a VM whose source is gone"
+        time.sleep(0.5)
+    assert roamer.lab.ask(to, "host info")["hostname"] == to
+
+
+def test_cancel_after_go_is_refused(roamer):
+    """Once it is done, too late as well: the guest runs there, and only there."""
+    job, source, to = held(roamer, "go")
+    got = roamer.lab.cmd(source, f"migrate cancel {job}")
+    roamer.lab.cmd(source, f"migrate continue {job}")
+    st = ends(roamer, job)
+    if got.status:
+        assert "error: " in got.text
+        assert st["phase"] == "done"
+        roamer.host = to
+    else:
+        assert st["phase"] == "canceled"
+    assert running(roamer) == [roamer.host]
+    roamer.wait_passes(1)
+    roamer.verify()
+
+
+def test_link_cut_after_go(roamer):
+    """GO is under way when the cable goes: in doubt, then settled by itself."""
+    job, source, to = held(roamer, "go")
+    roamer.lab.link(to, "down")
+    roamer.lab.run(source, f"migrate continue {job}")
+    end = time.monotonic() + 90
+    while roamer.migrate_status(job)["phase"] not in ("in-doubt", "in_doubt"):
+        assert len(running(roamer)) <= 1
+        assert time.monotonic() < end
+        time.sleep(0.5)
+    assert roamer.state(source) != "running"
+    got = roamer.lab.cmd(source, f"migrate cancel {job}")
+    assert got.status == 1 and "error: " in got.text
+    roamer.lab.link(to, "up")
+    end = time.monotonic() + 120
+    while roamer.migrate_status(job, source)["phase"] != "done":
+        assert len(running(roamer)) <= 1
+        assert time.monotonic() < end, roamer.migrate_status(job, source)
+        time.sleep(0.5)
+    assert running(roamer) == [to]
+    roamer.host = to
+    roamer.wait_passes(1)
+    roamer.verify()
+
+
+def test_destination_dead_after_go(roamer, payload):
+    """Parked until the operator, who knows, says that it shall run here."""
+    job, source, to = held(roamer, "go")
+    roamer.lab.kill(to)
+    roamer.lab.run(source, f"migrate continue {job}")
+    end = time.monotonic() + 90
+    while roamer.migrate_status(job)["phase"] not in ("in-doubt", "in_doubt"):
+        assert time.monotonic() < end
+        time.sleep(0.5)
+    assert running(roamer) == []
+    roamer.lab.run(source, "migrate resolve g here")
+    runs_on_at_the_source(roamer, source)
+    roamer.lab.up([to], files=payload)
+    later_migration_succeeds(roamer, to)
+
+
+def test_slow_and_lossy_link(roamer):
+    """20 ms each way and 0.5 % loss: slower, nothing lost."""
+    to = OTHER[roamer.host]
+    roamer.lab.link(to, "delay", 20)
+    roamer.lab.link(to, "loss", 0.5)
+    roamer.migrate(to, timeout=240)
+    roamer.lab.link(to, "clear")
+    roamer.wait_passes(1)
+    roamer.verify()
+
+
+def test_short_outage_is_survived(roamer):
+    """Two seconds without a cable during pre-copy: it goes on, or fails cleanly."""
+    to, source = OTHER[roamer.host], roamer.host
+    job, source, to = held(roamer, "precopy")
+    roamer.lab.link(to, "down")
+    roamer.lab.run(source, f"migrate continue {job}")
+    time.sleep(2)           # the outage's length is the test's input, not a wait
+    roamer.lab.link(to, "up")
+    st = ends(roamer, job)
+    if st["phase"] == "done":
+        roamer.host = to
+    assert running(roamer) == [roamer.host]
+    roamer.wait_passes(1)
+    roamer.verify()

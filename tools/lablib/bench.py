@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Tern's figures, each as a ratio of two things measured in the same run.
+
+    net      raw TCP between the two hosts (net bench)
+    boot     kernel entry to init, against the same kernel directly in the emulator
+    idle     a quiet guest: exits a second, and what its migration sends
+    d20      20 MiB/s over 64 MiB while it moves
+    d100     100 MiB/s over 128 MiB while it moves
+
+Writes BUILD/bench.json and prints a table.  A figure that misses its target is
+marked; --strict makes that the exit status.
+"""
+import argparse
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+
+from . import direct
+from .client import Lab
+from .guest import CMDLINE, Guest
+from .paths import BUILD, GUEST, LabError
+
+CASES = {"idle": dict(ws=16, rate=0), "d20": dict(ws=64, rate=20), "d100": dict(ws=128, rate=100)}
+OTHER = {"a": "b", "b": "a"}
+QUIET_S = 30
+
+# name: (what, target, whether larger is better)
+TARGETS = {
+    "stream_of_net": ("migration stream / net bench", 0.70, True),
+    "idle_sent": ("idle: bytes sent / non-zero backed bytes", 1.05, False),
+    "idle_exits_per_s": ("idle: exits a second and vCPU", 50, False),
+    "boot": ("kernel entry to init / directly", 1.5, False),
+    "d20_rate_kept": ("d20: write rate while moving / before", 0.8, True),
+    "d100_rate_kept": ("d100: write rate while moving / before", 0.8, True),
+}
+RIVAL = {"total": ("total time / rival's", 0.5), "gap": ("guest gap / rival's", 1.0),
+         "sent": ("MiB sent / rival's", 1.0)}
+
+
+def say(text):
+    print(f"# {text}", file=sys.stderr, flush=True)
+
+
+def median(values):
+    return statistics.median(values) if values else None
+
+
+def net_bench(lab):
+    """MB/s of the hosts' own TCP test."""
+    got = lab.ask("a", f"net bench {lab.addr('b')}", 120)
+    return got["bytes_s"] / 1e6
+
+
+def boot(lab, runs):
+    """(directly, under Tern) seconds from kernel entry to init, medians."""
+    line = f"{CMDLINE} tern.mode=shell"
+    alone, tern = [], []
+    for k in range(runs):
+        alone.append(direct.boot_seconds(f"{GUEST}/vmlinuz", f"{GUEST}/initrd", line))
+        g = Guest(lab, f"boot{k}")
+        g.create("a", mode="shell")
+        start = time.monotonic()
+        g.start()
+        g.wait_text(r"^guest: init", 120)
+        tern.append(time.monotonic() - start)
+        g.remove()
+    return median(alone), median(tern)
+
+
+def total_exits(g):
+    return sum(v["total_exits"] for v in g.info()["vcpus"])
+
+
+def idle_exits(g):
+    """Exits a second of a guest left alone for QUIET_S."""
+    time.sleep(QUIET_S)         # the quiet itself is what is measured
+    before, start = total_exits(g), time.monotonic()
+    time.sleep(10)
+    return (total_exits(g) - before) / (time.monotonic() - start)
+
+
+def start_guest(lab, case):
+    mode = "dirty" if case["rate"] or case["ws"] else "shell"
+    g = Guest(lab, "bench")
+    g.create("a", mode=mode, check=2, **case)
+    g.start()
+    g.wait_ready()
+    return g
+
+
+def one_migration(g):
+    """The figures of one migration to the other host."""
+    g.wait_beats(30, 60)
+    before = g.beats[-30:]
+    backed, mark = g.info()["backed_pages"], len(g.beats) - 1
+    st = g.migrate(OTHER[g.host], timeout=300)
+    g.wait_beats(15, 60)
+    during = [b for b in g.beats[mark:] if (b.t_us - g.beats[mark].t_us) * 1000 < st["total_ns"]]
+    g.wait_passes(1, 300)
+    g.verify()
+    total = st["total_ns"] / 1e9
+    return dict(total_ms=total * 1e3, blackout_ms=st["blackout"]["total_ns"] / 1e6,
+                gap_ms=max(b.gap_us for b in g.beats[mark:mark + 40]) / 1e3,
+                sent_mib=st["bytes_sent"] / 2**20, mb_s=st["bytes_sent"] / 1e6 / total,
+                rounds=st["rounds"], pages=st["pages_sent"], zero=st["zero_sent"],
+                copied_per_byte=st["copied_bytes"] / max(1, st["bytes_sent"]),
+                of_memory=st["bytes_sent"] / (256 << 20),
+                nonzero_bytes=(backed - st["zero_sent"]) * 4096,
+                rate_before=g.rate_mib(before),
+                rate_during=g.rate_mib(during) if len(during) > 2 else None,
+                pages_per_round=[r["pages"] for r in st["round"]])
+
+
+def case_figures(lab, name, runs):
+    g = start_guest(lab, CASES[name])
+    try:
+        done = []
+        for k in range(runs):
+            done.append(one_migration(g))
+            say(f"{name} {k + 1}/{runs}: " + " ".join(
+                f"{key}={value:.1f}" for key, value in done[-1].items()
+                if isinstance(value, (int, float))))
+        return done
+    finally:
+        g.remove()
+
+
+def idle_figures(lab):
+    """A guest that only waits at its shell."""
+    g = Guest(lab, "quiet")
+    g.create("a", mode="shell")
+    g.start()
+    g.wait_ready()
+    try:
+        say(f"idle: {QUIET_S} s of quiet")
+        exits = idle_exits(g)
+        backed = g.info()["backed_pages"]
+        st = g.migrate("b")
+        nonzero = (backed - st["zero_sent"]) * 4096
+        return dict(exits_per_s=exits, sent=st["bytes_sent"], nonzero=nonzero,
+                    total_ms=st["total_ns"] / 1e6)
+    finally:
+        g.remove()
+
+
+def rival_figures(program, runs):
+    """The other hypervisor's medians by case, from its own benchmark's lines."""
+    say("the rival, in the same sitting")
+    text = subprocess.run([program, "--runs", str(runs), *CASES], capture_output=True, text=True,
+                          check=True, timeout=3600).stdout
+    found = {}
+    for line in text.splitlines():
+        words = line.split()
+        if not words or words[0] not in CASES:
+            continue
+        values = dict(w.split("=", 1) for w in words if "=" in w)
+        number = {k: float(re.match(r"[\d.]+", v)[0]) for k, v in values.items()
+                  if re.match(r"[\d.]+", v)}
+        found[words[0]] = {k: number[k] for k in ("total", "gap", "sent", "down") if k in number}
+        found[words[0]]["rate"] = values.get("rate")
+    return found
+
+
+def ratios(fig):
+    """What the targets are about."""
+    out = {}
+    if "net" in fig:
+        out["stream_of_net"] = max(median([r["mb_s"] for r in fig[c]])
+                                   for c in CASES if c in fig) / fig["net"]
+    if "quiet" in fig:
+        out["idle_sent"] = fig["quiet"]["sent"] / fig["quiet"]["nonzero"]
+        out["idle_exits_per_s"] = fig["quiet"]["exits_per_s"]
+    if "boot" in fig:
+        out["boot"] = fig["boot"][1] / fig["boot"][0]
+    for case in ("d20", "d100"):
+        kept = [r["rate_during"] / r["rate_before"] for r in fig.get(case, []) if r["rate_during"]]
+        if kept:
+            out[f"{case}_rate_kept"] = median(kept)
+    return out
+
+
+def table(fig, got):
+    """Prints the figures and returns how many missed."""
+    missed = 0
+    print(f"{'case':6} {'total ms':>9} {'blackout':>9} {'gap ms':>7} {'MiB':>7} {'MB/s':>6} "
+          f"{'rounds':>6} {'MiB/s before -> during':>23} {'copies/B':>8}")
+    for case in CASES:
+        runs = fig.get(case)
+        if not runs:
+            continue
+        med = {k: median([r[k] for r in runs if r[k] is not None]) for k in runs[0]
+               if k != "pages_per_round"}
+        print(f"{case:6} {med['total_ms']:9.0f} {med['blackout_ms']:9.0f} {med['gap_ms']:7.0f} "
+              f"{med['sent_mib']:7.1f} {med['mb_s']:6.1f} {med['rounds']:6.0f} "
+              f"{med['rate_before']:10.1f} -> {med['rate_during'] or 0:9.1f} "
+              f"{med['copied_per_byte']:8.2f}")
+        rival = fig.get("rival", {}).get(case)
+        if rival:
+            for key, mine in (("total", "total_ms"), ("gap", "gap_ms"), ("sent", "sent_mib")):
+                got[f"{case}_{key}_of_rival"] = med[mine] / rival[key]
+                TARGETS[f"{case}_{key}_of_rival"] = (f"{case}: {RIVAL[key][0]}", RIVAL[key][1], False)
+    if "net" in fig:
+        print(f"net bench: {fig['net']:.1f} MB/s")
+    for name, value in got.items():
+        what, target, more = TARGETS[name]
+        good = value >= target if more else value <= target
+        missed += not good
+        print(f"{what:45} {value:9.2f}   target {'>=' if more else '<='} {target:g}   "
+              f"{'ok' if good else 'MISSED'}")
+    return missed
+
+
+def measure(args):
+    fig = {}
+    lab = Lab("bench")
+    lab.remove()
+    try:
+        lab.up(["a", "b"], files=GUEST, smp=args.smp, mtu=args.mtu, max_time=3600)
+        if "net" in args.cases:
+            fig["net"] = median([net_bench(lab) for _ in range(args.runs)])
+            say(f"net bench: {fig['net']:.1f} MB/s")
+        if "boot" in args.cases:
+            fig["boot"] = boot(lab, args.runs)
+            say(f"boot: directly {fig['boot'][0]:.2f} s, under Tern {fig['boot'][1]:.2f} s")
+        if "idle" in args.cases:
+            fig["quiet"] = idle_figures(lab)
+        for case in CASES:
+            if case in args.cases:
+                fig[case] = case_figures(lab, case, args.runs)
+        fig["stats"] = {h: lab.ask(h, "stats") for h in ("a", "b")}
+    finally:
+        lab.down()
+    if args.rival:
+        fig["rival"] = rival_figures(args.rival, args.runs)
+    return fig
+
+
+def main():
+    ap = argparse.ArgumentParser(prog="bench", description=__doc__,
+                                 formatter_class=argparse.RawDescriptionHelpFormatter)
+    every = ["net", "boot", *CASES]
+    ap.add_argument("cases", nargs="*", help=f"of: {' '.join(every)} (all)")
+    ap.add_argument("--runs", type=int, default=3)
+    ap.add_argument("--smp", type=int, default=2)
+    ap.add_argument("--mtu", type=int, default=9000)
+    ap.add_argument("--rival", metavar="PROGRAM", help="another hypervisor's benchmark, which "
+                    "takes `--runs N CASE...` and prints `CASE total=... gap=... sent=...` lines")
+    ap.add_argument("--strict", action="store_true", help="fail when a target is missed")
+    args = ap.parse_args()
+    args.cases = args.cases or every
+    try:
+        fig = measure(args)
+    except LabError as e:
+        print(f"bench: {e}", file=sys.stderr)
+        return 2
+    got = ratios(fig)
+    missed = table(fig, got)
+    os.makedirs(BUILD, exist_ok=True)
+    with open(f"{BUILD}/bench.json", "w", encoding="utf-8") as f:
+        json.dump({"when": time.strftime("%F %T"), "figures": fig, "ratios": got}, f, indent=1)
+    return 1 if missed and args.strict else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
