@@ -104,19 +104,19 @@ static EFI_STATUS read_entry(EFI_FILE_HANDLE dir, const EFI_FILE_INFO *info, str
 	if (info->Attribute & EFI_FILE_DIRECTORY)
 		return EFI_SUCCESS;
 	if (bi->file_count == BOOT_MAX_FILES) {
-		Print(L"tern: warning: more than %d files in \\boot, %s left out\r\n",
+		Print(L"tern: warning: more than %d files in \\boot, %s left out\n",
 		      BOOT_MAX_FILES, info->FileName);
 		return EFI_SUCCESS;
 	}
 	if (!boot_name(info->FileName, bf->name)) {
-		Print(L"tern: warning: \\boot\\%s left out: its name is too long or not ASCII\r\n",
+		Print(L"tern: warning: \\boot\\%s left out: its name is too long or not ASCII\n",
 		      info->FileName);
 		return EFI_SUCCESS;
 	}
 	EFI_STATUS s = file_read(dir, info->FileName, &b);
 
 	if (EFI_ERROR(s)) {
-		Print(L"tern: reading \\boot\\%s\r\n", info->FileName);
+		Print(L"tern: reading \\boot\\%s\n", info->FileName);
 		return s;
 	}
 	bf->start = b.start;

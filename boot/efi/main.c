@@ -37,7 +37,7 @@ uint64_t loader_alloc(uint64_t bytes)
 
 EFI_STATUS loader_error(const CHAR16 *what, EFI_STATUS status)
 {
-	Print(L"tern: error: %s: %r\r\n", what, status);
+	Print(L"tern: error: %s: %r\n", what, status);
 	return status;
 }
 
@@ -244,10 +244,10 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st)
 	uint64_t tsc = read_tsc();
 
 	InitializeLib(image, st);
-	Print(L"tern: loading\r\n");
+	Print(L"tern: loading\n");
 	EFI_STATUS s = load(image, st, tsc);
 
-	Print(L"tern: Tern was not started\r\n");
+	Print(L"tern: Tern was not started\n");
 	uefi_call_wrapper(BS->Stall, 1, (UINTN)ERROR_SHOWN_US);
 	return s;
 }

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Calibrates the TSC and the LAPIC timer together against a reference clock.
+ * Each try takes two samples some time apart. A sample is three reads close
+ * together; the tightest of several is kept, because an interruption (SMI,
+ * emulator, host of a nested machine) falls in between some. Of the tries the
+ * one with the smallest possible error counts.
+ */
+#include <tern/cpu.h>
+#include <tern/log.h>
+#include <tern/timer.h>
+
+#include "arch.h"
+#include "lapic.h"
+#include "reference.h"
+
+#define TRIES 4u
+#define SAMPLE_READS 24u
+#define WINDOW_FS 25000000000000ull	/* 25 ms, below a PIT's wrap of 54 ms */
+#define GOOD_PPM 20u
+
+struct sample {
+	uint64_t tsc;	/* middle of the reads */
+	uint64_t width; /* TSC ticks that the reads took: the sample's uncertainty */
+	uint32_t ref, lapic;
+};
+
+struct result {
+	uint64_t tsc_khz, lapic_khz, error_ppm;
+};
+
+static struct sample take_sample(const struct reference *r)
+{
+	struct sample best = { .width = UINT64_MAX };
+
+	for (unsigned i = 0; i < SAMPLE_READS; i++) {
+		uint64_t before = rdtsc();
+		uint32_t ref = r->read();
+		uint64_t after = rdtsc();
+
+		if (after - before < best.width)
+			best = (struct sample){ .tsc = before + (after - before) / 2,
+						.width = after - before,
+						.ref = ref,
+						.lapic = lapic_timer_left() };
+	}
+	return best;
+}
+
+static struct result one_try(const struct reference *r)
+{
+	struct sample a = take_sample(r), b;
+	uint64_t fs;
+
+	do
+		fs = ((r->read() - a.ref) & r->mask) * r->fs_per_tick;
+	while (fs < WINDOW_FS);
+	b = take_sample(r);
+	fs = ((b.ref - a.ref) & r->mask) * r->fs_per_tick;
+
+	uint64_t ticks = b.tsc - a.tsc;
+
+	/* kHz = ticks per 10^12 fs */
+	return (struct result){ .tsc_khz = mul_div64(ticks, 1000000000000ull, fs),
+				.lapic_khz = mul_div64(a.lapic - b.lapic, 1000000000000ull, fs),
+				.error_ppm = mul_div64(a.width + b.width, 1000000, 2 * ticks) +
+					     mul_div64(r->fs_per_tick, 1000000, fs) };
+}
+
+void calibrate(uint32_t *tsc_khz_out, uint32_t *lapic_khz_out)
+{
+	struct result best = { .error_ppm = UINT64_MAX };
+	struct reference r;
+	bool deadline = cpu_identity()->has_tsc_deadline;
+
+	reference_find(&r);
+	for (unsigned i = 0; i < TRIES && best.error_ppm > GOOD_PPM; i++) {
+		lapic_timer_run();
+		struct result one = one_try(&r);
+
+		if (one.error_ppm < best.error_ppm)
+			best = one;
+	}
+	*tsc_khz_out = (uint32_t)best.tsc_khz;
+	*lapic_khz_out = deadline ? 0 : (uint32_t)best.lapic_khz;
+	log_info("clock", "TSC %llu.%03llu MHz by %s, error below %llu ppm%s; timer: %s",
+		 (unsigned long long)best.tsc_khz / 1000, (unsigned long long)best.tsc_khz % 1000,
+		 r.name, (unsigned long long)best.error_ppm,
+		 cpu_identity()->has_invariant_tsc ? "" : " (not said to be invariant)",
+		 deadline ? "TSC deadline" : "LAPIC count");
+}

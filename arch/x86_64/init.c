@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Boot order of the architecture, and the per-CPU array. */
+#include <tern/arch.h>
+#include <tern/bootinfo.h>
+#include <tern/log.h>
+
+#include "acpi.h"
+#include "arch.h"
+#include "ioapic.h"
+#include "lapic.h"
+
+#define IST_SIZE 8192u
+
+struct percpu percpu[MAX_CPUS];
+
+static struct arch_cpu boot_cpu;
+static char boot_ist[3][IST_SIZE] __attribute__((aligned(16)));
+static struct madt host_madt;	/* [const] after arch_init */
+static uint32_t timer_khz;	/* [const] after arch_init */
+
+unsigned cpu_self(void)
+{
+	return this_cpu()->index;
+}
+
+uint32_t cpu_apic_id(unsigned cpu)
+{
+	return percpu[cpu].apic_id;
+}
+
+const struct madt *madt_host(void)
+{
+	return &host_madt;
+}
+
+uint32_t clock_lapic_khz(void)
+{
+	return timer_khz;
+}
+
+void arch_early_init(struct bootinfo *bi)
+{
+	struct cpu_stacks s = { .nmi_top = boot_ist[0] + IST_SIZE,
+				.double_fault_top = boot_ist[1] + IST_SIZE,
+				.machine_check_top = boot_ist[2] + IST_SIZE };
+
+	desc_build_idt();
+	desc_load(&percpu[0], &boot_cpu, &s);
+	ident_init();
+	cpu_control_setup();
+	clock_init(bi->loader_tsc);
+	smp_reserve_page(bi);
+}
+
+static void describe_machine(unsigned tables)
+{
+	if (tables == 0)
+		log_warn("acpi", "no tables: one CPU, interrupts of the LAPIC and MSI only");
+	log_info("cpu", "%s (%s family %u model %u stepping %u), %s", cpu_identity()->brand,
+		 cpu_identity()->vendor, (unsigned)cpu_identity()->family,
+		 (unsigned)cpu_identity()->model, (unsigned)cpu_identity()->stepping,
+		 lapic_is_x2apic() ? "x2APIC" : "xAPIC");
+}
+
+void arch_init(struct bootinfo *bi)
+{
+	uint32_t khz;
+
+	hostpt_init(bi);
+	unsigned tables = acpi_init(bi->rsdp, hostpt_firmware);
+
+	madt_parse(acpi_find("APIC", 0), &host_madt);
+	irq_init();
+	if (lapic_init(host_madt.lapic_phys))
+		panic("this CPU has no local APIC");
+	lapic_cpu_init();
+	percpu[0].apic_id = lapic_id();
+	percpu[0].online = 1;
+	describe_machine(tables);
+	calibrate(&khz, &timer_khz);
+	clock_set_khz(khz);
+	lapic_timer_setup(timer_khz);
+	clock_read_rtc();
+	ioapic_init();
+	fpu_cpu_init();
+	__asm__ volatile("sti" ::: "memory");
+}
