@@ -14,9 +14,11 @@ import argparse
 import json
 import os
 import re
+import shutil
 import statistics
 import subprocess
 import sys
+import threading
 import time
 
 from . import direct
@@ -27,6 +29,9 @@ from .paths import BUILD, GUEST, LabError
 CASES = {"idle": dict(ws=16, rate=0), "d20": dict(ws=64, rate=20), "d100": dict(ws=128, rate=100)}
 OTHER = {"a": "b", "b": "a"}
 QUIET_S = 30
+# What the foreign guest's own benchmark gives its kernel.
+FOREIGN = ("nokaslr mitigations=off tsc=reliable no_timer_check cryptomgr.notests i8042.noaux "
+           "i8042.nokbd i8042.nopnp random.trust_cpu=on")
 
 # name: (what, target, whether larger is better)
 TARGETS = {
@@ -83,28 +88,60 @@ def idle_exits(g):
     return (total_exits(g) - before) / (time.monotonic() - start)
 
 
-def start_guest(lab, case):
-    mode = "dirty" if case["rate"] or case["ws"] else "shell"
+class TickWatch(threading.Thread):
+    """The longest pause of the guest's ticks as seen from outside: its second serial
+    log is polled on both hosts.  Grain: one poll (some 10 ms)."""
+
+    def __init__(self, lab, name):
+        super().__init__(daemon=True)
+        self.lab, self.name, self.end = lab, name, threading.Event()
+        self.seen = []          # (time, ticks known anywhere)
+
+    def run(self):
+        count = 0
+        while not self.end.is_set():
+            for host in ("a", "b"):
+                got = self.lab.cmd(host, f"vm log {self.name} --port 1 --since {count} --json")
+                offset = 0 if got.status else json.loads(got.text)["offset"]
+                if offset > count:
+                    count = offset
+                    self.seen.append((time.monotonic(), count))
+
+    def gap_ms(self):
+        self.end.set()
+        self.join()
+        return 1000 * max(b[0] - a[0] for a, b in zip(self.seen, self.seen[1:]))
+
+
+def start_guest(lab, case, foreign):
     g = Guest(lab, "bench")
-    g.create("a", mode=mode, check=2, **case)
+    if foreign:
+        g.create("a", mode="foreign", initrd="/boot/foreign", extra=FOREIGN, hb=100, tick=10, vf=2,
+                 **case)
+    else:
+        g.create("a", mode="dirty", check=2, **case)
     g.start()
     g.wait_ready()
     return g
 
 
-def one_migration(g):
+def one_migration(g, foreign=False):
     """The figures of one migration to the other host."""
     g.wait_beats(30, 60)
     before = g.beats[-30:]
     backed, mark = g.info()["backed_pages"], len(g.beats) - 1
+    watch = TickWatch(g.lab, g.name) if foreign else None
+    if watch:
+        watch.start()
     st = g.migrate(OTHER[g.host], timeout=300)
     g.wait_beats(15, 60)
+    gap = watch.gap_ms() if watch else max(b.gap_us for b in g.beats[mark:mark + 40]) / 1e3
     during = [b for b in g.beats[mark:] if (b.t_us - g.beats[mark].t_us) * 1000 < st["total_ns"]]
     g.wait_passes(1, 300)
     g.verify()
     total = st["total_ns"] / 1e9
     return dict(total_ms=total * 1e3, blackout_ms=st["blackout"]["total_ns"] / 1e6,
-                gap_ms=max(b.gap_us for b in g.beats[mark:mark + 40]) / 1e3,
+                gap_ms=gap,
                 sent_mib=st["bytes_sent"] / 2**20, mb_s=st["bytes_sent"] / 1e6 / total,
                 rounds=st["rounds"], pages=st["pages_sent"], zero=st["zero_sent"],
                 copied_per_byte=st["copied_bytes"] / max(1, st["bytes_sent"]),
@@ -115,12 +152,12 @@ def one_migration(g):
                 pages_per_round=[r["pages"] for r in st["round"]])
 
 
-def case_figures(lab, name, runs):
-    g = start_guest(lab, CASES[name])
+def case_figures(lab, name, runs, foreign):
+    g = start_guest(lab, CASES[name], foreign)
     try:
         done = []
         for k in range(runs):
-            done.append(one_migration(g))
+            done.append(one_migration(g, foreign))
             say(f"{name} {k + 1}/{runs}: " + " ".join(
                 f"{key}={value:.1f}" for key, value in done[-1].items()
                 if isinstance(value, (int, float))))
@@ -214,12 +251,24 @@ def table(fig, got):
     return missed
 
 
+def boot_files(lab, foreign):
+    """The directory that appears as /boot/; with the foreign initrd in it, if any."""
+    if not foreign:
+        return GUEST
+    place = f"{lab.dir}/boot"
+    os.makedirs(place)
+    for name in ("vmlinuz", "initrd"):
+        os.symlink(f"{GUEST}/{name}", f"{place}/{name}")
+    shutil.copyfile(foreign, f"{place}/foreign")
+    return place
+
+
 def measure(args):
     fig = {}
     lab = Lab("bench")
     lab.remove()
     try:
-        lab.up(["a", "b"], files=GUEST, smp=args.smp, mtu=args.mtu, max_time=3600)
+        lab.up(["a", "b"], files=boot_files(lab, args.guest), smp=args.smp, mtu=args.mtu, max_time=3600)
         if "net" in args.cases:
             fig["net"] = median([net_bench(lab) for _ in range(args.runs)])
             say(f"net bench: {fig['net']:.1f} MB/s")
@@ -230,7 +279,7 @@ def measure(args):
             fig["quiet"] = idle_figures(lab)
         for case in CASES:
             if case in args.cases:
-                fig[case] = case_figures(lab, case, args.runs)
+                fig[case] = case_figures(lab, case, args.runs, args.guest)
         fig["stats"] = {h: lab.ask(h, "stats") for h in ("a", "b")}
     finally:
         lab.down()
@@ -249,6 +298,8 @@ def main():
     ap.add_argument("--mtu", type=int, default=9000)
     ap.add_argument("--rival", metavar="PROGRAM", help="another hypervisor's benchmark, which "
                     "takes `--runs N CASE...` and prints `CASE total=... gap=... sent=...` lines")
+    ap.add_argument("--guest", metavar="INITRD", help="the writing guest of that benchmark, for "
+                    "d20 and d100 here too (prints `H` lines, takes ws= rate= hb= tick= vf=)")
     ap.add_argument("--strict", action="store_true", help="fail when a target is missed")
     args = ap.parse_args()
     args.cases = args.cases or every

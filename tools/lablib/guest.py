@@ -17,7 +17,8 @@ from .paths import LabError
 
 Beat = namedtuple("Beat", "seq t_us pages passes errors rng gap_us")
 
-BEAT = re.compile(r"^hb (\d+) (\d+) (\d+) (\d+) (\d+) (-?\d+) (\d+)\r?$", re.M)
+# Our own line has seven numbers; other guests may print the first five after `H`.
+BEAT = re.compile(r"^(?:hb|H) (\d+) (\d+) (\d+) (\d+) (\d+)(?: (-?\d+) (\d+))?\r?$", re.M)
 BAD = re.compile(r"^(?:bad page|guest: no |Kernel panic|.*BUG:|.*Oops|.*segfault).*$", re.M)
 CMDLINE = "quiet console=ttyS0"
 POLL_S = 0.2
@@ -38,6 +39,8 @@ class Guest:
                initrd="/boot/initrd", vcpus=1, extra="", **params):
         self.host, self.ws = host, int(params.get("ws", 64))
         words = [CMDLINE, f"tern.mode={mode}", *(f"tern.{k}={v}" for k, v in params.items()), extra]
+        if mode == "foreign":       # somebody else's initrd takes bare names
+            words = [CMDLINE, extra, *(f"{k}={v}" for k, v in params.items()), "end"]
         self.lab.run(host, f"vm create {self.name} --mem {mem} --vcpus {vcpus} --kernel {kernel} "
                            f"--initrd {initrd} --cmdline \"{' '.join(w for w in words if w)}\"")
 
@@ -67,7 +70,7 @@ class Guest:
         self.offset = got["offset"]
         self.text += got["text"]
         at = self.text.rfind("\n") + 1
-        self.beats += [Beat(*map(int, m.groups()))
+        self.beats += [Beat(*(int(n or 0) for n in m.groups()))
                        for m in BEAT.finditer(self.text[self.parsed:at])]
         self.parsed = max(at, self.parsed)
         return got["text"]
@@ -90,7 +93,7 @@ class Guest:
         return self.wait(lambda: found.search(self.text, start), timeout, f"'{pattern}'")[0]
 
     def wait_ready(self, timeout=120):
-        return self.wait_text(r"^guest: ready", timeout)
+        return self.wait_text(r"^(?:guest: ready|READY)", timeout)
 
     def wait_beats(self, more=5, timeout=60):
         goal = len(self.beats) + more
