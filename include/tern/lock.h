@@ -28,6 +28,7 @@ enum lock_level {
 	LOCK_TIMER = 95,
 	LOCK_SCHED = 100,
 	LOCK_HEAP = 105, /* takes pages */
+	LOCK_HOSTPT = 105, /* mmio_map */
 	LOCK_PAGE = 110,
 	LOCK_LOG = 130,
 	LOCK_CONSOLE = 140, /* whole lines to all sinks */
