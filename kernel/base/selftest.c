@@ -270,6 +270,8 @@ void selftest_run(const char *list)
 
 	if (!list)
 		return;
+	if (listed(list, "panic"))
+		panic("asked for by selftest");
 	for (unsigned i = 0; i < ARRAY_SIZE(tests); i++) {
 		const char *why;
 

@@ -2,6 +2,7 @@
 /*
  * Self-tests at boot, on the real machine: "selftest = sched,timer" or "all" in
  * tern.conf. Each prints "selftest: ok NAME" or "selftest: FAILED NAME: why".
+ * "panic", which is not part of "all", shows what a panic looks like.
  */
 #ifndef KERNEL_BASE_SELFTEST_H
 #define KERNEL_BASE_SELFTEST_H
