@@ -4,9 +4,9 @@
  * 2 MiB and 1 GiB, accessed and dirty bits, split and merge.
  *
  * Every change that a TLB may have cached a stale copy of gives a flush token,
- * which the caller must hand to slat_flush_done's caller-side twin: vm_flush()
- * (kernel/vm/flush.c) consumes it by making every pCPU that runs the VM
- * invalidate, and waiting for each. Dropping a token is a bug; tokens merge.
+ * which the caller must hand to vm_flush() (kernel/vm/flush.c): it makes every
+ * pCPU that runs the VM invalidate, and waits for each. Dropping a token is a
+ * bug; tokens merge.
  *
  * Locks: slat->lock (LOCK_SLAT) guards the structure of the tree. Hardware sets A and D
  * in leaves at any time: leaves are read and changed by atomic operations only.
@@ -43,6 +43,7 @@ struct slat {
 	uint64_t gen;			/* [atom] last flush asked for */
 	uint64_t table_pages;		/* [lock] memory the tables take */
 	uint64_t splits, merges;	/* [lock] */
+	hpa_t grave;			/* [lock] tables that a merge took out, until slat_reap; 0 = none */
 };
 
 /* A debt: pages may be stale until every pCPU has flushed to gen. */
@@ -78,8 +79,14 @@ bool slat_lookup(struct slat *s, gpa_t a, struct slat_leaf *out);
 
 /* Splits large leaves that overlap the range to 4 KiB; A and D go to all children. */
 MUST_CHECK int slat_split(struct slat *s, gpa_t a, uint64_t len, struct slat_flush *owed);
-/* Merges back where a 2 MiB or 1 GiB range is contiguous in host memory with equal protection. */
+/*
+ * Merges back where a 2 MiB or 1 GiB range is contiguous in host memory with
+ * equal protection; a merged leaf has the A and D of its parts. Not while dirty
+ * tracking is on: a CPU may still set D in a table that was taken out. Such
+ * tables are kept until slat_reap() is told that their token has been flushed.
+ */
 void slat_merge(struct slat *s, gpa_t a, uint64_t len, struct slat_flush *owed);
+void slat_reap(struct slat *s, struct slat_flush done);
 
 /*
  * Reads and clears D of every leaf in the range and adds the pages to out

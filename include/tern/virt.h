@@ -109,6 +109,8 @@ struct vmexit {
 	};
 };
 
+#define VIRT_XCR0 16u /* set_cr's number for XCR0 */
+
 #define XSAVE_AREA_MAX 4096u
 #define VIRT_MSRS_MAX 64u
 struct virt_msr {
@@ -141,6 +143,7 @@ struct virt_state {
 struct virt_vm {
 	struct slat *slat;  /* [const] while vCPUs exist */
 	uint64_t xcr0_mask; /* [const] XSAVE components the guest may use */
+	uint32_t tsc_khz;   /* [const] the guest's TSC frequency, 0 = the host's; used with caps.tsc_scaling */
 	void *priv;	    /* [const] backend's */
 };
 
@@ -182,7 +185,10 @@ struct virt_ops {
 	int (*vcpu_init)(struct virt_vcpu *v);
 	void (*vcpu_reset)(struct virt_vcpu *v); /* to the architectural reset state */
 	void (*vcpu_fini)(struct virt_vcpu *v);
-	/* Interrupts off. Load: on this pCPU from now on. Put: state in memory, FPU saved, VMCS cleared. */
+	/*
+	 * Interrupts off. Load: on this pCPU from now on. Put: state in memory, FPU
+	 * saved, VMCS cleared, v->cpu -1. Each does nothing when it is so already.
+	 */
 	void (*vcpu_load)(struct virt_vcpu *v);
 	void (*vcpu_put)(struct virt_vcpu *v);
 	/*
@@ -193,8 +199,9 @@ struct virt_ops {
 	void (*run)(struct virt_vcpu *v, struct vmexit *x);
 	void (*irq_window)(struct virt_vcpu *v, bool want); /* EXIT_IRQ_WINDOW as soon as it opens */
 	void (*nmi_window)(struct virt_vcpu *v, bool want);
+	/* Both wait until the vCPU's world has left its CPU when another world calls. */
 	void (*state_save)(struct virt_vcpu *v, struct virt_state *s);
-	/* -EINVAL when the CPU could not be entered with it; v is unchanged then. */
+	/* Guest TSC goes on from s->tsc. -EINVAL when the CPU could not be entered with it; v is unchanged then. */
 	int (*state_load)(struct virt_vcpu *v, const struct virt_state *s);
 	/* Current mode for a decode outside of an exit that carries it. */
 	void (*mode)(struct virt_vcpu *v, struct virt_mode *m);
