@@ -11,7 +11,7 @@ KERNEL_ELF := $(BUILD)/tern.elf
 LINK_SCRIPT := kernel/kernel.ld
 
 room_of = $(firstword $(subst /, ,$(1)))
-kernel_cppflags = $(KERNEL_CPPFLAGS) $(ROOM_CPPFLAGS_$(call room_of,$(1)))
+kernel_cppflags = $(KERNEL_CPPFLAGS) $(ROOM_CPPFLAGS_$(call room_of,$(1))) $(AML_INCLUDE)
 
 # Objects are rebuilt when the flags change.
 KERNEL_FLAGS_FILE := $(BUILD)/obj/kernel.flags
@@ -28,6 +28,18 @@ $(BUILD)/obj/%.S.o: %.S $(KERNEL_FLAGS_FILE) | $(LIBS)
 	@mkdir -p $(@D)
 	$(call say,AS,$<)
 	$(Q)$(CC) $(KERNEL_CFLAGS) $(call kernel_cppflags,$<) -D__ASSEMBLER__ -MMD -MP -c $< -o $@
+
+# ACPI source becomes a C array, X_aml_code[] in X.hex.
+AML := $(patsubst %.asl,$(BUILD)/obj/%.hex,$(shell find kernel -name '*.asl' 2>/dev/null))
+AML_INCLUDE := $(addprefix -iquote ,$(sort $(patsubst %/,%,$(dir $(AML)))))
+
+$(BUILD)/obj/%.hex: %.asl | $(SETUP_STAMP)
+	@mkdir -p $(@D)
+	$(call say,IASL,$<)
+	$(Q)iasl -we -vs -tc -p $(basename $@) $< > $(basename $@).iasl.log 2>&1 || \
+		{ cat $(basename $@).iasl.log; exit 1; }
+
+$(filter $(BUILD)/obj/kernel/vdev/%,$(KERNEL_OBJS)): | $(AML)
 
 # The libc's own functions must not be compiled into calls of themselves.
 $(BUILD)/obj/kernel/lib/libc/%.c.o: KERNEL_CFLAGS += -fno-builtin -fno-tree-loop-distribute-patterns

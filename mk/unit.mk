@@ -13,7 +13,7 @@ UNIT_SRCS := $(sort $(wildcard test/unit/test_*.c))
 UNIT_BINS := $(UNIT_SRCS:test/unit/%.c=$(BUILD)/unit/%)
 
 HOST_CPPFLAGS := -Iinclude -iquote . -DTERN_DEBUG=1 -DTERN_HOST_TEST=1 \
-	-isystem $(TP)/zydis/include $(ZYDIS_DEFS)
+	-isystem $(TP)/zydis/include $(ZYDIS_DEFS) $(AML_INCLUDE)
 HOST_CFLAGS := -std=gnu11 -O1 -g -fno-omit-frame-pointer -Wall -Wextra -Werror -Wno-unused-parameter
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 
@@ -22,7 +22,7 @@ named = $(shell sed -n '1,30s@.*$(2): *\(.*\)@\1@p' $(1) | sed 's@\*/@@')
 sources_of = $(call named,$(1),SOURCES)
 libs_of = $(foreach l,$(call named,$(1),LIBS),$(TP)/$(l)/$(l).a)
 
-$(BUILD)/unit/%: test/unit/%.c test/unit/support.c mk/unit.mk | $(SETUP_STAMP) $(LIBS)
+$(BUILD)/unit/%: test/unit/%.c test/unit/support.c mk/unit.mk | $(SETUP_STAMP) $(LIBS) $(AML)
 	@mkdir -p $(@D)
 	$(call say,UNIT,$<)
 	$(Q)$(HOSTCC) $(HOST_CPPFLAGS) -MM -MP -MT $@ $< $(call sources_of,$<) > $@.d
