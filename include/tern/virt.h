@@ -56,6 +56,7 @@ struct virt_seg {
 /* What decoding and a guest page walk need; filled on PIO string, SLAT fault, CR access exits. */
 struct virt_mode {
 	uint64_t cr0, cr3, cr4, efer;
+	uint64_t xcr0; /* by mode() only */
 	struct virt_seg seg[6]; /* ES..GS */
 	uint8_t cpl;
 };
@@ -171,8 +172,6 @@ struct virt_caps {
 	bool next_rip, decode_assist, flush_by_asid, tsc_scaling, virtual_nmi, pause_filter, pml;
 	unsigned asids;		   /* AMD: ASIDs, Intel: VPIDs */
 };
-
-#define VIRT_XCR0 16u /* set_cr's number for XCR0 */
 
 struct virt_ops {
 	const char *name; /* "svm", "vmx" */
