@@ -133,7 +133,7 @@ static inline void irq_restore(unsigned long flags)
 	fake_deliver();
 }
 
-static void cpu_kick(unsigned cpu)
+static inline void cpu_kick(unsigned cpu)
 {
 	struct percpu *c = &percpu[cpu];
 

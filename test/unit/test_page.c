@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+// SOURCES: kernel/lib/pagemove.c
+/*
+ * The page allocator on a piece of the test's own memory that plays physical
+ * memory from 0 on (the direct map is that piece), and from 4 GiB - 32 MiB on.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <cmocka.h>
+
+static uint64_t map_base;
+#define DIRECT_MAP map_base
+
+/* The sources under test, built for that map. */
+#include <tern/bootinfo.h>
+
+#include "kernel/base/page.c"
+
+#include "kernel/base/page_init.c"
+#include "kernel/lib/pagemove.h"
+
+#define FOUR_GIB (1ull << 32)
+#define RAM (64ull << 20)
+
+static uint64_t free_bytes(void)
+{
+	struct page_stats s;
+
+	page_stats(&s);
+	return s.free_bytes;
+}
+
+/* Fresh allocator over [start, start + size) of the map. */
+static void boot(uint64_t start, uint64_t size)
+{
+	static struct bootinfo bi;
+	static void *mapped;
+	static uint64_t mapped_size;
+
+	if (mapped)
+		munmap(mapped, mapped_size);
+	mapped_size = size;
+	mapped = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(mapped, MAP_FAILED);
+	map_base = (uint64_t)mapped - start;
+	memset(mem.list, 0, sizeof(mem.list));
+	memset(mem.owner_pages, 0, sizeof(mem.owner_pages));
+	loader_count = 0;
+	memset(&bi, 0, sizeof(bi));
+	bi.mem_count = 4;
+	bi.mem[0] = (struct boot_mem){ start, size / 2, BOOT_MEM_FREE, 0 };
+	bi.mem[1] = (struct boot_mem){ start + size / 2, 16 * PAGE_SIZE, BOOT_MEM_LOADER, 0 };
+	bi.mem[2] = (struct boot_mem){ start + size / 2 + 16 * PAGE_SIZE, PAGE_SIZE, BOOT_MEM_FILE, 0 };
+	bi.mem[3] = (struct boot_mem){ start + size / 2 + 17 * PAGE_SIZE, size / 2 - 17 * PAGE_SIZE, BOOT_MEM_FREE, 0 };
+	page_init(&bi);
+}
+
+static void test_boot(void **state)
+{
+	struct page_stats s;
+	uint64_t before;
+
+	(void)state;
+	boot(0, RAM);
+	page_stats(&s);
+	assert_int_equal(s.owner_bytes[FRAME_KERNEL], RAM / PAGE_SIZE * sizeof(struct frame));
+	assert_int_equal(s.owner_bytes[FRAME_BOOT], 17 * PAGE_SIZE);
+	assert_int_equal(s.free_bytes, RAM - (1 << 20) - s.owner_bytes[FRAME_KERNEL] - 17 * PAGE_SIZE);
+	before = s.total_bytes;
+	page_reclaim_loader();
+	page_stats(&s);
+	assert_int_equal(s.owner_bytes[FRAME_BOOT], PAGE_SIZE);
+	assert_int_equal(s.total_bytes, before);
+}
+
+static void test_blocks(void **state)
+{
+	hpa_t a, b;
+	uint64_t before;
+
+	(void)state;
+	boot(0, RAM);
+	before = free_bytes();
+	assert_int_equal(page_alloc(ORDER_1G, 0, FRAME_KERNEL, &a), -ENOMEM);
+	assert_int_equal(page_alloc(ORDER_2M, PAGE_ZERO, FRAME_GUEST, &a), 0);
+	assert_int_equal(a.v % SIZE_2M, 0);
+	assert_true(page_is_zero(hpa_ptr(HPA(a.v + SIZE_2M - PAGE_SIZE))));
+	assert_int_equal(page_frame(a)->owner, FRAME_GUEST);
+	assert_int_equal(before - free_bytes(), SIZE_2M);
+	page_get(HPA(a.v + 5 * PAGE_SIZE)); /* any frame of the block */
+	page_put(a);
+	assert_int_equal(before - free_bytes(), SIZE_2M);
+	page_put(HPA(a.v + 511 * PAGE_SIZE));
+	assert_int_equal(before, free_bytes());
+	assert_int_equal(page_alloc(ORDER_2M, 0, FRAME_GUEST, &a), 0);
+	page_split(a, ORDER_4K);
+	page_get(HPA(a.v + PAGE_SIZE));
+	for (uint64_t i = 0; i < 512; i++)
+		page_put(HPA(a.v + i * PAGE_SIZE));
+	assert_int_equal(before - free_bytes(), PAGE_SIZE); /* one is still referred to */
+	page_put(HPA(a.v + PAGE_SIZE));
+	assert_int_equal(before, free_bytes());
+	assert_int_equal(page_alloc(ORDER_2M, 0, FRAME_GUEST, &b), 0); /* and all grew together again */
+	page_put(b);
+}
+
+static void test_zones(void **state)
+{
+	hpa_t a;
+	unsigned n = 0;
+
+	(void)state;
+	boot(FOUR_GIB - RAM / 2, RAM);
+	assert_int_equal(page_alloc(ORDER_2M, PAGE_LOW4G, FRAME_KERNEL, &a), 0);
+	assert_true(a.v < FOUR_GIB);
+	while (!page_alloc(ORDER_2M, 0, FRAME_KERNEL, &a) && a.v >= FOUR_GIB)
+		n++;
+	assert_in_range(n, 9, 11); /* all of the high memory first, but for the frame array */
+	while (!page_alloc(0, PAGE_LOW4G, FRAME_KERNEL, &a))
+		assert_true(a.v < FOUR_GIB);
+}
+
+#define SLOTS 600u
+
+/* Random traffic: blocks never overlap (each is filled with its mark) and nothing leaks. */
+static void test_random(void **state)
+{
+	static struct {
+		hpa_t at;
+		uint64_t pages, mark;
+	} slot[SLOTS];
+	uint64_t before;
+
+	(void)state;
+	boot(0, RAM);
+	before = free_bytes();
+	srand(7);
+	for (unsigned turn = 0; turn < 40000; turn++) {
+		unsigned i = (unsigned)rand() % SLOTS, order = (unsigned)rand() % 6;
+
+		if (slot[i].pages) {
+			for (uint64_t p = 0; p < slot[i].pages; p++)
+				assert_int_equal(*(uint64_t *)hpa_ptr(HPA(slot[i].at.v + p * PAGE_SIZE)), slot[i].mark);
+			page_put(slot[i].at);
+			slot[i].pages = 0;
+		} else if (!page_alloc(order, 0, FRAME_NET, &slot[i].at)) {
+			slot[i].pages = 1ull << order;
+			slot[i].mark = turn;
+			assert_int_equal(slot[i].at.v % (PAGE_SIZE << order), 0);
+			for (uint64_t p = 0; p < slot[i].pages; p++)
+				*(uint64_t *)hpa_ptr(HPA(slot[i].at.v + p * PAGE_SIZE)) = turn;
+		}
+	}
+	for (unsigned i = 0; i < SLOTS; i++)
+		if (slot[i].pages)
+			page_put(slot[i].at);
+	assert_int_equal(free_bytes(), before);
+}
+
+static uint64_t ticks;
+
+static uint64_t tick(void)
+{
+	return ticks++;
+}
+
+static void test_moves(void **state)
+{
+	static _Alignas(64) unsigned char page[3 * PAGE_SIZE];
+
+	(void)state;
+	pagemove_calibrate(page, tick);
+	memset(page, 0xa5, sizeof(page));
+	for (unsigned i = 0; i < PAGE_SIZE; i++)
+		page[PAGE_SIZE + i] = (unsigned char)(i * 7);
+	page_copy(page + 2 * PAGE_SIZE, page + PAGE_SIZE);
+	assert_memory_equal(page + 2 * PAGE_SIZE, page + PAGE_SIZE, PAGE_SIZE);
+	page_clear(page + PAGE_SIZE);
+	assert_true(page_is_zero(page + PAGE_SIZE));
+	assert_int_equal(page[PAGE_SIZE - 1], 0xa5);
+	assert_int_equal(page[2 * PAGE_SIZE + 1], 7);
+	for (unsigned i = 0; i < PAGE_SIZE; i += 513) {
+		page[PAGE_SIZE + i] = 1;
+		assert_false(page_is_zero(page + PAGE_SIZE));
+		page[PAGE_SIZE + i] = 0;
+	}
+	page[2 * PAGE_SIZE - 1] = 1;
+	assert_false(page_is_zero(page + PAGE_SIZE));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_boot),   cmocka_unit_test(test_blocks), cmocka_unit_test(test_zones),
+		cmocka_unit_test(test_random), cmocka_unit_test(test_moves),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
