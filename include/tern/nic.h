@@ -22,7 +22,11 @@ struct nic_seg {
 	uint32_t len;
 };
 
-/* A packet to send; owned by the driver from send until done is called (in poll). */
+/*
+ * A packet to send; owned by the driver from send until done is called (in poll).
+ * With csum the checksum field already holds the sum of the pseudo-header, full
+ * length included, not complemented: what virtio and Linux call "partial".
+ */
 struct nic_tx {
 	struct nic_seg seg[NIC_MAX_SEGS];
 	uint16_t nr_segs;
@@ -36,12 +40,17 @@ struct nic_tx {
 
 struct nic;
 
-/* A received frame; data is valid until the callback returns, unless it takes the buffers (nr_segs of nic_seg). */
+/*
+ * A received frame. Its data is valid until the callback returns, unless that
+ * sets taken: then the net room owns one page reference for each segment (each
+ * lies in a page of its own) and drops it with page_put; the driver refills.
+ */
 struct nic_rx {
 	struct nic_seg seg[NIC_MAX_SEGS];
 	uint16_t nr_segs;
 	uint32_t len;
 	bool csum_ok;
+	bool taken;
 };
 
 struct nic_ops {

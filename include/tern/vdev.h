@@ -46,8 +46,13 @@ MUST_CHECK int vdevs_load(struct vm *vm, struct rec_reader *r);
 
 extern const struct vm_platform q35_platform; /* kernel/vdev/q35.c */
 
-/* Guest serial ports 0 and 1: kept log and input. */
+/*
+ * Guest serial ports 0 and 1: kept log and input. The functions take
+ * SERIAL_VCONSOLE as well: the virtio console's log and input.
+ */
 #define SERIAL_PORTS 2
+#define SERIAL_VCONSOLE 2
+#define SERIAL_LOGS 3
 /* Copies kept output from absolute offset *from (advanced past what was lost and given); returns bytes. */
 size_t serial_log_read(struct vm *vm, unsigned port, uint64_t *from, char *buf, size_t len);
 uint64_t serial_log_end(struct vm *vm, unsigned port); /* absolute offset of the next byte */

@@ -187,7 +187,9 @@ static int host_poweroff(struct shell *sh, int argc, char **argv)
 	if (refuse_with_guests(sh, &argc, argv))
 		return 1;
 	log_warn("host", "power-off asked for at the console");
-	arch_power_off();
+	if (arch_power_off())
+		return shell_error(sh, "unsupported", "this machine names no way to switch itself off");
+	return 0;
 }
 
 static int help(struct shell *sh, int argc, char **argv)

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The ends of an incoming migration: this host takes the VM over, or its copy
+ * is discarded; asked for by the stream, by a source that settles later, or by
+ * the operator. The commit's state decides under job->lock, so whoever comes
+ * first wins and the others are refused.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include <tern/log.h>
+#include <tern/vdev.h>
+
+#include "job.h"
+
+/* COMMIT_RUN: the VM is this host's. */
+static int run(struct mig_job *j)
+{
+	struct vm *vm = j->vm;
+	int err;
+
+	vdevs_resume(vm);
+	mutex_lock(&vm->lock);
+	vm->mig = NULL;
+	mutex_unlock(&vm->lock);
+	j->running.started_ns = time_ns();
+	err = vm_run_incoming(vm);
+	if (err) /* its vCPU worlds were made with the skeleton: nothing is left that can fail */
+		panic("%s is ours and cannot run: %d", j->st.vm, err);
+	j->vm = NULL;
+	vm_put(vm);
+	return 0;
+}
+
+int dest_take(struct mig_job *j)
+{
+	unsigned long f = spin_lock(&j->lock);
+	enum commit_action action = dst_go(&j->dst);
+
+	spin_unlock(&j->lock, f);
+	if (action == COMMIT_REFUSE)
+		return -EPERM;
+	return action == COMMIT_RUN ? run(j) : 0;
+}
+
+/* COMMIT_FREE: takes the skeleton or the held copy apart. */
+static void take_apart(struct mig_job *j)
+{
+	char why[96] = "";
+	unsigned long f = spin_lock(&j->lock);
+	struct vm *vm = j->vm;
+
+	j->vm = NULL;
+	spin_unlock(&j->lock, f);
+	if (!vm)
+		return;
+	mutex_lock(&vm->lock);
+	vm->mig = NULL;
+	mutex_unlock(&vm->lock);
+	if (vm_stop(vm, why, sizeof(why)) || vm_delete(vm, why, sizeof(why)))
+		log_error("mig", "job %u: the incomplete %s stays: %s", (unsigned)j->st.id, j->st.vm, why);
+	vm_put(vm);
+}
+
+void dest_discard(struct mig_job *j)
+{
+	unsigned long f = spin_lock(&j->lock);
+	enum commit_action action = dst_aborted(&j->dst);
+
+	spin_unlock(&j->lock, f);
+	if (action == COMMIT_FREE)
+		take_apart(j);
+}
+
+/* A job whose stream is gone ends when it is settled. */
+static void end_held(struct mig_job *j)
+{
+	if (j->st.phase == MIG_IN_DOUBT)
+		job_over(j, j->dst == DST_OWNS ? MIG_DONE : MIG_FAILED);
+}
+
+void dest_settle(const struct wire_settle *m, struct wire_verdict *v)
+{
+	struct mig_job *j = job_find_wire_id(m->id);
+
+	*v = (struct wire_verdict){ .verdict = VERDICT_UNKNOWN };
+	memcpy(v->id, m->id, sizeof(v->id));
+	if (!j)
+		return;
+	if (m->outcome == OUTCOME_ABORTED && j->st.incoming) {
+		if (j->dst == DST_EMPTY)
+			job_abort_stream(j); /* its world takes the skeleton apart */
+		else
+			dest_discard(j);
+	} else if (m->outcome == OUTCOME_GO && j->st.incoming && dest_take(j)) {
+		log_warn("mig", "job %u: the source says GO for a copy that is gone", (unsigned)j->st.id);
+	}
+	v->verdict = j->dst == DST_OWNS ? VERDICT_RUNNING : VERDICT_DISCARDED;
+	v->started_ns = j->running.started_ns;
+	end_held(j);
+	job_put(j);
+}
+
+int dest_resolve(struct mig_job *j, bool here)
+{
+	unsigned long f = spin_lock(&j->lock);
+	enum commit_action action = dst_resolve(&j->dst, here);
+
+	spin_unlock(&j->lock, f);
+	if (action == COMMIT_REFUSE)
+		return -EPERM;
+	if (action == COMMIT_RUN)
+		(void)run(j);
+	else
+		take_apart(j);
+	end_held(j);
+	return 0;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A migration as a job: what the console sees, who waits for what, and the
+ * commit's state on this side. Outgoing and incoming jobs are in one list.
+ *
+ * Legend: [const] after creation, [job] under job->lock, [own] by the job's world,
+ * [list] under the registry's lock.
+ */
+#ifndef MIG_JOB_H
+#define MIG_JOB_H
+
+#include <tern/lock.h>
+#include <tern/mig.h>
+#include <tern/world.h>
+
+#include "commit.h"
+#include "peer.h"
+
+#define JOBS_KEPT 64u
+#define BATCHES_OUT_MAX 64u /* unacknowledged batches */
+
+struct mig_job {
+	struct mig_request req;	    /* [const] */
+	uint8_t id[WIRE_ID_BYTES];  /* [const] of the migration, on both hosts */
+	struct spinlock lock;
+	struct waitq changed;	    /* anything below under [job] changed */
+	struct mig_status st;	    /* [job] */
+	uint64_t started_ns;	    /* [const] */
+	bool cancel;		    /* [job] asked for */
+	bool go_on;		    /* [job] continue after a hold */
+	enum source_state src;	    /* [job] outgoing */
+	enum dest_state dst;	    /* [job] incoming */
+	uint32_t replies;	    /* [job] bit per wire_type that came from the destination */
+	int link_error;		    /* [job] why the stream ended, 0 = it is up */
+	uint64_t acked_seq, acked_bytes; /* [job] */
+	uint64_t batch_bytes[BATCHES_OUT_MAX]; /* [job] by seq modulo */
+	struct wire_clock clock;    /* [job] last reply and when it came */
+	uint64_t clock_came_ns;	    /* [job] */
+	struct wire_running running; /* [job] */
+	int64_t clock_delta_ns;	    /* [own] destination's clock minus ours */
+	uint64_t rtt_ns;	    /* [own] best of the exchange */
+	struct vm *vm;		    /* [own] with a reference */
+	struct peer peer;	    /* [own]; peer.s under stream_lock for others' aborts */
+	struct mutex stream_lock;
+	bool settling;		    /* [list] the settle world has work with it */
+	bool over;		    /* [list] may be forgotten when the list is full */
+	unsigned users;		    /* [list] job_find and the like, until job_put */
+	struct mig_job *next;	    /* [list] */
+};
+
+void jobs_init(void);
+/* A new job in the list, NULL when there is no memory or 64 are unfinished. */
+struct mig_job *job_new(const struct mig_request *r, bool incoming, const uint8_t *id);
+/* These find a job and hold it in memory until job_put; NULL when there is none. */
+struct mig_job *job_find(uint32_t id);
+struct mig_job *job_find_wire_id(const uint8_t id[WIRE_ID_BYTES]);
+/* The first, oldest before newer, for which fn is true. */
+struct mig_job *job_search(bool (*fn)(struct mig_job *j, void *arg), void *arg);
+void job_put(struct mig_job *j);
+
+void job_phase(struct mig_job *j, enum mig_phase p);
+void job_progress(struct mig_job *j, unsigned percent); /* never goes back */
+void job_error(struct mig_job *j, const char *code, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* Final: phase, total time; the job may be forgotten from now on. */
+void job_over(struct mig_job *j, enum mig_phase p);
+void job_changed_locked(struct mig_job *j);
+/* Sleeps until something changed or the deadline; j->lock held. */
+int job_wait_locked(struct mig_job *j, unsigned long *flags, uint64_t deadline_ns);
+
+/* source.c */
+void source_world(void *arg);
+/* dest.c: one accepted stream (arg). */
+void dest_world(void *arg);
+/* dest_end.c */
+/* Runs a held incoming VM, or gives it up; by its stream, the settle protocol or the operator. */
+MUST_CHECK int dest_take(struct mig_job *j);
+void dest_discard(struct mig_job *j);
+/* The operator's word for a held copy: -EPERM when there is nothing to decide. */
+MUST_CHECK int dest_resolve(struct mig_job *j, bool here);
+/* Answers a SETTLE message of a source. */
+void dest_settle(const struct wire_settle *m, struct wire_verdict *v);
+/* settle.c: unresolved outcomes are told or asked until the peer answers. */
+void settle_init(void);
+void settle_add(struct mig_job *j);
+
+/* Wakes whoever waits on the job's stream with -ECANCELED; the stream's owner closes it. */
+void job_abort_stream(struct mig_job *j);
+void job_close_stream(struct mig_job *j);
+/* Ends the job's hold on its VM, which lives on. */
+void job_drop_vm(struct mig_job *j);
+
+/* source_end.c: what follows a commit action on the source. */
+void source_resume(struct mig_job *j);	/* COMMIT_RUN: the VM goes on here */
+void source_resume_all(struct mig_job *j); /* the same for a VM in doubt: devices and tracking too */
+void source_release(struct mig_job *j); /* COMMIT_FREE: the VM lives elsewhere, this copy ends */
+
+#endif

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Migration as the console sees it (tern/mig.h): start, cancel, continue,
+ * resolve; and the listener for incoming ones.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <tern/log.h>
+#include <tern/random.h>
+
+#include "job.h"
+#include "phase.h"
+
+#define LISTEN_BACKLOG 8u
+#define MIG_STACK (64u << 10)
+
+static void listener_world(void *arg)
+{
+	struct world_opts o = { .name = "mig-in", .prio = WORLD_NORMAL, .cpu = -1, .stack_size = MIG_STACK };
+	struct listener *l = arg;
+	struct stream *s;
+
+	for (;;) {
+		if (stream_accept(l, NEVER_NS, &s))
+			continue;
+		if (world_create(NULL, &o, dest_world, s)) {
+			log_error("mig", "no memory for an incoming migration");
+			stream_close(s);
+		}
+	}
+}
+
+void mig_init(void)
+{
+	struct world_opts o = { .name = "mig-listen", .prio = WORLD_NORMAL, .cpu = -1 };
+	struct listener *l;
+	int err = stream_listen(MIG_PORT, LISTEN_BACKLOG, &l);
+
+	jobs_init();
+	settle_init();
+	if (err || world_create(NULL, &o, listener_world, l))
+		log_error("mig", "cannot listen on port %u: this host takes no VMs", MIG_PORT);
+}
+
+static int fail(char *code, size_t code_len, const char *word, int err)
+{
+	strncpy(code, word, code_len - 1);
+	code[code_len - 1] = '\0';
+	return err;
+}
+
+static void defaults(struct mig_request *r)
+{
+	if (!r->budget_ms)
+		r->budget_ms = DEFAULT_BUDGET_MS;
+	if (!r->batch_pages)
+		r->batch_pages = DEFAULT_BATCH_PAGES;
+	if (r->batch_pages > WIRE_BATCH_MAX)
+		r->batch_pages = WIRE_BATCH_MAX;
+	if (!r->max_rounds)
+		r->max_rounds = DEFAULT_MAX_ROUNDS;
+}
+
+/* Makes the job the VM's owner, when it runs and nobody else has it. */
+static int claim(struct mig_job *j, struct vm *vm, char *code, size_t code_len, char *why, size_t why_len)
+{
+	int err = 0;
+
+	mutex_lock(&vm->lock);
+	if (vm->mig) {
+		snprintf(why, why_len, "%s is being migrated already ('tasks' shows it)", vm->cfg.name);
+		err = fail(code, code_len, "busy", -EBUSY);
+	} else if (vm->state != VM_RUNNING) {
+		snprintf(why, why_len, "%s is %s: only a running VM moves", vm->cfg.name, vm_state_name(vm->state));
+		err = fail(code, code_len, "not-running", -EINVAL);
+	} else {
+		vm->mig = j;
+		j->vm = vm;
+	}
+	mutex_unlock(&vm->lock);
+	return err;
+}
+
+static int launch(struct mig_job *j)
+{
+	struct world_opts o = { .name = "mig-out", .prio = j->req.hipri ? WORLD_HIGH : WORLD_NORMAL, .cpu = -1,
+				.stack_size = MIG_STACK };
+
+	return world_create(NULL, &o, source_world, j);
+}
+
+int mig_start(const struct mig_request *req, uint32_t *id, char *code, size_t code_len, char *why, size_t why_len)
+{
+	struct mig_request r = *req;
+	uint8_t wire_id[WIRE_ID_BYTES];
+	struct mig_job *j;
+	struct vm *vm = vm_find(r.vm);
+	int err;
+
+	if (!vm) {
+		snprintf(why, why_len, "no VM '%s' here: 'vm list' shows those that are", r.vm);
+		return fail(code, code_len, "not-found", -ENOENT);
+	}
+	defaults(&r);
+	random_bytes(wire_id, sizeof(wire_id));
+	j = job_new(&r, false, wire_id);
+	if (!j) {
+		vm_put(vm);
+		snprintf(why, why_len, "no memory for another job");
+		return fail(code, code_len, "no-memory", -ENOMEM);
+	}
+	err = claim(j, vm, code, code_len, why, why_len);
+	if (!err) {
+		err = launch(j);
+		if (!err) {
+			*id = j->st.id;
+			return 0;
+		}
+		snprintf(why, why_len, "no memory for the migration's world");
+		fail(code, code_len, "no-memory", err);
+		job_drop_vm(j);
+	} else {
+		vm_put(vm);
+	}
+	job_error(j, code, "%s", why);
+	job_over(j, MIG_FAILED);
+	return err;
+}
+
+static struct mig_job *find_or_say(uint32_t id, char *why, size_t why_len)
+{
+	struct mig_job *j = job_find(id);
+
+	if (!j)
+		snprintf(why, why_len, "no job %u", (unsigned)id);
+	return j;
+}
+
+int mig_cancel(uint32_t id, char *why, size_t why_len)
+{
+	struct mig_job *j = find_or_say(id, why, why_len);
+	unsigned long f;
+	int err = 0;
+
+	if (!j)
+		return -ENOENT;
+	f = spin_lock(&j->lock);
+	if (j->over || j->st.incoming || j->src == SRC_GO_SENT || j->src == SRC_RELEASED)
+		err = -EPERM;
+	else
+		j->cancel = true;
+	job_changed_locked(j);
+	spin_unlock(&j->lock, f);
+	if (err)
+		snprintf(why, why_len,
+			 j->over	  ? "job %u is over" :
+			 j->st.incoming ? "job %u is an incoming one: cancel it at its source" :
+					    "job %u has said GO: the VM is the other host's",
+			 (unsigned)id);
+	job_put(j);
+	return err;
+}
+
+int mig_continue(uint32_t id, char *why, size_t why_len)
+{
+	struct mig_job *j = find_or_say(id, why, why_len);
+	unsigned long f;
+	int err = 0;
+
+	if (!j)
+		return -ENOENT;
+	f = spin_lock(&j->lock);
+	if (j->st.held)
+		j->go_on = true;
+	else
+		err = -EPERM;
+	job_changed_locked(j);
+	spin_unlock(&j->lock, f);
+	if (err)
+		snprintf(why, why_len, "job %u is not held", (unsigned)id);
+	job_put(j);
+	return err;
+}
+
+static bool is_in_doubt(struct mig_job *j, void *arg)
+{
+	return j->st.phase == MIG_IN_DOUBT && !strcmp(j->st.vm, arg);
+}
+
+/* The operator's word on the source. */
+static int source_resolve(struct mig_job *j, bool here)
+{
+	unsigned long f = spin_lock(&j->lock);
+	enum commit_action action = src_resolve(&j->src, here);
+
+	spin_unlock(&j->lock, f);
+	if (action == COMMIT_REFUSE)
+		return -EPERM;
+	if (action == COMMIT_RUN) {
+		source_resume_all(j); /* and settle.c goes on to tell the other side that it is not wanted */
+		job_over(j, MIG_FAILED);
+	} else {
+		j->settling = false;
+		source_release(j);
+		job_over(j, MIG_DONE);
+	}
+	return 0;
+}
+
+int mig_resolve(const char *vm, bool here, char *why, size_t why_len)
+{
+	char name[VM_NAME_MAX];
+	struct mig_job *j;
+	int err;
+
+	strncpy(name, vm, sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	j = job_search(is_in_doubt, name);
+	if (!j) {
+		snprintf(why, why_len, "no migration of '%s' is in doubt here", name);
+		return -ENOENT;
+	}
+	log_warn("mig", "job %u: the operator says that %s is %s", (unsigned)j->st.id, name, here ? "here" : "there");
+	err = j->st.incoming ? dest_resolve(j, here) : source_resolve(j, here);
+	if (err)
+		snprintf(why, why_len, "it has just been settled: see 'vm list'");
+	job_put(j);
+	return err;
+}

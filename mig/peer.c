@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Messages over a stream (peer.h). Every write is bounded by LINK_TIMEOUT_NS.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "peer.h"
+#include "phase.h"
+
+#define SMALL_BODY 512u
+
+void peer_init(struct peer *p, struct stream *s, bool from_source)
+{
+	*p = (struct peer){ .s = s, .from_source = from_source };
+}
+
+static int send_bytes(struct peer *p, const void *buf, size_t len)
+{
+	int err = stream_write(p->s, buf, len, time_ns() + LINK_TIMEOUT_NS);
+
+	if (!err) {
+		p->bytes_out += len;
+		p->copied += len;
+	}
+	return err;
+}
+
+int peer_send(struct peer *p, enum wire_type type, const void *body, size_t len)
+{
+	uint8_t small[sizeof(struct wire_head) + SMALL_BODY];
+	struct wire_head h = { .magic = WIRE_MAGIC, .type = (uint16_t)type, .length = (uint32_t)len };
+	int err;
+
+	memcpy(small, &h, sizeof(h));
+	if (len <= SMALL_BODY) { /* one segment */
+		if (len)
+			memcpy(small + sizeof(h), body, len);
+		err = send_bytes(p, small, sizeof(h) + len);
+	} else {
+		err = send_bytes(p, small, sizeof(h));
+		if (!err)
+			err = send_bytes(p, body, len);
+	}
+	if (!err)
+		stream_flush(p->s);
+	return err;
+}
+
+void peer_send_text(struct peer *p, enum wire_type type, const char *code, const char *text)
+{
+	struct wire_text t = { 0 };
+
+	strncpy(t.code, code, sizeof(t.code) - 1);
+	strncpy(t.text, text, sizeof(t.text) - 1);
+	if (peer_send(p, type, &t, sizeof(t)))
+		return; /* the peer learns it from the stream's end */
+}
+
+int peer_send_pages(struct peer *p, const void *body, size_t len, const hpa_t *pages, unsigned count)
+{
+	struct wire_head h = { .magic = WIRE_MAGIC, .type = WIRE_PAGES, .length = (uint32_t)len,
+			       .payload = count * (uint32_t)PAGE_SIZE };
+	int err = send_bytes(p, &h, sizeof(h));
+
+	if (!err)
+		err = send_bytes(p, body, len);
+	if (err) {
+		for (unsigned i = 0; i < count; i++)
+			page_put(pages[i]);
+		return err;
+	}
+	if (count)
+		err = stream_write_pages(p->s, pages, count, time_ns() + LINK_TIMEOUT_NS);
+	if (!err)
+		p->bytes_out += (uint64_t)count * PAGE_SIZE;
+	stream_flush(p->s);
+	return err;
+}
+
+int peer_recv(struct peer *p, struct wire_head *h, void *buf, size_t cap, void **body, uint64_t deadline_ns)
+{
+	int err = stream_read_all(p->s, h, sizeof(*h), deadline_ns);
+
+	if (!err)
+		err = wire_head_check(h, p->from_source);
+	if (err)
+		return err;
+	p->payload = h->payload;
+	*body = buf;
+	if (h->length > cap) {
+		*body = malloc(h->length);
+		if (!*body)
+			return -ENOMEM;
+	}
+	if (h->length)
+		err = stream_read_all(p->s, *body, h->length, deadline_ns);
+	if (err)
+		peer_body_free(buf, *body);
+	return err;
+}
+
+void peer_body_free(void *buf, void *body)
+{
+	if (body != buf)
+		free(body);
+}

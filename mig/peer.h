@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Messages over a stream: one head, one body, one payload. A peer is used by
+ * one world for sending and one for receiving, which may differ.
+ */
+#ifndef MIG_PEER_H
+#define MIG_PEER_H
+
+#include <tern/stream.h>
+
+#include "wire.h"
+
+struct peer {
+	struct stream *s;   /* [const] */
+	bool from_source;   /* [const] do we receive what a source sends? */
+	uint64_t bytes_out; /* [own, sender] */
+	uint64_t copied;    /* [own, sender] bytes copied into send buffers */
+	uint32_t payload;   /* [own, receiver] of the message last received */
+};
+
+void peer_init(struct peer *p, struct stream *s, bool from_source);
+MUST_CHECK int peer_send(struct peer *p, enum wire_type type, const void *body, size_t len);
+/* REFUSE and ABORT. Best effort: the stream may be gone. */
+void peer_send_text(struct peer *p, enum wire_type type, const char *code, const char *text);
+/* A PAGES batch: head and lists are copied, the pages go from where they are and lose one reference each when acknowledged. */
+MUST_CHECK int peer_send_pages(struct peer *p, const void *body, size_t len, const hpa_t *pages, unsigned count);
+
+/*
+ * Next message: head checked, body in *body (at most cap bytes inside buf, or
+ * malloc'ed when larger and to be freed by peer_body_free). The payload is the
+ * caller's to read. -EBADMSG, -ETIMEDOUT, -ECONNRESET, -EPIPE at the end.
+ */
+MUST_CHECK int peer_recv(struct peer *p, struct wire_head *h, void *buf, size_t cap, void **body,
+			 uint64_t deadline_ns);
+void peer_body_free(void *buf, void *body);
+
+#endif

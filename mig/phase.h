@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The nine steps of a migration and who does what in each (drawn in
+ * docs/architecture.md). enum mig_phase (tern/mig.h) is the source's position.
+ *
+ *   phase      source                             destination
+ *   PREFLIGHT  HELLO, OFFER -->                   checks, <-- ACCEPT or REFUSE
+ *              CLOCK x 8 -->                      <-- CLOCK_REPLY
+ *   SKELETON   SKELETON -->                       makes the VM, reserves memory
+ *   PRECOPY    PAGES (rounds) -->                 fills memory, <-- ACK
+ *   STUN       parks vCPUs, drains devices, final harvest
+ *   TRANSFER   REMAIN, PAGES, STATE, END -->
+ *   READY                                         checks all, loads, <-- READY
+ *   GO         GO -->                             takes over, runs, <-- RUNNING
+ *   DONE       frees its copy
+ *
+ * Until GO is sent everything that goes wrong ends in FAILED or CANCELED with
+ * the VM running at the source. Then only IN_DOUBT or DONE are left.
+ */
+#ifndef MIG_PHASE_H
+#define MIG_PHASE_H
+
+#include <tern/timer.h>
+
+/* A peer that says nothing for this long, though it is asked every second, is lost. */
+#define LINK_TIMEOUT_NS (10 * NSEC_PER_SEC)
+#define ALIVE_EVERY_NS NSEC_PER_SEC
+#define CONNECT_TIMEOUT_NS (5 * NSEC_PER_SEC)
+/* From stun to READY at most; then the VM is let go here. Far above any budget: it bounds a broken peer. */
+#define READY_TIMEOUT_NS (5 * NSEC_PER_SEC)
+/* From GO to RUNNING; then the migration is in doubt and is settled in the background. */
+#define RUNNING_TIMEOUT_NS (5 * NSEC_PER_SEC)
+#define SETTLE_EVERY_NS (2 * NSEC_PER_SEC)
+#define QUIESCE_TIMEOUT_NS NSEC_PER_SEC
+#define CLOCK_PROBES 8
+
+#define DEFAULT_BUDGET_MS 300u
+#define DEFAULT_BATCH_PAGES 512u
+#define DEFAULT_MAX_ROUNDS 30u
+
+#endif

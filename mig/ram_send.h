@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Sends the pages of a set in batches: raw pages straight from guest frames,
+ * zero pages by name. A page that changes while it waits is dirty again by
+ * definition, and the next round repairs it.
+ */
+#ifndef MIG_RAM_SEND_H
+#define MIG_RAM_SEND_H
+
+#include <tern/pageset.h>
+
+#include "job.h"
+
+struct ram_sender;
+
+/* For batches of up to batch_pages; NULL without memory. */
+struct ram_sender *ram_sender_new(struct mig_job *j, unsigned batch_pages);
+void ram_sender_free(struct ram_sender *s);
+
+/*
+ * Sends all members of todo, taking each batch out of it once it is handed to
+ * the stream: after an error todo holds exactly what was not sent. Adds what it
+ * did to *r. -ECANCELED when the job's cancel flag is set; stream errors.
+ */
+MUST_CHECK int ram_send_set(struct ram_sender *s, struct pageset *todo, struct mig_round *r);
+/* Waits until every batch is acknowledged. */
+MUST_CHECK int ram_send_drain(struct ram_sender *s, uint64_t deadline_ns);
+uint64_t ram_unacked_bytes(struct ram_sender *s);
+
+#endif

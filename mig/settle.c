@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Unsettled outcomes. When the link breaks in the commit, the source either
+ * runs the VM and the destination may hold a copy that it must throw away
+ * (ABORTED), or it has said GO and does not know whether that arrived (GO). One
+ * world tells the peer again and again, with patience, until it answers.
+ *
+ * Invariant: a repeated GO is harmless, because the destination's step is
+ * idempotent and it remembers the migration's id; a destination that has
+ * restarted answers UNKNOWN, and then only the operator can know.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include <tern/bootinfo.h>
+#include <tern/log.h>
+
+#include "job.h"
+#include "phase.h"
+
+static struct event work;
+
+static bool needs_settling(struct mig_job *j, void *arg)
+{
+	(void)arg;
+	return j->settling;
+}
+
+/* One connection, one question. */
+static int ask(struct mig_job *j, struct wire_verdict *v)
+{
+	struct wire_settle m = { .outcome = j->src == SRC_GO_SENT ? OUTCOME_GO : OUTCOME_ABORTED };
+	struct wire_hello h = { .version = WIRE_VERSION, .version_min = WIRE_VERSION_MIN };
+	uint8_t buf[256];
+	struct wire_head head;
+	struct stream *s;
+	struct peer p;
+	void *body;
+	int err = stream_connect(&j->req.to, MIG_PORT, SETTLE_EVERY_NS, &s);
+
+	if (err)
+		return err;
+	memcpy(h.id, j->id, sizeof(h.id));
+	memcpy(m.id, j->id, sizeof(m.id));
+	strcpy(m.vm, j->st.vm);
+	peer_init(&p, s, false);
+	err = peer_send(&p, WIRE_HELLO, &h, sizeof(h));
+	if (!err)
+		err = peer_send(&p, WIRE_SETTLE, &m, sizeof(m));
+	do {
+		if (!err)
+			err = peer_recv(&p, &head, buf, sizeof(buf), &body, time_ns() + RUNNING_TIMEOUT_NS);
+	} while (!err && head.type == WIRE_HELLO);
+	if (!err && head.type == WIRE_VERDICT)
+		memcpy(v, body, sizeof(*v));
+	else if (!err)
+		err = -EBADMSG;
+	stream_close(s);
+	return err;
+}
+
+static void unsettle(struct mig_job *j)
+{
+	j->settling = false;
+}
+
+/* The commit's step for a verdict while in doubt. */
+static void in_doubt_verdict(struct mig_job *j, const struct wire_verdict *v)
+{
+	enum commit_action action = COMMIT_REFUSE;
+	unsigned long f = spin_lock(&j->lock);
+
+	if (v->verdict == VERDICT_RUNNING)
+		action = src_running(&j->src);
+	else if (v->verdict == VERDICT_DISCARDED)
+		action = src_discarded(&j->src);
+	else
+		action = src_unknown(&j->src);
+	spin_unlock(&j->lock, f);
+	if (action == COMMIT_FREE) {
+		source_release(j);
+		unsettle(j);
+		job_over(j, MIG_DONE);
+	} else if (action == COMMIT_RUN) {
+		job_error(j, "discarded", "the destination gave its copy up; the VM goes on here");
+		source_resume_all(j);
+		unsettle(j);
+		job_over(j, MIG_FAILED);
+	} else if (action == COMMIT_ASK && !j->st.error[0]) {
+		job_error(j, "unknown-there",
+			  "the destination has restarted and knows nothing: 'migrate resolve %s here' if it is lost",
+			  j->st.vm);
+		log_warn("mig", "job %u: %s", (unsigned)j->st.id, j->st.error);
+	}
+}
+
+static void settle_one(struct mig_job *j)
+{
+	struct wire_verdict v;
+
+	if (ask(j, &v))
+		return;
+	if (j->src == SRC_GO_SENT)
+		in_doubt_verdict(j, &v);
+	else if (v.verdict == VERDICT_RUNNING)
+		log_error("mig", "job %u: %s runs here AND at its destination: stop one of them",
+			  (unsigned)j->st.id, j->st.vm);
+	if (j->src != SRC_GO_SENT)
+		unsettle(j);
+}
+
+struct pass {
+	uint32_t after; /* job id */
+};
+
+static bool next_unsettled(struct mig_job *j, void *arg)
+{
+	return needs_settling(j, NULL) && j->st.id > ((struct pass *)arg)->after;
+}
+
+static void settle_world(void *arg)
+{
+	struct mig_job *j;
+
+	(void)arg;
+	for (;;) {
+		struct pass pass = { 0 };
+
+		while ((j = job_search(next_unsettled, &pass))) {
+			pass.after = j->st.id;
+			settle_one(j);
+			job_put(j);
+		}
+		j = job_search(needs_settling, NULL);
+		if (j)
+			job_put(j);
+		(void)event_wait(&work, j ? time_ns() + SETTLE_EVERY_NS : NEVER_NS);
+	}
+}
+
+void settle_add(struct mig_job *j)
+{
+	j->settling = true;
+	event_signal(&work);
+}
+
+void settle_init(void)
+{
+	struct world_opts o = { .name = "mig-settle", .prio = WORLD_BACKGROUND, .cpu = -1 };
+
+	event_init(&work, "mig settle");
+	if (world_create(NULL, &o, settle_world, NULL))
+		panic("no memory for the migration's worlds");
+}

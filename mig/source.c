@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The source's world: one migration from preflight to its end, step by step
+ * (phase.h). Every step before GO returns an error that source_world turns into
+ * "the VM goes on here"; nothing after GO does.
+ *
+ * Order in the stun: park -> drain devices -> final harvest -> records. Draining
+ * comes before the harvest because completions write guest memory.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <tern/bootinfo.h>
+#include <tern/dirty.h>
+#include <tern/log.h>
+#include <tern/vdev.h>
+
+#include "checkpoint.h"
+#include "phase.h"
+#include "source.h"
+
+static int hello(struct source *s)
+{
+	struct wire_hello h = { .version = WIRE_VERSION, .version_min = WIRE_VERSION_MIN };
+	const char *name = config_get("hostname");
+
+	memcpy(h.id, s->j->id, sizeof(h.id));
+	strncpy(h.host, name ? name : "tern", sizeof(h.host) - 1);
+	return peer_send(&s->j->peer, WIRE_HELLO, &h, sizeof(h));
+}
+
+static int connect_peer(struct source *s)
+{
+	struct world_opts o = { .name = "mig-ears", .prio = WORLD_NORMAL, .cpu = -1 };
+	struct mig_job *j = s->j;
+	struct stream *stream;
+	char peer[48];
+	int err = stream_connect(&j->req.to, MIG_PORT, CONNECT_TIMEOUT_NS, &stream);
+
+	net_addr_format(&j->req.to, peer, sizeof(peer));
+	if (err) {
+		job_error(j, "unreachable", "no Tern answers at %s port %u (%s): is it up, is the link?", peer,
+			  MIG_PORT, err == -ECONNREFUSED ? "refused" : err == -ETIMEDOUT ? "timed out" : "no route");
+		return err;
+	}
+	peer_init(&j->peer, stream, false);
+	err = world_create(&s->ears, &o, source_ears, j);
+	if (err)
+		s->ears = NULL;
+	return err;
+}
+
+static int offer(struct source *s)
+{
+	struct mig_job *j = s->j;
+	struct rec_writer w;
+	int err;
+
+	rec_writer_init(&w);
+	offer_save(j->vm, &w);
+	err = rec_finish(&w);
+	if (!err)
+		err = peer_send(&j->peer, WIRE_OFFER, w.buf, w.len);
+	rec_writer_fini(&w);
+	if (!err)
+		err = source_wait(j, WIRE_ACCEPT, time_ns() + LINK_TIMEOUT_NS);
+	return err;
+}
+
+static int preflight(struct source *s)
+{
+	int err = source_hold(s->j, MIG_PREFLIGHT);
+
+	if (!err)
+		err = connect_peer(s);
+	if (!err)
+		err = hello(s);
+	if (!err)
+		err = source_wait(s->j, WIRE_HELLO, time_ns() + LINK_TIMEOUT_NS);
+	if (!err)
+		err = offer(s);
+	if (!err)
+		err = source_clock(s->j);
+	return err;
+}
+
+static int skeleton(struct source *s)
+{
+	int err = source_hold(s->j, MIG_SKELETON);
+
+	if (!err)
+		err = peer_send(&s->j->peer, WIRE_SKELETON, NULL, 0);
+	if (!err)
+		err = source_wait(s->j, WIRE_SKELETON_DONE, time_ns() + LINK_TIMEOUT_NS);
+	return err;
+}
+
+static int precopy(struct source *s)
+{
+	int err = source_hold(s->j, MIG_PRECOPY);
+
+	if (!err)
+		err = pageset_init(&s->todo, gmem_max_gfn(s->j->vm->mem));
+	if (err)
+		return err;
+	s->ram = ram_sender_new(s->j, s->j->req.batch_pages);
+	if (!s->ram)
+		return -ENOMEM;
+	err = dirty_start(s->j->vm);
+	if (err)
+		return err;
+	s->tracking = true;
+	return source_precopy(s);
+}
+
+static int stun(struct source *s)
+{
+	struct mig_job *j = s->j;
+	uint64_t t0, t1;
+	int err = source_hold(j, MIG_STUN);
+
+	if (err)
+		return err;
+	t0 = time_ns();
+	s->parked_at_ns = t0;
+	err = vm_park(j->vm, t0 + QUIESCE_TIMEOUT_NS);
+	if (err) {
+		job_error(j, "stun-timeout", "the VM's processors did not stop in time");
+		return err;
+	}
+	s->parked = true;
+	vm_set_state(j->vm, VM_STUNNED);
+	src_stun(&j->src);
+	err = vdevs_quiesce(j->vm, time_ns() + QUIESCE_TIMEOUT_NS);
+	if (err) {
+		job_error(j, "device-busy", "a device did not finish its work in time");
+		return err;
+	}
+	s->quiesced = true;
+	t1 = time_ns();
+	j->st.park_ns = t1 - t0;
+	err = dirty_harvest(j->vm, &s->todo);
+	j->st.harvest_ns = time_ns() - t1;
+	return err;
+}
+
+/* The compact description of what still comes, as runs. */
+static int send_remain(struct source *s)
+{
+	struct wire_remain *r;
+	gfn_t at = 0, first;
+	uint64_t count;
+	uint32_t runs = 0;
+	wire_run *run;
+	int err;
+
+	while (pageset_next_run(&s->todo, at, WIRE_RUN_PAGES, &first, &count)) {
+		runs++;
+		at = first + count;
+	}
+	if (sizeof(*r) + runs * sizeof(*run) > WIRE_REMAIN_MAX)
+		return -E2BIG;
+	r = calloc(1, sizeof(*r) + runs * sizeof(*run));
+	if (!r)
+		return -ENOMEM;
+	run = (wire_run *)(r + 1);
+	for (at = 0; r->runs < runs && pageset_next_run(&s->todo, at, WIRE_RUN_PAGES, &first, &count);) {
+		run[r->runs++] = wire_run_make(first, (uint32_t)count);
+		r->pages += count;
+		at = first + count;
+	}
+	err = peer_send(&s->j->peer, WIRE_REMAIN, r, sizeof(*r) + runs * sizeof(*run));
+	free(r);
+	return err;
+}
+
+static int send_state(struct source *s)
+{
+	struct wire_end end = { .clock_delta_ns = s->j->clock_delta_ns, .rtt_ns = s->j->rtt_ns };
+	struct rec_writer w;
+	int err;
+
+	rec_writer_init(&w);
+	checkpoint_save(s->j->vm, &w);
+	err = rec_finish(&w);
+	if (!err && w.len > WIRE_STATE_MAX)
+		err = -E2BIG;
+	if (!err)
+		err = peer_send(&s->j->peer, WIRE_STATE, w.buf, w.len);
+	rec_writer_fini(&w);
+	return err ? err : peer_send(&s->j->peer, WIRE_END, &end, sizeof(end));
+}
+
+static int transfer(struct source *s)
+{
+	struct mig_job *j = s->j;
+	struct mig_round r = { 0 };
+	uint64_t t0, t1;
+	int err = source_hold(j, MIG_TRANSFER);
+
+	t0 = time_ns();
+	if (!err)
+		err = send_remain(s);
+	if (!err)
+		err = ram_send_set(s->ram, &s->todo, &r);
+	t1 = time_ns();
+	r.ns = j->st.pages_ns = t1 - t0;
+	if (!err && j->st.rounds < MIG_MAX_ROUNDS)
+		j->st.round[j->st.rounds] = r;
+	j->st.rounds += !err;
+	if (!err)
+		err = send_state(s);
+	j->st.state_ns = time_ns() - t1;
+	return err;
+}
+
+static int await_ready(struct source *s)
+{
+	uint64_t t0;
+	int err = source_hold(s->j, MIG_READY);
+
+	t0 = time_ns();
+	if (!err)
+		err = source_wait(s->j, WIRE_READY, t0 + READY_TIMEOUT_NS);
+	if (err == -ETIMEDOUT)
+		job_error(s->j, "ready-timeout", "the destination did not say READY in time");
+	s->j->st.ready_ns = time_ns() - t0;
+	return err;
+}
+
+/* READY is here: decide. From here on nothing can be taken back. */
+static int go(struct source *s)
+{
+	struct mig_job *j = s->j;
+	unsigned long f;
+	bool cancel;
+	int err = source_hold(j, MIG_GO);
+
+	if (err)
+		return err;
+	f = spin_lock(&j->lock);
+	cancel = j->cancel;
+	if (!cancel)
+		src_ready(&j->src);
+	spin_unlock(&j->lock, f);
+	return cancel ? -ECANCELED : 0;
+}
+
+/* GO is decided: it goes out, and only the destination's word ends this. */
+static void commit(struct source *s)
+{
+	struct mig_job *j = s->j;
+	uint64_t t0 = time_ns();
+	int err = peer_send(&j->peer, WIRE_GO, NULL, 0);
+
+	vm_set_state(j->vm, VM_IN_DOUBT);
+	if (!err)
+		err = source_wait(j, WIRE_RUNNING, t0 + RUNNING_TIMEOUT_NS);
+	j->st.go_ns = time_ns() - t0;
+	if (err) {
+		job_phase(j, MIG_IN_DOUBT);
+		log_warn("mig", "job %u: GO sent, no answer: %s is held here until its other host answers",
+			 (unsigned)j->st.id, j->st.vm);
+		settle_add(j);
+		return;
+	}
+	j->st.blackout_ns = (uint64_t)((int64_t)j->running.started_ns - j->clock_delta_ns - (int64_t)s->parked_at_ns);
+	j->st.first_run_ns = j->running.load_ns;
+	src_running(&j->src);
+	source_release(j);
+	job_over(j, MIG_DONE);
+}
+
+static const char *words_for(int err)
+{
+	switch (err) {
+	case -ETIMEDOUT:
+		return "the other host stopped answering";
+	case -ECONNRESET:
+	case -EPIPE:
+		return "the connection ended";
+	case -EBADMSG:
+		return "the other host sent something that is not the protocol";
+	case -ENOMEM:
+		return "no memory for the migration's own data";
+	default:
+		return "it failed";
+	}
+}
+
+/* Before GO: the VM goes on here, the destination is told. */
+static void give_up(struct source *s, int err)
+{
+	struct mig_job *j = s->j;
+	bool was_parked = s->parked;
+
+	if (err == -ECANCELED)
+		job_error(j, "canceled", "canceled in phase %s", mig_phase_name(j->st.phase));
+	else
+		job_error(j, err == -EBADMSG ? "bad-stream" : err == -ENOMEM ? "no-memory" : "link",
+			  "%s in phase %s; the VM goes on here", words_for(err), mig_phase_name(j->st.phase));
+	if (s->quiesced)
+		vdevs_resume(j->vm);
+	src_abort(&j->src);
+	if (was_parked)
+		source_resume(j);
+	if (j->peer.s)
+		peer_send_text(&j->peer, WIRE_ABORT, j->st.error_code, j->st.error);
+	if (s->tracking)
+		dirty_stop(j->vm);
+	if (was_parked) /* READY may be on its way: the destination must learn that it is not needed */
+		settle_add(j);
+}
+
+/* Ends what the steps opened, in reverse. */
+static void clean_up(struct source *s)
+{
+	struct mig_job *j = s->j;
+
+	if (j->peer.s && stream_drain(j->peer.s, time_ns() + ALIVE_EVERY_NS))
+		log_debug("mig", "job %u: the last words may not have arrived", (unsigned)j->st.id);
+	job_abort_stream(j);
+	if (s->ears)
+		world_join(s->ears);
+	job_close_stream(j);
+	if (s->ram)
+		ram_sender_free(s->ram);
+	pageset_fini(&s->todo);
+}
+
+static int steps_before_go(struct source *s)
+{
+	static int (*const step[])(struct source *) = { preflight, skeleton, precopy, stun,
+							transfer,  await_ready, go };
+	int err = 0;
+
+	for (unsigned i = 0; !err && i < ARRAY_SIZE(step); i++) {
+		err = step[i](s);
+		if (!err && i == 0 && s->j->req.dry_run)
+			return -ECANCELED;
+	}
+	return err;
+}
+
+void source_world(void *arg)
+{
+	struct source s = { .j = arg };
+	struct mig_job *j = s.j;
+	int err = steps_before_go(&s);
+
+	if (!err) {
+		commit(&s);
+		clean_up(&s);
+		return;
+	}
+	if (j->req.dry_run && err == -ECANCELED && !j->cancel) {
+		peer_send_text(&j->peer, WIRE_ABORT, "dry-run", "preflight passed; nothing was asked for");
+		clean_up(&s);
+		job_drop_vm(j);
+		job_over(j, MIG_DONE);
+		return;
+	}
+	give_up(&s, err);
+	clean_up(&s);
+	job_drop_vm(j);
+	job_over(j, err == -ECANCELED ? MIG_CANCELED : MIG_FAILED);
+}

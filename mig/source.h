@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The source's parts: the nine steps (source.c), what it hears
+ * (source_hear.c), pre-copy (precopy.c), the end (source_end.c).
+ */
+#ifndef MIG_SOURCE_H
+#define MIG_SOURCE_H
+
+#include "job.h"
+#include "ram_send.h"
+
+struct source {
+	struct mig_job *j;
+	struct world *ears;	 /* reads what the destination says */
+	struct ram_sender *ram;
+	struct pageset todo;	 /* pages not yet sent, or dirty again */
+	bool tracking, parked, quiesced;
+	uint64_t rate_bytes_s;	 /* smoothed, by acknowledgements */
+	uint64_t rate_mark_ns, rate_mark_bytes;
+	uint64_t parked_at_ns;
+};
+
+/* source_hear.c */
+void source_ears(void *arg); /* world; arg is the job */
+/*
+ * Waits until the destination has sent this type. Says ALIVE meanwhile. 0,
+ * -ECANCELED by the user, -ETIMEDOUT, the stream's error, -ECONNABORTED when the
+ * destination refused or gave up (its words are in the job then).
+ */
+MUST_CHECK int source_wait(struct mig_job *j, enum wire_type type, uint64_t deadline_ns);
+/* Stops here when --hold says so, until continue or cancel. As source_wait. */
+MUST_CHECK int source_hold(struct mig_job *j, enum mig_phase p);
+MUST_CHECK int source_clock(struct mig_job *j); /* fills clock_delta_ns and rtt_ns */
+
+/* precopy.c: rounds until the rest fits the stun budget. */
+MUST_CHECK int source_precopy(struct source *s);
+/* Nanoseconds of blackout if the VM were stunned with this many pages left. */
+uint64_t predict_blackout_ns(const struct source *s, uint64_t pages);
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The two ends of a migration at the source, as the commit's actions ask for
+ * them: the VM goes on here, or this host's copy is freed.
+ */
+#include <tern/dirty.h>
+#include <tern/log.h>
+#include <tern/vdev.h>
+
+#include "job.h"
+
+void source_resume(struct mig_job *j)
+{
+	vm_set_state(j->vm, VM_RUNNING);
+	vm_unpark(j->vm);
+}
+
+void source_resume_all(struct mig_job *j)
+{
+	vdevs_resume(j->vm);
+	source_resume(j);
+	dirty_stop(j->vm);
+	job_drop_vm(j);
+}
+
+void source_release(struct mig_job *j)
+{
+	struct vm *vm = j->vm;
+	char why[96] = "";
+
+	mutex_lock(&vm->lock);
+	vm->mig = NULL;
+	mutex_unlock(&vm->lock);
+	vm_set_state(vm, VM_STUNNED); /* parked, and now to be taken apart */
+	if (vm_stop(vm, why, sizeof(why)) || vm_delete(vm, why, sizeof(why)))
+		log_error("mig", "job %u: %s has moved but its copy here stays: %s", (unsigned)j->st.id, j->st.vm, why);
+	j->vm = NULL;
+	vm_put(vm);
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the source hears. A world of its own reads the stream all the time, so
+ * that a refusal, an acknowledgement or the link's end is known at once,
+ * whatever the sending world is doing.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include <tern/log.h>
+
+#include "phase.h"
+#include "source.h"
+
+static void heard_ack(struct mig_job *j, const struct wire_ack *a)
+{
+	for (uint64_t i = j->acked_seq + 1; i <= a->seq && i <= j->acked_seq + BATCHES_OUT_MAX; i++)
+		j->acked_bytes += j->batch_bytes[i % BATCHES_OUT_MAX];
+	if (a->seq > j->acked_seq)
+		j->acked_seq = a->seq;
+}
+
+/* REFUSE or ABORT: the destination's words become the job's error. */
+static int heard_end(struct mig_job *j, const struct wire_text *t)
+{
+	if (wire_text_check(t))
+		return -EBADMSG;
+	job_error(j, t->code, "%s", t->text);
+	return -ECONNABORTED;
+}
+
+static int heard(struct mig_job *j, const struct wire_head *h, const void *body)
+{
+	unsigned long f;
+
+	if (h->type == WIRE_REFUSE || h->type == WIRE_ABORT)
+		return heard_end(j, body);
+	f = spin_lock(&j->lock);
+	switch (h->type) {
+	case WIRE_ACK:
+		heard_ack(j, body);
+		break;
+	case WIRE_CLOCK_REPLY:
+		memcpy(&j->clock, body, sizeof(j->clock));
+		j->clock_came_ns = time_ns();
+		break;
+	case WIRE_RUNNING:
+		memcpy(&j->running, body, sizeof(j->running));
+		break;
+	default:
+		break;
+	}
+	j->replies |= 1u << h->type;
+	job_changed_locked(j);
+	spin_unlock(&j->lock, f);
+	return 0;
+}
+
+void source_ears(void *arg)
+{
+	struct mig_job *j = arg;
+	uint8_t buf[256];
+	struct wire_head h;
+	unsigned long f;
+	void *body;
+	int err;
+
+	do {
+		err = peer_recv(&j->peer, &h, buf, sizeof(buf), &body, time_ns() + LINK_TIMEOUT_NS);
+		if (!err)
+			err = heard(j, &h, body);
+	} while (!err);
+	f = spin_lock(&j->lock);
+	j->link_error = err;
+	job_changed_locked(j);
+	spin_unlock(&j->lock, f);
+}
+
+/* Says ALIVE when a second has gone by in a wait. The lock is let go for it. */
+static int stay_alive(struct mig_job *j, unsigned long *f, uint64_t deadline_ns)
+{
+	uint64_t next = time_ns() + ALIVE_EVERY_NS;
+	int err = job_wait_locked(j, f, MIN(next, deadline_ns));
+
+	if (err != -ETIMEDOUT)
+		return 0;
+	if (time_ns() >= deadline_ns)
+		return -ETIMEDOUT;
+	spin_unlock(&j->lock, *f);
+	err = peer_send(&j->peer, WIRE_ALIVE, NULL, 0);
+	*f = spin_lock(&j->lock);
+	return err;
+}
+
+int source_wait(struct mig_job *j, enum wire_type type, uint64_t deadline_ns)
+{
+	unsigned long f = spin_lock(&j->lock);
+	int err = 0;
+
+	while (!err && !(j->replies & 1u << type)) {
+		if (j->link_error)
+			err = j->link_error;
+		else if (j->cancel && j->src != SRC_GO_SENT)
+			err = -ECANCELED;
+		else
+			err = stay_alive(j, &f, deadline_ns);
+	}
+	j->replies &= ~(1u << type);
+	spin_unlock(&j->lock, f);
+	return err;
+}
+
+int source_hold(struct mig_job *j, enum mig_phase p)
+{
+	unsigned long f;
+	int err = 0;
+
+	job_phase(j, p);
+	f = spin_lock(&j->lock);
+	j->st.held = j->req.hold == p && p != MIG_QUEUED;
+	while (!err && j->st.held && !j->go_on) {
+		if (j->link_error)
+			err = j->link_error;
+		else if (j->cancel)
+			err = -ECANCELED;
+		else
+			err = stay_alive(j, &f, NEVER_NS);
+	}
+	if (j->cancel)
+		err = -ECANCELED;
+	j->st.held = false;
+	spin_unlock(&j->lock, f);
+	return err;
+}
+
+int source_clock(struct mig_job *j)
+{
+	struct wire_clock c = { 0 };
+	int err = 0;
+
+	j->rtt_ns = UINT64_MAX;
+	for (unsigned i = 0; i < CLOCK_PROBES && !err; i++) {
+		uint64_t rtt;
+
+		c.sent_ns = time_ns();
+		err = peer_send(&j->peer, WIRE_CLOCK, &c, sizeof(c));
+		if (!err)
+			err = source_wait(j, WIRE_CLOCK_REPLY, time_ns() + LINK_TIMEOUT_NS);
+		if (err || j->clock.sent_ns != c.sent_ns)
+			continue;
+		rtt = j->clock_came_ns - c.sent_ns;
+		if (rtt < j->rtt_ns) {
+			j->rtt_ns = rtt;
+			j->clock_delta_ns = (int64_t)(j->clock.there_ns - (c.sent_ns + rtt / 2));
+		}
+	}
+	return err;
+}

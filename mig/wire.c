@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Acceptance of what a peer sends. One row a message: who may send it, how
+ * large its body may be. Pure code; test/fuzz/fuzz_wire.c feeds it.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "wire.h"
+
+#define BY_SOURCE 1u
+#define BY_DEST 2u
+
+static const struct {
+	uint8_t by;
+	uint32_t min, max; /* body bytes */
+} rules[WIRE_TYPES] = {
+	[WIRE_HELLO] = { BY_SOURCE | BY_DEST, sizeof(struct wire_hello), sizeof(struct wire_hello) },
+	[WIRE_OFFER] = { BY_SOURCE, 32, 1u << 20 },
+	[WIRE_ACCEPT] = { BY_DEST, 0, 0 },
+	[WIRE_REFUSE] = { BY_DEST, sizeof(struct wire_text), sizeof(struct wire_text) },
+	[WIRE_CLOCK] = { BY_SOURCE, sizeof(struct wire_clock), sizeof(struct wire_clock) },
+	[WIRE_CLOCK_REPLY] = { BY_DEST, sizeof(struct wire_clock), sizeof(struct wire_clock) },
+	[WIRE_SKELETON] = { BY_SOURCE, 0, 0 },
+	[WIRE_SKELETON_DONE] = { BY_DEST, 0, 0 },
+	[WIRE_PAGES] = { BY_SOURCE, sizeof(struct wire_pages),
+			 sizeof(struct wire_pages) + WIRE_RUNS_MAX * sizeof(wire_run) },
+	[WIRE_ACK] = { BY_DEST, sizeof(struct wire_ack), sizeof(struct wire_ack) },
+	[WIRE_REMAIN] = { BY_SOURCE, sizeof(struct wire_remain), WIRE_REMAIN_MAX },
+	[WIRE_STATE] = { BY_SOURCE, sizeof(struct rec_header), WIRE_STATE_MAX },
+	[WIRE_END] = { BY_SOURCE, sizeof(struct wire_end), sizeof(struct wire_end) },
+	[WIRE_READY] = { BY_DEST, 0, 0 },
+	[WIRE_GO] = { BY_SOURCE, 0, 0 },
+	[WIRE_RUNNING] = { BY_DEST, sizeof(struct wire_running), sizeof(struct wire_running) },
+	[WIRE_ABORT] = { BY_SOURCE | BY_DEST, sizeof(struct wire_text), sizeof(struct wire_text) },
+	[WIRE_ALIVE] = { BY_SOURCE | BY_DEST, 0, 0 },
+	[WIRE_SETTLE] = { BY_SOURCE, sizeof(struct wire_settle), sizeof(struct wire_settle) },
+	[WIRE_VERDICT] = { BY_DEST, sizeof(struct wire_verdict), sizeof(struct wire_verdict) },
+};
+
+int wire_head_check(const struct wire_head *h, bool from_source)
+{
+	if (h->magic != WIRE_MAGIC || h->flags || h->type >= WIRE_TYPES)
+		return -EBADMSG;
+	if (!(rules[h->type].by & (from_source ? BY_SOURCE : BY_DEST)))
+		return -EBADMSG;
+	if (h->length < rules[h->type].min || h->length > rules[h->type].max)
+		return -EBADMSG;
+	if (h->type == WIRE_PAGES)
+		return h->payload % PAGE_SIZE || h->payload > WIRE_BATCH_MAX * PAGE_SIZE ? -EBADMSG : 0;
+	return h->payload ? -EBADMSG : 0;
+}
+
+size_t wire_body_max(void)
+{
+	size_t max = 0;
+
+	for (unsigned t = 0; t < WIRE_TYPES; t++)
+		max = MAX(max, rules[t].max);
+	return max;
+}
+
+/* Sum of the runs' pages, each inside [0, max_gfn); UINT64_MAX when one is not. */
+static uint64_t runs_pages(const wire_run *run, uint32_t count, uint64_t max_gfn)
+{
+	uint64_t pages = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t n = wire_run_count(run[i]);
+
+		if (wire_run_first(run[i]) >= max_gfn || n > max_gfn - wire_run_first(run[i]))
+			return UINT64_MAX;
+		pages += n;
+	}
+	return pages;
+}
+
+int wire_pages_check(const void *body, size_t len, uint32_t payload, uint64_t max_gfn)
+{
+	const struct wire_pages *p = body;
+	const wire_run *run = (const wire_run *)(p + 1);
+	uint64_t raw, zero;
+
+	if (len < sizeof(*p) || p->reserved || p->raw_runs > WIRE_RUNS_MAX || p->zero_runs > WIRE_RUNS_MAX)
+		return -EBADMSG;
+	if (len != sizeof(*p) + ((size_t)p->raw_runs + p->zero_runs) * sizeof(*run))
+		return -EBADMSG;
+	raw = runs_pages(run, p->raw_runs, max_gfn);
+	zero = runs_pages(run + p->raw_runs, p->zero_runs, max_gfn);
+	if (raw > WIRE_BATCH_MAX || zero == UINT64_MAX)
+		return -EBADMSG;
+	return raw != p->raw_pages || raw * PAGE_SIZE != payload ? -EBADMSG : 0;
+}
+
+int wire_remain_check(const void *body, size_t len, uint64_t max_gfn)
+{
+	const struct wire_remain *r = body;
+
+	if (len < sizeof(*r) || r->reserved || r->runs > (WIRE_REMAIN_MAX - sizeof(*r)) / sizeof(wire_run) ||
+	    len != sizeof(*r) + (size_t)r->runs * sizeof(wire_run))
+		return -EBADMSG;
+	return runs_pages((const wire_run *)(r + 1), r->runs, max_gfn) != r->pages ? -EBADMSG : 0;
+}
+
+int wire_text_check(const struct wire_text *t)
+{
+	if (!memchr(t->code, 0, sizeof(t->code)) || !memchr(t->text, 0, sizeof(t->text)))
+		return -EBADMSG;
+	for (const char *p = t->code; *p; p++)
+		if (*p < ' ' || *p > '~')
+			return -EBADMSG;
+	for (const char *p = t->text; *p; p++)
+		if (*p < ' ' || *p > '~')
+			return -EBADMSG;
+	return 0;
+}
+
+int wire_hello_check(const struct wire_hello *h)
+{
+	return h->reserved || h->version_min > h->version || !memchr(h->host, 0, sizeof(h->host)) ? -EBADMSG : 0;
+}
