@@ -16,7 +16,9 @@
 #include <tern/pci.h>
 #include <tern/shell.h>
 #include <tern/timer.h>
+#include <tern/vdev.h>
 #include <tern/virt.h>
+#include <tern/vm.h>
 #include <tern/world.h>
 
 #include "drivers/uart.h"
@@ -33,6 +35,8 @@ extern const struct pci_driver virtio_net_driver;
 #pragma weak net_init
 #pragma weak virt_choose
 #pragma weak svm_ops
+#pragma weak vm_set_platform
+#pragma weak q35_platform
 #pragma weak mig_init
 #pragma weak shell_start
 #pragma weak uart_early
@@ -96,6 +100,8 @@ static void start_rooms(void)
 		net_init();
 	if (virt_choose && &svm_ops)
 		virt_choose(virt_backends, ARRAY_SIZE(virt_backends));
+	if (vm_set_platform && &q35_platform)
+		vm_set_platform(&q35_platform);
 	if (mig_init)
 		mig_init();
 }
