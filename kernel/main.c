@@ -117,8 +117,9 @@ static void init_world(void *arg)
 	page_reclaim_loader();
 	selftest_run(config_get("selftest"));
 	page_stats(&mem);
-	log_info("tern", "%s: %u CPUs, %llu MiB memory, %llu MiB free, up in %llu ms", hostname(), cpu_count(),
-		 (unsigned long long)mem.total_bytes >> 20, (unsigned long long)mem.free_bytes >> 20,
+	log_info("tern", "%s: %u CPUs, %llu MiB memory, %llu MiB free, up in %llu ms", hostname(),
+		 cpu_count(), (unsigned long long)mem.total_bytes >> 20,
+		 (unsigned long long)mem.free_bytes >> 20,
 		 (unsigned long long)(time_ns() / NSEC_PER_MSEC));
 	if (shell_start)
 		shell_start(hostname());

@@ -40,32 +40,32 @@ NORETURN void sched_idle(void); /* never returns: the caller's context idles */
 enum world_state { WORLD_READY, WORLD_RUNNING, WORLD_SLEEPING, WORLD_DEAD };
 
 struct world {
-	struct ctx *ctx;	/* [own] registers while it does not run */
-	uint32_t on_cpu;	/* [atom] its stack is in use */
-	uint8_t prio;		/* [const] */
-	uint8_t state;		/* [own] enum world_state */
-	bool detached;		/* [const] */
-	bool timed_out;		/* [q] the timer took it off its queue */
-	int pinned;		/* [const] CPU or -1 */
-	uint32_t cpu;		/* [own] CPU it runs or last ran on */
-	struct world *rq_next;	/* [rq] */
-	struct waitq *wq;	/* [q] queue it sleeps on; NULL once woken */
+	struct ctx *ctx;		 /* [own] registers while it does not run */
+	uint32_t on_cpu;		 /* [atom] its stack is in use */
+	uint8_t prio;			 /* [const] */
+	uint8_t state;			 /* [own] enum world_state */
+	bool detached;			 /* [const] */
+	bool timed_out;			 /* [q] the timer took it off its queue */
+	int pinned;			 /* [const] CPU or -1 */
+	uint32_t cpu;			 /* [own] CPU it runs or last ran on */
+	struct world *rq_next;		 /* [rq] */
+	struct waitq *wq;		 /* [q] queue it sleeps on; NULL once woken */
 	struct world *wq_next, *wq_prev; /* [q] */
-	struct timer timeout;	/* [own] */
-	uint64_t slice_start_ns; /* [own] */
-	uint64_t run_ns, switches; /* [own] */
-	void (*switch_out)(void *); /* [const] */
-	void (*switch_in)(void *);  /* [const] */
-	void (*fn)(void *);	/* [const] */
-	void *arg;		/* [const] */
-	uint64_t *stack;	/* [const] bottom, where the canary is; NULL for idle worlds */
-	uint32_t stack_order;	/* [const] */
-	uint32_t mutexes;	/* [own] held */
+	struct timer timeout;		 /* [own] */
+	uint64_t slice_start_ns;	 /* [own] */
+	uint64_t run_ns, switches;	 /* [own] */
+	void (*switch_out)(void *);	 /* [const] */
+	void (*switch_in)(void *);	 /* [const] */
+	void (*fn)(void *);		 /* [const] */
+	void *arg;			 /* [const] */
+	uint64_t *stack;      /* [const] bottom, where the canary is; NULL for idle worlds */
+	uint32_t stack_order; /* [const] */
+	uint32_t mutexes;     /* [own] held */
 	uint16_t mutex_level[MUTEX_DEPTH]; /* [own] */
-	struct waitq done;	/* joiners; done.guard guards gone */
-	bool gone;		/* [done] off its stack for ever */
+	struct waitq done;		   /* joiners; done.guard guards gone */
+	bool gone;			   /* [done] off its stack for ever */
 	struct world *all_next, *all_prev; /* [all] */
-	char name[WORLD_NAME_MAX]; /* [const] */
+	char name[WORLD_NAME_MAX];	   /* [const] */
 };
 
 /* Makes a world that is on no queue runnable. Any context. */

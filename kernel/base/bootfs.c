@@ -87,7 +87,8 @@ void bootfs_init(const struct bootinfo *bi)
 	memcpy(text, hpa_ptr(HPA(bi->config_start)), size);
 	text[size] = 0;
 	if (size < bi->config_size)
-		log_warn("config", "only the first %u bytes of tern.conf are read", CONFIG_SIZE - 1);
+		log_warn("config", "only the first %u bytes of tern.conf are read",
+			 CONFIG_SIZE - 1);
 	parse(text);
 }
 

@@ -21,7 +21,7 @@ static struct {
 } out = { .lock = SPINLOCK_INIT(LOCK_CONSOLE, "console") };
 
 static struct {
-	struct waitq q; /* q.guard guards the rest */
+	struct waitq q;	     /* q.guard guards the rest */
 	uint32_t head, tail; /* free running */
 	char bytes[INPUT_SIZE];
 } in = { .q.guard = SPINLOCK_INIT(LOCK_WAITQ, "console input") };

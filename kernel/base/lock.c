@@ -13,7 +13,6 @@
 #include <tern/log.h>
 #include <tern/percpu.h>
 
-
 void spin_init(struct spinlock *l, enum lock_level level, const char *name)
 {
 	*l = (struct spinlock)SPINLOCK_INIT((uint16_t)level, name);

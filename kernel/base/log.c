@@ -42,9 +42,8 @@ void log_line(enum log_level level, const char *room, const char *fmt, ...)
 	va_list ap;
 	int n;
 
-	n = snprintf(line, LINE_MAX_LEN, "[%5llu.%06llu] %s %s: ",
-		     (unsigned long long)us / 1000000, (unsigned long long)us % 1000000,
-		     level_name[level], room);
+	n = snprintf(line, LINE_MAX_LEN, "[%5llu.%06llu] %s %s: ", (unsigned long long)us / 1000000,
+		     (unsigned long long)us % 1000000, level_name[level], room);
 	va_start(ap, fmt);
 	(void)vsnprintf(line + n, LINE_MAX_LEN - (size_t)n, fmt, ap);
 	va_end(ap);

@@ -32,7 +32,7 @@ struct free_block {
 static struct {
 	struct spinlock lock;
 	struct frame *frames;
-	uint64_t count; /* frames */
+	uint64_t count;			    /* frames */
 	struct free_block *list[2][ORDERS]; /* [1] below 4 GiB */
 	uint64_t owner_pages[FRAME_OWNERS];
 } mem = { .lock = SPINLOCK_INIT(LOCK_PAGE, "pages") };

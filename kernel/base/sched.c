@@ -33,14 +33,17 @@
 struct rq {
 	struct spinlock lock; /* guards first, last, ready, cur_prio */
 	struct world *first[WORLD_PRIOS], *last[WORLD_PRIOS];
-	uint32_t ready;	      /* bit per priority that has worlds; read without the lock as a hint */
-	int cur_prio;	      /* of the world that runs */
-	struct world *prev;   /* [own] world just left, until finish_switch */
-	struct world idle;    /* [own] */
-	struct timer slice;   /* [own] interrupts the guest at the end of a slice */
+	uint32_t ready;	    /* bit per priority that has worlds; read without the lock as a hint */
+	int cur_prio;	    /* of the world that runs */
+	struct world *prev; /* [own] world just left, until finish_switch */
+	struct world idle;  /* [own] */
+	struct timer slice; /* [own] interrupts the guest at the end of a slice */
 } __attribute__((aligned(64)));
 
-#define RQ_INIT { .lock = SPINLOCK_INIT(LOCK_SCHED, "run queue"), .cur_prio = PRIO_IDLE }
+#define RQ_INIT                                                                                    \
+	{                                                                                          \
+		.lock = SPINLOCK_INIT(LOCK_SCHED, "run queue"), .cur_prio = PRIO_IDLE              \
+	}
 static struct rq rqs[MAX_CPUS] = { [0 ... MAX_CPUS - 1] = RQ_INIT };
 
 static struct rq *rq_of(unsigned cpu)
@@ -99,6 +102,8 @@ static unsigned choose_cpu(const struct world *w)
 		return (unsigned)w->pinned;
 	if (__atomic_load_n(&w->on_cpu, __ATOMIC_ACQUIRE) || percpu[w->cpu].idle)
 		return w->cpu;
+	if (this_cpu()->idle) /* a handler on an idle CPU: no kick needed */
+		return this_cpu()->index;
 	for (unsigned i = 0; i < cpu_count(); i++)
 		if (percpu[i].idle)
 			return i;
@@ -110,7 +115,8 @@ static void notify(unsigned cpu, const struct world *w, int cur_prio, bool first
 {
 	bool preempts = w->prio > cur_prio;
 
-	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* queued, then idle flags: pairs with sched_idle */
+	/* Queued first, idle flags after: pairs with sched_idle. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (preempts)
 		percpu[cpu].resched = 1;
 	if (claim_idle(cpu))

@@ -246,8 +246,8 @@ static const struct {
 	const char *name;
 	const char *(*run)(void);
 } tests[] = {
-	{ "page", test_page },   { "heap", test_heap },	  { "sched", test_sched },
-	{ "wake", test_wake },   { "timer", test_timer }, { "calls", test_calls },
+	{ "page", test_page }, { "heap", test_heap },	{ "sched", test_sched },
+	{ "wake", test_wake }, { "timer", test_timer }, { "calls", test_calls },
 };
 
 /* Is name one of the comma-separated words of list? */

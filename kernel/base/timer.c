@@ -19,7 +19,10 @@ struct timer_queue {
 	struct timer *running; /* [atom] */
 } __attribute__((aligned(64)));
 
-#define QUEUE_INIT { .lock = SPINLOCK_INIT(LOCK_TIMER, "timers") }
+#define QUEUE_INIT                                                                                 \
+	{                                                                                          \
+		.lock = SPINLOCK_INIT(LOCK_TIMER, "timers")                                        \
+	}
 static struct timer_queue queues[MAX_CPUS] = { [0 ... MAX_CPUS - 1] = QUEUE_INIT };
 
 void timer_setup(struct timer *t, void (*fn)(struct timer *))

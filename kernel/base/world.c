@@ -120,7 +120,8 @@ int world_create(struct world **out, const struct world_opts *o, void (*fn)(void
 	w->detached = !out;
 	waitq_init(&w->done, "join");
 	waitq_setup_world(w);
-	w->ctx = arch_stack_prepare((char *)w->stack + (PAGE_SIZE << w->stack_order), sched_enter, w);
+	w->ctx = arch_stack_prepare((char *)w->stack + (PAGE_SIZE << w->stack_order), sched_enter,
+				    w);
 	list_add(w);
 	if (out)
 		*out = w;

@@ -227,7 +227,8 @@ static uint64_t run_length(const struct pageset *s, gfn_t n, uint64_t max)
 	return MIN(length, max);
 }
 
-bool pageset_next_run(const struct pageset *s, gfn_t from, uint64_t max, gfn_t *first, uint64_t *count)
+bool pageset_next_run(const struct pageset *s, gfn_t from, uint64_t max, gfn_t *first,
+		      uint64_t *count)
 {
 	gfn_t n = first_member(s, from);
 

@@ -213,7 +213,8 @@ struct ctx *arch_stack_prepare(void *stack_top, void (*entry)(void *), void *arg
 	getcontext(&c->uc);
 	c->uc.uc_stack.ss_sp = bottom;
 	c->uc.uc_stack.ss_size = c->size;
-	makecontext(&c->uc, (void (*)(void))fake_entry, 2, (unsigned)((uint64_t)c >> 32), (unsigned)(uint64_t)c);
+	makecontext(&c->uc, (void (*)(void))fake_entry, 2, (unsigned)((uint64_t)c >> 32),
+		    (unsigned)(uint64_t)c);
 	return c;
 }
 
@@ -228,7 +229,7 @@ static void fake_bounds(struct ctx *c)
 	pthread_attr_destroy(&a);
 	c->bottom = bottom;
 	if (here >= (char *)bottom && here < (char *)bottom + c->size)
-		return; /* a CPU's own stack */
+		return;						  /* a CPU's own stack */
 	c->bottom = (void *)ALIGN_DOWN((uint64_t)here, 64 << 10); /* a world's, 64 KiB aligned */
 	c->size = 64 << 10;
 }

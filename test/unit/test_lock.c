@@ -34,12 +34,12 @@ static void fresh(void)
 	low.word = mid.word = high.word = 0;
 }
 
-#define PANICS(what)                        \
-	do {                                \
-		if (!setjmp(caught)) {      \
-			what;               \
-			fail();             \
-		}                           \
+#define PANICS(what)                                                                               \
+	do {                                                                                       \
+		if (!setjmp(caught)) {                                                             \
+			what;                                                                      \
+			fail();                                                                    \
+		}                                                                                  \
 	} while (0)
 
 static void test_right_order(void **state)

@@ -57,8 +57,10 @@ static void boot(uint64_t start, uint64_t size)
 	bi.mem_count = 4;
 	bi.mem[0] = (struct boot_mem){ start, size / 2, BOOT_MEM_FREE, 0 };
 	bi.mem[1] = (struct boot_mem){ start + size / 2, 16 * PAGE_SIZE, BOOT_MEM_LOADER, 0 };
-	bi.mem[2] = (struct boot_mem){ start + size / 2 + 16 * PAGE_SIZE, PAGE_SIZE, BOOT_MEM_FILE, 0 };
-	bi.mem[3] = (struct boot_mem){ start + size / 2 + 17 * PAGE_SIZE, size / 2 - 17 * PAGE_SIZE, BOOT_MEM_FREE, 0 };
+	bi.mem[2] =
+		(struct boot_mem){ start + size / 2 + 16 * PAGE_SIZE, PAGE_SIZE, BOOT_MEM_FILE, 0 };
+	bi.mem[3] = (struct boot_mem){ start + size / 2 + 17 * PAGE_SIZE, size / 2 - 17 * PAGE_SIZE,
+				       BOOT_MEM_FREE, 0 };
 	page_init(&bi);
 }
 
@@ -72,7 +74,8 @@ static void test_boot(void **state)
 	page_stats(&s);
 	assert_int_equal(s.owner_bytes[FRAME_KERNEL], RAM / PAGE_SIZE * sizeof(struct frame));
 	assert_int_equal(s.owner_bytes[FRAME_BOOT], 17 * PAGE_SIZE);
-	assert_int_equal(s.free_bytes, RAM - (1 << 20) - s.owner_bytes[FRAME_KERNEL] - 17 * PAGE_SIZE);
+	assert_int_equal(s.free_bytes,
+			 RAM - (1 << 20) - s.owner_bytes[FRAME_KERNEL] - 17 * PAGE_SIZE);
 	before = s.total_bytes;
 	page_reclaim_loader();
 	page_stats(&s);
@@ -107,7 +110,8 @@ static void test_blocks(void **state)
 	assert_int_equal(before - free_bytes(), PAGE_SIZE); /* one is still referred to */
 	page_put(HPA(a.v + PAGE_SIZE));
 	assert_int_equal(before, free_bytes());
-	assert_int_equal(page_alloc(ORDER_2M, 0, FRAME_GUEST, &b), 0); /* and all grew together again */
+	assert_int_equal(page_alloc(ORDER_2M, 0, FRAME_GUEST, &b),
+			 0); /* and all grew together again */
 	page_put(b);
 }
 
@@ -147,7 +151,9 @@ static void test_random(void **state)
 
 		if (slot[i].pages) {
 			for (uint64_t p = 0; p < slot[i].pages; p++)
-				assert_int_equal(*(uint64_t *)hpa_ptr(HPA(slot[i].at.v + p * PAGE_SIZE)), slot[i].mark);
+				assert_int_equal(
+					*(uint64_t *)hpa_ptr(HPA(slot[i].at.v + p * PAGE_SIZE)),
+					slot[i].mark);
 			page_put(slot[i].at);
 			slot[i].pages = 0;
 		} else if (!page_alloc(order, 0, FRAME_NET, &slot[i].at)) {
@@ -198,8 +204,9 @@ static void test_moves(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_boot),   cmocka_unit_test(test_blocks), cmocka_unit_test(test_zones),
-		cmocka_unit_test(test_random), cmocka_unit_test(test_moves),
+		cmocka_unit_test(test_boot),  cmocka_unit_test(test_blocks),
+		cmocka_unit_test(test_zones), cmocka_unit_test(test_random),
+		cmocka_unit_test(test_moves),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

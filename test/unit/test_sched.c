@@ -44,7 +44,8 @@ static void check(bool ok, const char *what)
 		__atomic_store_n(&job.failed, what, __ATOMIC_SEQ_CST);
 }
 
-static struct world *spawn(const char *name, enum world_prio prio, int cpu, void (*fn)(void *), void *arg)
+static struct world *spawn(const char *name, enum world_prio prio, int cpu, void (*fn)(void *),
+			   void *arg)
 {
 	struct world_opts o = { .name = name, .prio = prio, .cpu = cpu, .stack_size = STACK };
 	struct world *w = NULL;
@@ -67,7 +68,9 @@ static void driver(void *arg)
 
 static void *cpu_thread(void *arg)
 {
-	static const struct world_opts o = { .name = "driver", .prio = WORLD_NORMAL, .cpu = -1, .stack_size = STACK };
+	static const struct world_opts o = {
+		.name = "driver", .prio = WORLD_NORMAL, .cpu = -1, .stack_size = STACK
+	};
 
 	fake_self = &percpu[(uintptr_t)arg];
 	sched_init();
@@ -338,7 +341,9 @@ static void brief(void *arg)
 
 static void do_churn(void)
 {
-	static const struct world_opts o = { .name = "detached", .prio = WORLD_NORMAL, .cpu = -1, .stack_size = STACK };
+	static const struct world_opts o = {
+		.name = "detached", .prio = WORLD_NORMAL, .cpu = -1, .stack_size = STACK
+	};
 	uint64_t blocks = fake_blocks;
 
 	ended = 0;
@@ -398,11 +403,11 @@ static void do_timer(void)
 
 /* ---- */
 
-#define ON(name, cpus, fn)                   \
-	static void name(void **state)       \
-	{                                    \
-		(void)state;                 \
-		run_on(cpus, fn);            \
+#define ON(name, cpus, fn)                                                                         \
+	static void name(void **state)                                                             \
+	{                                                                                          \
+		(void)state;                                                                       \
+		run_on(cpus, fn);                                                                  \
 	}
 ON(test_count_1, 1, do_count)
 ON(test_count_4, 4, do_count)
