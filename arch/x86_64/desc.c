@@ -106,19 +106,16 @@ void desc_load(struct percpu *c, struct arch_cpu *a, const struct cpu_stacks *s)
 	__asm__ volatile("lidt %0" ::"m"(idtr));
 }
 
+/* Whole values, so that all CPUs run alike whatever firmware or the start code left in them. */
 void cpu_control_setup(void)
 {
-	uint64_t cr0, cr4;
+	uint64_t cr0 = CR0_PE | CR0_MP | CR0_NE | CR0_WP | CR0_PG;
+	uint64_t cr4 = CR4_DE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT;
 
-	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NXE);
-	__asm__ volatile("movq %%cr0, %0" : "=r"(cr0));
-	cr0 &= ~(uint64_t)(CR0_EM | CR0_TS | CR0_CD | CR0_NW);
-	cr0 |= CR0_MP | CR0_NE | CR0_WP;
-	__asm__ volatile("movq %0, %%cr0" ::"r"(cr0) : "memory");
-	__asm__ volatile("movq %%cr4, %0" : "=r"(cr4));
-	cr4 |= CR4_MCE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT;
 	if (cpu_identity()->has_xsave)
 		cr4 |= CR4_OSXSAVE;
+	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NXE);
+	__asm__ volatile("movq %0, %%cr0" ::"r"(cr0) : "memory");
 	__asm__ volatile("movq %0, %%cr4" ::"r"(cr4) : "memory");
 	wrmsr(MSR_PAT, PAT_VALUE);
 }

@@ -15,8 +15,9 @@
 #define CR0_WP (1 << 16)
 #define CR0_NW (1 << 29)
 #define CR0_CD (1 << 30)
-#define CR0_PG (1 << 31)
+#define CR0_PG 0x80000000
 
+#define CR4_DE (1 << 3)
 #define CR4_PAE (1 << 5)
 #define CR4_MCE (1 << 6)
 #define CR4_PGE (1 << 7)
