@@ -18,6 +18,7 @@
 
 #define WORLDS 12u
 #define TURNS 2000u
+#define WAKES 150u
 #define PATIENCE_NS (20 * NSEC_PER_SEC)
 
 /* ---- worlds: counting under a mutex, with yields ---- */
@@ -72,7 +73,7 @@ static void ponger(void *arg)
 {
 	struct pair *p = arg;
 
-	for (unsigned i = 0; i < TURNS && !p->lost; i++) {
+	for (unsigned i = 0; i < WAKES && !p->lost; i++) {
 		if (event_wait(&p->ping, time_ns() + PATIENCE_NS))
 			p->lost = true;
 		event_signal(&p->pong);
@@ -83,7 +84,7 @@ static void pinger(void *arg)
 {
 	struct pair *p = arg;
 
-	for (unsigned i = 0; i < TURNS && !p->lost; i++) {
+	for (unsigned i = 0; i < WAKES && !p->lost; i++) {
 		event_signal(&p->ping);
 		if (event_wait(&p->pong, time_ns() + PATIENCE_NS))
 			p->lost = true;
