@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * AMD-V: what the files of this room share. Translation only: facts go up as
+ * neutral exits and states, decisions come down.
+ *
+ *   svm_cap.c    what this CPU has          svm_inject.c  events, windows, NMI
+ *   svm_cpu.c    per pCPU: enable, ASIDs    svm_state.c   neutral state, modes
+ *   svm_vcpu.c   life, load/put, run        svm_check.c   may this state be entered?
+ *   svm_entry.S  VMRUN                      svm_msr.c     MSR permission map, MSRs
+ *   svm_exit.c   #VMEXIT -> vmexit          svm_fpu.c     vector state, XCR0
+ *   npt.c        leaf format                svm_ops.c     the table
+ *
+ * Legend: [const] after init, [own] by the vCPU's world, [cpu] by that pCPU.
+ */
+#ifndef ARCH_X86_64_SVM_SVM_H
+#define ARCH_X86_64_SVM_SVM_H
+
+#include <tern/virt.h>
+
+#include "vmcb.h"
+
+/* What the CPU offers; written once by svm_probe. */
+struct svm_features {
+	bool next_rip, decode_assist, flush_by_asid, tsc_rate, pause_filter;
+	bool xsave, rdtscp;
+	uint32_t asids;	      /* ASIDs are 1..asids-1 */
+	uint64_t xcr0;	      /* components the host switches for guests */
+	uint32_t xsave_size;  /* bytes of an area with all of them, standard format */
+	uint32_t mxcsr_mask;
+	uint64_t cr4_mask;    /* bits a guest's CR4 may have */
+	uint64_t efer_mask;
+	uint64_t cr3_mask;
+	hpa_t iopm, msrpm;    /* shared by all VMs */
+};
+extern struct svm_features svm_feat;
+
+struct svm_cpu {
+	hpa_t hsave;	   /* [const] the CPU's own, VM_HSAVE_PA */
+	hpa_t host;	   /* [const] VMCB that holds the host's VMLOAD state */
+	uint64_t asid_gen; /* [cpu] ASIDs given in an older generation are void */
+	uint32_t asid_next; /* [cpu] */
+};
+
+struct svm_vcpu {
+	struct vmcb *vmcb;   /* [const] */
+	uint8_t *fpu;	     /* [const] XSAVE area, valid while not loaded */
+	uint64_t xcr0;	     /* [own] guest's; on the CPU only inside run() */
+	uint64_t dr[4];	     /* [own] valid while not loaded */
+	uint64_t tsc_aux;    /* [own] */
+	uint64_t debugctl;   /* [own] */
+	uint64_t asid_gen;   /* [own] generation on asid_cpu that the ASID is of; 0 = none */
+	int asid_cpu;	     /* [own] */
+	bool flush;	     /* [own] the guest's own translations must go at the next entry */
+	uint64_t exit_rip;   /* [own] RIP at the last exit: a changed one ends the interrupt shadow */
+	struct virt_event injected; /* [own] what the last entry delivered */
+	bool nmi_blocked;    /* [own] in an NMI handler, IRET not seen yet */
+	bool nmi_want;	     /* [own] EXIT_NMI_WINDOW asked for */
+	bool iret_seen;	     /* [own] the handler's IRET at iret_rip is about to run */
+	bool iret_step;	     /* [own] ... with RFLAGS.TF of ours, because an NMI waits */
+	uint64_t iret_rip;   /* [own] */
+};
+
+static inline struct svm_vcpu *svm_of(const struct virt_vcpu *v)
+{
+	return v->priv;
+}
+
+static inline void svm_intercept(struct vmcb *b, unsigned what, bool on)
+{
+	uint32_t bit = 1u << (what & 31);
+
+	if (on)
+		b->c.intercept[what >> 5] |= bit;
+	else
+		b->c.intercept[what >> 5] &= ~bit;
+}
+
+static inline bool svm_canonical(uint64_t a)
+{
+	int64_t top = (int64_t)a >> 47;
+
+	return top == 0 || top == -1;
+}
+
+/* svm_cap.c */
+int svm_probe(struct virt_caps *caps, char *why, size_t why_len);
+uint32_t svm_xsave_size(uint64_t xcr0);
+/* svm_cpu.c */
+int svm_cpu_alloc(unsigned cpu);
+int svm_cpu_on(void);
+void svm_cpu_off(void);
+/* Gives v an ASID of this pCPU; true when its translations must be flushed. */
+bool svm_asid_take(struct svm_vcpu *s);
+/* svm_vcpu.c */
+int svm_vcpu_init(struct virt_vcpu *v);
+void svm_vcpu_fini(struct virt_vcpu *v);
+void svm_vcpu_reset(struct virt_vcpu *v);
+void svm_vcpu_load(struct virt_vcpu *v);
+void svm_vcpu_put(struct virt_vcpu *v);
+void svm_run(struct virt_vcpu *v, struct vmexit *x);
+/* svm_entry.S: interrupts off; gpr without RAX and RSP, which are in the VMCB. */
+void svm_enter(uint64_t *gpr, uint64_t vmcb_pa, uint64_t host_pa);
+/* svm_exit.c */
+void svm_exit(struct virt_vcpu *v, struct vmexit *x);
+/* svm_inject.c */
+void svm_event_enter(struct virt_vcpu *v);
+void svm_event_leave(struct virt_vcpu *v);
+void svm_irq_window(struct virt_vcpu *v, bool want);
+void svm_nmi_window(struct virt_vcpu *v, bool want);
+void svm_iret_enter(struct virt_vcpu *v);
+void svm_iret_leave(struct virt_vcpu *v);
+void svm_on_iret(struct virt_vcpu *v, struct vmexit *x);
+void svm_on_debug(struct virt_vcpu *v, struct vmexit *x);
+void svm_on_alignment(struct virt_vcpu *v, struct vmexit *x);
+/* svm_state.c */
+void svm_mode(struct virt_vcpu *v, struct virt_mode *m);
+void svm_state_save(struct virt_vcpu *v, struct virt_state *out);
+int svm_state_load(struct virt_vcpu *v, const struct virt_state *in);
+int svm_set_cr(struct virt_vcpu *v, unsigned cr, uint64_t value);
+/* svm_check.c */
+int svm_state_check(const struct virt_vcpu *v, const struct virt_state *in);
+bool svm_cr_ok(uint64_t cr0, uint64_t cr3, uint64_t cr4, uint64_t efer);
+bool svm_xcr0_ok(const struct virt_vcpu *v, uint64_t xcr0);
+bool svm_pat_ok(uint64_t pat);
+bool svm_exception_has_error(unsigned vector);
+/* svm_msr.c */
+int svm_msr_init(void);
+int svm_msr_get(struct virt_vcpu *v, uint32_t index, uint64_t *value);
+int svm_msr_set(struct virt_vcpu *v, uint32_t index, uint64_t value);
+uint64_t svm_guest_tsc(const struct virt_vcpu *v);
+uint64_t svm_tsc_ratio(const struct virt_vm *vm);
+/* svm_fpu.c */
+void svm_fpu_reset(struct svm_vcpu *s);
+void svm_fpu_load(struct svm_vcpu *s);
+void svm_fpu_save(struct svm_vcpu *s);
+void svm_fpu_export(const struct virt_vcpu *v, struct virt_state *out);
+void svm_fpu_import(struct svm_vcpu *s, const struct virt_state *in);
+bool svm_fpu_ok(const struct virt_vcpu *v, const struct virt_state *in);
+uint64_t svm_xgetbv(void);
+void svm_xsetbv(uint64_t v);
+/* npt.c */
+extern const struct slat_format npt_format;
+extern const struct slat_format npt_format_1g;
+
+#define MSR_EFER 0xc0000080u
+#define MSR_STAR 0xc0000081u
+#define MSR_LSTAR 0xc0000082u
+#define MSR_CSTAR 0xc0000083u
+#define MSR_SFMASK 0xc0000084u
+#define MSR_FS_BASE 0xc0000100u
+#define MSR_GS_BASE 0xc0000101u
+#define MSR_KERNEL_GS_BASE 0xc0000102u
+#define MSR_TSC_AUX 0xc0000103u
+#define MSR_TSC_RATIO 0xc0000104u
+#define MSR_TSC 0x10u
+#define MSR_SYSENTER_CS 0x174u
+#define MSR_SYSENTER_ESP 0x175u
+#define MSR_SYSENTER_EIP 0x176u
+#define MSR_DEBUGCTL 0x1d9u
+#define MSR_PAT 0x277u
+#define MSR_VM_CR 0xc0010114u
+#define MSR_VM_HSAVE_PA 0xc0010117u
+
+#define CR0_PE BIT(0)
+#define CR0_ET BIT(4)
+#define CR0_NW BIT(29)
+#define CR0_CD BIT(30)
+#define CR0_PG BIT(31)
+#define CR4_PAE BIT(5)
+#define CR4_OSXSAVE BIT(18)
+#define RFLAGS_TF BIT(8)
+#define RFLAGS_IF BIT(9)
+#define RFLAGS_RF BIT(16)
+#define RFLAGS_VM BIT(17)
+
+#endif

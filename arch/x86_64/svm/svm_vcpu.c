@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * AMD-V: a vCPU's life, its moves between pCPUs, and run().
+ *
+ * Invariants of run()
+ *  - in_guest is set before slat->gen is read, with a full barrier between: who
+ *    bumps gen and then sees in_guest clear knows that the next entry flushes;
+ *    who sees it set kicks and waits for flushed_gen.
+ *  - in_guest is set before kicked is read, so a kick is seen either here or as
+ *    an interrupt that ends the guest at once.
+ *  - flushed_gen is published when no guest instruction can run any more before
+ *    the flush that VMRUN does.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <tern/cpu.h>
+#include <tern/log.h>
+#include <tern/percpu.h>
+
+#include "svm.h"
+
+/* What leaves the guest, and why. */
+static const struct {
+	uint8_t what;
+	const char *why;
+} intercepts[] = {
+	{ INTERCEPT_INTR, "host interrupts and kicks" },
+	{ INTERCEPT_NMI, "host NMI" },
+	{ INTERCEPT_SMI, "taken by the host" },
+	{ INTERCEPT_INIT, "taken by the host" },
+	{ INTERCEPT_CPUID, "shows the VM's own table" },
+	{ INTERCEPT_HLT, "gives the CPU to other worlds" },
+	{ INTERCEPT_INVD, "must not drop the host's dirty lines" },
+	{ INTERCEPT_WBINVD, "memory is coherent: no effect needed, and slow for everybody" },
+	{ INTERCEPT_IOIO, "device models" },
+	{ INTERCEPT_MSR, "by the permission map" },
+	{ INTERCEPT_SHUTDOWN, "triple fault" },
+	{ INTERCEPT_RDPMC, "no performance counters are shown" },
+	{ INTERCEPT_VMRUN, "required by VMRUN; no nesting" },
+	{ INTERCEPT_VMMCALL, "hypercalls" },
+	{ INTERCEPT_VMLOAD, "no nesting" },
+	{ INTERCEPT_VMSAVE, "no nesting" },
+	{ INTERCEPT_STGI, "no nesting" },
+	{ INTERCEPT_CLGI, "would block host interrupts" },
+	{ INTERCEPT_SKINIT, "would restart the machine" },
+	{ INTERCEPT_INVLPGA, "would flush other guests" },
+	{ INTERCEPT_MONITOR, "not shown in CPUID" },
+	{ INTERCEPT_MWAIT, "not shown in CPUID; would halt the CPU" },
+	{ INTERCEPT_MWAIT_ARMED, "as MWAIT" },
+	{ INTERCEPT_XSETBV, "checked against the VM's components" },
+	/* A guest can make the CPU raise these for ever while it delivers one: the exit breaks the loop. */
+	{ INTERCEPT_EXCEPTION(1), "endless #DB" },
+	{ INTERCEPT_EXCEPTION(17), "endless #AC" },
+};
+
+static void vmcb_setup(struct virt_vcpu *v)
+{
+	struct vmcb *b = svm_of(v)->vmcb;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(intercepts); i++)
+		svm_intercept(b, intercepts[i].what, true);
+	if (svm_feat.pause_filter) {
+		svm_intercept(b, INTERCEPT_PAUSE, true);
+		b->c.pause_count = 3000; /* a spin of some microseconds, then EXIT_PAUSE */
+	}
+	b->c.iopm_pa = svm_feat.iopm.v;
+	b->c.msrpm_pa = svm_feat.msrpm.v;
+	b->c.np_enable = 1;
+	b->c.n_cr3 = v->vm->slat->root.v;
+	b->c.v_intr = V_INTR_MASKING;
+}
+
+int svm_vcpu_init(struct virt_vcpu *v)
+{
+	struct svm_vcpu *s = calloc(1, sizeof(*s));
+	hpa_t vmcb, fpu;
+
+	if (!s)
+		return -ENOMEM;
+	if (page_alloc(ORDER_4K, PAGE_ZERO, FRAME_VM, &vmcb))
+		goto free_s;
+	if (page_alloc(ORDER_4K, PAGE_ZERO, FRAME_VM, &fpu))
+		goto put_vmcb;
+	s->vmcb = hpa_ptr(vmcb);
+	s->fpu = hpa_ptr(fpu);
+	s->asid_cpu = -1;
+	v->priv = s;
+	v->cpu = -1;
+	vmcb_setup(v);
+	svm_vcpu_reset(v);
+	return 0;
+put_vmcb:
+	page_put(vmcb);
+free_s:
+	free(s);
+	return -ENOMEM;
+}
+
+void svm_vcpu_fini(struct virt_vcpu *v)
+{
+	struct svm_vcpu *s = svm_of(v);
+
+	page_put(ptr_hpa(s->fpu));
+	page_put(ptr_hpa(s->vmcb));
+	free(s);
+	v->priv = NULL;
+}
+
+static struct vmcb_seg real_seg(uint16_t selector, uint16_t attrib)
+{
+	return (struct vmcb_seg){ selector, attrib, 0xffff, 0 };
+}
+
+/* [APM2 14.1.3 "Processor Initialization State"] */
+static void reset_save(struct vmcb_save *s)
+{
+	memset(s, 0, sizeof(*s));
+	s->cs = (struct vmcb_seg){ 0xf000, 0x9b, 0xffff, 0xffff0000 };
+	s->ds = s->es = s->fs = s->gs = s->ss = real_seg(0, 0x93);
+	s->gdtr = s->idtr = real_seg(0, 0);
+	s->ldtr = real_seg(0, 0x82);
+	s->tr = real_seg(0, 0x8b);
+	s->efer = EFER_SVME;
+	s->cr0 = CR0_CD | CR0_NW | CR0_ET;
+	s->dr6 = 0xffff0ff0;
+	s->dr7 = 0x400;
+	s->rflags = 2;
+	s->rip = 0xfff0;
+	s->g_pat = 0x0007040600070406ull;
+}
+
+void svm_vcpu_reset(struct virt_vcpu *v)
+{
+	struct svm_vcpu *s = svm_of(v);
+	unsigned long flags = irq_save();
+	bool loaded = v->cpu >= 0;
+
+	svm_vcpu_put(v);
+	reset_save(&s->vmcb->s);
+	s->vmcb->c.int_shadow = 0;
+	svm_irq_window(v, false);
+	s->nmi_blocked = s->nmi_want = s->iret_seen = s->iret_step = false;
+	svm_intercept(s->vmcb, INTERCEPT_IRET, false);
+	s->xcr0 = 1;
+	s->tsc_aux = s->debugctl = 0;
+	s->flush = true;
+	memset(s->dr, 0, sizeof(s->dr));
+	svm_fpu_reset(s);
+	memset(v->gpr, 0, sizeof(v->gpr));
+	v->gpr[GPR_RDX] = cpuid(1, 0).eax;
+	v->rip = s->exit_rip = s->vmcb->s.rip;
+	v->rflags = s->vmcb->s.rflags;
+	v->cr8 = 0;
+	v->event = (struct virt_event){ .type = EV_NONE };
+	v->irq_ready = false;
+	v->nmi_ready = true;
+	if (loaded)
+		svm_vcpu_load(v);
+	irq_restore(flags);
+}
+
+#define READ_DR(n, to) __asm__ volatile("mov %%db" #n ", %0" : "=r"(to))
+#define WRITE_DR(n, from) __asm__ volatile("mov %0, %%db" #n ::"r"(from))
+
+void svm_vcpu_load(struct virt_vcpu *v)
+{
+	struct svm_vcpu *s = svm_of(v);
+	int self = (int)this_cpu()->index;
+
+	if (v->cpu == self)
+		return;
+	tern_assert(v->cpu < 0);
+	WRITE_DR(0, s->dr[0]);
+	WRITE_DR(1, s->dr[1]);
+	WRITE_DR(2, s->dr[2]);
+	WRITE_DR(3, s->dr[3]);
+	if (svm_feat.rdtscp)
+		wrmsr(MSR_TSC_AUX, s->tsc_aux);
+	if (svm_feat.tsc_rate)
+		wrmsr(MSR_TSC_RATIO, svm_tsc_ratio(v->vm));
+	svm_fpu_load(s);
+	__atomic_store_n(&v->cpu, self, __ATOMIC_RELEASE);
+}
+
+void svm_vcpu_put(struct virt_vcpu *v)
+{
+	struct svm_vcpu *s = svm_of(v);
+
+	if (v->cpu < 0)
+		return;
+	tern_assert(v->cpu == (int)this_cpu()->index);
+	READ_DR(0, s->dr[0]);
+	READ_DR(1, s->dr[1]);
+	READ_DR(2, s->dr[2]);
+	READ_DR(3, s->dr[3]);
+	svm_fpu_save(s);
+	__atomic_store_n(&v->cpu, -1, __ATOMIC_RELEASE);
+}
+
+/* ---- run ---- */
+
+static void flush_if_behind(struct virt_vcpu *v)
+{
+	struct svm_vcpu *s = svm_of(v);
+	uint64_t gen = __atomic_load_n(&v->vm->slat->gen, __ATOMIC_SEQ_CST);
+	bool flush = svm_asid_take(s) || s->flush || gen != v->flushed_gen;
+
+	s->vmcb->c.tlb_control = TLB_FLUSH_NONE;
+	if (!flush)
+		return;
+	s->vmcb->c.tlb_control = svm_feat.flush_by_asid ? TLB_FLUSH_ASID : TLB_FLUSH_ALL;
+	s->flush = false;
+	v->flushes++;
+	__atomic_store_n(&v->flushed_gen, gen, __ATOMIC_SEQ_CST);
+}
+
+static void registers_in(struct virt_vcpu *v)
+{
+	struct svm_vcpu *s = svm_of(v);
+	struct vmcb *b = s->vmcb;
+
+	if (v->rip != s->exit_rip)
+		b->c.int_shadow = 0; /* the kernel stepped over the instruction in the shadow */
+	b->s.rip = v->rip;
+	b->s.rflags = v->rflags;
+	b->s.rax = v->gpr[GPR_RAX];
+	b->s.rsp = v->gpr[GPR_RSP];
+	b->c.v_intr = (b->c.v_intr & ~V_TPR_MASK) | (v->cr8 & 0xf);
+	b->c.tsc_offset = v->tsc_offset;
+	b->c.clean = 0;
+}
+
+static void registers_out(struct virt_vcpu *v)
+{
+	struct svm_vcpu *s = svm_of(v);
+	struct vmcb *b = s->vmcb;
+
+	v->rip = s->exit_rip = b->s.rip;
+	v->rflags = b->s.rflags;
+	v->gpr[GPR_RAX] = b->s.rax;
+	v->gpr[GPR_RSP] = b->s.rsp;
+	v->cr8 = b->c.v_intr & 0xf;
+}
+
+/*
+ * The guest runs with its own XCR0. It is read back because QEMU 7.2 has no
+ * XSETBV intercept: a guest changes it without an exit there.
+ */
+static void enter_with_xcr0(struct virt_vcpu *v)
+{
+	struct svm_vcpu *s = svm_of(v);
+	struct svm_cpu *c = this_cpu()->virt;
+	bool own = svm_feat.xsave;
+
+	if (own && s->xcr0 != svm_feat.xcr0)
+		svm_xsetbv(s->xcr0);
+	svm_enter(v->gpr, ptr_hpa(s->vmcb).v, c->host.v);
+	if (!own)
+		return;
+	if (s->vmcb->s.cr4 & CR4_OSXSAVE)
+		s->xcr0 = svm_xgetbv();
+	if (s->xcr0 != svm_feat.xcr0)
+		svm_xsetbv(svm_feat.xcr0);
+}
+
+void svm_run(struct virt_vcpu *v, struct vmexit *x)
+{
+	unsigned long flags = irq_save();
+	uint32_t self = this_cpu()->index;
+
+	tern_assert(v->cpu == (int)self);
+	__atomic_store_n(&v->in_guest, self + 1, __ATOMIC_SEQ_CST);
+	this_cpu()->in_guest = 1;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (__atomic_exchange_n(&v->kicked, 0, __ATOMIC_SEQ_CST)) {
+		x->reason = EXIT_NONE;
+		x->insn_len = x->insn_bytes = 0;
+	} else {
+		flush_if_behind(v);
+		registers_in(v);
+		svm_event_enter(v);
+		svm_iret_enter(v);
+		enter_with_xcr0(v);
+		registers_out(v);
+		svm_exit(v, x);
+	}
+	this_cpu()->in_guest = 0;
+	__atomic_store_n(&v->in_guest, 0, __ATOMIC_RELEASE);
+	irq_restore(flags);
+}
