@@ -274,6 +274,7 @@ void selftest_run(const char *list)
 	if (listed(list, "panic"))
 		panic("asked for by selftest");
 	for (unsigned i = 0; i < ARRAY_SIZE(tests); i++) {
+		uint64_t start = time_ns();
 		const char *why;
 
 		if (!listed(list, tests[i].name) && !listed(list, "all"))
@@ -282,5 +283,7 @@ void selftest_run(const char *list)
 		(void)snprintf(line, sizeof(line), "selftest: %s %s%s%s\n", why ? "FAILED" : "ok",
 			       tests[i].name, why ? ": " : "", why ? why : "");
 		console_write(line, strlen(line));
+		log_debug("selftest", "%s took %llu ms", tests[i].name,
+			  (unsigned long long)((time_ns() - start) / NSEC_PER_MSEC));
 	}
 }

@@ -22,6 +22,7 @@
 
 #include "kernel/base/sched.c"
 
+#include "kernel/base/console.c"
 #include "kernel/base/event.c"
 #include "kernel/base/mutex.c"
 #include "kernel/base/waitq.c"
@@ -328,6 +329,41 @@ static void do_steal(void)
 	world_join(w);
 }
 
+/* ---- console input ---- */
+
+static void typist(void *arg)
+{
+	(void)arg;
+	for (unsigned i = 0; i < 300; i++) {
+		char c = (char)('a' + i % 26);
+
+		console_input(&c, 1);
+		if (i % 10 == 0)
+			world_sleep_ns(100 * NSEC_PER_USEC);
+	}
+}
+
+static void do_console(void)
+{
+	static char flood[3 * INPUT_SIZE];
+	char buf[7];
+	unsigned got = 0;
+	struct world *w;
+	size_t n;
+
+	check(console_read(buf, sizeof(buf), time_ns() + NSEC_PER_MSEC) == 0, "input from nowhere");
+	w = spawn("typist", WORLD_NORMAL, -1, typist, NULL);
+	while (got < 300 && (n = console_read(buf, sizeof(buf), time_ns() + PATIENCE_NS)) != 0)
+		for (size_t i = 0; i < n; i++)
+			check(buf[i] == (char)('a' + got++ % 26), "input out of order");
+	check(got == 300, "input was lost");
+	world_join(w);
+	console_input(flood, sizeof(flood));
+	for (got = 0; (n = console_read(buf, sizeof(buf), 0)) != 0; got += (unsigned)n)
+		;
+	check(got == INPUT_SIZE, "too much input is not cut at the queue's size");
+}
+
 /* ---- ends of worlds ---- */
 
 static uint32_t ended;
@@ -417,6 +453,7 @@ ON(test_shop_1, 1, do_shop)
 ON(test_shop_4, 4, do_shop)
 ON(test_prio, 1, do_prio)
 ON(test_steal, 2, do_steal)
+ON(test_console, 2, do_console)
 ON(test_churn, 3, do_churn)
 ON(test_timer_1, 1, do_timer)
 ON(test_timer_3, 3, do_timer)
@@ -428,8 +465,8 @@ int main(void)
 		cmocka_unit_test(test_wake_1),	cmocka_unit_test(test_wake_3),
 		cmocka_unit_test(test_shop_1),	cmocka_unit_test(test_shop_4),
 		cmocka_unit_test(test_prio),	cmocka_unit_test(test_steal),
-		cmocka_unit_test(test_churn),	cmocka_unit_test(test_timer_1),
-		cmocka_unit_test(test_timer_3),
+		cmocka_unit_test(test_console), cmocka_unit_test(test_churn),
+		cmocka_unit_test(test_timer_1), cmocka_unit_test(test_timer_3),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
