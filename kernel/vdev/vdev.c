@@ -35,7 +35,7 @@ void vdev_region(struct vdev *d, struct io_region *r, enum io_space space, uint6
 	r->space = space;
 	r->base = base;
 	r->size = size;
-	r->enabled = true;
+	r->enabled = base != 0;
 	r->ops = ops;
 	r->arg = d;
 	r->lock = lock;
