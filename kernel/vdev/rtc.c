@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * MC146818 clock and CMOS memory (rtc.h). The time of day is guest time plus an
+ * offset, which the guest changes by setting the clock; so it goes on through a
+ * pause or a migration as the guest's other clocks do. While register B's SET
+ * bit is on, the time registers are a copy that takes effect when it goes off.
+ *
+ * Update-ended and alarm interrupts come from a timer that runs, once a second,
+ * only while one of them is enabled. The periodic interrupt is not there.
+ * [Motorola MC146818A "Register B" ff.]
+ *
+ * Locks: the device's mutex for the registers; irq_lock for C, which the timer
+ * sets in interrupt context.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rtc.h"
+
+#define RTC_REC_VERSION 1
+#define PORT_INDEX 0x70u
+#define CMOS_SIZE 128u
+
+enum { SEC, SEC_ALARM, MIN_, MIN_ALARM, HOUR, HOUR_ALARM, WDAY, DAY, MONTH, YEAR, REG_A, REG_B, REG_C, REG_D };
+#define CENTURY 0x32u
+#define LAST_TIME YEAR
+
+#define A_UIP 0x80u
+#define A_DEFAULT 0x26u
+#define B_SET 0x80u
+#define B_ALARM 0x20u
+#define B_UPDATE 0x10u
+#define C_IRQ 0x80u
+#define D_VALID 0x80u
+#define ALARM_ANY 0xc0u /* alarm byte that matches every value */
+/* UIP announces an update at least this long before it. */
+#define UIP_NS 244000u
+/* Nanoseconds since 1970 fit in 63 bits until 2262. */
+#define YEAR_MAX 2200u
+
+struct rtc {
+	struct vdev d;
+	struct io_region io;
+	uint8_t index;
+	uint8_t cmos[CMOS_SIZE]; /* time registers only valid while SET */
+	int64_t offset_ns;	 /* time of day - guest time */
+	bool set_up;		 /* offset_ns is meaningful */
+	bool quiet;		 /* [atom] quiesced: the timer does not go on */
+	struct timer timer;
+	struct spinlock irq_lock; /* guards flags and line */
+	uint8_t flags;		  /* register C without the IRQ bit */
+	bool line;
+};
+
+static uint64_t now_ns(struct rtc *t)
+{
+	return (uint64_t)((int64_t)vm_guest_ns(t->d.vm) + t->offset_ns);
+}
+
+/* ---- time registers ---- */
+
+static void time_to_regs(struct rtc *t)
+{
+	uint8_t b = t->cmos[REG_B];
+	struct rtc_time v;
+
+	rtc_from_seconds(now_ns(t) / NSEC_PER_SEC, &v);
+	t->cmos[SEC] = rtc_encode(v.sec, b);
+	t->cmos[MIN_] = rtc_encode(v.min, b);
+	t->cmos[HOUR] = rtc_encode_hour(v.hour, b);
+	t->cmos[WDAY] = rtc_encode(v.wday, b);
+	t->cmos[DAY] = rtc_encode(v.day, b);
+	t->cmos[MONTH] = rtc_encode(v.month, b);
+	t->cmos[YEAR] = rtc_encode(v.year % 100, b);
+	t->cmos[CENTURY] = rtc_encode(v.year / 100, b & (uint8_t)~RTC_B_BINARY);
+}
+
+static void regs_to_time(struct rtc *t)
+{
+	uint8_t b = t->cmos[REG_B];
+	struct rtc_time v = {
+		.sec = rtc_decode(t->cmos[SEC], b),
+		.min = rtc_decode(t->cmos[MIN_], b),
+		.hour = rtc_decode_hour(t->cmos[HOUR], b),
+		.day = rtc_decode(t->cmos[DAY], b),
+		.month = rtc_decode(t->cmos[MONTH], b),
+		.year = rtc_decode(t->cmos[YEAR], b) + 100 * rtc_decode(t->cmos[CENTURY], 0),
+	};
+
+	v.year = MIN(v.year, YEAR_MAX);
+
+	t->offset_ns = (int64_t)(rtc_to_seconds(&v) * NSEC_PER_SEC) - (int64_t)vm_guest_ns(t->d.vm);
+}
+
+static bool is_time(uint8_t index)
+{
+	return index == CENTURY ||
+	       (index <= LAST_TIME && index != SEC_ALARM && index != MIN_ALARM && index != HOUR_ALARM);
+}
+
+/* ---- interrupts ---- */
+
+static bool alarm_matches(const struct rtc *t, const struct rtc_time *v)
+{
+	uint8_t b = t->cmos[REG_B];
+	uint8_t s = t->cmos[SEC_ALARM], m = t->cmos[MIN_ALARM], h = t->cmos[HOUR_ALARM];
+
+	return (s >= ALARM_ANY || rtc_decode(s, b) == v->sec) && (m >= ALARM_ANY || rtc_decode(m, b) == v->min) &&
+	       ((h & ALARM_ANY) == ALARM_ANY || rtc_decode_hour(h, b) == v->hour);
+}
+
+static void raise_flags(struct rtc *t, uint8_t set)
+{
+	unsigned long f = spin_lock(&t->irq_lock);
+
+	t->flags |= set;
+	if (t->flags & t->cmos[REG_B] && !t->line) {
+		t->line = true;
+		vm_set_gsi(t->d.vm, GSI_RTC, true);
+	}
+	spin_unlock(&t->irq_lock, f);
+}
+
+static uint8_t take_flags(struct rtc *t)
+{
+	unsigned long f = spin_lock(&t->irq_lock);
+	uint8_t v = (uint8_t)(t->flags | (t->line ? C_IRQ : 0));
+
+	t->flags = 0;
+	if (t->line) {
+		t->line = false;
+		vm_set_gsi(t->d.vm, GSI_RTC, false);
+	}
+	spin_unlock(&t->irq_lock, f);
+	return v;
+}
+
+static void arm(struct rtc *t)
+{
+	uint8_t b = t->cmos[REG_B];
+
+	if (b & B_SET || !(b & (B_ALARM | B_UPDATE)) || __atomic_load_n(&t->quiet, __ATOMIC_ACQUIRE))
+		return;
+	timer_arm(&t->timer, time_ns() + NSEC_PER_SEC - now_ns(t) % NSEC_PER_SEC);
+}
+
+/* Interrupt context. */
+static void tick(struct timer *timer)
+{
+	struct rtc *t = container_of(timer, struct rtc, timer);
+	struct rtc_time v;
+
+	/* The timer may come a trifle before the guest's second does. */
+	rtc_from_seconds((now_ns(t) + NSEC_PER_MSEC) / NSEC_PER_SEC, &v);
+	raise_flags(t, (uint8_t)(B_UPDATE | (alarm_matches(t, &v) ? B_ALARM : 0)));
+	arm(t);
+}
+
+/* A tick that was under way may have armed the timer again: the second call finds that. */
+static void stop_timer(struct rtc *t)
+{
+	__atomic_store_n(&t->quiet, true, __ATOMIC_RELEASE);
+	timer_cancel(&t->timer);
+	timer_cancel(&t->timer);
+}
+
+/* ---- accesses ---- */
+
+static uint8_t read_reg(struct rtc *t)
+{
+	bool frozen = t->cmos[REG_B] & B_SET;
+
+	if (is_time(t->index) && !frozen)
+		time_to_regs(t);
+	if (t->index == REG_A)
+		return (uint8_t)(t->cmos[REG_A] |
+				 (!frozen && now_ns(t) % NSEC_PER_SEC > NSEC_PER_SEC - UIP_NS ? A_UIP : 0));
+	if (t->index == REG_C)
+		return take_flags(t);
+	return t->cmos[t->index];
+}
+
+static void write_b(struct rtc *t, uint8_t v)
+{
+	uint8_t old = t->cmos[REG_B];
+
+	if (v & ~old & B_SET)
+		time_to_regs(t);
+	if (v & B_SET)
+		v &= (uint8_t)~B_UPDATE;
+	t->cmos[REG_B] = v;
+	if (old & ~v & B_SET)
+		regs_to_time(t);
+	raise_flags(t, 0);
+	arm(t);
+}
+
+static void write_reg(struct rtc *t, uint8_t v)
+{
+	if (t->index == REG_B) {
+		write_b(t, v);
+	} else if (t->index == REG_A) {
+		t->cmos[REG_A] = v & (uint8_t)~A_UIP;
+	} else if (is_time(t->index) && !(t->cmos[REG_B] & B_SET)) {
+		time_to_regs(t);
+		t->cmos[t->index] = v;
+		regs_to_time(t);
+	} else if (t->index != REG_C && t->index != REG_D) {
+		t->cmos[t->index] = v;
+	}
+}
+
+static void io_read(void *arg, struct vcpu *c, uint64_t off, unsigned size, uint64_t *value)
+{
+	struct rtc *t = container_of((struct vdev *)arg, struct rtc, d);
+
+	(void)c;
+	if (off == 1 && size == 1)
+		*value = read_reg(t);
+}
+
+static void io_write(void *arg, struct vcpu *c, uint64_t off, unsigned size, uint64_t value)
+{
+	struct rtc *t = container_of((struct vdev *)arg, struct rtc, d);
+
+	(void)c;
+	if (size != 1)
+		return;
+	if (off == 0)
+		t->index = value & (CMOS_SIZE - 1);
+	else
+		write_reg(t, (uint8_t)value);
+}
+
+static const struct io_ops rtc_io = { .read = io_read, .write = io_write };
+
+/* ---- reset and migration ---- */
+
+/* RAM above 16 MiB and above 4 GiB in units of 64 KiB, where firmware without fw_cfg looks. */
+static void store_sizes(struct rtc *t)
+{
+	uint64_t ram = t->d.vm->cfg.mem_bytes;
+	uint64_t low = MIN(ram, GMEM_LOW_MAX), high = ram - low;
+	uint64_t mid = low > (16u << 20) ? (low - (16u << 20)) >> 16 : 0;
+
+	t->cmos[0x34] = (uint8_t)mid;
+	t->cmos[0x35] = (uint8_t)(mid >> 8);
+	t->cmos[0x5b] = (uint8_t)(high >> 16);
+	t->cmos[0x5c] = (uint8_t)(high >> 24);
+	t->cmos[0x5d] = (uint8_t)(high >> 32);
+}
+
+/* The clock and the memory have a battery: only interrupts go. */
+static void rtc_reset(struct vdev *d)
+{
+	struct rtc *t = container_of(d, struct rtc, d);
+
+	if (!t->set_up)
+		t->offset_ns = (int64_t)(wall_clock_s() * NSEC_PER_SEC) - (int64_t)vm_guest_ns(d->vm);
+	t->set_up = true;
+	t->cmos[REG_A] = A_DEFAULT;
+	t->cmos[REG_B] = RTC_B_24H;
+	t->cmos[REG_D] = D_VALID;
+	take_flags(t);
+}
+
+static int rtc_quiesce(struct vdev *d, uint64_t deadline_ns)
+{
+	(void)deadline_ns;
+	stop_timer(container_of(d, struct rtc, d));
+	return 0;
+}
+
+static void rtc_resume(struct vdev *d)
+{
+	struct rtc *t = container_of(d, struct rtc, d);
+
+	__atomic_store_n(&t->quiet, false, __ATOMIC_RELEASE);
+	arm(t);
+}
+
+/*
+ * REC_RTC version 1, instance 0:
+ *   0  u64  offset: time of day - guest time, nanoseconds, signed
+ *   8  u8   index register
+ *   9  u8   flags of register C
+ *  10  u8   bit 0: line high
+ *  11  u8   zero
+ *  12  128  CMOS memory, registers A and B in it
+ */
+static void rtc_save(struct vdev *d, struct rec_writer *w)
+{
+	struct rtc *t = container_of(d, struct rtc, d);
+
+	rec_begin(w, REC_RTC, RTC_REC_VERSION, 0, d->instance);
+	rec_u64(w, (uint64_t)t->offset_ns);
+	rec_u8(w, t->index);
+	rec_u8(w, t->flags);
+	rec_u8(w, t->line);
+	rec_u8(w, 0);
+	rec_bytes(w, t->cmos, CMOS_SIZE);
+	rec_end(w);
+}
+
+struct rtc_image {
+	uint64_t offset;
+	uint8_t index, flags, line, zero;
+	uint8_t cmos[CMOS_SIZE];
+};
+
+static int rtc_parse(struct rec_reader *r, struct rtc_image *m)
+{
+	if (r->head.version != RTC_REC_VERSION)
+		return -EBADMSG;
+	m->offset = rec_get_u64(r);
+	m->index = rec_get_u8(r);
+	m->flags = rec_get_u8(r);
+	m->line = rec_get_u8(r);
+	m->zero = rec_get_u8(r);
+	rec_get_bytes(r, m->cmos, CMOS_SIZE);
+	if (m->index >= CMOS_SIZE || m->flags & ~(B_ALARM | B_UPDATE) || m->line > 1 || m->zero)
+		return -EBADMSG;
+	/* Centuries either way, far from overflow. */
+	if (m->offset + (UINT64_MAX >> 2) > UINT64_MAX >> 1)
+		return -EBADMSG;
+	return rec_done(r);
+}
+
+static int rtc_check(struct vdev *d, struct rec_reader *r)
+{
+	struct rtc_image m;
+
+	(void)d;
+	return rtc_parse(r, &m);
+}
+
+static int rtc_load(struct vdev *d, struct rec_reader *r)
+{
+	struct rtc *t = container_of(d, struct rtc, d);
+	struct rtc_image m;
+	int rc = rtc_parse(r, &m);
+
+	if (rc)
+		return rc;
+	t->offset_ns = (int64_t)m.offset;
+	t->set_up = true;
+	t->index = m.index;
+	t->flags = m.flags;
+	t->line = m.line;
+	memcpy(t->cmos, m.cmos, CMOS_SIZE);
+	return 0;
+}
+
+static void rtc_destroy(struct vdev *d)
+{
+	struct rtc *t = container_of(d, struct rtc, d);
+
+	stop_timer(t);
+	free(t);
+}
+
+static const struct vdev_ops rtc_ops = {
+	.name = "rtc",
+	.reset = rtc_reset,
+	.quiesce = rtc_quiesce,
+	.resume = rtc_resume,
+	.save = rtc_save,
+	.check = rtc_check,
+	.load = rtc_load,
+	.destroy = rtc_destroy,
+};
+
+int rtc_create(struct vm *vm)
+{
+	struct rtc *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return -ENOMEM;
+	t->cmos[REG_B] = RTC_B_24H;
+	store_sizes(t);
+	spin_init(&t->irq_lock, LOCK_VDEV_LOG, "rtc");
+	timer_setup(&t->timer, tick);
+	vdev_init(&t->d, vm, &rtc_ops, REC_RTC, REC_RTC, 0);
+	vdev_region(&t->d, &t->io, IO_PIO, PORT_INDEX, 2, &rtc_io, &t->d.lock);
+	return 0;
+}
