@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * virtio-console with one port: what the guest sends goes to a kept log, input
+ * waits until the guest offers buffers for it.
+ */
+#ifndef KERNEL_VDEV_VCONSOLE_H
+#define KERNEL_VDEV_VCONSOLE_H
+
+#include "keptlog.h"
+#include "virtio.h"
+
+struct vconsole;
+/* -ENOMEM. log outlives the device. */
+MUST_CHECK int vconsole_create(struct vm *vm, struct pci_bus *bus, unsigned slot, struct keptlog *log,
+			       struct vconsole **out);
+/* Bytes beyond the queue's room are dropped. */
+void vconsole_input(struct vconsole *c, const char *bytes, size_t len);
+
+#endif
