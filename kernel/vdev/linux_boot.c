@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Starts Linux without firmware, by its 64-bit boot protocol: kernel at its
+ * preferred address, initrd as high as it may lie, zero page, command line,
+ * identity page tables over 4 GiB, ACPI tables below 1 MiB, and vCPU 0 at the
+ * kernel's 64-bit entry. The chipset is left as firmware would leave it: ECAM
+ * and PM block placed, BARs assigned.
+ * [Linux Documentation/x86/boot.rst "64-bit Boot Protocol"]
+ *
+ * Low memory, all of which is free for the kernel once it has read it:
+ *   0x1000 GDT   0x2000 zero page   0x3000 command line
+ *   0x10000 PML4, PDPT, four page directories of 2 MiB pages
+ *   0xe0000 RSDP, then the tables
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <tern/bootinfo.h>
+#include <tern/page.h>
+
+#include "bridge.h"
+#include "bzimage.h"
+#include "q35.h"
+
+#define GDT_GPA 0x1000u
+#define ZERO_PAGE_GPA 0x2000u
+#define CMDLINE_GPA 0x3000u
+#define STACK_GPA 0x9000u
+#define TABLES_GPA 0x10000u
+#define ACPI_TABLES_GPA (Q35_BIOS_BASE + 0x40)
+
+#define ENTRY_64 0x200u
+#define COPY_CHUNK (512u << 10)
+
+/* Zero page. [Linux Documentation/x86/zero-page.rst] */
+#define ZP_RSDP 0x070u
+#define ZP_E820_COUNT 0x1e8u
+#define ZP_LOADER_TYPE 0x210u
+#define ZP_RAMDISK 0x218u
+#define ZP_RAMDISK_SIZE 0x21cu
+#define ZP_CMDLINE 0x228u
+#define ZP_E820 0x2d0u
+#define LOADER_UNDEFINED 0xffu
+
+#define PTE_P 0x001u
+#define PTE_W 0x002u
+#define PTE_PS 0x080u
+
+#define CS_SELECTOR 0x10u
+#define DS_SELECTOR 0x18u
+#define CS_ATTR 0xa9bu /* code, read, accessed, present, long, 4 KiB granular */
+#define DS_ATTR 0xc93u /* data, write, accessed, present, 32-bit, granular */
+#define TR_ATTR 0x08bu /* busy TSS */
+#define CR0_START 0x80000031u /* PG, NE, ET, PE */
+#define CR4_PAE 0x20u
+#define EFER_LONG 0x500u /* LMA, LME */
+
+#define STATE_ORDER 1u
+_Static_assert(sizeof(struct virt_state) <= PAGE_SIZE << STATE_ORDER, "scratch pages hold a vCPU's state");
+
+struct boot {
+	struct vm *vm;
+	struct bzimage bz;
+	const struct boot_file *kernel, *initrd;
+	uint64_t initrd_gpa;
+	char *why;
+	size_t why_len;
+};
+
+static int copy_file(struct boot *b, gpa_t to, const struct boot_file *f, uint64_t from, uint64_t len)
+{
+	const uint8_t *p = (const uint8_t *)hpa_ptr(HPA(f->start)) + from;
+
+	while (len > 0) {
+		size_t n = (size_t)MIN(len, COPY_CHUNK);
+		int rc = gmem_write(b->vm->mem, to, p, n);
+
+		if (rc) {
+			snprintf(b->why, b->why_len, "%s: host memory ran out while loading", f->name);
+			return rc;
+		}
+		to.v += n;
+		p += n;
+		len -= n;
+		if (world_should_yield())
+			world_yield();
+	}
+	return 0;
+}
+
+static int find_files(struct boot *b)
+{
+	const struct vm_config *cfg = &b->vm->cfg;
+
+	b->kernel = bootfs_find(cfg->kernel);
+	b->initrd = cfg->initrd[0] ? bootfs_find(cfg->initrd) : NULL;
+	if (!b->kernel || (cfg->initrd[0] && !b->initrd)) {
+		snprintf(b->why, b->why_len, "%s: no such file", b->kernel ? cfg->initrd : cfg->kernel);
+		return -ENOENT;
+	}
+	return bzimage_parse(hpa_ptr(HPA(b->kernel->start)), b->kernel->size, &b->bz, b->why, b->why_len);
+}
+
+/* Everything fits, or nothing has been touched. */
+static int place(struct boot *b)
+{
+	uint64_t top = MIN(b->vm->cfg.mem_bytes, GMEM_LOW_MAX);
+	uint64_t end = b->bz.load + b->bz.init_size;
+	uint64_t room;
+
+	if (strlen(b->vm->cfg.cmdline) > b->bz.cmdline_max) {
+		snprintf(b->why, b->why_len, "command line longer than the kernel takes (%u)", b->bz.cmdline_max);
+		return -EINVAL;
+	}
+	if (end > top) {
+		snprintf(b->why, b->why_len, "the kernel needs %u MiB to start",
+			 (unsigned)(ALIGN_UP(end, SIZE_2M) >> 20));
+		return -ENOMEM;
+	}
+	if (!b->initrd)
+		return 0;
+	room = MIN(top, b->bz.initrd_max + 1);
+	if (b->initrd->size > room || ALIGN_DOWN(room - b->initrd->size, PAGE_SIZE) < end) {
+		snprintf(b->why, b->why_len, "no room for the initrd beside the kernel: needs %u MiB",
+			 (unsigned)(ALIGN_UP(end + b->initrd->size, SIZE_2M) >> 20));
+		return -ENOMEM;
+	}
+	b->initrd_gpa = ALIGN_DOWN(room - b->initrd->size, PAGE_SIZE);
+	return 0;
+}
+
+static void put(uint8_t *at, unsigned size, uint64_t v)
+{
+	for (unsigned i = 0; i < size; i++)
+		at[i] = (uint8_t)(v >> 8 * i);
+}
+
+static int write_zero_page(struct boot *b, uint8_t page[PAGE_SIZE])
+{
+	const uint8_t *file = hpa_ptr(HPA(b->kernel->start));
+	struct e820_entry map[Q35_E820_MAX];
+	unsigned n = q35_e820(b->vm, true, map);
+
+	memset(page, 0, PAGE_SIZE);
+	memcpy(page + BZ_SETUP_START, file + BZ_SETUP_START, b->bz.setup_len);
+	page[ZP_LOADER_TYPE] = LOADER_UNDEFINED;
+	put(page + ZP_RSDP, 8, Q35_BIOS_BASE);
+	put(page + ZP_CMDLINE, 4, CMDLINE_GPA);
+	put(page + ZP_RAMDISK, 4, b->initrd_gpa);
+	put(page + ZP_RAMDISK_SIZE, 4, b->initrd ? b->initrd->size : 0);
+	page[ZP_E820_COUNT] = (uint8_t)n;
+	memcpy(page + ZP_E820, map, n * sizeof(map[0]));
+	return gmem_write(b->vm->mem, GPA(ZERO_PAGE_GPA), page, PAGE_SIZE);
+}
+
+static int write_page_tables(struct boot *b, uint64_t table[512])
+{
+	struct gmem *g = b->vm->mem;
+	int rc;
+
+	memset(table, 0, PAGE_SIZE);
+	table[0] = (TABLES_GPA + PAGE_SIZE) | PTE_P | PTE_W;
+	rc = gmem_write(g, GPA(TABLES_GPA), table, PAGE_SIZE);
+	for (unsigned i = 0; i < 4; i++)
+		table[i] = (TABLES_GPA + (2 + i) * PAGE_SIZE) | PTE_P | PTE_W;
+	if (!rc)
+		rc = gmem_write(g, GPA(TABLES_GPA + PAGE_SIZE), table, PAGE_SIZE);
+	for (unsigned d = 0; d < 4 && !rc; d++) {
+		for (unsigned i = 0; i < 512; i++)
+			table[i] = (d * 512ull + i) * SIZE_2M | PTE_P | PTE_W | PTE_PS;
+		rc = gmem_write(g, GPA(TABLES_GPA + (2 + d) * PAGE_SIZE), table, PAGE_SIZE);
+	}
+	return rc;
+}
+
+static int write_low_memory(struct boot *b)
+{
+	static const uint64_t gdt[4] = { 0, 0, 0x00af9b000000ffffull, 0x00cf93000000ffffull };
+	const char *cmdline = b->vm->cfg.cmdline;
+	hpa_t scratch;
+	int rc = page_alloc(ORDER_4K, 0, FRAME_VM, &scratch);
+
+	if (rc)
+		return rc;
+	rc = write_zero_page(b, hpa_ptr(scratch));
+	if (!rc)
+		rc = write_page_tables(b, hpa_ptr(scratch));
+	if (!rc)
+		rc = gmem_write(b->vm->mem, GPA(GDT_GPA), gdt, sizeof(gdt));
+	if (!rc)
+		rc = gmem_write(b->vm->mem, GPA(CMDLINE_GPA), cmdline, strlen(cmdline) + 1);
+	page_put(scratch);
+	return rc;
+}
+
+static int write_acpi(struct boot *b)
+{
+	struct acpi_image *m = malloc(sizeof(*m));
+	int rc;
+
+	if (!m)
+		return -ENOMEM;
+	acpi_build(m, b->vm->nr_vcpus);
+	acpi_relocate(m, ACPI_TABLES_GPA);
+	rc = gmem_write(b->vm->mem, GPA(Q35_BIOS_BASE), m->rsdp, ACPI_RSDP_SIZE);
+	if (!rc)
+		rc = gmem_write(b->vm->mem, GPA(ACPI_TABLES_GPA), m->tables, m->len);
+	free(m);
+	return rc;
+}
+
+static void set_up_chipset(struct boot *b)
+{
+	struct pci_bus *bus = q35_of(b->vm)->pci;
+
+	pci_cfg_write(bus, HOST_SLOT, HOST_PCIEXBAR, 4, (uint32_t)Q35_ECAM_BASE | HOST_PCIEXBAR_ENABLE);
+	pci_cfg_write(bus, LPC_SLOT, LPC_PMBASE, 4, Q35_PM_BASE);
+	pci_cfg_write(bus, LPC_SLOT, LPC_ACPI_CNTL, 1, LPC_ACPI_ENABLE);
+	pci_assign(bus, Q35_MMIO_BASE, Q35_MMIO_END);
+}
+
+static void set_segments(struct virt_state *s)
+{
+	for (unsigned i = 0; i <= SEG_GS; i++)
+		s->seg[i] = (struct virt_seg){ .limit = UINT32_MAX, .selector = DS_SELECTOR, .attr = DS_ATTR };
+	s->seg[SEG_CS] = (struct virt_seg){ .limit = UINT32_MAX, .selector = CS_SELECTOR, .attr = CS_ATTR };
+	s->seg[SEG_LDTR] = (struct virt_seg){ .attr = SEG_UNUSABLE };
+	s->seg[SEG_TR] = (struct virt_seg){ .limit = 0x67, .attr = TR_ATTR };
+	s->gdtr = (struct virt_seg){ .base = GDT_GPA, .limit = 4 * 8 - 1 };
+	s->idtr = (struct virt_seg){ .base = 0 };
+}
+
+/* Interrupts off, paging on, RSI at the zero page; the rest as after reset. */
+static int set_entry(struct boot *b)
+{
+	struct vcpu *c = b->vm->vcpu[0];
+	struct virt_state *s;
+	hpa_t scratch;
+	int rc = page_alloc(STATE_ORDER, 0, FRAME_VM, &scratch);
+
+	if (rc)
+		return rc;
+	s = hpa_ptr(scratch);
+	virt->state_save(&c->v, s);
+	memset(s->gpr, 0, sizeof(s->gpr));
+	s->gpr[GPR_RSI] = ZERO_PAGE_GPA;
+	s->gpr[GPR_RSP] = STACK_GPA;
+	s->rip = b->bz.load + ENTRY_64;
+	s->rflags = 2;
+	s->cr0 = CR0_START;
+	s->cr3 = TABLES_GPA;
+	s->cr4 = CR4_PAE;
+	s->efer = EFER_LONG;
+	set_segments(s);
+	rc = virt->state_load(&c->v, s);
+	page_put(scratch);
+	return rc;
+}
+
+int linux_boot(struct vm *vm, char *why, size_t why_len)
+{
+	struct boot b = { .vm = vm, .why = why, .why_len = why_len };
+	int rc = find_files(&b);
+
+	if (!rc)
+		rc = place(&b);
+	if (!rc)
+		rc = copy_file(&b, GPA(b.bz.load), b.kernel, b.bz.payload, b.bz.payload_len);
+	if (!rc && b.initrd)
+		rc = copy_file(&b, GPA(b.initrd_gpa), b.initrd, 0, b.initrd->size);
+	if (rc)
+		return rc;
+	rc = write_low_memory(&b);
+	if (!rc)
+		rc = write_acpi(&b);
+	if (!rc)
+		rc = set_entry(&b);
+	if (rc)
+		snprintf(why, why_len, "the guest's start state could not be made (%d)", rc);
+	set_up_chipset(&b);
+	return rc;
+}

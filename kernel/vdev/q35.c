@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The platform's composition (q35.h): which devices a VM has, in which order
+ * they are made, how it is reset and booted. What is not here reads all-ones,
+ * as on a board without it: keyboard controller, TPM, HPET, POST ports.
+ *
+ * The PCI bus comes first and is destroyed last, for functions of the other
+ * devices hang on it; interrupt controllers come before what raises lines.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "bridge.h"
+#include "fwcfg.h"
+#include "irqchip.h"
+#include "pci.h"
+#include "pm.h"
+#include "q35.h"
+#include "rtc.h"
+#include "uart.h"
+#include "vconsole.h"
+#include "vrng.h"
+
+unsigned q35_e820(struct vm *vm, bool direct, struct e820_entry out[Q35_E820_MAX])
+{
+	uint64_t ram = vm->cfg.mem_bytes, low = MIN(ram, GMEM_LOW_MAX);
+	unsigned n = 0;
+
+	if (direct) {
+		out[n++] = (struct e820_entry){ 0, Q35_LOW_END, E820_RAM };
+		out[n++] = (struct e820_entry){ Q35_BIOS_BASE, Q35_BIOS_END - Q35_BIOS_BASE, E820_RESERVED };
+		out[n++] = (struct e820_entry){ Q35_BIOS_END, low - Q35_BIOS_END, E820_RAM };
+		out[n++] = (struct e820_entry){ Q35_ECAM_BASE, Q35_ECAM_SIZE, E820_RESERVED };
+	} else {
+		out[n++] = (struct e820_entry){ 0, low, E820_RAM };
+	}
+	if (ram > low)
+		out[n++] = (struct e820_entry){ Q35_HIGH_RAM, ram - low, E820_RAM };
+	return n;
+}
+
+static int create_chipset(struct vm *vm, struct q35 *q)
+{
+	int rc = pci_bus_create(vm, &q->pci);
+
+	if (!rc)
+		rc = irqchip_create(vm);
+	if (!rc)
+		rc = pit_create(vm);
+	if (!rc)
+		rc = hostbridge_create(vm, q->pci);
+	if (!rc)
+		rc = pm_create(vm, &q->pm);
+	if (!rc)
+		rc = lpc_create(vm, q->pci, q->pm);
+	if (!rc)
+		rc = rtc_create(vm);
+	if (!rc)
+		q->pci->reset_port = pm_reset_port;
+	return rc;
+}
+
+static int create_serial(struct vm *vm, struct q35 *q)
+{
+	int rc = 0;
+
+	for (uint16_t i = 0; i < SERIAL_LOGS && !rc; i++)
+		rc = keptlog_create(vm, i, &q->log[i]);
+	if (!rc)
+		rc = uart_create(vm, 0, UART_COM1, GSI_COM1, q->log[0], &q->uart[0]);
+	if (!rc)
+		rc = uart_create(vm, 1, UART_COM2, GSI_COM2, q->log[1], &q->uart[1]);
+	return rc;
+}
+
+static int create_others(struct vm *vm, struct q35 *q)
+{
+	int rc;
+
+	acpi_build(&q->acpi, vm->nr_vcpus);
+	rc = fwcfg_create(vm, &q->acpi, &q->fwcfg);
+	if (!rc)
+		rc = vrng_create(vm, q->pci, Q35_SLOT_RNG);
+	if (!rc)
+		rc = vconsole_create(vm, q->pci, Q35_SLOT_CONSOLE, q->log[SERIAL_VCONSOLE], &q->vconsole);
+	return rc;
+}
+
+static void platform_destroy(struct vm *vm)
+{
+	vdevs_destroy(vm);
+	free(vm->platform);
+	vm->platform = NULL;
+}
+
+static int platform_create(struct vm *vm)
+{
+	struct q35 *q = calloc(1, sizeof(*q));
+	int rc;
+
+	if (!q)
+		return -ENOMEM;
+	rc = create_chipset(vm, q);
+	if (!rc)
+		rc = create_serial(vm, q);
+	if (!rc)
+		rc = create_others(vm, q);
+	vm->platform = q;
+	if (rc)
+		platform_destroy(vm);
+	return rc;
+}
+
+static int platform_reset(struct vm *vm)
+{
+	vdevs_reset(vm);
+	return 0;
+}
+
+const struct vm_platform q35_platform = {
+	.create = platform_create,
+	.destroy = platform_destroy,
+	.reset = platform_reset,
+	.boot = linux_boot,
+};
