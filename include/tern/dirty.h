@@ -12,6 +12,8 @@
 
 struct dirty_stats {
 	uint64_t harvests, pages, flush_wait_ns, scan_ns;
+	/* Tokens consumed; vCPUs kicked out of the guest for one; their acknowledgements. */
+	uint64_t flushes, flush_kicks, flush_acks;
 };
 
 /* Starts tracking: every page written after return appears in a harvest. No vCPU is stopped. */

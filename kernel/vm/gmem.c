@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Guest memory: life, backing, nested page faults.
+ *
+ * Invariants
+ *  - Only this room knows what a frame's state is: absent (reads as zero, costs
+ *    nothing) or backed. Everybody else comes through gmem.h.
+ *  - The CPU sets D only for guest accesses. Whatever the hypervisor writes into
+ *    guest memory marks the page in software, after the store: a mark that a
+ *    harvest takes is of a store whose bytes the reader of the page will see.
+ *  - A frame's valid bit is set after its contents; who sees it set may read
+ *    without a lock, for backing is never taken away while the object lives.
+ *  - Host memory for all RAM is promised at create; backing cannot run out
+ *    because of another VM, only by the hypervisor's own use.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include <tern/log.h>
+
+#include "gmem_int.h"
+
+#define HIGH_BASE 0x100000000ull
+/* Tables (8 bytes a page, twice for splits) and what the hypervisor itself may come to need. */
+#define HOST_SLACK (8ull << 20)
+
+/* Bytes promised to VMs but not yet taken. */
+static uint64_t promised;
+
+static bool promise(uint64_t bytes)
+{
+	struct page_stats st;
+	uint64_t before = __atomic_fetch_add(&promised, bytes, __ATOMIC_SEQ_CST);
+
+	page_stats(&st);
+	if (before + bytes + bytes / 256 + HOST_SLACK <= st.free_bytes)
+		return true;
+	__atomic_fetch_sub(&promised, bytes, __ATOMIC_SEQ_CST);
+	return false;
+}
+
+static void took(struct gmem *g, uint64_t bytes)
+{
+	g->taken_bytes += bytes;
+	__atomic_fetch_sub(&promised, bytes, __ATOMIC_SEQ_CST);
+}
+
+/* ---- life ---- */
+
+static int setup(struct gmem *g, const struct slat_format *fmt)
+{
+	int r = -ENOMEM;
+
+	g->block = calloc(g->nr_blocks, sizeof(*g->block));
+	if (!g->block)
+		return r;
+	r = pageset_init(&g->marks, gmem_max_gfn(g));
+	if (r)
+		goto free_blocks;
+	r = pageset_reserve(&g->marks);
+	if (!r)
+		r = slat_init(&g->slat, fmt);
+	if (!r)
+		return 0;
+	pageset_fini(&g->marks);
+free_blocks:
+	free(g->block);
+	return r;
+}
+
+int gmem_create(uint64_t ram_bytes, const struct slat_format *fmt, struct gmem **out)
+{
+	struct gmem *g;
+	int r;
+
+	if (!ram_bytes || (ram_bytes & (SIZE_2M - 1)))
+		return -EINVAL;
+	if (!promise(ram_bytes))
+		return -ENOMEM;
+	g = calloc(1, sizeof(*g));
+	if (!g) {
+		r = -ENOMEM;
+		goto unpromise;
+	}
+	g->refs = 1;
+	g->ram_bytes = ram_bytes;
+	g->low_bytes = MIN(ram_bytes, GMEM_LOW_MAX);
+	g->nr_blocks = ram_bytes / SIZE_2M;
+	mutex_init(&g->lock, LOCK_GMEM, "gmem");
+	r = setup(g, fmt);
+	if (!r) {
+		*out = g;
+		return 0;
+	}
+	free(g);
+unpromise:
+	__atomic_fetch_sub(&promised, ram_bytes, __ATOMIC_SEQ_CST);
+	return r;
+}
+
+void gmem_get(struct gmem *g)
+{
+	__atomic_fetch_add(&g->refs, 1, __ATOMIC_RELAXED);
+}
+
+static void free_block(struct gmem_block *b)
+{
+	uint64_t *frames;
+
+	if (!b->base)
+		return;
+	if (!(b->base & BLOCK_SMALL)) {
+		page_put(HPA(b->base));
+		return;
+	}
+	frames = hpa_ptr(HPA(b->base & ~BLOCK_SMALL));
+	for (unsigned i = 0; i < BLOCK_PAGES; i++)
+		if (frames[i])
+			page_put(HPA(frames[i]));
+	page_put(ptr_hpa(frames));
+}
+
+void gmem_put(struct gmem *g)
+{
+	if (__atomic_sub_fetch(&g->refs, 1, __ATOMIC_ACQ_REL))
+		return;
+	slat_fini(&g->slat);
+	for (uint64_t i = 0; i < g->nr_blocks; i++)
+		free_block(&g->block[i]);
+	__atomic_fetch_sub(&promised, g->ram_bytes - g->taken_bytes, __ATOMIC_SEQ_CST);
+	pageset_fini(&g->marks);
+	free(g->block);
+	free(g);
+}
+
+struct slat *gmem_slat(struct gmem *g)
+{
+	return &g->slat;
+}
+
+uint64_t gmem_ram_bytes(const struct gmem *g)
+{
+	return g->ram_bytes;
+}
+
+uint64_t gmem_max_gfn(const struct gmem *g)
+{
+	if (g->ram_bytes == g->low_bytes)
+		return g->low_bytes >> PAGE_SHIFT;
+	return (HIGH_BASE + g->ram_bytes - g->low_bytes) >> PAGE_SHIFT;
+}
+
+/* ---- frames ---- */
+
+struct gmem_block *gmem_block_of(const struct gmem *g, gfn_t n, unsigned *index)
+{
+	uint64_t a = n << PAGE_SHIFT;
+
+	if (n >= gmem_max_gfn(g))
+		return NULL;
+	if (a >= HIGH_BASE)
+		a = a - HIGH_BASE + g->low_bytes;
+	else if (a >= g->low_bytes)
+		return NULL;
+	*index = (unsigned)(n % BLOCK_PAGES);
+	return &g->block[a / SIZE_2M];
+}
+
+bool gmem_is_ram(const struct gmem *g, gpa_t a)
+{
+	unsigned index;
+
+	return gmem_block_of(g, gpa_gfn(a), &index) != NULL;
+}
+
+bool gmem_host(const struct gmem_block *b, unsigned index, hpa_t *out)
+{
+	uint64_t base = __atomic_load_n(&b->base, __ATOMIC_ACQUIRE);
+	const uint64_t *frames;
+
+	if (!base)
+		return false;
+	if (!(base & BLOCK_SMALL)) {
+		*out = HPA(base + index * PAGE_SIZE);
+		return true;
+	}
+	frames = hpa_ptr(HPA(base & ~BLOCK_SMALL));
+	*out = HPA(__atomic_load_n(&frames[index], __ATOMIC_ACQUIRE));
+	return out->v != 0;
+}
+
+bool gmem_valid(const struct gmem_block *b, unsigned index)
+{
+	return __atomic_load_n(&b->valid[index / 64], __ATOMIC_ACQUIRE) >> (index % 64) & 1;
+}
+
+void gmem_set_valid(struct gmem *g, struct gmem_block *b, unsigned index)
+{
+	uint64_t bit = BIT(index % 64);
+
+	if (!(__atomic_fetch_or(&b->valid[index / 64], bit, __ATOMIC_RELEASE) & bit))
+		__atomic_fetch_add(&g->backed, 1, __ATOMIC_RELAXED);
+}
+
+/* 2 MiB at once, or a page to list single frames in. */
+static int take_block(struct gmem *g, struct gmem_block *b)
+{
+	hpa_t a;
+	int r;
+
+	if (!page_alloc(ORDER_2M, 0, FRAME_GUEST, &a)) {
+		took(g, SIZE_2M);
+		__atomic_store_n(&b->base, a.v, __ATOMIC_RELEASE);
+		return 0;
+	}
+	r = page_alloc(ORDER_4K, PAGE_ZERO, FRAME_VM, &a);
+	if (!r)
+		__atomic_store_n(&b->base, a.v | BLOCK_SMALL, __ATOMIC_RELEASE);
+	return r;
+}
+
+int gmem_take_locked(struct gmem *g, struct gmem_block *b, unsigned index, hpa_t *out)
+{
+	uint64_t *frames;
+	int r = b->base ? 0 : take_block(g, b);
+
+	if (r || gmem_host(b, index, out))
+		return r;
+	frames = hpa_ptr(HPA(b->base & ~BLOCK_SMALL));
+	r = page_alloc(ORDER_4K, 0, FRAME_GUEST, out);
+	if (r)
+		return r;
+	took(g, PAGE_SIZE);
+	__atomic_store_n(&frames[index], out->v, __ATOMIC_RELEASE);
+	return 0;
+}
+
+static int back_locked(struct gmem *g, struct gmem_block *b, unsigned index, hpa_t *out)
+{
+	int r = gmem_take_locked(g, b, index, out);
+
+	if (r || gmem_valid(b, index))
+		return r;
+	page_clear(hpa_ptr(*out));
+	gmem_set_valid(g, b, index);
+	return 0;
+}
+
+int gmem_back(struct gmem *g, gfn_t n, hpa_t *out)
+{
+	unsigned index;
+	struct gmem_block *b = gmem_block_of(g, n, &index);
+	int r;
+
+	if (!b)
+		return -EFAULT;
+	if (gmem_valid(b, index) && gmem_host(b, index, out))
+		return 0;
+	mutex_lock(&g->lock);
+	r = back_locked(g, b, index, out);
+	mutex_unlock(&g->lock);
+	return r;
+}
+
+/* ---- faults ---- */
+
+static int map_large(struct gmem *g, struct gmem_block *b, gfn_t first)
+{
+	hpa_t a;
+
+	for (unsigned i = 0; i < BLOCK_PAGES; i++) {
+		int r = gmem_valid(b, i) ? 0 : back_locked(g, b, i, &a);
+
+		if (r)
+			return r;
+	}
+	return slat_map(&g->slat, gfn_gpa(first), HPA(b->base), SIZE_2M, SLAT_R | SLAT_W | SLAT_X);
+}
+
+static int map_small(struct gmem *g, struct gmem_block *b, gfn_t n, unsigned index)
+{
+	hpa_t a;
+	int r = back_locked(g, b, index, &a);
+
+	if (!r)
+		r = slat_map(&g->slat, gfn_gpa(n), a, PAGE_SIZE, SLAT_R | SLAT_W | SLAT_X);
+	return r == -EEXIST ? 0 : r; /* another vCPU was here first */
+}
+
+static int fault_locked(struct gmem *g, struct gmem_block *b, gfn_t n, unsigned index)
+{
+	struct slat_leaf leaf;
+	int r = b->base ? 0 : take_block(g, b);
+
+	if (r)
+		return r;
+	b->mapped = true;
+	if (b->base & BLOCK_SMALL)
+		return map_small(g, b, n, index);
+	r = map_large(g, b, n - index);
+	if (r != -EEXIST || slat_lookup(&g->slat, gfn_gpa(n), &leaf))
+		return r == -EEXIST ? 0 : r;
+	return map_small(g, b, n, index); /* there is a table already */
+}
+
+int gmem_fault(struct gmem *g, gpa_t a, bool write, bool fetch)
+{
+	unsigned index;
+	struct gmem_block *b = gmem_block_of(g, gpa_gfn(a), &index);
+	int r;
+
+	(void)write, (void)fetch; /* RAM has all rights */
+	if (!b)
+		return -EFAULT;
+	mutex_lock(&g->lock);
+	r = fault_locked(g, b, gpa_gfn(a), index);
+	mutex_unlock(&g->lock);
+	return r;
+}

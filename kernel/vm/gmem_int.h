@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Guest memory as its own files see it: gmem.c (life, backing, faults),
+ * gmem_io.c (access, marks), gmem_move.c (what migration needs), and dirty.c.
+ */
+#ifndef KERNEL_VM_GMEM_INT_H
+#define KERNEL_VM_GMEM_INT_H
+
+#include <tern/dirty.h>
+#include <tern/gmem.h>
+
+#define BLOCK_PAGES 512u
+#define GMEM_ROMS 4u
+
+/*
+ * 2 MiB of RAM. Backing is one 2 MiB block, so that one leaf can map it, or, when
+ * host memory is in pieces, 512 frames of their own listed in a page. A frame
+ * is backed when its valid bit is set: only then are its contents defined; the
+ * host memory of the others, if any, holds garbage.
+ */
+struct gmem_block {
+	uint64_t base;		 /* [atom] hpa, 0 = none yet; | BLOCK_SMALL: of the page of frames */
+	bool mapped;		 /* [lock] the guest's tables have leaves here */
+	uint64_t valid[BLOCK_PAGES / 64]; /* [atom], set after the contents */
+};
+#define BLOCK_SMALL 1ull
+
+struct gmem_rom {
+	uint64_t gpa, hpa, len;
+};
+
+struct gmem {
+	uint32_t refs;		/* [atom] */
+	uint64_t ram_bytes;	/* [const] */
+	uint64_t low_bytes;	/* [const] of them below GMEM_LOW_MAX */
+	uint64_t nr_blocks;	/* [const] */
+	struct gmem_block *block; /* [const] array; low memory first, then high */
+	struct mutex lock;	/* guards backing and mapping: base, mapped, valid 0 -> 1 */
+	struct slat slat;
+	struct gmem_rom rom[GMEM_ROMS]; /* [lock] append only */
+	unsigned nr_roms;	/* [atom] */
+	uint64_t backed;	/* [atom] valid frames */
+	uint64_t taken_bytes;	/* [lock] host memory behind this RAM */
+	struct pageset marks;	/* [atom] software dirty marks; all chunks present */
+	uint32_t tracking;	/* [atom] */
+	struct dirty_stats dirty; /* dirty.c: the harvester's */
+};
+
+/* RAM's block and the frame's place in it; NULL: not RAM. */
+struct gmem_block *gmem_block_of(const struct gmem *g, gfn_t n, unsigned *index);
+/* Host memory of a frame, defined or not; false when there is none. */
+bool gmem_host(const struct gmem_block *b, unsigned index, hpa_t *out);
+bool gmem_valid(const struct gmem_block *b, unsigned index);
+/* g->lock held: gives the frame host memory, contents undefined until gmem_set_valid. -ENOMEM. */
+MUST_CHECK int gmem_take_locked(struct gmem *g, struct gmem_block *b, unsigned index, hpa_t *out);
+void gmem_set_valid(struct gmem *g, struct gmem_block *b, unsigned index);
+/* Backs the frame, with zeros when it was absent. -EFAULT: not RAM. */
+MUST_CHECK int gmem_back(struct gmem *g, gfn_t n, hpa_t *out);
+/* After a store of the hypervisor's own. */
+void gmem_mark(struct gmem *g, gfn_t n);
+
+#endif

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Guest memory: the hypervisor's own accesses, ROM, and software dirty marks.
+ * Invariants at the head of gmem.c.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "gmem_int.h"
+
+/* ---- ROM ---- */
+
+int gmem_map_rom(struct gmem *g, gpa_t a, hpa_t from, uint64_t len)
+{
+	int r = 0;
+
+	if (!len || ((a.v | from.v | len) & PAGE_MASK) || a.v + len < a.v)
+		return -EINVAL;
+	mutex_lock(&g->lock);
+	if (g->nr_roms == GMEM_ROMS)
+		r = -ENOSPC;
+	for (uint64_t off = 0; !r && off < len; off += PAGE_SIZE)
+		r = slat_map(&g->slat, GPA(a.v + off), HPA(from.v + off), PAGE_SIZE, SLAT_R | SLAT_X);
+	if (!r) {
+		g->rom[g->nr_roms] = (struct gmem_rom){ a.v, from.v, len };
+		__atomic_store_n(&g->nr_roms, g->nr_roms + 1, __ATOMIC_RELEASE);
+	}
+	mutex_unlock(&g->lock);
+	return r;
+}
+
+static const void *rom_ptr(const struct gmem *g, gpa_t a)
+{
+	unsigned n = __atomic_load_n(&g->nr_roms, __ATOMIC_ACQUIRE);
+
+	for (unsigned i = 0; i < n; i++)
+		if (a.v - g->rom[i].gpa < g->rom[i].len)
+			return hpa_ptr(HPA(g->rom[i].hpa + (a.v - g->rom[i].gpa)));
+	return NULL;
+}
+
+/* ---- access ---- */
+
+static size_t in_page(uint64_t a, size_t len)
+{
+	return (size_t)MIN(PAGE_SIZE - (a & PAGE_MASK), (uint64_t)len);
+}
+
+/* All of it RAM, or ROM too when only read; so that a transfer is whole or not at all. */
+static bool range_ok(const struct gmem *g, gpa_t a, size_t len, bool rom_too)
+{
+	if (a.v + len < a.v)
+		return false;
+	for (uint64_t p = ALIGN_DOWN(a.v, PAGE_SIZE); p < a.v + len; p += PAGE_SIZE)
+		if (!gmem_is_ram(g, GPA(p)) && !(rom_too && rom_ptr(g, GPA(p))))
+			return false;
+	return true;
+}
+
+static void read_page(const struct gmem *g, gpa_t a, void *buf, size_t len)
+{
+	unsigned index;
+	const struct gmem_block *b = gmem_block_of(g, gpa_gfn(a), &index);
+	hpa_t host;
+
+	if (!b)
+		memcpy(buf, rom_ptr(g, a), len);
+	else if (gmem_valid(b, index) && gmem_host(b, index, &host))
+		memcpy(buf, (const char *)hpa_ptr(host) + (a.v & PAGE_MASK), len);
+	else
+		memset(buf, 0, len);
+}
+
+int gmem_read(struct gmem *g, gpa_t a, void *buf, size_t len)
+{
+	char *to = buf;
+
+	if (!range_ok(g, a, len, true))
+		return -EFAULT;
+	while (len) {
+		size_t n = in_page(a.v, len);
+
+		read_page(g, a, to, n);
+		a.v += n;
+		to += n;
+		len -= n;
+	}
+	return 0;
+}
+
+int gmem_write(struct gmem *g, gpa_t a, const void *buf, size_t len)
+{
+	const char *from = buf;
+
+	if (!range_ok(g, a, len, false))
+		return -EFAULT;
+	while (len) {
+		size_t n = in_page(a.v, len);
+		hpa_t host;
+		int r = gmem_back(g, gpa_gfn(a), &host);
+
+		if (r)
+			return r;
+		memcpy((char *)hpa_ptr(host) + (a.v & PAGE_MASK), from, n);
+		gmem_mark(g, gpa_gfn(a));
+		a.v += n;
+		from += n;
+		len -= n;
+	}
+	return 0;
+}
+
+int gmem_pin(struct gmem *g, gpa_t a, size_t len, bool for_write, void **out)
+{
+	hpa_t host;
+	int r;
+
+	if (!len || (a.v & PAGE_MASK) + len > PAGE_SIZE)
+		return -EINVAL;
+	r = gmem_back(g, gpa_gfn(a), &host);
+	if (r)
+		return r;
+	page_get(host);
+	if (for_write)
+		gmem_mark(g, gpa_gfn(a));
+	*out = (char *)hpa_ptr(host) + (a.v & PAGE_MASK);
+	return 0;
+}
+
+void gmem_unpin(struct gmem *g, gpa_t a, void *p, bool for_write)
+{
+	if (for_write)
+		gmem_mark(g, gpa_gfn(a));
+	page_put(ptr_hpa((void *)ALIGN_DOWN((uint64_t)p, PAGE_SIZE)));
+}
+
+/* ---- marks ---- */
+
+/* The fence pairs with gmem_track: either tracking is seen on here, or the store is seen by who turned it on. */
+void gmem_mark(struct gmem *g, gfn_t n)
+{
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&g->tracking, __ATOMIC_RELAXED))
+		(void)pageset_mark(&g->marks, n);
+}
+
+void gmem_track(struct gmem *g, bool on)
+{
+	if (on)
+		pageset_clear_all(&g->marks);
+	__atomic_store_n(&g->tracking, on, __ATOMIC_SEQ_CST);
+}
+
+int gmem_drain_marks(struct gmem *g, struct pageset *into)
+{
+	return pageset_drain(into, &g->marks);
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The choice of a virtualization backend at boot: the first whose probe
+ * succeeds, enabled on every CPU that is up. Without one the host works, and
+ * VMs are refused with the reason.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include <tern/cpu.h>
+#include <tern/log.h>
+#include <tern/virt.h>
+
+const struct virt_ops *virt;
+struct virt_caps virt_caps;
+static char absent_reason[128] = "not looked for yet";
+
+const char *virt_absent_reason(void)
+{
+	return absent_reason;
+}
+
+struct turn_on {
+	const struct virt_ops *ops;
+	int error;
+};
+
+static void turn_on_here(void *arg)
+{
+	struct turn_on *t = arg;
+
+	t->error = t->ops->cpu_on();
+}
+
+static void turn_off_here(void *arg)
+{
+	const struct virt_ops *ops = *(const struct virt_ops *const *)arg;
+
+	ops->cpu_off();
+}
+
+static int enable_all(const struct virt_ops *ops)
+{
+	for (unsigned i = 0; i < cpu_count(); i++) {
+		struct turn_on t = { .ops = ops };
+
+		cpu_call(i, turn_on_here, &t);
+		if (!t.error)
+			continue;
+		(void)snprintf(absent_reason, sizeof(absent_reason), "CPU %u refused to enable %s (error %d)",
+			       i, ops->name, t.error);
+		while (i--)
+			cpu_call(i, turn_off_here, &ops);
+		return t.error;
+	}
+	return 0;
+}
+
+static void announce(void)
+{
+	const struct virt_caps *c = &virt_caps;
+
+	log_info("virt", "%s on %u CPUs: %s%s%s%s%s%s%s%u ASIDs", c->name, cpu_count(), c->slat->name,
+		 c->slat->has_1g ? " 1G" : "", c->next_rip ? ", next-rip" : "",
+		 c->decode_assist ? ", decode" : "", c->flush_by_asid ? ", flush-by-asid" : "",
+		 c->tsc_scaling ? ", tsc-ratio" : "", c->pause_filter ? ", pause-filter, " : ", ", c->asids);
+}
+
+void virt_choose(const struct virt_ops *const *candidates, unsigned count)
+{
+	(void)snprintf(absent_reason, sizeof(absent_reason), "no backend for this CPU");
+	for (unsigned i = 0; i < count && !virt; i++) {
+		if (candidates[i]->probe(&virt_caps, absent_reason, sizeof(absent_reason)))
+			continue;
+		if (enable_all(candidates[i]))
+			continue;
+		virt = candidates[i];
+	}
+	if (virt)
+		announce();
+	else
+		log_warn("virt", "no virtualization: %s", absent_reason);
+}
