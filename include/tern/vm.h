@@ -64,6 +64,7 @@ struct vcpu {
 	uint32_t sipi_asked;  /* [atom] */
 	uint32_t sleeping;    /* [atom] its world waits for wake: a kick signals it */
 	bool loaded;	      /* [own] the switch hooks load and put it */
+	bool window;	      /* [own] irq_window is asked for */
 	struct vcpu_msrs *msrs; /* [parked] MSRs that the kernel keeps (kernel/vm/exit_msr.c) */
 	bool halted;	     /* [parked] guest is in HLT */
 	bool waiting_sipi;   /* [parked] application processor not started */
@@ -88,6 +89,8 @@ struct irqchip_ops {
 	void (*set_gsi)(struct vm *vm, unsigned gsi, bool level);
 	/* A message a device's MSI writes; any context. */
 	void (*msi)(struct vm *vm, uint64_t addr, uint32_t data);
+	/* INIT: this vCPU's LAPIC to its reset state, but for its ID and base. By the vCPU's world. */
+	void (*init)(struct vcpu *c);
 };
 
 struct msr_ops {

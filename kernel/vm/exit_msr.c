@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * RDMSR and WRMSR. Who has a register is asked in this order: the devices
+ * (LAPIC), the clock, the list of kept values, the backend. An MSR that nobody
+ * has is a #GP, logged once per MSR and VM.
+ */
+#include <errno.h>
+
+#include <tern/log.h>
+
+#include "vm_int.h"
+
+void vm_msr_add(struct vm *vm, struct msr_region *r)
+{
+	r->next = vm->msrs;
+	vm->msrs = r;
+}
+
+static struct msr_region *region_of(struct vm *vm, uint32_t index)
+{
+	for (struct msr_region *r = vm->msrs; r; r = r->next)
+		if (index >= r->first && index <= r->last)
+			return r;
+	return NULL;
+}
+
+static int msr_read(struct vcpu *c, uint32_t index, uint64_t *value)
+{
+	struct msr_region *r = region_of(c->vm, index);
+	int err;
+
+	if (r)
+		return r->ops->read(r->arg, c, index, value);
+	err = pvclock_msr_get(c, index, value);
+	if (err == -ENOENT)
+		err = msr_list_get(c->msrs, index, value);
+	if (err == -ENOENT)
+		err = virt->msr_get(&c->v, index, value);
+	return err;
+}
+
+static int msr_write(struct vcpu *c, uint32_t index, uint64_t value)
+{
+	struct msr_region *r = region_of(c->vm, index);
+	int err;
+
+	if (r)
+		return r->ops->write(r->arg, c, index, value);
+	err = pvclock_msr_set(c, index, value);
+	if (err == -ENOENT)
+		err = msr_list_set(c->msrs, index, value);
+	if (err == -ENOENT)
+		err = virt->msr_set(&c->v, index, value);
+	return err;
+}
+
+/* First time that this VM asks for the MSR? A full table ends the logging. */
+static bool first_seen(struct vm *vm, uint32_t index)
+{
+	struct vm_run *run = vm->run;
+	unsigned long flags = spin_lock(&run->io_lock);
+	bool first = run->nr_msr_seen < ARRAY_SIZE(run->msr_seen);
+
+	for (unsigned i = 0; first && i < run->nr_msr_seen; i++)
+		first = run->msr_seen[i] != index;
+	if (first)
+		run->msr_seen[run->nr_msr_seen++] = index;
+	spin_unlock(&run->io_lock, flags);
+	return first;
+}
+
+static void refuse(struct vcpu *c, const struct vmexit *x, int err)
+{
+	if (err == -ENOENT && first_seen(c->vm, x->msr.index))
+		log_info("vm", "%s: vCPU %u %s unknown MSR 0x%x (rip 0x%llx): #GP", c->vm->cfg.name, c->index,
+			 x->reason == EXIT_MSR_READ ? "reads" : "writes", (unsigned)x->msr.index,
+			 (unsigned long long)c->v.rip);
+	vcpu_raise_gp(c);
+}
+
+enum exit_next exit_msr_read(struct vcpu *c, struct vmexit *x)
+{
+	uint64_t value = 0;
+	int err = msr_read(c, x->msr.index, &value);
+
+	if (err) {
+		refuse(c, x, err);
+		return NEXT_RESUME;
+	}
+	c->v.gpr[GPR_RAX] = (uint32_t)value;
+	c->v.gpr[GPR_RDX] = value >> 32;
+	vcpu_skip(c, x, 2);
+	return NEXT_RESUME;
+}
+
+enum exit_next exit_msr_write(struct vcpu *c, struct vmexit *x)
+{
+	int err = msr_write(c, x->msr.index, x->msr.value);
+
+	if (err)
+		refuse(c, x, err);
+	else
+		vcpu_skip(c, x, 2);
+	return NEXT_RESUME;
+}

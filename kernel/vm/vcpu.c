@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The vCPU's world: one loop of look (requests, interrupts), enter the guest,
+ * handle the exit. An exit that needs the host's work goes back in without a
+ * trip through the scheduler unless something else is due.
+ *
+ * Kicks and sleep lose nothing: whoever gives the vCPU something to see makes
+ * it visible first, then sets v.kicked, then (after a full barrier) looks at
+ * v.in_guest and sleeping. The vCPU takes v.kicked before it looks; run()
+ * looks at v.kicked with interrupts off before it enters; vcpu_sleep sets
+ * sleeping, then (after a full barrier) looks at v.kicked.
+ */
+#include <errno.h>
+
+#include "vm_int.h"
+
+void vcpu_kick(struct vcpu *c)
+{
+	uint32_t where;
+
+	__atomic_store_n(&c->v.kicked, 1, __ATOMIC_SEQ_CST);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* kicked, then in_guest and sleeping: see above */
+	where = __atomic_load_n(&c->v.in_guest, __ATOMIC_SEQ_CST);
+	if (where && where - 1 != cpu_self())
+		cpu_kick(where - 1);
+	if (__atomic_load_n(&c->sleeping, __ATOMIC_SEQ_CST))
+		event_signal(&c->wake);
+}
+
+void vcpu_send_nmi(struct vcpu *c)
+{
+	__atomic_store_n(&c->nmi_pending, 1, __ATOMIC_SEQ_CST);
+	vcpu_kick(c);
+}
+
+void vcpu_send_init(struct vcpu *c)
+{
+	__atomic_store_n(&c->sipi_asked, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&c->init_asked, 1, __ATOMIC_SEQ_CST);
+	vcpu_kick(c);
+}
+
+void vcpu_send_sipi(struct vcpu *c, uint8_t vector)
+{
+	__atomic_store_n(&c->sipi_asked, 1u + vector, __ATOMIC_SEQ_CST);
+	vcpu_kick(c);
+}
+
+static void vcpu_sleep(struct vcpu *c)
+{
+	__atomic_store_n(&c->sleeping, 1, __ATOMIC_SEQ_CST);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* sleeping, then kicked: pairs with vcpu_kick */
+	if (!__atomic_load_n(&c->v.kicked, __ATOMIC_SEQ_CST))
+		(void)event_wait(&c->wake, NEVER_NS);
+	__atomic_store_n(&c->sleeping, 0, __ATOMIC_SEQ_CST);
+}
+
+static void deliver_nmi(struct vcpu *c)
+{
+	if (!__atomic_load_n(&c->nmi_pending, __ATOMIC_SEQ_CST))
+		return;
+	if (c->v.event.type != EV_NONE || !c->v.nmi_ready) {
+		virt->nmi_window(&c->v, true);
+		return;
+	}
+	__atomic_store_n(&c->nmi_pending, 0, __ATOMIC_SEQ_CST);
+	c->v.event = (struct virt_event){ .type = EV_NMI, .vector = 2 };
+	c->halted = false;
+}
+
+static void want_window(struct vcpu *c, bool want)
+{
+	if (want != c->window) {
+		virt->irq_window(&c->v, want);
+		c->window = want;
+	}
+}
+
+/* Gives the guest what its interrupt controllers have for it, or waits for the moment it can take it. */
+static void deliver(struct vcpu *c)
+{
+	const struct irqchip_ops *chip = c->vm->irqchip;
+	int vector;
+
+	deliver_nmi(c);
+	vector = chip->pending(c);
+	if (vector >= 0 && c->v.event.type == EV_NONE && c->v.irq_ready) {
+		c->v.event = (struct virt_event){ .type = EV_IRQ, .vector = (uint8_t)vector };
+		chip->accept(c, vector);
+		c->v.irq_ready = false;
+		c->halted = false;
+		c->stats.injected++;
+		vector = chip->pending(c);
+	}
+	if (vector >= 0 && (c->v.rflags & RFLAGS_IF))
+		c->halted = false; /* it can be taken as soon as what is under way has been */
+	want_window(c, vector >= 0);
+}
+
+/* Requests that keep the vCPU out of the guest; true when one was served and the turn begins anew. */
+static bool serve_requests(struct vcpu *c)
+{
+	if (__atomic_load_n(&c->park_asked, __ATOMIC_SEQ_CST)) {
+		vcpu_park_here(c);
+		return true;
+	}
+	if (!c->index && __atomic_load_n(&c->vm->run->request, __ATOMIC_SEQ_CST) == REQ_RESET) {
+		vm_reset_by(c);
+		return true;
+	}
+	return false;
+}
+
+static void run_once(struct vcpu *c)
+{
+	struct vmexit x;
+	uint64_t start = time_ns(), out;
+	enum exit_next next;
+
+	x.insn_len = x.insn_bytes = 0;
+	virt->run(&c->v, &x);
+	out = time_ns();
+	c->stats.run_ns += out - start;
+	if ((unsigned)x.reason >= EXIT_REASONS)
+		x.reason = EXIT_FAILED;
+	c->stats.exits[x.reason]++;
+	next = exit_table[x.reason](c, &x);
+	c->stats.host_ns += time_ns() - out;
+	(void)next; /* a failed vCPU finds run->stop at its next turn; a retried one its instruction */
+}
+
+static void turn(struct vcpu *c)
+{
+	(void)__atomic_exchange_n(&c->v.kicked, 0, __ATOMIC_SEQ_CST);
+	if (serve_requests(c))
+		return;
+	if (vcpu_take_init(c)) {
+		vcpu_sleep(c);
+		return;
+	}
+	deliver(c);
+	if (c->halted && c->v.event.type == EV_NONE)
+		vcpu_sleep(c);
+	else
+		run_once(c);
+	if (world_should_yield())
+		world_yield();
+}
+
+void vcpu_world(void *arg)
+{
+	struct vcpu *c = arg;
+
+	vcpu_board(c);
+	while (!__atomic_load_n(&c->vm->run->stop, __ATOMIC_SEQ_CST))
+		turn(c);
+	vcpu_leave(c);
+}

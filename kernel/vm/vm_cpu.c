@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The CPU part of a checkpoint: REC_CPUID, REC_TIME, then REC_VCPU and REC_XSAVE
+ * of every vCPU, in this order. Bodies are in docs/wire.md; save, check and load
+ * of each stand side by side.
+ *
+ * Loading a vCPU begins with its REC_VCPU, which waits in run->incoming, and
+ * ends with its REC_XSAVE, after which the backend has taken the whole state.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <tern/rec.h>
+
+#include "vm_cpu.h"
+#include "vm_int.h"
+
+#define REC_VERSION 1u
+#define PPM_EQUAL 250u
+#define BLACKOUT_MAX_NS (24ull * 3600 * NSEC_PER_SEC)
+
+static int bad(char *why, size_t len, const char *what)
+{
+	snprintf(why, len, "malformed %s record", what);
+	return -EBADMSG;
+}
+
+/* ---- REC_CPUID ---- */
+
+void vm_cpuid_save(struct vm *vm, struct rec_writer *w)
+{
+	const struct cpuid_table *t = vm->cpuid;
+
+	rec_begin(w, REC_CPUID, REC_VERSION, 0, 0);
+	rec_u32(w, t->count);
+	rec_u32(w, 0);
+	for (uint32_t i = 0; i < t->count; i++) {
+		rec_u32(w, t->e[i].leaf);
+		rec_u32(w, t->e[i].sub);
+		rec_u32(w, t->e[i].r.eax);
+		rec_u32(w, t->e[i].r.ebx);
+		rec_u32(w, t->e[i].r.ecx);
+		rec_u32(w, t->e[i].r.edx);
+	}
+	rec_end(w);
+}
+
+static int cpuid_parse(struct rec_reader *r, struct cpuid_table *t)
+{
+	memset(t, 0, sizeof(*t));
+	if (r->head.version != REC_VERSION)
+		return -EBADMSG;
+	t->count = rec_get_u32(r);
+	if (rec_get_u32(r) || t->count > CPUID_ENTRIES_MAX)
+		return -EBADMSG;
+	for (uint32_t i = 0; i < t->count; i++) {
+		t->e[i].leaf = rec_get_u32(r);
+		t->e[i].sub = rec_get_u32(r);
+		t->e[i].r.eax = rec_get_u32(r);
+		t->e[i].r.ebx = rec_get_u32(r);
+		t->e[i].r.ecx = rec_get_u32(r);
+		t->e[i].r.edx = rec_get_u32(r);
+	}
+	return rec_done(r);
+}
+
+int vm_cpuid_check(struct rec_reader *r, char *why, size_t why_len)
+{
+	struct cpuid_table t;
+
+	if (cpuid_parse(r, &t))
+		return bad(why, why_len, "CPUID");
+	return cpuid_compatible(&t, vm_host_cpuid(), why, why_len);
+}
+
+static int cpuid_load(struct vm *vm, struct rec_reader *r)
+{
+	struct cpuid_table t;
+
+	if (cpuid_parse(r, &t))
+		return -EBADMSG;
+	*vm->cpuid = t;
+	vm->virt.xcr0_mask = cpuid_table_xcr0(&t);
+	return 0;
+}
+
+/* ---- REC_TIME ---- */
+
+struct time_rec {
+	uint32_t tsc_khz;
+	uint64_t tsc, ns, host_ns; /* guest TSC, kvmclock, source's time_ns(), all at one moment */
+};
+
+static void time_save(struct vm *vm, struct rec_writer *w)
+{
+	uint64_t host_ns = time_ns(), tsc = vcpu_guest_tsc(vm->vcpu[0]);
+
+	rec_begin(w, REC_TIME, REC_VERSION, 0, 0);
+	rec_u32(w, vm->tsc_khz);
+	rec_u32(w, 0);
+	rec_u64(w, tsc);
+	rec_u64(w, vm_time_ns_at(vm, tsc));
+	rec_u64(w, host_ns);
+	rec_end(w);
+}
+
+static int time_parse(struct rec_reader *r, struct time_rec *t)
+{
+	if (r->head.version != REC_VERSION)
+		return -EBADMSG;
+	t->tsc_khz = rec_get_u32(r);
+	if (rec_get_u32(r))
+		return -EBADMSG;
+	t->tsc = rec_get_u64(r);
+	t->ns = rec_get_u64(r);
+	t->host_ns = rec_get_u64(r);
+	return rec_done(r);
+}
+
+static int time_check(struct rec_reader *r, char *why, size_t len)
+{
+	struct time_rec t;
+	uint64_t host = tsc_khz(), diff;
+
+	if (time_parse(r, &t) || t.tsc_khz < 1000)
+		return bad(why, len, "time");
+	diff = t.tsc_khz > host ? t.tsc_khz - host : host - t.tsc_khz;
+	if (virt_caps.tsc_scaling || diff * 1000000 <= host * PPM_EQUAL)
+		return 0;
+	snprintf(why, len, "the guest's TSC runs at %u kHz, this host's at %u, and this CPU cannot scale it",
+		 (unsigned)t.tsc_khz, (unsigned)host);
+	return -ENOTSUP;
+}
+
+static int time_load(struct vm *vm, struct rec_reader *r, int64_t clock_delta_ns)
+{
+	struct time_rec t;
+	int64_t elapsed;
+
+	if (time_parse(r, &t))
+		return -EBADMSG;
+	elapsed = (int64_t)(time_ns() - (t.host_ns + (uint64_t)clock_delta_ns));
+	if (elapsed < 0)
+		elapsed = 0; /* never back */
+	if (elapsed > (int64_t)BLACKOUT_MAX_NS)
+		elapsed = (int64_t)BLACKOUT_MAX_NS;
+	vm->tsc_khz = vm->virt.tsc_khz = t.tsc_khz;
+	vm_time_continue(vm, t.tsc, t.ns, (uint64_t)elapsed);
+	vm->run->loaded_time = true;
+	return 0;
+}
+
+/* ---- REC_VCPU, REC_XSAVE: fields in vm_cpu_state.c ---- */
+
+static struct virt_state *state_alloc(void)
+{
+	return calloc(1, sizeof(struct virt_state));
+}
+
+static void vcpu_save(struct vcpu *c, struct virt_state *s, struct rec_writer *w)
+{
+	virt->state_save(&c->v, s);
+	rec_begin(w, REC_VCPU, REC_VERSION, 0, (uint16_t)c->index);
+	vcpu_state_write(c, s, w);
+	rec_end(w);
+	rec_begin(w, REC_XSAVE, REC_VERSION, 0, (uint16_t)c->index);
+	rec_u32(w, s->xsave_size);
+	rec_u32(w, 0);
+	rec_bytes(w, s->xsave, s->xsave_size);
+	rec_end(w);
+}
+
+static int xsave_parse(struct rec_reader *r, struct virt_state *s)
+{
+	if (r->head.version != REC_VERSION)
+		return -EBADMSG;
+	s->xsave_size = rec_get_u32(r);
+	if (rec_get_u32(r) || s->xsave_size > XSAVE_AREA_MAX || s->xsave_size < 576)
+		return -EBADMSG;
+	rec_get_bytes(r, s->xsave, s->xsave_size);
+	return rec_done(r);
+}
+
+static int vcpu_check(struct vm *vm, struct rec_reader *r, char *why, size_t len)
+{
+	struct virt_state *s;
+	struct vcpu_extra extra;
+	int err;
+
+	if (r->head.instance >= vm->nr_vcpus) {
+		snprintf(why, len, "the VM has no vCPU %u", r->head.instance);
+		return -EBADMSG;
+	}
+	s = state_alloc();
+	if (!s)
+		return -ENOMEM;
+	if (r->head.type == REC_XSAVE)
+		err = xsave_parse(r, s);
+	else
+		err = r->head.version == REC_VERSION ? vcpu_state_read(r, s, &extra) : -EBADMSG;
+	free(s);
+	return err ? bad(why, len, "vCPU") : 0;
+}
+
+static int vcpu_load(struct vm *vm, struct rec_reader *r)
+{
+	unsigned i = r->head.instance;
+	struct vcpu_extra extra;
+	struct virt_state *s;
+
+	if (i >= vm->nr_vcpus || r->head.version != REC_VERSION)
+		return -EBADMSG;
+	s = vm->run->incoming[i] ? vm->run->incoming[i] : state_alloc();
+	if (!s)
+		return -ENOMEM;
+	vm->run->incoming[i] = s;
+	if (vcpu_state_read(r, s, &extra))
+		return -EBADMSG;
+	return vcpu_extra_load(vm->vcpu[i], &extra);
+}
+
+static int xsave_load(struct vm *vm, struct rec_reader *r)
+{
+	unsigned i = r->head.instance;
+	struct virt_state *s = i < vm->nr_vcpus ? vm->run->incoming[i] : NULL;
+	uint64_t offset;
+	int err;
+
+	if (!s || xsave_parse(r, s))
+		return -EBADMSG;
+	offset = vm->vcpu[i]->v.tsc_offset;
+	err = virt->state_load(&vm->vcpu[i]->v, s);
+	vm->vcpu[i]->v.tsc_offset = offset; /* REC_TIME's, with the blackout */
+	if (!err)
+		vm->run->loaded_vcpus |= BIT(i);
+	free(s);
+	vm->run->incoming[i] = NULL;
+	return err;
+}
+
+/* ---- all ---- */
+
+void vm_cpu_save(struct vm *vm, struct rec_writer *w)
+{
+	struct virt_state *s = state_alloc();
+
+	vm_cpuid_save(vm, w);
+	time_save(vm, w);
+	if (!s) {
+		w->error = -ENOMEM; /* told by rec_finish */
+		return;
+	}
+	for (unsigned i = 0; i < vm->nr_vcpus; i++)
+		vcpu_save(vm->vcpu[i], s, w);
+	free(s);
+}
+
+int vm_cpu_check(struct vm *vm, struct rec_reader *r, char *why, size_t why_len)
+{
+	switch (r->head.type) {
+	case REC_CPUID:
+		return vm_cpuid_check(r, why, why_len);
+	case REC_TIME:
+		return time_check(r, why, why_len);
+	case REC_VCPU:
+	case REC_XSAVE:
+		return vcpu_check(vm, r, why, why_len);
+	default:
+		return -ENOENT;
+	}
+}
+
+int vm_cpu_load(struct vm *vm, struct rec_reader *r, int64_t clock_delta_ns)
+{
+	switch (r->head.type) {
+	case REC_CPUID:
+		return cpuid_load(vm, r);
+	case REC_TIME:
+		return time_load(vm, r, clock_delta_ns);
+	case REC_VCPU:
+		return vcpu_load(vm, r);
+	case REC_XSAVE:
+		return xsave_load(vm, r);
+	default:
+		return -ENOENT;
+	}
+}
