@@ -378,10 +378,10 @@ int rtc_create(struct vm *vm)
 	if (!t)
 		return -ENOMEM;
 	t->cmos[REG_B] = RTC_B_24H;
-	store_sizes(t);
 	spin_init(&t->irq_lock, LOCK_VDEV_LOG, "rtc");
 	timer_setup(&t->timer, tick);
 	vdev_init(&t->d, vm, &rtc_ops, REC_RTC, REC_RTC, 0);
+	store_sizes(t);
 	vdev_region(&t->d, &t->io, IO_PIO, PORT_INDEX, 2, &rtc_io, &t->d.lock);
 	return 0;
 }
