@@ -3,6 +3,7 @@
  * 16550 on COM1 as console. Output goes to a ring that the interrupt drains,
  * 16 bytes at a time, so that a log line costs no waiting; when the ring is
  * full, before interrupts run and in a panic the writer drains it by polling.
+ * Without a way for its interrupt a timer looks for input.
  * In a panic no lock is taken: the holder may be the one that panicked.
  */
 #include "uart.h"
@@ -12,6 +13,7 @@
 #include <tern/irq.h>
 #include <tern/lock.h>
 #include <tern/log.h>
+#include <tern/timer.h>
 
 #include <errno.h>
 
@@ -40,11 +42,13 @@
 #define FIFO_BYTES 16u
 #define POLL_TURNS 1000000
 #define RING_BYTES 65536u /* power of two */
+#define INPUT_POLL_NS (20 * NSEC_PER_MSEC)
 
 static struct spinlock lock = SPINLOCK_INIT(LOCK_SINK, "uart");
 static char ring[RING_BYTES];	/* [lock] */
 static uint32_t head, tail;	/* [lock] bytes put in and taken out, since ever */
 static bool by_interrupt;	/* [const] after uart_start */
+static struct timer poll_timer;
 
 static void wait_tx_empty(void)
 {
@@ -130,6 +134,12 @@ static void uart_irq(void *arg)
 	}
 }
 
+static void poll_input(struct timer *t)
+{
+	receive();
+	timer_arm(t, time_ns() + INPUT_POLL_NS);
+}
+
 int uart_early(void)
 {
 	outb(UART_SCRATCH, 0x5a);
@@ -154,8 +164,11 @@ int uart_start(void)
 	irq_isa_to_gsi(COM1_IRQ, &gsi, &level, &active_low);
 	int r = irq_gsi_attach(gsi, level, active_low, uart_irq, NULL, "uart");
 
-	if (r)
+	if (r) {
+		timer_setup(&poll_timer, poll_input);
+		timer_arm(&poll_timer, time_ns() + INPUT_POLL_NS);
 		return r;
+	}
 	outb(UART_IER, IER_RX | IER_TX);
 	unsigned long flags = spin_lock(&lock);
 

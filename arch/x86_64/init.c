@@ -10,6 +10,7 @@
 #include "lapic.h"
 
 #define IST_SIZE 8192u
+#define IOAPIC_PHYS_PC 0xfec00000u
 
 struct percpu percpu[MAX_CPUS];
 
@@ -52,10 +53,17 @@ void arch_early_init(struct bootinfo *bi)
 	smp_reserve_page(bi);
 }
 
+/* Without tables: this CPU only, and the IOAPIC where PCs have had it for long; ioapic.c probes it. */
+static void assume_pc(struct madt *m)
+{
+	m->ioapics = 1;
+	m->ioapic[0] = (struct madt_ioapic){ .phys = IOAPIC_PHYS_PC };
+}
+
 static void describe_machine(unsigned tables)
 {
 	if (tables == 0)
-		log_warn("acpi", "no tables: one CPU, interrupts of the LAPIC and MSI only");
+		log_warn("acpi", "no tables: one CPU, and the IOAPIC of a PC if it answers");
 	log_info("cpu", "%s (%s family %u model %u stepping %u), %s", cpu_identity()->brand,
 		 cpu_identity()->vendor, (unsigned)cpu_identity()->family,
 		 (unsigned)cpu_identity()->model, (unsigned)cpu_identity()->stepping,
@@ -70,6 +78,8 @@ void arch_init(struct bootinfo *bi)
 	unsigned tables = acpi_init(bi->rsdp, hostpt_firmware);
 
 	madt_parse(acpi_find("APIC", 0), &host_madt);
+	if (tables == 0)
+		assume_pc(&host_madt);
 	irq_init();
 	if (lapic_init(host_madt.lapic_phys))
 		panic("this CPU has no local APIC");

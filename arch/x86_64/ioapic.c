@@ -64,7 +64,8 @@ static void add(const struct madt_ioapic *m)
 		return;
 	uint32_t version = read_reg(io, REG_VERSION);
 
-	if (version == UINT32_MAX) {
+	/* 0x1x and 0x2x are what IOAPICs report; nothing there reads as all ones or zero. */
+	if ((version & 0xff) < 0x10 || (version & 0xff) > 0x2f) {
 		log_warn("irq", "IOAPIC at %x does not answer", (unsigned)m->phys);
 		return;
 	}
