@@ -19,11 +19,15 @@
 #define LWIP_ERRNO_STDINCLUDE 1
 #define LWIP_NO_CTYPE_H 0
 #define LWIP_NO_UNISTD_H 1
+#ifndef BYTE_ORDER
 #define BYTE_ORDER LITTLE_ENDIAN
+#endif
 
 #include <tern/log.h>
 
+/* net/port.c */
 uint32_t lwip_port_rand(void);
+extern void *lwip_port_heap; /* set before lwip_init */
 
 #define LWIP_RAND() lwip_port_rand()
 #define LWIP_PLATFORM_DIAG(x)
