@@ -10,7 +10,8 @@ SECONDS ?= 60
 FUZZ_SRCS := $(sort $(wildcard test/fuzz/fuzz_*.c))
 FUZZ_BINS := $(FUZZ_SRCS:test/fuzz/%.c=$(BUILD)/fuzz/%)
 
-$(BUILD)/fuzz/%: test/fuzz/%.c test/unit/support.c mk/fuzz.mk mk/unit.mk | $(SETUP_STAMP) $(LIBS) $(AML)
+$(BUILD)/fuzz/%: test/fuzz/%.c test/unit/support.c mk/fuzz.mk mk/unit.mk \
+		| $(SETUP_STAMP) $(LIBS) $(AML)
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$<)
 	$(Q)$(CLANG) $(HOST_CPPFLAGS) -MM -MP -MT $@ $< $(call sources_of,$<) > $@.d
