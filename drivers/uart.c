@@ -45,9 +45,9 @@
 #define INPUT_POLL_NS (20 * NSEC_PER_MSEC)
 
 static struct spinlock lock = SPINLOCK_INIT(LOCK_SINK, "uart");
-static char ring[RING_BYTES];	/* [lock] */
-static uint32_t head, tail;	/* [lock] bytes put in and taken out, since ever */
-static bool by_interrupt;	/* [const] after uart_start */
+static char ring[RING_BYTES]; /* [lock] */
+static uint32_t head, tail;   /* [lock] bytes put in and taken out, since ever */
+static bool by_interrupt;     /* [const] after uart_start */
 static struct timer poll_timer;
 
 static void wait_tx_empty(void)
@@ -83,7 +83,7 @@ static void put(char c)
 static void put_text(const char *text, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
-		if (text[i] == '\n')
+		if (text[i] == '\n' && ring[(head - 1) % RING_BYTES] != '\r')
 			put('\r');
 		put(text[i]);
 	}

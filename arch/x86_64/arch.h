@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Shared by the files of arch/x86_64 only: per-CPU hardware state and set-up calls in boot order. */
+/* Shared by the files of arch/x86_64 only: per-CPU hardware state and set-up calls in boot order.
+ */
 #ifndef ARCH_ARCH_H
 #define ARCH_ARCH_H
 
@@ -20,12 +21,12 @@ _Static_assert(sizeof(struct trap_frame) == 22 * 8, "as traps.S lays it out");
 
 struct tss {
 	uint32_t reserved0;
-	uint32_t rsp[6];     /* 0x04: rsp0-2 */
+	uint32_t rsp[6]; /* 0x04: rsp0-2 */
 	uint32_t reserved1[2];
-	uint32_t ist[14];    /* 0x24: ist1-7, low half first */
+	uint32_t ist[14]; /* 0x24: ist1-7, low half first */
 	uint32_t reserved2[2];
 	uint16_t reserved3;
-	uint16_t io_map;     /* 0x66 */
+	uint16_t io_map; /* 0x66 */
 };
 _Static_assert(sizeof(struct tss) == 104, "64-bit TSS");
 _Static_assert(offsetof(struct tss, ist) == 0x24, "64-bit TSS");

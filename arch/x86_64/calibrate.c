@@ -16,7 +16,7 @@
 
 #define TRIES 4u
 #define SAMPLE_READS 24u
-#define WINDOW_FS 25000000000000ull	/* 25 ms, below a PIT's wrap of 54 ms */
+#define WINDOW_FS 25000000000000ull /* 25 ms, below a PIT's wrap of 54 ms */
 #define GOOD_PPM 20u
 
 struct sample {
@@ -42,7 +42,7 @@ static struct sample take_sample(const struct reference *r)
 			best = (struct sample){ .tsc = before + (after - before) / 2,
 						.width = after - before,
 						.ref = ref,
-						.lapic = lapic_timer_left() };
+						.lapic = apic_timer_left() };
 	}
 	return best;
 }
@@ -75,7 +75,7 @@ void calibrate(uint32_t *tsc_khz_out, uint32_t *lapic_khz_out)
 
 	reference_find(&r);
 	for (unsigned i = 0; i < TRIES && best.error_ppm > GOOD_PPM; i++) {
-		lapic_timer_run();
+		apic_timer_run();
 		struct result one = one_try(&r);
 
 		if (one.error_ppm < best.error_ppm)

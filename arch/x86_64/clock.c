@@ -9,9 +9,9 @@
 
 #define NS_SHIFT 52u /* keeps the scale's error below 10^-11; needs 250 kHz or more */
 
-static uint64_t tsc_base;    /* [const] */
-static uint64_t ns_per_tsc;  /* [const] 2^-NS_SHIFT ns */
-static uint32_t khz;	     /* [const] */
+static uint64_t tsc_base;   /* [const] */
+static uint64_t ns_per_tsc; /* [const] 2^-NS_SHIFT ns */
+static uint32_t khz;	    /* [const] */
 
 void clock_init(uint64_t boot_tsc)
 {

@@ -82,7 +82,9 @@ static void load_segments(void)
 			 "leaq 1f(%%rip), %%rax\n\t"
 			 "pushq %%rax\n\t"
 			 "lretq\n"
-			 "1:" ::"r"(code), "r"((uint64_t)SEL_DATA), "r"(0ull) : "rax", "memory");
+			 "1:" ::"r"(code),
+			 "r"((uint64_t)SEL_DATA), "r"(0ull)
+			 : "rax", "memory");
 }
 
 /* Loads this CPU's tables and makes this_cpu() work. */

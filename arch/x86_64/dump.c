@@ -14,26 +14,16 @@
 static uint32_t panic_cpu; /* [atom] 0 none, 1 + CPU that panics */
 
 static const char *const exception_names[VEC_EXCEPTIONS] = {
-	[0] = "divide error",
-	[1] = "debug",
-	[3] = "breakpoint",
-	[4] = "overflow",
-	[5] = "bound range",
-	[6] = "invalid opcode",
-	[7] = "device not available",
-	[8] = "double fault",
-	[10] = "invalid TSS",
-	[11] = "segment not present",
-	[12] = "stack fault",
-	[13] = "general protection",
-	[14] = "page fault",
-	[16] = "x87 error",
-	[17] = "alignment check",
-	[18] = "machine check",
-	[19] = "SIMD error",
-	[21] = "control protection",
-	[29] = "VMM communication",
-	[30] = "security exception",
+	[0] = "divide error",	      [1] = "debug",
+	[3] = "breakpoint",	      [4] = "overflow",
+	[5] = "bound range",	      [6] = "invalid opcode",
+	[7] = "device not available", [8] = "double fault",
+	[10] = "invalid TSS",	      [11] = "segment not present",
+	[12] = "stack fault",	      [13] = "general protection",
+	[14] = "page fault",	      [16] = "x87 error",
+	[17] = "alignment check",     [18] = "machine check",
+	[19] = "SIMD error",	      [21] = "control protection",
+	[29] = "VMM communication",   [30] = "security exception",
 };
 
 bool arch_panic_begin(void)
@@ -44,7 +34,7 @@ bool arch_panic_begin(void)
 	if (!__atomic_compare_exchange_n(&panic_cpu, &none, self, false, __ATOMIC_SEQ_CST,
 					 __ATOMIC_SEQ_CST))
 		return false;
-	lapic_nmi_others();
+	apic_nmi_others();
 	return true;
 }
 
@@ -68,10 +58,12 @@ void trap_panic(const struct trap_frame *f)
 	this_cpu()->trap = f;
 	if (f->vector == VEC_PAGE_FAULT)
 		panic("page fault at %016llx: %s, %s (error %llx)", (unsigned long long)cr2,
-		      f->error & 16 ? "fetch" : f->error & 2 ? "write" : "read",
-		      f->error & 8 ? "reserved bit set" :
-		      f->error & 1 ? "not permitted" :
-				     "not mapped",
+		      f->error & 16  ? "fetch"
+		      : f->error & 2 ? "write"
+				     : "read",
+		      f->error & 8   ? "reserved bit set"
+		      : f->error & 1 ? "not permitted"
+				     : "not mapped",
 		      (unsigned long long)f->error);
 	panic("exception %u, %s (error %llx)", (unsigned)f->vector, name ? name : "reserved",
 	      (unsigned long long)f->error);

@@ -45,8 +45,8 @@ extern char __image_start[], __text_start[], __text_end[], __rodata_start[], __r
 extern char __data_start[], __image_end[];
 
 static struct spinlock tables_lock = SPINLOCK_INIT(LOCK_HOSTPT, "hostpt");
-static uint64_t *pml4;		    /* [const] after hostpt_init */
-static uint64_t kernel_phys;	    /* [const] of __image_start */
+static uint64_t *pml4;		       /* [const] after hostpt_init */
+static uint64_t kernel_phys;	       /* [const] of __image_start */
 static uint64_t mmio_next = MMIO_BASE; /* [tables_lock] */
 
 static uint64_t *new_table(unsigned flags)
@@ -63,7 +63,8 @@ static uint64_t *entry_table(uint64_t e)
 	return hpa_ptr(HPA(e & PTE_ADDR));
 }
 
-/* The entry for va at a level (0: 4 KiB, 1: 2 MiB, 2: 1 GiB), making tables above it; NULL: no memory. */
+/* The entry for va at a level (0: 4 KiB, 1: 2 MiB, 2: 1 GiB), making tables above it; NULL: no
+ * memory. */
 static uint64_t *walk(uint64_t *root, uint64_t va, unsigned level)
 {
 	uint64_t *t = root;
@@ -194,8 +195,7 @@ void *mmio_map(hpa_t a, uint64_t size)
 	/* Same offset within a large page, so that large BARs take few tables. */
 	if (len >= SIZE_2M)
 		va = ALIGN_UP(va, SIZE_2M) + (a.v & (SIZE_2M - 1) & ~PAGE_MASK);
-	ok = va - MMIO_BASE + len <= MMIO_SIZE &&
-	     map_range(pml4, va, a.v - offset, len, MAP_MMIO);
+	ok = va - MMIO_BASE + len <= MMIO_SIZE && map_range(pml4, va, a.v - offset, len, MAP_MMIO);
 	if (ok)
 		mmio_next = va + len;
 	spin_unlock(&tables_lock, flags);

@@ -16,8 +16,8 @@ struct percpu percpu[MAX_CPUS];
 
 static struct arch_cpu boot_cpu;
 static char boot_ist[3][IST_SIZE] __attribute__((aligned(16)));
-static struct madt host_madt;	/* [const] after arch_init */
-static uint32_t timer_khz;	/* [const] after arch_init */
+static struct madt host_madt; /* [const] after arch_init */
+static uint32_t timer_khz;    /* [const] after arch_init */
 
 unsigned cpu_self(void)
 {
@@ -53,7 +53,8 @@ void arch_early_init(struct bootinfo *bi)
 	smp_reserve_page(bi);
 }
 
-/* Without tables: this CPU only, and the IOAPIC where PCs have had it for long; ioapic.c probes it. */
+/* Without tables: this CPU only, and the IOAPIC where PCs have had it for long; ioapic.c probes it.
+ */
 static void assume_pc(struct madt *m)
 {
 	m->ioapics = 1;
@@ -67,7 +68,7 @@ static void describe_machine(unsigned tables)
 	log_info("cpu", "%s (%s family %u model %u stepping %u), %s", cpu_identity()->brand,
 		 cpu_identity()->vendor, (unsigned)cpu_identity()->family,
 		 (unsigned)cpu_identity()->model, (unsigned)cpu_identity()->stepping,
-		 lapic_is_x2apic() ? "x2APIC" : "xAPIC");
+		 apic_is_x2apic() ? "x2APIC" : "xAPIC");
 }
 
 void arch_init(struct bootinfo *bi)
@@ -81,15 +82,15 @@ void arch_init(struct bootinfo *bi)
 	if (tables == 0)
 		assume_pc(&host_madt);
 	irq_init();
-	if (lapic_init(host_madt.lapic_phys))
+	if (apic_init(host_madt.lapic_phys))
 		panic("this CPU has no local APIC");
-	lapic_cpu_init();
-	percpu[0].apic_id = lapic_id();
+	apic_cpu_init();
+	percpu[0].apic_id = apic_id();
 	percpu[0].online = 1;
 	describe_machine(tables);
 	calibrate(&khz, &timer_khz);
 	clock_set_khz(khz);
-	lapic_timer_setup(timer_khz);
+	apic_timer_setup(timer_khz);
 	clock_read_rtc();
 	ioapic_init();
 	fpu_cpu_init();

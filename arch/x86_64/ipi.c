@@ -16,7 +16,7 @@ struct ipi_call {
 
 void cpu_kick(unsigned cpu)
 {
-	lapic_ipi(percpu[cpu].apic_id, VEC_KICK);
+	apic_ipi(percpu[cpu].apic_id, VEC_KICK);
 }
 
 static void push(struct ipi_call **head, struct ipi_call *call)
@@ -40,7 +40,7 @@ void cpu_call(unsigned cpu, void (*fn)(void *), void *arg)
 	irq_restore(flags);
 	tern_assert(irqs_on()); /* or two CPUs could wait for each other */
 	push(&percpu[cpu].arch->calls, &call);
-	lapic_ipi(percpu[cpu].apic_id, VEC_CALL);
+	apic_ipi(percpu[cpu].apic_id, VEC_CALL);
 	while (!__atomic_load_n(&call.done, __ATOMIC_ACQUIRE))
 		cpu_pause();
 }

@@ -140,7 +140,7 @@ static void device_irq(struct percpu *c, uint64_t vector)
 
 	if (fn)
 		fn(s->arg);
-	lapic_eoi();
+	apic_eoi();
 }
 
 void irq_dispatch(const struct trap_frame *f)
@@ -151,19 +151,19 @@ void irq_dispatch(const struct trap_frame *f)
 	c->irqs++;
 	switch (f->vector) {
 	case VEC_TIMER:
-		lapic_eoi();
-		lapic_timer_irq();
+		apic_eoi();
+		apic_timer_irq();
 		break;
 	case VEC_KICK:
-		lapic_eoi();
+		apic_eoi();
 		break;
 	case VEC_CALL:
-		lapic_eoi();
+		apic_eoi();
 		ipi_run_calls();
 		break;
 	case VEC_APIC_ERROR:
-		log_warn("apic", "CPU %u: error status %x", c->index, (unsigned)lapic_error());
-		lapic_eoi();
+		log_warn("apic", "CPU %u: error status %x", c->index, (unsigned)apic_error());
+		apic_eoi();
 		break;
 	case VEC_SPURIOUS:
 		break; /* no EOI. [SDM 3A "Spurious Interrupt"] */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Local APIC: registers, interrupts to other CPUs. [SDM 3A "Advanced Programmable Interrupt Controller"] */
+/* Local APIC: registers, interrupts to other CPUs. [SDM 3A "Advanced Programmable Interrupt
+ * Controller"] */
 #include "lapic.h"
 
 #include <tern/cpu.h>
@@ -17,14 +18,14 @@
 static volatile uint8_t *mmio; /* [const] NULL in x2APIC mode */
 static bool x2apic;	       /* [const] */
 
-uint32_t lapic_read(enum lapic_reg reg)
+uint32_t apic_read(enum lapic_reg reg)
 {
 	if (x2apic)
 		return (uint32_t)rdmsr(MSR_X2APIC_FIRST + (uint32_t)reg / 16);
 	return mmio_read32(mmio + reg);
 }
 
-void lapic_write(enum lapic_reg reg, uint32_t v)
+void apic_write(enum lapic_reg reg, uint32_t v)
 {
 	if (x2apic)
 		wrmsr(MSR_X2APIC_FIRST + (uint32_t)reg / 16, v);
@@ -32,7 +33,7 @@ void lapic_write(enum lapic_reg reg, uint32_t v)
 		mmio_write32(mmio + reg, v);
 }
 
-int lapic_init(uint64_t phys)
+int apic_init(uint64_t phys)
 {
 	const struct cpu_id *id = cpu_identity();
 
@@ -47,43 +48,43 @@ int lapic_init(uint64_t phys)
 	return mmio ? 0 : -ENODEV;
 }
 
-bool lapic_is_x2apic(void)
+bool apic_is_x2apic(void)
 {
 	return x2apic;
 }
 
-void lapic_cpu_init(void)
+void apic_cpu_init(void)
 {
 	uint64_t base = rdmsr(MSR_APIC_BASE) | APIC_BASE_ENABLE;
 
 	wrmsr(MSR_APIC_BASE, base);
 	if (x2apic)
 		wrmsr(MSR_APIC_BASE, base | APIC_BASE_X2APIC);
-	lapic_write(LAPIC_SPURIOUS, LAPIC_SW_ENABLE | VEC_SPURIOUS);
-	lapic_write(LAPIC_TPR, 0);
-	lapic_write(LAPIC_LVT_TIMER, LVT_MASKED | VEC_TIMER);
-	lapic_write(LAPIC_LVT_LINT0, LVT_MASKED);
-	lapic_write(LAPIC_LVT_LINT1, LVT_NMI);
-	lapic_write(LAPIC_ESR, 0);
-	lapic_write(LAPIC_LVT_ERROR, VEC_APIC_ERROR);
+	apic_write(LAPIC_SPURIOUS, LAPIC_SW_ENABLE | VEC_SPURIOUS);
+	apic_write(LAPIC_TPR, 0);
+	apic_write(LAPIC_LVT_TIMER, LVT_MASKED | VEC_TIMER);
+	apic_write(LAPIC_LVT_LINT0, LVT_MASKED);
+	apic_write(LAPIC_LVT_LINT1, LVT_NMI);
+	apic_write(LAPIC_ESR, 0);
+	apic_write(LAPIC_LVT_ERROR, VEC_APIC_ERROR);
 }
 
-uint32_t lapic_id(void)
+uint32_t apic_id(void)
 {
-	uint32_t id = lapic_read(LAPIC_ID);
+	uint32_t id = apic_read(LAPIC_ID);
 
 	return x2apic ? id : id >> 24;
 }
 
-void lapic_eoi(void)
+void apic_eoi(void)
 {
-	lapic_write(LAPIC_EOI, 0);
+	apic_write(LAPIC_EOI, 0);
 }
 
 /* xAPIC: the register takes one command at a time. */
 static void icr_wait(void)
 {
-	for (int i = 0; i < ICR_WAIT_TURNS && lapic_read(LAPIC_ICR_LOW) & ICR_PENDING; i++)
+	for (int i = 0; i < ICR_WAIT_TURNS && apic_read(LAPIC_ICR_LOW) & ICR_PENDING; i++)
 		cpu_pause();
 }
 
@@ -97,35 +98,35 @@ static void icr_write(uint32_t apic_id, uint32_t low)
 		wrmsr(MSR_X2APIC_FIRST + LAPIC_ICR_LOW / 16, (uint64_t)apic_id << 32 | low);
 	} else {
 		icr_wait();
-		lapic_write(LAPIC_ICR_HIGH, apic_id << 24);
-		lapic_write(LAPIC_ICR_LOW, low);
+		apic_write(LAPIC_ICR_HIGH, apic_id << 24);
+		apic_write(LAPIC_ICR_LOW, low);
 	}
 	irq_restore(flags);
 }
 
-void lapic_ipi(uint32_t apic_id, unsigned vector)
+void apic_ipi(uint32_t apic_id, unsigned vector)
 {
 	icr_write(apic_id, ICR_FIXED | ICR_ASSERT | vector);
 }
 
-void lapic_nmi_others(void)
+void apic_nmi_others(void)
 {
 	if (mmio || x2apic)
 		icr_write(0, ICR_OTHERS | ICR_NMI | ICR_ASSERT);
 }
 
-void lapic_init_ipi(uint32_t apic_id)
+void apic_init_ipi(uint32_t apic_id)
 {
 	icr_write(apic_id, ICR_INIT | ICR_ASSERT);
 }
 
-void lapic_startup_ipi(uint32_t apic_id, uint64_t page)
+void apic_startup_ipi(uint32_t apic_id, uint64_t page)
 {
 	icr_write(apic_id, ICR_STARTUP | ICR_ASSERT | (uint32_t)(page >> PAGE_SHIFT));
 }
 
-uint32_t lapic_error(void)
+uint32_t apic_error(void)
 {
-	lapic_write(LAPIC_ESR, 0);
-	return lapic_read(LAPIC_ESR);
+	apic_write(LAPIC_ESR, 0);
+	return apic_read(LAPIC_ESR);
 }

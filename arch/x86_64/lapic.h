@@ -6,23 +6,23 @@
 #include <tern/types.h>
 
 /* Boot CPU: finds and maps it. -ENODEV when the CPU has none. */
-int lapic_init(uint64_t phys);
+int apic_init(uint64_t phys);
 /* Each CPU: enables it, everything masked but NMI. */
-void lapic_cpu_init(void);
-uint32_t lapic_id(void);
-bool lapic_is_x2apic(void);
-void lapic_eoi(void);
-void lapic_ipi(uint32_t apic_id, unsigned vector);
-void lapic_nmi_others(void);
-void lapic_init_ipi(uint32_t apic_id);
-void lapic_startup_ipi(uint32_t apic_id, uint64_t page);
-uint32_t lapic_error(void); /* reads and clears the error status */
+void apic_cpu_init(void);
+uint32_t apic_id(void);
+bool apic_is_x2apic(void);
+void apic_eoi(void);
+void apic_ipi(uint32_t apic_id, unsigned vector);
+void apic_nmi_others(void);
+void apic_init_ipi(uint32_t apic_id);
+void apic_startup_ipi(uint32_t apic_id, uint64_t page);
+uint32_t apic_error(void); /* reads and clears the error status */
 
 /* The timer: free-running from the top for calibration, then as arch_timer_set needs it. */
-void lapic_timer_run(void);
-uint32_t lapic_timer_left(void);
+void apic_timer_run(void);
+uint32_t apic_timer_left(void);
 /* khz of the counter; 0 selects TSC-deadline mode. Each CPU, after calibration. */
-void lapic_timer_setup(uint32_t khz);
-void lapic_timer_irq(void);
+void apic_timer_setup(uint32_t khz);
+void apic_timer_irq(void);
 
 #endif

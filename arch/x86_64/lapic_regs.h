@@ -35,7 +35,7 @@ enum lapic_reg {
 #define ICR_OTHERS 0xc0000u
 #define TIMER_DIVIDE_BY_4 1u
 
-uint32_t lapic_read(enum lapic_reg reg);
-void lapic_write(enum lapic_reg reg, uint32_t v);
+uint32_t apic_read(enum lapic_reg reg);
+void apic_write(enum lapic_reg reg, uint32_t v);
 
 #endif

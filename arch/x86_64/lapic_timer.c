@@ -15,25 +15,25 @@
 
 static uint32_t counter_khz; /* [const] 0: TSC-deadline mode */
 
-void lapic_timer_run(void)
+void apic_timer_run(void)
 {
-	lapic_write(LAPIC_TIMER_DIVIDE, TIMER_DIVIDE_BY_4);
-	lapic_write(LAPIC_LVT_TIMER, LVT_MASKED | VEC_TIMER);
-	lapic_write(LAPIC_TIMER_INITIAL, UINT32_MAX);
+	apic_write(LAPIC_TIMER_DIVIDE, TIMER_DIVIDE_BY_4);
+	apic_write(LAPIC_LVT_TIMER, LVT_MASKED | VEC_TIMER);
+	apic_write(LAPIC_TIMER_INITIAL, UINT32_MAX);
 }
 
-uint32_t lapic_timer_left(void)
+uint32_t apic_timer_left(void)
 {
-	return lapic_read(LAPIC_TIMER_CURRENT);
+	return apic_read(LAPIC_TIMER_CURRENT);
 }
 
-void lapic_timer_setup(uint32_t khz)
+void apic_timer_setup(uint32_t khz)
 {
 	counter_khz = khz;
 	this_cpu()->arch->timer_deadline_ns = NEVER_NS;
-	lapic_write(LAPIC_TIMER_INITIAL, 0);
-	lapic_write(LAPIC_TIMER_DIVIDE, TIMER_DIVIDE_BY_4);
-	lapic_write(LAPIC_LVT_TIMER, (khz ? 0 : LVT_TIMER_DEADLINE) | VEC_TIMER);
+	apic_write(LAPIC_TIMER_INITIAL, 0);
+	apic_write(LAPIC_TIMER_DIVIDE, TIMER_DIVIDE_BY_4);
+	apic_write(LAPIC_LVT_TIMER, (khz ? 0 : LVT_TIMER_DEADLINE) | VEC_TIMER);
 	/* The mode must be in effect before a deadline is written. [SDM 3A "TSC-Deadline Mode"] */
 	__asm__ volatile("mfence; lfence" ::: "memory");
 }
@@ -45,14 +45,14 @@ static void arm(uint64_t deadline_ns)
 		return;
 	}
 	if (deadline_ns == NEVER_NS) {
-		lapic_write(LAPIC_TIMER_INITIAL, 0);
+		apic_write(LAPIC_TIMER_INITIAL, 0);
 		return;
 	}
 	uint64_t now = time_ns();
 	uint64_t left = deadline_ns > now ? deadline_ns - now : 0;
 	uint64_t ticks = mul_div64(left, counter_khz, 1000000) + 1;
 
-	lapic_write(LAPIC_TIMER_INITIAL, (uint32_t)MIN(ticks, (uint64_t)UINT32_MAX));
+	apic_write(LAPIC_TIMER_INITIAL, (uint32_t)MIN(ticks, (uint64_t)UINT32_MAX));
 }
 
 void arch_timer_set(uint64_t deadline_ns)
@@ -61,7 +61,7 @@ void arch_timer_set(uint64_t deadline_ns)
 	arm(deadline_ns);
 }
 
-void lapic_timer_irq(void)
+void apic_timer_irq(void)
 {
 	struct arch_cpu *a = this_cpu()->arch;
 

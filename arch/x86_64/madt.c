@@ -52,7 +52,8 @@ static void add_override(struct madt *m, const struct acpi_header *t, uint32_t o
 			(struct madt_override){ .irq = (uint8_t)acpi_field(t, off + 3, 1),
 						.gsi = (uint32_t)acpi_field(t, off + 4, 4),
 						.level = (flags & TRIGGER_MASK) == TRIGGER_LEVEL,
-						.active_low = (flags & POLARITY_MASK) == POLARITY_LOW };
+						.active_low =
+							(flags & POLARITY_MASK) == POLARITY_LOW };
 }
 
 static void add_entry(struct madt *m, const struct acpi_header *t, uint32_t off, uint32_t len)

@@ -42,8 +42,8 @@ static bool find_s5(unsigned *a, unsigned *b)
 			   t->signature[3] == 'T' &&
 			   (t->signature[0] == 'D' || t->signature[0] == 'S');
 
-		if (aml && !aml_find_s5((const uint8_t *)(t + 1), t->length - (uint32_t)sizeof(*t),
-					a, b))
+		if (aml &&
+		    !aml_find_s5((const uint8_t *)(t + 1), t->length - (uint32_t)sizeof(*t), a, b))
 			return true;
 	}
 	return false;

@@ -31,20 +31,20 @@ _Static_assert(sizeof(struct arch_cpu) <= PAGE_SIZE << CPU_ORDER, "one block per
 struct trampoline_data {
 	uint32_t page, cr3;
 	uint64_t stack, arg, entry;
-	uint64_t gdt[4];	 /* 0x20 */
-	uint16_t gdt_limit;	 /* 0x40 */
+	uint64_t gdt[4];    /* 0x20 */
+	uint16_t gdt_limit; /* 0x40 */
 	uint32_t gdt_base;
 	uint16_t pad;
-	uint32_t jump32;	 /* 0x48 */
+	uint32_t jump32; /* 0x48 */
 	uint16_t jump32_sel, pad2;
-	uint32_t jump64;	 /* 0x50 */
+	uint32_t jump64; /* 0x50 */
 	uint16_t jump64_sel, pad3;
 } __attribute__((packed));
 _Static_assert(offsetof(struct trampoline_data, jump64) == 0x50, "as trampoline.S lays it out");
 
 extern const char trampoline_start[], trampoline_end[], trampoline_data[];
 
-static hpa_t start_page; /* [const] 0: no memory below 640 KiB */
+static hpa_t start_page;    /* [const] 0: no memory below 640 KiB */
 static uint32_t online = 1; /* [atom] CPUs that are up; only the boot CPU raises it */
 
 unsigned cpu_count(void)
@@ -114,9 +114,9 @@ static void ap_main(struct percpu *c)
 
 	desc_load(c, c->arch, &s);
 	cpu_control_setup();
-	lapic_cpu_init();
+	apic_cpu_init();
 	fpu_cpu_init();
-	lapic_timer_setup(clock_lapic_khz());
+	apic_timer_setup(clock_lapic_khz());
 	__atomic_store_n(&c->online, 1, __ATOMIC_RELEASE);
 	tscsync_follow();
 	while (cpu_count() <= c->index)
@@ -138,12 +138,12 @@ static bool wait_online(const struct percpu *c, uint64_t ns)
 
 static bool send_start(const struct percpu *c)
 {
-	lapic_init_ipi(c->apic_id);
+	apic_init_ipi(c->apic_id);
 	delay_ns(10 * NSEC_PER_MSEC);
-	lapic_startup_ipi(c->apic_id, start_page.v);
+	apic_startup_ipi(c->apic_id, start_page.v);
 	if (wait_online(c, 100 * NSEC_PER_MSEC))
 		return true;
-	lapic_startup_ipi(c->apic_id, start_page.v);
+	apic_startup_ipi(c->apic_id, start_page.v);
 	return wait_online(c, 2 * NSEC_PER_SEC);
 }
 
@@ -179,15 +179,17 @@ static void start_all(const struct madt *m, uint64_t cr3)
 			log_warn("smp", "more than %u CPUs: the others stay off", MAX_CPUS);
 			return;
 		}
-		if (m->apic_id[i] > 0xfe && !lapic_is_x2apic()) {
+		if (m->apic_id[i] > 0xfe && !apic_is_x2apic()) {
 			log_warn("smp", "CPU with APIC id %u needs x2APIC: it stays off",
 				 (unsigned)m->apic_id[i]);
 			continue;
 		}
 		/* A late one would run on data that the next is given. */
 		if (!start_cpu(m->apic_id[i], cr3)) {
-			log_error("smp", "CPU with APIC id %u does not start: it and all after it "
-				  "stay off", (unsigned)m->apic_id[i]);
+			log_error("smp",
+				  "CPU with APIC id %u does not start: it and all after it "
+				  "stay off",
+				  (unsigned)m->apic_id[i]);
 			return;
 		}
 	}

@@ -15,10 +15,10 @@
 #define READS 1000u
 #define GIVE_UP_NS (100 * NSEC_PER_MSEC)
 
-static uint32_t taken;	   /* [atom] guards the rest */
+static uint32_t taken; /* [atom] guards the rest */
 static uint64_t last_tsc, worst;
-static uint32_t present;   /* [atom] CPUs in the check */
-static uint32_t finished;  /* [atom] */
+static uint32_t present;  /* [atom] CPUs in the check */
+static uint32_t finished; /* [atom] */
 
 static void lock(void)
 {

@@ -104,8 +104,8 @@ static EFI_STATUS read_entry(EFI_FILE_HANDLE dir, const EFI_FILE_INFO *info, str
 	if (info->Attribute & EFI_FILE_DIRECTORY)
 		return EFI_SUCCESS;
 	if (bi->file_count == BOOT_MAX_FILES) {
-		Print(L"tern: warning: more than %d files in \\boot, %s left out\n",
-		      BOOT_MAX_FILES, info->FileName);
+		Print(L"tern: warning: more than %d files in \\boot, %s left out\n", BOOT_MAX_FILES,
+		      info->FileName);
 		return EFI_SUCCESS;
 	}
 	if (!boot_name(info->FileName, bf->name)) {

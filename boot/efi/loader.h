@@ -28,9 +28,9 @@ EFI_STATUS files_read_boot(EFI_FILE_HANDLE root, struct bootinfo *bi);
 
 /* elf.c */
 struct kernel_image {
-	struct blob mem;   /* whole image, bss included */
-	uint64_t virt;	   /* where its first byte is linked */
-	uint64_t entry;	   /* virtual */
+	struct blob mem; /* whole image, bss included */
+	uint64_t virt;	 /* where its first byte is linked */
+	uint64_t entry;	 /* virtual */
 };
 EFI_STATUS elf_load(const struct blob *file, struct kernel_image *out);
 

@@ -199,7 +199,9 @@ NORETURN static void enter_kernel(uint64_t cr3, uint64_t entry, struct bootinfo 
 			 "cld\n\t"
 			 "movq %0, %%cr3\n\t"
 			 "xorl %%ebp, %%ebp\n\t"
-			 "jmpq *%1" ::"r"(cr3), "r"(entry), "D"(bi) : "memory");
+			 "jmpq *%1" ::"r"(cr3),
+			 "r"(entry), "D"(bi)
+			 : "memory");
 	__builtin_unreachable();
 }
 

@@ -76,8 +76,8 @@ void memmap_set(struct bootinfo *bi, uint64_t start, uint64_t size, enum boot_me
 		end = ALIGN_DOWN(end, PAGE_SIZE);
 	} else {
 		start = ALIGN_DOWN(start, PAGE_SIZE);
-		end = end > UINT64_MAX - PAGE_MASK ? ALIGN_DOWN(end, PAGE_SIZE) :
-						     ALIGN_UP(end, PAGE_SIZE);
+		end = end > UINT64_MAX - PAGE_MASK ? ALIGN_DOWN(end, PAGE_SIZE)
+						   : ALIGN_UP(end, PAGE_SIZE);
 	}
 	if (start >= end)
 		return;

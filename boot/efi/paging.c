@@ -13,7 +13,7 @@
 #define DIRECT_SLOT 256u /* PML4 index of 0xffff800000000000 */
 #define ENTRIES 512u
 #define SIZE_512G (512ull << 30)
-#define SLOTS_MAX 64u	 /* 32 TiB */
+#define SLOTS_MAX 64u /* 32 TiB */
 
 static bool has_1g_pages(void)
 {

@@ -34,7 +34,7 @@ struct ctx *arch_stack_prepare(void *stack_top, void (*entry)(void *), void *arg
 /* Boot CPU's first stack: [bottom, top). */
 void arch_boot_stack(uint64_t *bottom, uint64_t *top);
 
-/* One-shot on this CPU, fires at or after the deadline and calls timer_interrupt(); NEVER_NS disarms. */
+/* One-shot on this CPU: timer_interrupt() at or after the deadline. NEVER_NS disarms. */
 void arch_timer_set(uint64_t deadline_ns);
 
 /* Panic: stops the other CPUs by NMI, once; false when another CPU is already at it. */

@@ -18,22 +18,22 @@ struct trap_frame;
 struct arch_cpu;
 
 struct percpu {
-	struct percpu *self;	    /* 0x00 [const] */
-	struct world *current;	    /* 0x08 [own, base] world that runs here */
-	uint32_t index;		    /* 0x10 [const] */
-	uint32_t irq_depth;	    /* 0x14 [own, arch] > 0 in interrupt handlers */
-	uint32_t apic_id;	    /* 0x18 [const] */
-	uint32_t spin_depth;	    /* 0x1c [own, base] spinlocks held */
-	volatile uint32_t idle;	    /* 0x20 [any, base] in or about to enter arch_idle */
-	volatile uint32_t resched;  /* 0x24 [any, base] look at the queues at the next chance */
-	volatile uint32_t in_guest; /* 0x28 [any, backend] between VM entry and exit */
-	volatile uint32_t online;   /* 0x2c [any, arch] */
-	void *virt;		    /* 0x30 [own, backend] */
-	void *sched;		    /* 0x38 [own, base] scheduler's own data */
-	struct arch_cpu *arch;	    /* 0x40 [own, arch] GDT, TSS, stacks, vector table */
+	struct percpu *self;	       /* 0x00 [const] */
+	struct world *current;	       /* 0x08 [own, base] world that runs here */
+	uint32_t index;		       /* 0x10 [const] */
+	uint32_t irq_depth;	       /* 0x14 [own, arch] > 0 in interrupt handlers */
+	uint32_t apic_id;	       /* 0x18 [const] */
+	uint32_t spin_depth;	       /* 0x1c [own, base] spinlocks held */
+	volatile uint32_t idle;	       /* 0x20 [any, base] in or about to enter arch_idle */
+	volatile uint32_t resched;     /* 0x24 [any, base] look at the queues at the next chance */
+	volatile uint32_t in_guest;    /* 0x28 [any, backend] between VM entry and exit */
+	volatile uint32_t online;      /* 0x2c [any, arch] */
+	void *virt;		       /* 0x30 [own, backend] */
+	void *sched;		       /* 0x38 [own, base] scheduler's own data */
+	struct arch_cpu *arch;	       /* 0x40 [own, arch] GDT, TSS, stacks, vector table */
 	const struct trap_frame *trap; /* 0x48 [own, arch] exception being reported */
-	uint64_t irqs;		    /* 0x50 [own, arch] interrupts taken */
-	uint64_t nmis;		    /* 0x58 [own, arch] */
+	uint64_t irqs;		       /* 0x50 [own, arch] interrupts taken */
+	uint64_t nmis;		       /* 0x58 [own, arch] */
 } __attribute__((aligned(64)));
 _Static_assert(offsetof(struct percpu, current) == 0x08, "used by assembly");
 _Static_assert(offsetof(struct percpu, irq_depth) == 0x14, "used by assembly");

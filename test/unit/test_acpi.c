@@ -164,7 +164,7 @@ static void hostile_lengths(void **state)
 	root(0x1000, "XSDT", 8, list, 5);
 	put(table(0x2000, "APIC", 44), 4, 0xffffffff, 4);
 	put(table(0x3000, "HPET", 56), 4, 8, 4);
-	put(table(0x4000, "MCFG", 60), 4, 61, 4); /* one byte past its memory */
+	put(table(0x4000, "MCFG", 60), 4, 61, 4);     /* one byte past its memory */
 	assert_int_equal(acpi_init(0xe0000, map), 1); /* the XSDT, which lists itself */
 	assert_null(acpi_find("APIC", 0));
 }
@@ -185,14 +185,14 @@ static void fields(void **state)
 static void madt_normal(void **state)
 {
 	static const uint8_t entries[] = {
-		0, 8, 0, 3, 1, 0, 0, 0,				    /* CPU, APIC id 3 */
-		0, 8, 1, 4, 0, 0, 0, 0,				    /* CPU, disabled */
-		9, 16, 0, 0, 3, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0,    /* id 3 again */
-		9, 16, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0,    /* id 256 */
-		1, 12, 2, 0, 0, 0, 0xc0, 0xfe, 24, 0, 0, 0,	    /* IOAPIC, GSI 24 */
-		2, 10, 0, 9, 9, 0, 0, 0, 0x0f, 0,		    /* IRQ 9: level, low */
-		2, 10, 0, 0, 2, 0, 0, 0, 0, 0,			    /* IRQ 0 is GSI 2 */
-		5, 12, 0, 0, 0, 0, 0xe0, 0xfe, 1, 0, 0, 0,	    /* LAPIC at 1fee00000 */
+		0, 8,  0, 3, 1, 0, 0,	 0,				  /* CPU, APIC id 3 */
+		0, 8,  1, 4, 0, 0, 0,	 0,				  /* CPU, disabled */
+		9, 16, 0, 0, 3, 0, 0,	 0,    1,    0, 0, 0, 1, 0, 0, 0, /* id 3 again */
+		9, 16, 0, 0, 0, 1, 0,	 0,    1,    0, 0, 0, 2, 0, 0, 0, /* id 256 */
+		1, 12, 2, 0, 0, 0, 0xc0, 0xfe, 24,   0, 0, 0,		  /* IOAPIC, GSI 24 */
+		2, 10, 0, 9, 9, 0, 0,	 0,    0x0f, 0,			  /* IRQ 9: level, low */
+		2, 10, 0, 0, 2, 0, 0,	 0,    0,    0,			  /* IRQ 0 is GSI 2 */
+		5, 12, 0, 0, 0, 0, 0xe0, 0xfe, 1,    0, 0, 0,		  /* LAPIC at 1fee00000 */
 	};
 	uint32_t len = 44 + sizeof(entries);
 	uint8_t *b = table(0x2000, "APIC", len);
@@ -236,9 +236,11 @@ static void madt_random(void **state)
 static void s5_package(void **state)
 {
 	static const uint8_t q35[] = { 0x08, '_', 'S', '5', '_', 0x12, 6, 4, 0, 0, 0, 0 };
-	static const uint8_t bytes[] = { 8, '\\', '_', 'S', '5', '_', 0x12, 0x0a, 4,
-					 0x0a, 5, 0x0b, 7, 0, 0, 0 };
-	static const uint8_t reference[] = { '_', 'S', '5', '_', 0x70, 1, '_', 'S', '5', '_', 0x12 };
+	static const uint8_t bytes[] = { 8, '\\', '_', 'S',  '5', '_', 0x12, 0x0a,
+					 4, 0x0a, 5,   0x0b, 7,	  0,   0,    0 };
+	static const uint8_t reference[] = {
+		'_', 'S', '5', '_', 0x70, 1, '_', 'S', '5', '_', 0x12
+	};
 	unsigned a = 99, b = 99;
 
 	assert_int_equal(aml_find_s5(q35, sizeof(q35), &a, &b), 0);

@@ -18,9 +18,9 @@ static void exact(void **state)
 	assert_int_equal(mul_div64(1ull << 40, 1ull << 40, 1ull << 50), 1ull << 30);
 	assert_int_equal(mul_div64(UINT64_MAX, 7, 7), UINT64_MAX);
 	assert_int_equal(mul_div64(UINT64_MAX, UINT64_MAX, UINT64_MAX), UINT64_MAX);
-	assert_int_equal(mul_div64(123456789012345ull, 987654321ull, 1000000007ull),
-			 (uint64_t)((unsigned __int128)123456789012345ull * 987654321ull /
-				    1000000007ull));
+	assert_int_equal(
+		mul_div64(123456789012345ull, 987654321ull, 1000000007ull),
+		(uint64_t)((unsigned __int128)123456789012345ull * 987654321ull / 1000000007ull));
 }
 
 static void saturates(void **state)
@@ -34,8 +34,9 @@ static void saturates(void **state)
 static void conversions(void **state)
 {
 	static const uint32_t khz[] = { 1000, 999999, 2100003, 5000000 };
-	static const uint64_t ns[] = { 0, 1, 999, 1000000, 86400ull * NSEC_PER_SEC,
-				       3650ull * 86400 * NSEC_PER_SEC };
+	static const uint64_t ns[] = {
+		0, 1, 999, 1000000, 86400ull * NSEC_PER_SEC, 3650ull * 86400 * NSEC_PER_SEC
+	};
 
 	for (unsigned k = 0; k < ARRAY_SIZE(khz); k++) {
 		clock_init(1000);
