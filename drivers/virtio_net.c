@@ -163,7 +163,7 @@ static void read_config(struct vnet *d)
 
 static int init_ring(struct vnet *d, struct vring *r, uint16_t index, uint16_t vector)
 {
-	uint32_t size = VNET_RING, max = virtio_pci_queue_max(&d->v, index);
+	uint32_t size = (index & 1) ? VNET_TX_RING : VNET_RX_RING, max = virtio_pci_queue_max(&d->v, index);
 	int err;
 
 	while (size > max)

@@ -17,7 +17,7 @@ int vnet_tx_init(struct vnet_pair *q)
 	hpa_t a;
 	int err = page_alloc(ORDER_4K, PAGE_ZERO, FRAME_NET, &a);
 
-	_Static_assert(VNET_RING * sizeof(struct vnet_hdr) <= PAGE_SIZE, "headers fit a page");
+	_Static_assert(VNET_TX_RING * sizeof(struct vnet_hdr) <= PAGE_SIZE, "headers fit a page");
 	if (!err)
 		q->tx_hdr = hpa_ptr(a);
 	return err;
@@ -42,7 +42,7 @@ int vnet_send(struct nic *n, struct nic_tx *t)
 {
 	struct vnet *d = (struct vnet *)n;
 	struct vnet_pair *q = &d->pair[0];
-	struct vnet_hdr *h = &q->tx_hdr[q->tx.free_head & (VNET_RING - 1)];
+	struct vnet_hdr *h = &q->tx_hdr[q->tx.free_head & (VNET_TX_RING - 1)];
 	struct vring_seg seg[NIC_MAX_SEGS + 1];
 	uint32_t bytes = 0;
 
