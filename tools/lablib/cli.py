@@ -4,6 +4,7 @@ import argparse
 import os
 import re
 import select
+import signal
 import socket
 import sys
 import termios
@@ -166,7 +167,7 @@ def parser():
     p = add("cmd", cmd_cmd, "run one console command on a host")
     p.add_argument("host")
     p.add_argument("line", nargs="+")
-    p.add_argument("--timeout", type=float, default=600)
+    p.add_argument("--timeout", type=float, default=300)
     p = add("console", cmd_console, "a host's console (Ctrl-] leaves)")
     p.add_argument("host")
     p = add("log", cmd_log, "what a host has printed")
@@ -190,6 +191,7 @@ def parser():
 
 def main():
     args = parser().parse_args()
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
         return args.handler(Lab(), args) or 0
     except LabError as e:

@@ -15,7 +15,7 @@ import time
 from . import image, net, paths
 
 PR_SET_PDEATHSIG = 1
-ANSWER = re.compile(rb"@(\d+)([|=])([^\r\n]*)\r?\n")
+ANSWER = re.compile(rb"@(\d+)([|=])([^\r\n]*)\r*\n")
 
 
 def _die_with_parent():
