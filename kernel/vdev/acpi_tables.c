@@ -118,8 +118,8 @@ static uint32_t build_fadt(struct acpi_image *m, uint32_t facs, uint32_t dsdt)
 	uint32_t at = table(m, "FACP", 6, FADT_SIZE);
 	uint8_t *t = m->tables + at;
 
-	add_pointer(m, false, at + 36, 4, facs); /* FIRMWARE_CTRL */
-	add_pointer(m, false, at + 40, 4, dsdt); /* DSDT */
+	add_pointer(m, false, at + 36, 4, facs);  /* FIRMWARE_CTRL */
+	add_pointer(m, false, at + 40, 4, dsdt);  /* DSDT */
 	add_pointer(m, false, at + 140, 8, dsdt); /* X_DSDT */
 	put(t + 46, 2, GSI_SCI);
 	put(t + 56, 4, Q35_PM_BASE + PM1_STS); /* PM1a_EVT_BLK */
@@ -132,7 +132,8 @@ static uint32_t build_fadt(struct acpi_image *m, uint32_t facs, uint32_t dsdt)
 	put(t + 98, 2, 0xfff);
 	t[108] = 0x32; /* CENTURY in CMOS */
 	put(t + 109, 2, BOOT_LEGACY_DEVICES | BOOT_NO_VGA);
-	put(t + 112, 4, FADT_WBINVD | FADT_PROC_C1 | FADT_NO_SLEEP_BUTTON | FADT_NO_FIXED_RTC | FADT_RESET);
+	put(t + 112, 4,
+	    FADT_WBINVD | FADT_PROC_C1 | FADT_NO_SLEEP_BUTTON | FADT_NO_FIXED_RTC | FADT_RESET);
 	put_gas(t + 116, 8, 1, PM_RESET_PORT);
 	t[128] = PM_RESET_VALUE;
 	put_gas(t + 148, 32, 2, Q35_PM_BASE + PM1_STS);
@@ -172,7 +173,7 @@ static uint32_t build_madt(struct acpi_image *m, unsigned vcpus)
 	put(e + 4, 4, IOAPIC_BASE);
 	e = madt_override(e + 12, 0, GSI_OF_IRQ0, 0);
 	e = madt_override(e, GSI_SCI, GSI_SCI, 0x0d); /* active high, level */
-	e[0] = 4; /* local APIC NMI: all processors, LINT1 */
+	e[0] = 4;				      /* local APIC NMI: all processors, LINT1 */
 	e[1] = 6;
 	e[2] = 0xff;
 	e[5] = 1;

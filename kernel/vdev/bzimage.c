@@ -47,7 +47,8 @@ static int refuse(char *why, size_t why_len, const char *text)
 
 static const char *header_fault(const uint8_t *file, uint64_t size)
 {
-	if (size < HEADER_MIN || get(file, OFF_BOOT_FLAG, 2) != BOOT_FLAG || memcmp(file + OFF_MAGIC, "HdrS", 4))
+	if (size < HEADER_MIN || get(file, OFF_BOOT_FLAG, 2) != BOOT_FLAG ||
+	    memcmp(file + OFF_MAGIC, "HdrS", 4))
 		return "not a Linux bzImage";
 	if (get(file, OFF_VERSION, 2) < VERSION_MIN)
 		return "boot protocol older than 2.12 (Linux 3.8)";
@@ -58,7 +59,8 @@ static const char *header_fault(const uint8_t *file, uint64_t size)
 	return NULL;
 }
 
-int bzimage_parse(const uint8_t *file, uint64_t size, struct bzimage *out, char *why, size_t why_len)
+int bzimage_parse(const uint8_t *file, uint64_t size, struct bzimage *out, char *why,
+		  size_t why_len)
 {
 	const char *fault = header_fault(file, size);
 	uint32_t header_end;

@@ -31,8 +31,9 @@ void vdevs_reset(struct vm *vm);
 /* Destroys all, newest first; vm->devs is empty afterwards. */
 void vdevs_destroy(struct vm *vm);
 
-/* Fills a region and adds it to the VM: enabled at once, except at base 0, which vm_io_move changes. */
-void vdev_region(struct vdev *d, struct io_region *r, enum io_space space, uint64_t base, uint64_t size,
-		 const struct io_ops *ops, struct mutex *lock);
+/* Fills a region and adds it to the VM: enabled at once, except at base 0, which vm_io_move
+ * changes. */
+void vdev_region(struct vdev *d, struct io_region *r, enum io_space space, uint64_t base,
+		 uint64_t size, const struct io_ops *ops, struct mutex *lock);
 
 #endif

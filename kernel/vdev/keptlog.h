@@ -19,11 +19,11 @@
 #define KEPTLOG_BYTES ((size_t)(PAGE_SIZE << KEPTLOG_ORDER))
 
 struct keptlog {
-	struct vdev d;	     /* record REC_SERIAL_LOG, instance = port */
+	struct vdev d;	      /* record REC_SERIAL_LOG, instance = port */
 	struct spinlock lock; /* guards what follows; LOCK_VDEV_LOG */
-	uint8_t *ring;	     /* [const] KEPTLOG_BYTES */
-	uint64_t end;	     /* absolute offset of the next byte */
-	uint64_t first;	     /* oldest byte kept: end - first <= KEPTLOG_BYTES */
+	uint8_t *ring;	      /* [const] KEPTLOG_BYTES */
+	uint64_t end;	      /* absolute offset of the next byte */
+	uint64_t first;	      /* oldest byte kept: end - first <= KEPTLOG_BYTES */
 	unsigned waiters;
 	struct waitq waitq;
 };

@@ -49,15 +49,16 @@
 
 #define CS_SELECTOR 0x10u
 #define DS_SELECTOR 0x18u
-#define CS_ATTR 0xa9bu /* code, read, accessed, present, long, 4 KiB granular */
-#define DS_ATTR 0xc93u /* data, write, accessed, present, 32-bit, granular */
-#define TR_ATTR 0x08bu /* busy TSS */
+#define CS_ATTR 0xa9bu	      /* code, read, accessed, present, long, 4 KiB granular */
+#define DS_ATTR 0xc93u	      /* data, write, accessed, present, 32-bit, granular */
+#define TR_ATTR 0x08bu	      /* busy TSS */
 #define CR0_START 0x80000031u /* PG, NE, ET, PE */
 #define CR4_PAE 0x20u
 #define EFER_LONG 0x500u /* LMA, LME */
 
 #define STATE_ORDER 1u
-_Static_assert(sizeof(struct virt_state) <= PAGE_SIZE << STATE_ORDER, "scratch pages hold a vCPU's state");
+_Static_assert(sizeof(struct virt_state) <= PAGE_SIZE << STATE_ORDER,
+	       "scratch pages hold a vCPU's state");
 
 struct boot {
 	struct vm *vm;
@@ -68,7 +69,8 @@ struct boot {
 	size_t why_len;
 };
 
-static int copy_file(struct boot *b, gpa_t to, const struct boot_file *f, uint64_t from, uint64_t len)
+static int copy_file(struct boot *b, gpa_t to, const struct boot_file *f, uint64_t from,
+		     uint64_t len)
 {
 	const uint8_t *p = (const uint8_t *)hpa_ptr(HPA(f->start)) + from;
 
@@ -77,7 +79,8 @@ static int copy_file(struct boot *b, gpa_t to, const struct boot_file *f, uint64
 		int rc = gmem_write(b->vm->mem, to, p, n);
 
 		if (rc) {
-			snprintf(b->why, b->why_len, "%s: host memory ran out while loading", f->name);
+			snprintf(b->why, b->why_len, "%s: host memory ran out while loading",
+				 f->name);
 			return rc;
 		}
 		to.v += n;
@@ -96,10 +99,12 @@ static int find_files(struct boot *b)
 	b->kernel = bootfs_find(cfg->kernel);
 	b->initrd = cfg->initrd[0] ? bootfs_find(cfg->initrd) : NULL;
 	if (!b->kernel || (cfg->initrd[0] && !b->initrd)) {
-		snprintf(b->why, b->why_len, "%s: no such file", b->kernel ? cfg->initrd : cfg->kernel);
+		snprintf(b->why, b->why_len, "%s: no such file",
+			 b->kernel ? cfg->initrd : cfg->kernel);
 		return -ENOENT;
 	}
-	return bzimage_parse(hpa_ptr(HPA(b->kernel->start)), b->kernel->size, &b->bz, b->why, b->why_len);
+	return bzimage_parse(hpa_ptr(HPA(b->kernel->start)), b->kernel->size, &b->bz, b->why,
+			     b->why_len);
 }
 
 /* Everything fits, or nothing has been touched. */
@@ -110,7 +115,8 @@ static int place(struct boot *b)
 	uint64_t room;
 
 	if (strlen(b->vm->cfg.cmdline) > b->bz.cmdline_max) {
-		snprintf(b->why, b->why_len, "command line longer than the kernel takes (%u)", b->bz.cmdline_max);
+		snprintf(b->why, b->why_len, "command line longer than the kernel takes (%u)",
+			 b->bz.cmdline_max);
 		return -EINVAL;
 	}
 	if (end > top) {
@@ -122,7 +128,8 @@ static int place(struct boot *b)
 		return 0;
 	room = MIN(top, b->bz.initrd_max + 1);
 	if (b->initrd->size > room || ALIGN_DOWN(room - b->initrd->size, PAGE_SIZE) < end) {
-		snprintf(b->why, b->why_len, "no room for the initrd beside the kernel: needs %u MiB",
+		snprintf(b->why, b->why_len,
+			 "no room for the initrd beside the kernel: needs %u MiB",
 			 (unsigned)(ALIGN_UP(end + b->initrd->size, SIZE_2M) >> 20));
 		return -ENOMEM;
 	}
@@ -214,7 +221,8 @@ static void set_up_chipset(struct boot *b)
 {
 	struct pci_bus *bus = q35_of(b->vm)->pci;
 
-	pci_cfg_write(bus, HOST_SLOT, HOST_PCIEXBAR, 4, (uint32_t)Q35_ECAM_BASE | HOST_PCIEXBAR_ENABLE);
+	pci_cfg_write(bus, HOST_SLOT, HOST_PCIEXBAR, 4,
+		      (uint32_t)Q35_ECAM_BASE | HOST_PCIEXBAR_ENABLE);
 	pci_cfg_write(bus, LPC_SLOT, LPC_PMBASE, 4, Q35_PM_BASE);
 	pci_cfg_write(bus, LPC_SLOT, LPC_ACPI_CNTL, 1, LPC_ACPI_ENABLE);
 	pci_assign(bus, Q35_MMIO_BASE, Q35_MMIO_END);
@@ -223,8 +231,11 @@ static void set_up_chipset(struct boot *b)
 static void set_segments(struct virt_state *s)
 {
 	for (unsigned i = 0; i <= SEG_GS; i++)
-		s->seg[i] = (struct virt_seg){ .limit = UINT32_MAX, .selector = DS_SELECTOR, .attr = DS_ATTR };
-	s->seg[SEG_CS] = (struct virt_seg){ .limit = UINT32_MAX, .selector = CS_SELECTOR, .attr = CS_ATTR };
+		s->seg[i] = (struct virt_seg){ .limit = UINT32_MAX,
+					       .selector = DS_SELECTOR,
+					       .attr = DS_ATTR };
+	s->seg[SEG_CS] =
+		(struct virt_seg){ .limit = UINT32_MAX, .selector = CS_SELECTOR, .attr = CS_ATTR };
 	s->seg[SEG_LDTR] = (struct virt_seg){ .attr = SEG_UNUSABLE };
 	s->seg[SEG_TR] = (struct virt_seg){ .limit = 0x67, .attr = TR_ATTR };
 	s->gdtr = (struct virt_seg){ .base = GDT_GPA, .limit = 4 * 8 - 1 };

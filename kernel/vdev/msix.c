@@ -22,7 +22,7 @@ void msix_init(struct msix *m, struct vm *vm, struct pci_func *f, unsigned bar, 
 	m->nr = vectors;
 	m->cap = pci_cap_add(f, CAP_MSIX, CAP_LEN);
 	pci_reg_set(f, m->cap + CTRL_OFF, 2, vectors - 1, CTRL_ENABLE | CTRL_MASK);
-	pci_reg_set(f, m->cap + 4, 4, bar, 0);		 /* table at 0 of the BAR */
+	pci_reg_set(f, m->cap + 4, 4, bar, 0); /* table at 0 of the BAR */
 	pci_reg_set(f, m->cap + 8, 4, PBA_OFF | bar, 0);
 	msix_reset(m);
 }

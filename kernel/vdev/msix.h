@@ -22,9 +22,9 @@ struct msix_vector {
 };
 
 struct msix {
-	struct vm *vm;	/* [const] */
-	unsigned nr;	/* [const] */
-	unsigned cap;	/* [const] offset of the capability */
+	struct vm *vm; /* [const] */
+	unsigned nr;   /* [const] */
+	unsigned cap;  /* [const] offset of the capability */
 	bool enabled, masked;
 	uint32_t pending; /* bit per vector */
 	struct msix_vector v[MSIX_VECTORS_MAX];

@@ -57,14 +57,16 @@ static void func_write(struct pci_func *f, unsigned off, unsigned size, uint64_t
 }
 
 /* The function at this address with [off, off + size) inside its header, or NULL. */
-static struct pci_func *func_at(struct pci_bus *bus, unsigned nr, unsigned devfn, unsigned off, unsigned size)
+static struct pci_func *func_at(struct pci_bus *bus, unsigned nr, unsigned devfn, unsigned off,
+				unsigned size)
 {
 	if (nr != 0 || devfn & 7 || off + size > PCI_CFG_SIZE)
 		return NULL;
 	return bus->func[devfn >> 3];
 }
 
-static void access_read(struct pci_bus *bus, struct pci_func *f, unsigned off, unsigned size, uint64_t *value)
+static void access_read(struct pci_bus *bus, struct pci_func *f, unsigned off, unsigned size,
+			uint64_t *value)
 {
 	uint64_t v = 0;
 
@@ -77,7 +79,8 @@ static void access_read(struct pci_bus *bus, struct pci_func *f, unsigned off, u
 	*value = v;
 }
 
-static void access_write(struct pci_bus *bus, struct pci_func *f, unsigned off, unsigned size, uint64_t value)
+static void access_write(struct pci_bus *bus, struct pci_func *f, unsigned off, unsigned size,
+			 uint64_t value)
 {
 	mutex_lock(&bus->d.lock);
 	func_write(f, off, size, value);

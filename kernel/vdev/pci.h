@@ -36,7 +36,8 @@
 
 struct pci_func;
 struct pci_func_ops {
-	/* Bytes [off, off + size) were written, by the guest, a reset or a load; the values are in cfg. */
+	/* Bytes [off, off + size) were written, by the guest, a reset or a load; the values are in
+	 * cfg. */
 	void (*written)(struct pci_func *f, unsigned off, unsigned size);
 	/* They are about to be read: bring cfg up to date. May be NULL. */
 	void (*reading)(struct pci_func *f, unsigned off, unsigned size);
@@ -63,18 +64,21 @@ struct pci_func {
 struct pci_bus {
 	struct vdev d; /* record REC_PCI, instance 0; its mutex guards all [bus] fields */
 	struct io_region ports, ecam;
-	uint32_t address; /* [atom] 0xCF8 */
+	uint32_t address;				  /* [atom] 0xCF8 */
 	void (*reset_port)(struct vm *vm, uint8_t value); /* [const] byte writes of 0xCF9 */
-	struct pci_func *func[PCI_SLOTS]; /* [const] after create */
+	struct pci_func *func[PCI_SLOTS];		  /* [const] after create */
 };
 
 MUST_CHECK int pci_bus_create(struct vm *vm, struct pci_bus **out);
 
-void pci_func_init(struct pci_func *f, uint16_t vendor, uint16_t device, uint32_t class, uint8_t revision);
-/* Before pci_func_add only; values little-endian of size bytes, mask of what the guest can write. */
+void pci_func_init(struct pci_func *f, uint16_t vendor, uint16_t device, uint32_t class,
+		   uint8_t revision);
+/* Before pci_func_add only; values little-endian of size bytes, mask of what the guest can write.
+ */
 void pci_reg_set(struct pci_func *f, unsigned off, unsigned size, uint32_t value, uint32_t mask);
 /* A 32-bit memory BAR of a power of two of at least 4 KiB; handlers get d's vdev as arg. */
-void pci_bar_add(struct pci_func *f, unsigned bar, uint32_t size, struct vdev *d, const struct io_ops *ops);
+void pci_bar_add(struct pci_func *f, unsigned bar, uint32_t size, struct vdev *d,
+		 const struct io_ops *ops);
 /* Room for a capability of len bytes, read-only zeros after its header; its offset. */
 unsigned pci_cap_add(struct pci_func *f, uint8_t id, unsigned len);
 void pci_func_add(struct pci_bus *bus, struct pci_func *f, unsigned slot);
@@ -83,7 +87,8 @@ void pci_func_add(struct pci_bus *bus, struct pci_func *f, unsigned slot);
 uint32_t pci_cfg_get(const struct pci_func *f, unsigned off, unsigned size);
 /* A write as the guest would do it. Takes the bus's mutex. */
 void pci_cfg_write(struct pci_bus *bus, unsigned slot, unsigned off, unsigned size, uint32_t value);
-/* Gives each BAR an address of the 32-bit window and enables it: firmware's work, for direct boot. */
+/* Gives each BAR an address of the 32-bit window and enables it: firmware's work, for direct boot.
+ */
 void pci_assign(struct pci_bus *bus, uint64_t from, uint64_t end);
 /* ECAM at base, or off. From the host bridge's hook. */
 void pci_ecam_move(struct pci_bus *bus, uint64_t base, bool enabled);

@@ -18,7 +18,8 @@ void pci_reg_set(struct pci_func *f, unsigned off, unsigned size, uint32_t value
 	}
 }
 
-void pci_func_init(struct pci_func *f, uint16_t vendor, uint16_t device, uint32_t class, uint8_t revision)
+void pci_func_init(struct pci_func *f, uint16_t vendor, uint16_t device, uint32_t class,
+		   uint8_t revision)
 {
 	pci_reg_set(f, PCI_VENDOR, 2, vendor, 0);
 	pci_reg_set(f, PCI_DEVICE, 2, device, 0);
@@ -31,7 +32,8 @@ void pci_func_init(struct pci_func *f, uint16_t vendor, uint16_t device, uint32_
 	f->cap_last = PCI_CAPS;
 }
 
-void pci_bar_add(struct pci_func *f, unsigned bar, uint32_t size, struct vdev *d, const struct io_ops *ops)
+void pci_bar_add(struct pci_func *f, unsigned bar, uint32_t size, struct vdev *d,
+		 const struct io_ops *ops)
 {
 	struct pci_bar *b = &f->bar[bar];
 

@@ -12,15 +12,15 @@
 #include "pm.h"
 
 #define PM_REC_VERSION 1
-#define PM1_BITS 0x0721u    /* TMR, GBL, PWRBTN, SLPBTN, RTC */
+#define PM1_BITS 0x0721u /* TMR, GBL, PWRBTN, SLPBTN, RTC */
 #define PM1_WAKE 0x8000u
 #define CNT_SCI_EN 0x0001u
-#define CNT_BITS 0x1c06u    /* BM_RLD, GBL_RLS, SLP_TYP */
+#define CNT_BITS 0x1c06u /* BM_RLD, GBL_RLS, SLP_TYP */
 #define CNT_SLP_EN 0x2000u
 #define CNT_SLP_TYP(v) ((v) >> 10 & 7u)
-#define SLP_S5 0u	    /* as the DSDT's _S5 and OVMF have it */
+#define SLP_S5 0u /* as the DSDT's _S5 and OVMF have it */
 #define SMI_EN 0x30u
-#define SMI_EN_APMC 0x20u   /* "firmware has set up SMIs": SeaBIOS then leaves them alone */
+#define SMI_EN_APMC 0x20u /* "firmware has set up SMIs": SeaBIOS then leaves them alone */
 #define RESET_CPU 0x04u
 
 struct pm {
@@ -161,7 +161,8 @@ static int pm_parse(struct rec_reader *r, struct pm *pm)
 	pm->control = rec_get_u16(r);
 	line = rec_get_u16(r);
 	pm->line = line;
-	if (pm->status & ~(PM1_BITS | PM1_WAKE) || pm->enable & ~PM1_BITS || pm->control & ~CNT_BITS || line > 1)
+	if (pm->status & ~(PM1_BITS | PM1_WAKE) || pm->enable & ~PM1_BITS ||
+	    pm->control & ~CNT_BITS || line > 1)
 		return -EBADMSG;
 	return rec_done(r);
 }

@@ -28,7 +28,8 @@ unsigned q35_e820(struct vm *vm, bool direct, struct e820_entry out[Q35_E820_MAX
 
 	if (direct) {
 		out[n++] = (struct e820_entry){ 0, Q35_LOW_END, E820_RAM };
-		out[n++] = (struct e820_entry){ Q35_BIOS_BASE, Q35_BIOS_END - Q35_BIOS_BASE, E820_RESERVED };
+		out[n++] = (struct e820_entry){ Q35_BIOS_BASE, Q35_BIOS_END - Q35_BIOS_BASE,
+						E820_RESERVED };
 		out[n++] = (struct e820_entry){ Q35_BIOS_END, low - Q35_BIOS_END, E820_RAM };
 		out[n++] = (struct e820_entry){ Q35_ECAM_BASE, Q35_ECAM_SIZE, E820_RESERVED };
 	} else {
@@ -82,7 +83,8 @@ static int create_others(struct vm *vm, struct q35 *q)
 	if (!rc)
 		rc = vrng_create(vm, q->pci, Q35_SLOT_RNG);
 	if (!rc)
-		rc = vconsole_create(vm, q->pci, Q35_SLOT_CONSOLE, q->log[SERIAL_VCONSOLE], &q->vconsole);
+		rc = vconsole_create(vm, q->pci, Q35_SLOT_CONSOLE, q->log[SERIAL_VCONSOLE],
+				     &q->vconsole);
 	return rc;
 }
 

@@ -16,8 +16,8 @@
 #define Q35_MMIO_BASE 0xc0000000ull /* 32-bit PCI window, to 0xfbffffff */
 #define Q35_MMIO_END 0xfc000000ull
 #define Q35_PM_BASE 0x600u
-#define Q35_LOW_END 0xa0000ull	    /* conventional memory */
-#define Q35_BIOS_BASE 0xe0000ull    /* ACPI tables of direct boot */
+#define Q35_LOW_END 0xa0000ull	 /* conventional memory */
+#define Q35_BIOS_BASE 0xe0000ull /* ACPI tables of direct boot */
 #define Q35_BIOS_END 0x100000ull
 #define Q35_HIGH_RAM (4ull << 30)
 

@@ -22,7 +22,22 @@
 #define PORT_INDEX 0x70u
 #define CMOS_SIZE 128u
 
-enum { SEC, SEC_ALARM, MIN_, MIN_ALARM, HOUR, HOUR_ALARM, WDAY, DAY, MONTH, YEAR, REG_A, REG_B, REG_C, REG_D };
+enum {
+	SEC,
+	SEC_ALARM,
+	MIN_,
+	MIN_ALARM,
+	HOUR,
+	HOUR_ALARM,
+	WDAY,
+	DAY,
+	MONTH,
+	YEAR,
+	REG_A,
+	REG_B,
+	REG_C,
+	REG_D
+};
 #define CENTURY 0x32u
 #define LAST_TIME YEAR
 
@@ -95,8 +110,8 @@ static void regs_to_time(struct rtc *t)
 
 static bool is_time(uint8_t index)
 {
-	return index == CENTURY ||
-	       (index <= LAST_TIME && index != SEC_ALARM && index != MIN_ALARM && index != HOUR_ALARM);
+	return index == CENTURY || (index <= LAST_TIME && index != SEC_ALARM &&
+				    index != MIN_ALARM && index != HOUR_ALARM);
 }
 
 /* ---- interrupts ---- */
@@ -106,7 +121,8 @@ static bool alarm_matches(const struct rtc *t, const struct rtc_time *v)
 	uint8_t b = t->cmos[REG_B];
 	uint8_t s = t->cmos[SEC_ALARM], m = t->cmos[MIN_ALARM], h = t->cmos[HOUR_ALARM];
 
-	return (s >= ALARM_ANY || rtc_decode(s, b) == v->sec) && (m >= ALARM_ANY || rtc_decode(m, b) == v->min) &&
+	return (s >= ALARM_ANY || rtc_decode(s, b) == v->sec) &&
+	       (m >= ALARM_ANY || rtc_decode(m, b) == v->min) &&
 	       ((h & ALARM_ANY) == ALARM_ANY || rtc_decode_hour(h, b) == v->hour);
 }
 
@@ -140,7 +156,8 @@ static void arm(struct rtc *t)
 {
 	uint8_t b = t->cmos[REG_B];
 
-	if (b & B_SET || !(b & (B_ALARM | B_UPDATE)) || __atomic_load_n(&t->quiet, __ATOMIC_ACQUIRE))
+	if (b & B_SET || !(b & (B_ALARM | B_UPDATE)) ||
+	    __atomic_load_n(&t->quiet, __ATOMIC_ACQUIRE))
 		return;
 	timer_arm(&t->timer, time_ns() + NSEC_PER_SEC - now_ns(t) % NSEC_PER_SEC);
 }
@@ -175,7 +192,9 @@ static uint8_t read_reg(struct rtc *t)
 		time_to_regs(t);
 	if (t->index == REG_A)
 		return (uint8_t)(t->cmos[REG_A] |
-				 (!frozen && now_ns(t) % NSEC_PER_SEC > NSEC_PER_SEC - UIP_NS ? A_UIP : 0));
+				 (!frozen && now_ns(t) % NSEC_PER_SEC > NSEC_PER_SEC - UIP_NS
+					  ? A_UIP
+					  : 0));
 	if (t->index == REG_C)
 		return take_flags(t);
 	return t->cmos[t->index];
@@ -257,7 +276,8 @@ static void rtc_reset(struct vdev *d)
 	struct rtc *t = container_of(d, struct rtc, d);
 
 	if (!t->set_up)
-		t->offset_ns = (int64_t)(wall_clock_s() * NSEC_PER_SEC) - (int64_t)vm_guest_ns(d->vm);
+		t->offset_ns =
+			(int64_t)(wall_clock_s() * NSEC_PER_SEC) - (int64_t)vm_guest_ns(d->vm);
 	t->set_up = true;
 	t->cmos[REG_A] = A_DEFAULT;
 	t->cmos[REG_B] = RTC_B_24H;

@@ -20,10 +20,10 @@
 
 struct uart_regs {
 	uint8_t ier, fcr, lcr, mcr, scr, dll, dlm;
-	bool thre;	/* transmitter-empty interrupt is pending */
-	bool line;	/* level of the interrupt line */
+	bool thre; /* transmitter-empty interrupt is pending */
+	bool line; /* level of the interrupt line */
 	uint32_t in_count;
-	uint32_t in_head; /* index of the oldest byte */
+	uint32_t in_head;	    /* index of the oldest byte */
 	uint8_t in[UART_INPUT_MAX]; /* the first UART_FIFO of it are "in the FIFO" */
 };
 
@@ -36,8 +36,8 @@ struct uart {
 };
 
 /* -ENOMEM. log outlives the port. */
-MUST_CHECK int uart_create(struct vm *vm, uint16_t port, uint16_t base, unsigned gsi, struct keptlog *log,
-			   struct uart **out);
+MUST_CHECK int uart_create(struct vm *vm, uint16_t port, uint16_t base, unsigned gsi,
+			   struct keptlog *log, struct uart **out);
 /* Bytes beyond the queue's room are dropped, as on a line without flow control. */
 void uart_input(struct uart *u, const char *bytes, size_t len);
 

@@ -193,7 +193,8 @@ static const struct vdev_ops console_vdev = {
 	.destroy = console_destroy,
 };
 
-int vconsole_create(struct vm *vm, struct pci_bus *bus, unsigned slot, struct keptlog *log, struct vconsole **out)
+int vconsole_create(struct vm *vm, struct pci_bus *bus, unsigned slot, struct keptlog *log,
+		    struct vconsole **out)
 {
 	struct vconsole *c = calloc(1, sizeof(*c));
 

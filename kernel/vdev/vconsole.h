@@ -11,8 +11,8 @@
 
 struct vconsole;
 /* -ENOMEM. log outlives the device. */
-MUST_CHECK int vconsole_create(struct vm *vm, struct pci_bus *bus, unsigned slot, struct keptlog *log,
-			       struct vconsole **out);
+MUST_CHECK int vconsole_create(struct vm *vm, struct pci_bus *bus, unsigned slot,
+			       struct keptlog *log, struct vconsole **out);
 /* Bytes beyond the queue's room are dropped. */
 void vconsole_input(struct vconsole *c, const char *bytes, size_t len);
 

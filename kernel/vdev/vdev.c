@@ -29,8 +29,8 @@ void vdev_init(struct vdev *d, struct vm *vm, const struct vdev_ops *ops, enum r
 	*at = d;
 }
 
-void vdev_region(struct vdev *d, struct io_region *r, enum io_space space, uint64_t base, uint64_t size,
-		 const struct io_ops *ops, struct mutex *lock)
+void vdev_region(struct vdev *d, struct io_region *r, enum io_space space, uint64_t base,
+		 uint64_t size, const struct io_ops *ops, struct mutex *lock)
 {
 	r->space = space;
 	r->base = base;

@@ -22,7 +22,8 @@ bool virtio_running(const struct virtio *v, unsigned queue)
 
 static void broken(struct virtio *v, unsigned queue, int rc)
 {
-	log_warn("vdev", "%s: %s: queue %u: %s; the device waits for a reset", v->d.vm->cfg.name, v->ops->name, queue,
+	log_warn("vdev", "%s: %s: queue %u: %s; the device waits for a reset", v->d.vm->cfg.name,
+		 v->ops->name, queue,
 		 rc == -EFAULT ? "address outside of memory" : "malformed ring");
 	v->status |= VIRTIO_NEEDS_RESET;
 	v->isr |= VIRTIO_ISR_CONFIG;
@@ -51,7 +52,8 @@ int virtio_signal(struct virtio *v, unsigned queue)
 	return 0;
 }
 
-int virtio_drain(struct virtio *v, unsigned queue, int64_t (*fn)(struct virtio *v, struct virtq_chain *c))
+int virtio_drain(struct virtio *v, unsigned queue,
+		 int64_t (*fn)(struct virtio *v, struct virtq_chain *c))
 {
 	struct gmem *g = v->d.vm->mem;
 	struct virtq *q = &v->q[queue];
@@ -171,7 +173,8 @@ static bool vector_ok(const struct virtio *v, uint16_t vector)
 	return vector < v->msix.nr || vector == VIRTQ_NO_VECTOR;
 }
 
-static int parse_queue(const struct virtio *v, struct rec_reader *r, struct virtio_image *m, struct virtq *q)
+static int parse_queue(const struct virtio *v, struct rec_reader *r, struct virtio_image *m,
+		       struct virtq *q)
 {
 	uint16_t ready;
 
@@ -209,7 +212,8 @@ static int parse_head(const struct virtio *v, struct rec_reader *r, struct virti
 	m->pending = rec_get_u32(r);
 	if (rec_get_u32(r) != 0 || r->bad || !vector_ok(v, m->config_vector))
 		return -EBADMSG;
-	if (m->isr & ~(VIRTIO_ISR_QUEUE | VIRTIO_ISR_CONFIG) || m->pending & ~(uint32_t)(BIT(v->msix.nr) - 1))
+	if (m->isr & ~(VIRTIO_ISR_QUEUE | VIRTIO_ISR_CONFIG) ||
+	    m->pending & ~(uint32_t)(BIT(v->msix.nr) - 1))
 		return -EBADMSG;
 	/* What the driver was promised must be there. */
 	return m->status & VIRTIO_FEATURES_OK && m->features & ~virtio_offered(v) ? -EBADMSG : 0;

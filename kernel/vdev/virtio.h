@@ -36,12 +36,12 @@
 struct virtio;
 struct virtio_ops {
 	const char *name;
-	uint16_t id;	      /* virtio device ID */
-	uint32_t class;	      /* PCI class code */
+	uint16_t id;	/* virtio device ID */
+	uint32_t class; /* PCI class code */
 	uint16_t nr_queues;
-	uint16_t queue_size;  /* power of two */
-	uint64_t features;    /* beyond those of the transport */
-	const void *config;   /* device configuration, read-only; NULL: none */
+	uint16_t queue_size; /* power of two */
+	uint64_t features;   /* beyond those of the transport */
+	const void *config;  /* device configuration, read-only; NULL: none */
 	uint32_t config_len;
 	int (*kick)(struct virtio *v, unsigned queue);
 	void (*reset)(struct virtio *v); /* may be NULL */
@@ -60,16 +60,19 @@ struct virtio {
 	struct virtq_chain chain; /* being worked on */
 };
 
-/* Fills the transport and puts it on the bus; instance of the records = slot. vdev_ops->destroy frees. */
-void virtio_create(struct virtio *v, struct vm *vm, struct pci_bus *bus, unsigned slot, const struct virtio_ops *ops,
-		   const struct vdev_ops *vdev_ops, enum rec_type last_rec);
+/* Fills the transport and puts it on the bus; instance of the records = slot. vdev_ops->destroy
+ * frees. */
+void virtio_create(struct virtio *v, struct vm *vm, struct pci_bus *bus, unsigned slot,
+		   const struct virtio_ops *ops, const struct vdev_ops *vdev_ops,
+		   enum rec_type last_rec);
 
 /*
  * Takes each chain of a queue, gives it to fn, which returns bytes written into
  * it or an error, pushes it, and signals at the end. At most a few rings' worth
  * at once, so that a guest cannot hold the world in here.
  */
-MUST_CHECK int virtio_drain(struct virtio *v, unsigned queue, int64_t (*fn)(struct virtio *v, struct virtq_chain *c));
+MUST_CHECK int virtio_drain(struct virtio *v, unsigned queue,
+			    int64_t (*fn)(struct virtio *v, struct virtq_chain *c));
 /* Interrupt for what was pushed, if the driver wants one. */
 MUST_CHECK int virtio_signal(struct virtio *v, unsigned queue);
 bool virtio_running(const struct virtio *v, unsigned queue);

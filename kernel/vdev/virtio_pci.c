@@ -25,7 +25,8 @@ enum { CFG_COMMON = 1, CFG_NOTIFY, CFG_ISR, CFG_DEVICE, CFG_WINDOW };
 #define CAP_LENGTH 12u
 #define CAP_DATA 16u
 
-static unsigned add_cap(struct pci_func *f, uint8_t type, unsigned len, uint32_t offset, uint32_t length)
+static unsigned add_cap(struct pci_func *f, uint8_t type, unsigned len, uint32_t offset,
+			uint32_t length)
 {
 	unsigned at = pci_cap_add(f, CAP_VENDOR, len);
 
@@ -115,14 +116,16 @@ static void cfg_written(struct pci_func *f, unsigned off, unsigned size)
 	mutex_unlock(&v->d.lock);
 }
 
-static const struct pci_func_ops virtio_func_ops = { .written = cfg_written, .reading = window_reading };
+static const struct pci_func_ops virtio_func_ops = { .written = cfg_written,
+						     .reading = window_reading };
 
 void virtio_pci_init(struct virtio *v, struct pci_bus *bus, unsigned slot)
 {
 	struct pci_func *f = &v->f;
 	unsigned at;
 
-	pci_func_init(f, VENDOR_VIRTIO, (uint16_t)(DEVICE_BASE + v->ops->id), v->ops->class, REVISION_MODERN);
+	pci_func_init(f, VENDOR_VIRTIO, (uint16_t)(DEVICE_BASE + v->ops->id), v->ops->class,
+		      REVISION_MODERN);
 	pci_reg_set(f, PCI_SUBSYS_VENDOR, 2, VENDOR_VIRTIO, 0);
 	pci_reg_set(f, PCI_SUBSYS_DEVICE, 2, SUBSYS_BASE + v->ops->id, 0);
 	pci_bar_add(f, 0, VIRTIO_BAR0_SIZE, &v->d, &virtio_bar0_io);
@@ -139,8 +142,9 @@ void virtio_pci_init(struct virtio *v, struct pci_bus *bus, unsigned slot)
 	pci_func_add(bus, f, slot);
 }
 
-void virtio_create(struct virtio *v, struct vm *vm, struct pci_bus *bus, unsigned slot, const struct virtio_ops *ops,
-		   const struct vdev_ops *vdev_ops, enum rec_type last_rec)
+void virtio_create(struct virtio *v, struct vm *vm, struct pci_bus *bus, unsigned slot,
+		   const struct virtio_ops *ops, const struct vdev_ops *vdev_ops,
+		   enum rec_type last_rec)
 {
 	v->ops = ops;
 	vdev_init(&v->d, vm, vdev_ops, REC_VIRTIO, last_rec, (uint16_t)slot);

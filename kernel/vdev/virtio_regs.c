@@ -253,13 +253,15 @@ const struct io_ops virtio_bar0_io = { .read = bar0_read, .write = bar0_write };
 static void bar1_read(void *arg, struct vcpu *c, uint64_t off, unsigned size, uint64_t *value)
 {
 	(void)c;
-	msix_table_read(&container_of((struct vdev *)arg, struct virtio, d)->msix, off, size, value);
+	msix_table_read(&container_of((struct vdev *)arg, struct virtio, d)->msix, off, size,
+			value);
 }
 
 static void bar1_write(void *arg, struct vcpu *c, uint64_t off, unsigned size, uint64_t value)
 {
 	(void)c;
-	msix_table_write(&container_of((struct vdev *)arg, struct virtio, d)->msix, off, size, value);
+	msix_table_write(&container_of((struct vdev *)arg, struct virtio, d)->msix, off, size,
+			 value);
 }
 
 const struct io_ops virtio_bar1_io = { .read = bar1_read, .write = bar1_write };

@@ -40,8 +40,8 @@ bool virtq_valid(const struct virtq *q, uint16_t size_max)
 
 	if (q->size == 0 || q->size > size_max || q->size & (q->size - 1))
 		return false;
-	return !(q->desc & 15) && !(q->driver & 1) && !(q->device & 3) && q->desc < limit && q->driver < limit &&
-	       q->device < limit;
+	return !(q->desc & 15) && !(q->driver & 1) && !(q->device & 3) && q->desc < limit &&
+	       q->driver < limit && q->device < limit;
 }
 
 static int get16(struct gmem *g, uint64_t at, uint16_t *v)
@@ -77,9 +77,10 @@ static int add_seg(struct virtq_chain *c, const struct desc *d)
 	return 0;
 }
 
-/* Follows a table of count descriptors from index; an indirect one at its start goes one level down. */
-static int walk(struct virtq *q, struct gmem *g, struct virtq_chain *c, uint64_t table, uint32_t count,
-		uint32_t index, bool nested)
+/* Follows a table of count descriptors from index; an indirect one at its start goes one level
+ * down. */
+static int walk(struct virtq *q, struct gmem *g, struct virtq_chain *c, uint64_t table,
+		uint32_t count, uint32_t index, bool nested)
 {
 	for (uint32_t steps = 0; steps < count; steps++) {
 		struct desc d;
@@ -91,8 +92,9 @@ static int walk(struct virtq *q, struct gmem *g, struct virtq_chain *c, uint64_t
 		if (rc)
 			return rc;
 		if (d.flags & DESC_INDIRECT) {
-			if (nested || !q->indirect || d.flags & DESC_NEXT || d.len == 0 || d.len % DESC_SIZE ||
-			    d.len / DESC_SIZE > VIRTQ_SIZE_MAX || d.addr >= BIT(52))
+			if (nested || !q->indirect || d.flags & DESC_NEXT || d.len == 0 ||
+			    d.len % DESC_SIZE || d.len / DESC_SIZE > VIRTQ_SIZE_MAX ||
+			    d.addr >= BIT(52))
 				return -EPROTO;
 			return walk(q, g, c, d.addr, d.len / DESC_SIZE, 0, true);
 		}
@@ -115,7 +117,8 @@ int virtq_pop(struct virtq *q, struct gmem *g, struct virtq_chain *c)
 		return 0;
 	if ((uint16_t)(avail - q->last_avail) > q->size)
 		return -EPROTO;
-	rc = get16(g, q->driver + RING_ENTRIES + AVAIL_ENTRY * (q->last_avail & (q->size - 1u)), &head);
+	rc = get16(g, q->driver + RING_ENTRIES + AVAIL_ENTRY * (q->last_avail & (q->size - 1u)),
+		   &head);
 	if (rc)
 		return rc;
 	c->head = head;
@@ -128,8 +131,8 @@ int virtq_pop(struct virtq *q, struct gmem *g, struct virtq_chain *c)
 	return 1;
 }
 
-static int copy(const struct virtq_chain *c, struct gmem *g, unsigned first, unsigned count, uint64_t off,
-		uint8_t *buf, size_t len, bool in)
+static int copy(const struct virtq_chain *c, struct gmem *g, unsigned first, unsigned count,
+		uint64_t off, uint8_t *buf, size_t len, bool in)
 {
 	for (unsigned i = first; i < first + count && len > 0; i++) {
 		const struct virtq_seg *s = &c->seg[i];
@@ -141,7 +144,8 @@ static int copy(const struct virtq_chain *c, struct gmem *g, unsigned first, uns
 			continue;
 		}
 		n = (size_t)MIN((uint64_t)len, s->len - off);
-		rc = in ? gmem_write(g, GPA(s->gpa + off), buf, n) : gmem_read(g, GPA(s->gpa + off), buf, n);
+		rc = in ? gmem_write(g, GPA(s->gpa + off), buf, n)
+			: gmem_read(g, GPA(s->gpa + off), buf, n);
 		if (rc)
 			return rc;
 		buf += n;
@@ -156,7 +160,8 @@ int virtq_get(const struct virtq_chain *c, struct gmem *g, uint64_t off, void *b
 	return copy(c, g, 0, c->nr_out, off, buf, len, false);
 }
 
-int virtq_put(const struct virtq_chain *c, struct gmem *g, uint64_t off, const void *buf, size_t len)
+int virtq_put(const struct virtq_chain *c, struct gmem *g, uint64_t off, const void *buf,
+	      size_t len)
 {
 	return copy(c, g, c->nr_out, c->nr_in, off, (uint8_t *)(uintptr_t)buf, len, true);
 }

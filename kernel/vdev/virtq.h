@@ -46,12 +46,17 @@ struct virtq_chain {
 bool virtq_valid(const struct virtq *q, uint16_t size_max);
 /* 1 with a chain, 0 when the ring is empty, -EPROTO or -EFAULT. */
 MUST_CHECK int virtq_pop(struct virtq *q, struct gmem *g, struct virtq_chain *c);
-/* Copies from the readable / into the writable part at offset off; [off, off + len) must lie inside. */
-MUST_CHECK int virtq_get(const struct virtq_chain *c, struct gmem *g, uint64_t off, void *buf, size_t len);
-MUST_CHECK int virtq_put(const struct virtq_chain *c, struct gmem *g, uint64_t off, const void *buf, size_t len);
+/* Copies from the readable / into the writable part at offset off; [off, off + len) must lie
+ * inside. */
+MUST_CHECK int virtq_get(const struct virtq_chain *c, struct gmem *g, uint64_t off, void *buf,
+			 size_t len);
+MUST_CHECK int virtq_put(const struct virtq_chain *c, struct gmem *g, uint64_t off, const void *buf,
+			 size_t len);
 /* Gives the chain back with written bytes in its writable part. */
-MUST_CHECK int virtq_push(struct virtq *q, struct gmem *g, const struct virtq_chain *c, uint32_t written);
-/* Asks for a notification at the next entry. 1 when entries came meanwhile: pop again; 0 when still empty. */
+MUST_CHECK int virtq_push(struct virtq *q, struct gmem *g, const struct virtq_chain *c,
+			  uint32_t written);
+/* Asks for a notification at the next entry. 1 when entries came meanwhile: pop again; 0 when still
+ * empty. */
 MUST_CHECK int virtq_arm(struct virtq *q, struct gmem *g);
 /* 1 when the driver wants an interrupt for what was pushed since the last call, 0, or an error. */
 MUST_CHECK int virtq_wants_signal(struct virtq *q, struct gmem *g);

@@ -5,9 +5,9 @@
  * the console, or a record for check and load.
  */
 // SOURCES: kernel/vdev/virtq.c kernel/vdev/msix.c kernel/vdev/virtio.c kernel/vdev/virtio_pci.c
-// SOURCES: kernel/vdev/virtio_regs.c kernel/vdev/vrng.c kernel/vdev/vconsole.c kernel/vdev/keptlog.c
-// SOURCES: kernel/vdev/pci.c kernel/vdev/pci_func.c kernel/vdev/vdev.c kernel/lib/rec.c
-// SOURCES: test/unit/fake_vdev.c
+// SOURCES: kernel/vdev/virtio_regs.c kernel/vdev/vrng.c kernel/vdev/vconsole.c
+// kernel/vdev/keptlog.c SOURCES: kernel/vdev/pci.c kernel/vdev/pci_func.c kernel/vdev/vdev.c
+// kernel/lib/rec.c SOURCES: test/unit/fake_vdev.c
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,7 +15,7 @@
 #include "kernel/vdev/vrng.h"
 #include "test/unit/fake_vdev.h"
 
-#define BAR0(slot) (0xc0000000ull + (slot) * 0x10000u)
+#define BAR0(slot) (0xc0000000ull + (slot)*0x10000u)
 #define BAR1(slot) (BAR0(slot) + 0x8000u)
 #define RINGS 0x10000u
 #define MAX_STEPS 512

@@ -289,7 +289,8 @@ void fake_vm_done(struct vm *vm)
 	free(vm);
 }
 
-static int each(struct vm *to, const struct rec_writer *w, int (*fn)(struct vm *, struct rec_reader *))
+static int each(struct vm *to, const struct rec_writer *w,
+		int (*fn)(struct vm *, struct rec_reader *))
 {
 	struct rec_reader r;
 	int rc;
@@ -319,7 +320,8 @@ int fake_move(struct vm *from, struct vm *to)
 	return rc;
 }
 
-int fake_check(struct vm *vm, uint16_t type, uint16_t instance, uint16_t version, const void *body, size_t len)
+int fake_check(struct vm *vm, uint16_t type, uint16_t instance, uint16_t version, const void *body,
+	       size_t len)
 {
 	struct rec_writer w;
 	int rc;

@@ -42,6 +42,7 @@ bool fake_timer_run(void);
 /* All devices of from saved, checked and loaded into to; the first error. */
 int fake_move(struct vm *from, struct vm *to);
 /* A record of one device with this body: what check says; load must not run. */
-int fake_check(struct vm *vm, uint16_t type, uint16_t instance, uint16_t version, const void *body, size_t len);
+int fake_check(struct vm *vm, uint16_t type, uint16_t instance, uint16_t version, const void *body,
+	       size_t len);
 
 #endif

@@ -142,7 +142,8 @@ static void random_damage(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { T(takes_a_good_one), T(refuses), T(any_length), T(random_damage) };
+	const struct CMUnitTest tests[] = { T(takes_a_good_one), T(refuses), T(any_length),
+					    T(random_damage) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

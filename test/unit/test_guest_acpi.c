@@ -5,8 +5,8 @@
  * results must be the same but for the address, and Debian's iasl must take
  * each table apart without an error.
  */
-// SOURCES: kernel/vdev/acpi_tables.c kernel/vdev/dsdt.c kernel/vdev/fwcfg.c kernel/vdev/fwcfg_loader.c
-// SOURCES: kernel/vdev/vdev.c kernel/lib/rec.c test/unit/fake_vdev.c
+// SOURCES: kernel/vdev/acpi_tables.c kernel/vdev/dsdt.c kernel/vdev/fwcfg.c
+// kernel/vdev/fwcfg_loader.c SOURCES: kernel/vdev/vdev.c kernel/lib/rec.c test/unit/fake_vdev.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -208,7 +208,9 @@ static void disassemble(const char *dir, const uint8_t *table)
 	assert_int_equal(fwrite(table, get(table + 4, 4), 1, f), 1);
 	fclose(f);
 	snprintf(command, sizeof(command),
-		 "iasl -d %s > %s.out 2>&1 && ! grep -iE 'error|incorrect|invalid|warning' %s.out >&2", path, path, path);
+		 "iasl -d %s > %s.out 2>&1 && ! grep -iE 'error|incorrect|invalid|warning' %s.out "
+		 ">&2",
+		 path, path, path);
 	if (system(command))
 		fail_msg("iasl found fault with %.4s", (const char *)table);
 }

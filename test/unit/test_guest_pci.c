@@ -102,7 +102,7 @@ static void ecam_moves(void **state)
 	fake_cfg_write(vm, 0, 0x60, 4, 0xb0000001);
 	assert_int_equal(fake_read(vm, ECAM, 4), 0x29c08086);
 	assert_int_equal(fake_read(vm, ECAM + (31 << 15), 2), 0x8086);
-	assert_int_equal(fake_read(vm, ECAM + 0x100, 4), 0);	      /* no extended capability */
+	assert_int_equal(fake_read(vm, ECAM + 0x100, 4), 0); /* no extended capability */
 	assert_int_equal(fake_read(vm, ECAM + (1 << 20), 4), 0xffffffff); /* bus 1 */
 	assert_int_equal(fake_read(vm, ECAM + (5 << 15) + 0x100, 4), 0xffffffff);
 	fake_write(vm, ECAM + 0x60, 4, 0xd0000001);

@@ -202,12 +202,9 @@ static void refuses_nonsense(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(probing),
-		cmocka_unit_test(transmitter_interrupt),
-		cmocka_unit_test(receive),
-		cmocka_unit_test(input_is_bounded),
-		cmocka_unit_test(log_keeps_the_end),
-		cmocka_unit_test(survives_a_move),
+		cmocka_unit_test(probing),	     cmocka_unit_test(transmitter_interrupt),
+		cmocka_unit_test(receive),	     cmocka_unit_test(input_is_bounded),
+		cmocka_unit_test(log_keeps_the_end), cmocka_unit_test(survives_a_move),
 		cmocka_unit_test(refuses_nonsense),
 	};
 

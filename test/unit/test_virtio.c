@@ -4,9 +4,9 @@
  * queues, notifications, MSI-X, a malformed ring, and a move in the middle.
  */
 // SOURCES: kernel/vdev/virtq.c kernel/vdev/msix.c kernel/vdev/virtio.c kernel/vdev/virtio_pci.c
-// SOURCES: kernel/vdev/virtio_regs.c kernel/vdev/vrng.c kernel/vdev/vconsole.c kernel/vdev/keptlog.c
-// SOURCES: kernel/vdev/pci.c kernel/vdev/pci_func.c kernel/vdev/vdev.c kernel/lib/rec.c
-// SOURCES: test/unit/fake_vdev.c
+// SOURCES: kernel/vdev/virtio_regs.c kernel/vdev/vrng.c kernel/vdev/vconsole.c
+// kernel/vdev/keptlog.c SOURCES: kernel/vdev/pci.c kernel/vdev/pci_func.c kernel/vdev/vdev.c
+// kernel/lib/rec.c SOURCES: test/unit/fake_vdev.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,9 +23,9 @@
 
 #define RNG 1u
 #define CON 2u
-#define BAR0(slot) (0xc0000000ull + (slot) * 0x10000u)
+#define BAR0(slot) (0xc0000000ull + (slot)*0x10000u)
 #define BAR1(slot) (BAR0(slot) + 0x8000u)
-#define RING(n) (0x10000u + (n) * 0x4000u) /* descriptors, +0x1000 available, +0x2000 used */
+#define RING(n) (0x10000u + (n)*0x4000u) /* descriptors, +0x1000 available, +0x2000 used */
 #define DATA 0x80000u
 
 static struct keptlog *kept;

@@ -34,12 +34,15 @@ static uint16_t avail_idx;
 static int fresh(void **state)
 {
 	memset(fake_ram, 0, sizeof(fake_ram));
-	q = (struct virtq){ .desc = DESC, .driver = AVAIL, .device = USED, .size = SIZE, .ready = true };
+	q = (struct virtq){
+		.desc = DESC, .driver = AVAIL, .device = USED, .size = SIZE, .ready = true
+	};
 	avail_idx = 0;
 	return 0;
 }
 
-static void desc_at(uint64_t table, unsigned i, uint64_t addr, uint32_t len, uint16_t flags, uint16_t next)
+static void desc_at(uint64_t table, unsigned i, uint64_t addr, uint32_t len, uint16_t flags,
+		    uint16_t next)
 {
 	uint8_t *d = fake_ram + table + 16 * i;
 
@@ -285,10 +288,10 @@ static void signals(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(layout),	 T(chain),	      T(indirect),     T(bad_index),	 T(bad_head),
-		T(bad_next),	 T(loop),	      T(readable_after_writable),	 T(address_wraps),
-		T(nested_indirect), T(odd_indirect),  T(too_long),     T(no_memory_there), T(wraps_around),
-		T(signals),
+		T(layout),	    T(chain),		T(indirect),	 T(bad_index),
+		T(bad_head),	    T(bad_next),	T(loop),	 T(readable_after_writable),
+		T(address_wraps),   T(nested_indirect), T(odd_indirect), T(too_long),
+		T(no_memory_there), T(wraps_around),	T(signals),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
