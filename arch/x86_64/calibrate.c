@@ -31,18 +31,23 @@ struct result {
 
 static struct sample take_sample(const struct reference *r)
 {
-	struct sample best = { .width = UINT64_MAX };
+	struct sample best = { 0 };
+	uint64_t best_whole = UINT64_MAX;
 
 	for (unsigned i = 0; i < SAMPLE_READS; i++) {
 		uint64_t before = rdtsc();
 		uint32_t ref = r->read();
 		uint64_t after = rdtsc();
+		uint32_t left = apic_timer_left();
+		uint64_t whole = rdtsc() - before;
 
-		if (after - before < best.width)
-			best = (struct sample){ .tsc = before + (after - before) / 2,
-						.width = after - before,
-						.ref = ref,
-						.lapic = apic_timer_left() };
+		if (whole >= best_whole)
+			continue;
+		best_whole = whole;
+		best = (struct sample){ .tsc = before + (after - before) / 2,
+					.width = after - before,
+					.ref = ref,
+					.lapic = left };
 	}
 	return best;
 }

@@ -170,14 +170,15 @@ static bool start_cpu(uint32_t apic_id, uint64_t cr3)
 	return true;
 }
 
-static void start_all(const struct madt *m, uint64_t cr3)
+/* False when one did not come; it may still come, and then needs the start page's tables. */
+static bool start_all(const struct madt *m, uint64_t cr3)
 {
 	for (unsigned i = 0; i < m->cpus; i++) {
 		if (m->apic_id[i] == percpu[0].apic_id)
 			continue;
 		if (cpu_count() == MAX_CPUS) {
 			log_warn("smp", "more than %u CPUs: the others stay off", MAX_CPUS);
-			return;
+			return true;
 		}
 		if (m->apic_id[i] > 0xfe && !apic_is_x2apic()) {
 			log_warn("smp", "CPU with APIC id %u needs x2APIC: it stays off",
@@ -190,9 +191,10 @@ static void start_all(const struct madt *m, uint64_t cr3)
 				  "CPU with APIC id %u does not start: it and all after it "
 				  "stay off",
 				  (unsigned)m->apic_id[i]);
-			return;
+			return false;
 		}
 	}
+	return true;
 }
 
 void arch_smp_start(void)
@@ -207,7 +209,7 @@ void arch_smp_start(void)
 		log_error("smp", "no low memory to start the other CPUs with");
 		return;
 	}
-	start_all(m, cr3);
-	hostpt_tramp_close(cr3);
+	if (start_all(m, cr3))
+		hostpt_tramp_close(cr3);
 	log_info("smp", "%u of %u CPUs are up", cpu_count(), m->cpus);
 }
