@@ -28,20 +28,6 @@
 
 extern const struct pci_driver virtio_net_driver;
 
-/* Rooms that may be absent from a build. */
-#pragma weak pci_scan
-#pragma weak pci_attach
-#pragma weak virtio_net_driver
-#pragma weak net_init
-#pragma weak virt_choose
-#pragma weak svm_ops
-#pragma weak vm_set_platform
-#pragma weak q35_platform
-#pragma weak mig_init
-#pragma weak shell_start
-#pragma weak uart_early
-#pragma weak uart_start
-
 #define INIT_STACK (64u << 10)
 
 /* In the order in which a device is offered to them. */
@@ -85,25 +71,18 @@ static void choose_page_moves(void)
 
 static void start_drivers(void)
 {
-	if (uart_start && uart_start())
+	if (uart_start())
 		log_warn("uart", "no interrupt: the console is polled");
-	if (!pci_scan)
-		return;
 	pci_scan();
-	if (&virtio_net_driver)
-		pci_attach(pci_drivers, ARRAY_SIZE(pci_drivers));
+	pci_attach(pci_drivers, ARRAY_SIZE(pci_drivers));
 }
 
 static void start_rooms(void)
 {
-	if (net_init)
-		net_init();
-	if (virt_choose && &svm_ops)
-		virt_choose(virt_backends, ARRAY_SIZE(virt_backends));
-	if (vm_set_platform && &q35_platform)
-		vm_set_platform(&q35_platform);
-	if (mig_init)
-		mig_init();
+	net_init();
+	virt_choose(virt_backends, ARRAY_SIZE(virt_backends));
+	vm_set_platform(&q35_platform);
+	mig_init();
 }
 
 static void init_world(void *arg)
@@ -121,8 +100,7 @@ static void init_world(void *arg)
 		 cpu_count(), (unsigned long long)mem.total_bytes >> 20,
 		 (unsigned long long)mem.free_bytes >> 20,
 		 (unsigned long long)(time_ns() / NSEC_PER_MSEC));
-	if (shell_start)
-		shell_start(hostname());
+	shell_start(hostname());
 	console_write("tern: ready\n", 12);
 }
 
@@ -133,8 +111,7 @@ void kernel_main(struct bootinfo *bi)
 	};
 
 	arch_early_init(bi);
-	if (uart_early)
-		(void)uart_early();
+	(void)uart_early();
 	page_init(bi);
 	bi = hpa_ptr(HPA((uint64_t)bi));
 	bootfs_init(bi);
