@@ -72,6 +72,21 @@ static struct result one_try(const struct reference *r)
 					     mul_div64(r->fs_per_tick, 1000000, fs) };
 }
 
+/*
+ * Smaller error wins. But a try that was held up for a whole wrap of the
+ * reference (the PIT's is 54 ms) comes out far too fast: then the slower one.
+ */
+static bool better(const struct result *a, const struct result *b)
+{
+	if (b->error_ppm == UINT64_MAX)
+		return true;
+	if (a->tsc_khz < b->tsc_khz - b->tsc_khz / 100)
+		return true;
+	if (a->tsc_khz > b->tsc_khz + b->tsc_khz / 100)
+		return false;
+	return a->error_ppm < b->error_ppm;
+}
+
 void calibrate(uint32_t *tsc_khz_out, uint32_t *lapic_khz_out)
 {
 	struct result best = { .error_ppm = UINT64_MAX };
@@ -83,7 +98,7 @@ void calibrate(uint32_t *tsc_khz_out, uint32_t *lapic_khz_out)
 		apic_timer_run();
 		struct result one = one_try(&r);
 
-		if (one.error_ppm < best.error_ppm)
+		if (better(&one, &best))
 			best = one;
 	}
 	*tsc_khz_out = (uint32_t)best.tsc_khz;
