@@ -173,22 +173,33 @@ static void sent(struct ram_sender *s, struct pageset *todo)
 		pageset_clear(todo, s->zero[i]);
 }
 
+int ram_send_batch(struct ram_sender *s, struct pageset *todo, gfn_t *at, struct mig_round *r)
+{
+	int err = wait_room(s);
+
+	if (err)
+		return err;
+	if (!gather(s, todo, at))
+		return 0;
+	pace(s, s->nr_raw * PAGE_SIZE);
+	err = send_batch(s, r);
+	if (err)
+		return err;
+	sent(s, todo);
+	if (world_should_yield())
+		world_yield();
+	return 1;
+}
+
 int ram_send_set(struct ram_sender *s, struct pageset *todo, struct mig_round *r)
 {
 	gfn_t at = 0;
-	int err = wait_room(s);
+	int more;
 
-	while (!err && gather(s, todo, &at)) {
-		pace(s, s->nr_raw * PAGE_SIZE);
-		err = send_batch(s, r);
-		if (!err)
-			sent(s, todo);
-		if (world_should_yield())
-			world_yield();
-		if (!err)
-			err = wait_room(s);
-	}
-	return err;
+	do {
+		more = ram_send_batch(s, todo, &at, r);
+	} while (more > 0);
+	return more;
 }
 
 int ram_send_drain(struct ram_sender *s, uint64_t deadline_ns)

@@ -101,6 +101,8 @@ static int precopy(struct source *s)
 	int err = source_hold(s->j, MIG_PRECOPY);
 
 	if (!err)
+		err = order_init(&s->order, gmem_max_gfn(s->j->vm->mem));
+	if (!err)
 		err = pageset_init(&s->todo, gmem_max_gfn(s->j->vm->mem));
 	if (err)
 		return err;
@@ -140,7 +142,9 @@ static int stun(struct source *s)
 	s->quiesced = true;
 	t1 = time_ns();
 	j->st.park_ns = t1 - t0;
-	err = dirty_harvest(j->vm, &s->todo);
+	err = order_collect(&s->order, &s->todo);
+	if (!err)
+		err = dirty_harvest(j->vm, &s->todo);
 	j->st.harvest_ns = time_ns() - t1;
 	return err;
 }
@@ -326,6 +330,7 @@ static void clean_up(struct source *s)
 	job_close_stream(j);
 	if (s->ram)
 		ram_sender_free(s->ram);
+	order_fini(&s->order);
 	pageset_fini(&s->todo);
 }
 

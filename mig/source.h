@@ -7,13 +7,15 @@
 #define MIG_SOURCE_H
 
 #include "job.h"
+#include "order.h"
 #include "ram_send.h"
 
 struct source {
 	struct mig_job *j;
 	struct world *ears;	 /* reads what the destination says */
 	struct ram_sender *ram;
-	struct pageset todo;	 /* pages not yet sent, or dirty again */
+	struct order order;	 /* pre-copy: pages owed, in the order of sending */
+	struct pageset todo;	 /* stun: all pages still owed */
 	bool tracking, parked, quiesced;
 	uint64_t rate_bytes_s;	 /* smoothed, by acknowledgements */
 	uint64_t rate_mark_ns, rate_mark_bytes;
@@ -32,7 +34,7 @@ MUST_CHECK int source_wait(struct mig_job *j, enum wire_type type, uint64_t dead
 MUST_CHECK int source_hold(struct mig_job *j, enum mig_phase p);
 MUST_CHECK int source_clock(struct mig_job *j); /* fills clock_delta_ns and rtt_ns */
 
-/* precopy.c: rounds until the rest fits the stun budget. */
+/* precopy.c: sends and harvests until the rest fits the stun budget. */
 MUST_CHECK int source_precopy(struct source *s);
 /* Nanoseconds of blackout if the VM were stunned with this many pages left. */
 uint64_t predict_blackout_ns(const struct source *s, uint64_t pages);

@@ -118,6 +118,8 @@ static void show(struct shell *sh, const struct mig_status *s)
 /* Follows a job to its end; Ctrl-C stops following, not the job. */
 static int follow(struct shell *sh, uint32_t id)
 {
+	enum mig_phase shown = MIG_PHASES;
+	uint64_t due = 0;
 	struct mig_status s;
 
 	while (mig_status(id, &s) && !ended(&s)) {
@@ -125,8 +127,11 @@ static int follow(struct shell *sh, uint32_t id)
 			shell_printf(sh, "job %u goes on: 'migrate status %u' shows it\n", (unsigned)id, (unsigned)id);
 			return 1;
 		}
-		if (!shell_json(sh))
+		if (!shell_json(sh) && (s.phase != shown || time_ns() >= due)) {
 			progress_line(sh, &s);
+			shown = s.phase;
+			due = time_ns() + PROGRESS_NS;
+		}
 		(void)mig_wait(id, time_ns() + PROGRESS_NS);
 	}
 	if (!mig_status(id, &s))
