@@ -122,7 +122,7 @@ bool timer_cancel(struct timer *t)
 	return armed;
 }
 
-/* Next timer that is due, off the queue and marked running; programs the hardware when there is none. */
+/* Next timer that is due, off the queue and marked running; none: programs the hardware. */
 static struct timer *next_due(struct timer_queue *q)
 {
 	unsigned long flags = spin_lock(&q->lock);

@@ -91,6 +91,10 @@ int waitq_sleep(struct waitq *q, struct spinlock *l, unsigned long *flags, uint6
 	irq_restore(IRQS_ON);
 	if (deadline_ns != NEVER_NS)
 		(void)timer_cancel(&self->timeout);
+	if (!own_lock) { /* the waker has let go of the queue, which may be on our stack */
+		inner = spin_lock(&q->guard);
+		spin_unlock(&q->guard, inner);
+	}
 	*flags = spin_lock(l);
 	return self->timed_out ? -ETIMEDOUT : 0;
 }

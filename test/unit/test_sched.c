@@ -20,6 +20,8 @@
 
 #include "kernel/base/timer.c"
 
+#include "kernel/base/runq.c"
+
 #include "kernel/base/sched.c"
 
 #include "kernel/base/console.c"

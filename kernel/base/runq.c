@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Run queues: per CPU, three priorities, first come first served in each;
+ * placing of woken worlds, and stealing by idle CPUs.
+ *
+ * Invariants
+ *  - A world is on at most one run queue, and only while it does not sleep.
+ *    Whoever takes it off its wait queue, and nobody else, calls sched_ready.
+ *  - on_cpu is set while the world's stack is in use. A sleeper can be woken
+ *    before it has left its stack; it is then queued on the CPU that it is
+ *    still on, and stealing passes it over, so nobody enters a stack in use.
+ *  - No lost wake-up: a waker queues the world first and looks at idle flags
+ *    after; a CPU sets its idle flag first and looks at the queues after, and
+ *    halts with interrupts off until arch_idle opens them.
+ *  - The locks of two run queues are never held together.
+ */
+#include <tern/percpu.h>
+
+#include "runq.h"
+
+#define RQ_INIT                                                                                    \
+	{                                                                                          \
+		.lock = SPINLOCK_INIT(LOCK_SCHED, "run queue"), .cur_prio = PRIO_IDLE              \
+	}
+static struct rq rqs[MAX_CPUS] = { [0 ... MAX_CPUS - 1] = RQ_INIT };
+
+struct rq *runq_of(unsigned cpu)
+{
+	return &rqs[cpu];
+}
+
+uint32_t runq_ahead(const struct rq *rq, unsigned prio)
+{
+	return __atomic_load_n(&rq->ready, __ATOMIC_RELAXED) >> prio;
+}
+
+static void rq_push(struct rq *rq, struct world *w)
+{
+	w->rq_next = NULL;
+	if (rq->first[w->prio])
+		rq->last[w->prio]->rq_next = w;
+	else
+		rq->first[w->prio] = w;
+	rq->last[w->prio] = w;
+	__atomic_store_n(&rq->ready, rq->ready | 1u << w->prio, __ATOMIC_RELAXED);
+}
+
+static void rq_remove(struct rq *rq, struct world *w, struct world *before)
+{
+	if (before)
+		before->rq_next = w->rq_next;
+	else
+		rq->first[w->prio] = w->rq_next;
+	if (rq->last[w->prio] == w)
+		rq->last[w->prio] = before;
+	if (!rq->first[w->prio])
+		__atomic_store_n(&rq->ready, rq->ready & ~(1u << w->prio), __ATOMIC_RELAXED);
+}
+
+/* Makes an idle CPU look at the queues; true when this caller is the one who did. */
+static bool claim_idle(unsigned cpu)
+{
+	if (!percpu[cpu].idle)
+		return false;
+	if (!__atomic_exchange_n(&percpu[cpu].idle, 0, __ATOMIC_SEQ_CST))
+		return false;
+	if (cpu != this_cpu()->index)
+		cpu_kick(cpu);
+	return true;
+}
+
+static bool claim_any_idle(void)
+{
+	for (unsigned i = 0; i < cpu_count(); i++)
+		if (claim_idle(i))
+			return true;
+	return false;
+}
+
+static unsigned choose_cpu(const struct world *w)
+{
+	if (w->pinned >= 0)
+		return (unsigned)w->pinned;
+	if (__atomic_load_n(&w->on_cpu, __ATOMIC_ACQUIRE) || percpu[w->cpu].idle)
+		return w->cpu;
+	if (this_cpu()->idle) /* a handler on an idle CPU: no kick needed */
+		return this_cpu()->index;
+	for (unsigned i = 0; i < cpu_count(); i++)
+		if (percpu[i].idle)
+			return i;
+	return w->cpu;
+}
+
+/* What a waker saw when it queued a world: the world itself may be gone by now. */
+struct queued {
+	unsigned cpu;
+	int prio, cur_prio;
+	bool first_of_prio, pinned;
+};
+
+static void notify(const struct queued *e)
+{
+	bool preempts = e->prio > e->cur_prio;
+
+	/* Queued first, idle flags after: pairs with sched_idle. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (preempts)
+		percpu[e->cpu].resched = 1;
+	if (claim_idle(e->cpu))
+		return;
+	if ((preempts || (e->prio == e->cur_prio && e->first_of_prio)) &&
+	    e->cpu != this_cpu()->index)
+		cpu_kick(e->cpu);
+	if (!e->pinned)
+		claim_any_idle(); /* it may steal the world */
+}
+
+void runq_add(unsigned cpu, struct world *w)
+{
+	struct rq *rq = runq_of(cpu);
+	unsigned long flags = spin_lock(&rq->lock);
+	struct queued e = { .cpu = cpu,
+			    .prio = w->prio,
+			    .cur_prio = rq->cur_prio,
+			    .first_of_prio = !rq->first[w->prio],
+			    .pinned = w->pinned >= 0 };
+
+	w->state = WORLD_READY;
+	rq_push(rq, w);
+	spin_unlock(&rq->lock, 0);
+	notify(&e);
+	irq_restore(flags);
+}
+
+void sched_ready(struct world *w)
+{
+	unsigned long flags = irq_save();
+
+	runq_add(choose_cpu(w), w);
+	irq_restore(flags);
+}
+
+static struct world *pick_local(struct rq *rq)
+{
+	unsigned long flags = spin_lock(&rq->lock);
+	struct world *w = NULL;
+
+	this_cpu()->resched = 0;
+	for (int p = WORLD_PRIOS - 1; p >= 0 && !w; p--)
+		w = rq->first[p];
+	if (w)
+		rq_remove(rq, w, NULL);
+	rq->cur_prio = w ? w->prio : PRIO_IDLE;
+	spin_unlock(&rq->lock, flags);
+	return w;
+}
+
+/* *busy is set when there was a world that only has to leave its stack. */
+static struct world *steal_from(struct rq *rq, bool *busy)
+{
+	unsigned long flags = spin_lock(&rq->lock);
+	struct world *found = NULL;
+
+	for (int p = WORLD_PRIOS - 1; p >= 0 && !found; p--) {
+		struct world *before = NULL;
+
+		for (struct world *w = rq->first[p]; w; before = w, w = w->rq_next) {
+			if (w->pinned >= 0)
+				continue;
+			if (__atomic_load_n(&w->on_cpu, __ATOMIC_ACQUIRE)) {
+				*busy = true;
+				continue;
+			}
+			rq_remove(rq, w, before);
+			found = w;
+			break;
+		}
+	}
+	spin_unlock(&rq->lock, flags);
+	return found;
+}
+
+static struct world *steal(struct rq *mine, unsigned self, bool *busy)
+{
+	for (unsigned i = 1; i < cpu_count(); i++) {
+		struct rq *rq = runq_of((self + i) % cpu_count());
+		struct world *w;
+
+		if (!__atomic_load_n(&rq->ready, __ATOMIC_RELAXED))
+			continue;
+		w = steal_from(rq, busy);
+		if (w) {
+			unsigned long flags = spin_lock(&mine->lock);
+
+			mine->cur_prio = w->prio;
+			spin_unlock(&mine->lock, flags);
+			return w;
+		}
+	}
+	return NULL;
+}
+
+struct world *runq_next(struct rq *mine, bool *busy)
+{
+	struct world *w = pick_local(mine);
+
+	return w ? w : steal(mine, this_cpu()->index, busy);
+}
