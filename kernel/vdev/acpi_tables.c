@@ -186,7 +186,7 @@ static uint32_t build_mcfg(struct acpi_image *m)
 	uint8_t *t = m->tables + at;
 
 	put(t + 44, 8, Q35_ECAM_BASE);
-	t[55] = 255; /* segment 0, buses 0 to 255 */
+	t[55] = 0; /* segment 0, bus 0 only: a kernel looks through all buses that are named here */
 	return at;
 }
 

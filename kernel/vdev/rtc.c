@@ -2,7 +2,9 @@
 /*
  * MC146818 clock and CMOS memory (rtc.h). The time of day is guest time plus an
  * offset, which the guest changes by setting the clock; so it goes on through a
- * pause or a migration as the guest's other clocks do. While register B's SET
+ * pause or a migration as the guest's other clocks do. Guest time starts anew
+ * some time after a reset: the offset is made at the first use after that, from
+ * the host's time of day and what the guest had changed. While register B's SET
  * bit is on, the time registers are a copy that takes effect when it goes off.
  *
  * Update-ended and alarm interrupts come from a timer that runs, once a second,
@@ -59,8 +61,9 @@ struct rtc {
 	struct io_region io;
 	uint8_t index;
 	uint8_t cmos[CMOS_SIZE]; /* time registers only valid while SET */
-	int64_t offset_ns;	 /* time of day - guest time */
-	bool set_up;		 /* offset_ns is meaningful */
+	int64_t offset_ns;	 /* time of day - guest time, when placed */
+	int64_t change_ns;	 /* time of day - the host's, when not */
+	bool placed;
 	bool quiet;		 /* [atom] quiesced: the timer does not go on */
 	struct timer timer;
 	struct spinlock irq_lock; /* guards flags and line */
@@ -68,9 +71,20 @@ struct rtc {
 	bool line;
 };
 
+static int64_t host_ns(void)
+{
+	return (int64_t)(wall_clock_s() * NSEC_PER_SEC);
+}
+
 static uint64_t now_ns(struct rtc *t)
 {
-	return (uint64_t)((int64_t)vm_guest_ns(t->d.vm) + t->offset_ns);
+	int64_t guest = (int64_t)vm_guest_ns(t->d.vm);
+
+	if (!t->placed) {
+		t->offset_ns = host_ns() + t->change_ns - guest;
+		t->placed = true;
+	}
+	return (uint64_t)(guest + t->offset_ns);
 }
 
 /* ---- time registers ---- */
@@ -275,10 +289,9 @@ static void rtc_reset(struct vdev *d)
 {
 	struct rtc *t = container_of(d, struct rtc, d);
 
-	if (!t->set_up)
-		t->offset_ns =
-			(int64_t)(wall_clock_s() * NSEC_PER_SEC) - (int64_t)vm_guest_ns(d->vm);
-	t->set_up = true;
+	if (t->placed)
+		t->change_ns = (int64_t)now_ns(t) - host_ns();
+	t->placed = false;
 	t->cmos[REG_A] = A_DEFAULT;
 	t->cmos[REG_B] = RTC_B_24H;
 	t->cmos[REG_D] = D_VALID;
@@ -313,6 +326,7 @@ static void rtc_save(struct vdev *d, struct rec_writer *w)
 {
 	struct rtc *t = container_of(d, struct rtc, d);
 
+	now_ns(t); /* places it */
 	rec_begin(w, REC_RTC, RTC_REC_VERSION, 0, d->instance);
 	rec_u64(w, (uint64_t)t->offset_ns);
 	rec_u8(w, t->index);
@@ -364,7 +378,7 @@ static int rtc_load(struct vdev *d, struct rec_reader *r)
 	if (rc)
 		return rc;
 	t->offset_ns = (int64_t)m.offset;
-	t->set_up = true;
+	t->placed = true;
 	t->index = m.index;
 	t->flags = m.flags;
 	t->line = m.line;

@@ -231,6 +231,11 @@ static void clock(void **state)
 	fake_now_ns += 2 * NSEC_PER_SEC;
 	assert_int_equal(cmos(vm, 0), 0x07);
 	assert_int_equal(cmos(vm, 9), 0x30);
+	/* A reset starts guest time anew; the clock has a battery. */
+	vdevs_reset(vm);
+	vm->clock_offset_ns = -(int64_t)fake_now_ns;
+	assert_int_equal(cmos(vm, 9), 0x30);
+	assert_int_equal(cmos(vm, 4), 0x03);
 	set_cmos(vm, 0x32, 0xff); /* nonsense does no harm */
 	cmos(vm, 9);
 	fake_vm_done(vm);
