@@ -96,7 +96,8 @@ static bool code64(const struct virt_mode *m)
 static void init_decoder(ZydisDecoder *d, const struct virt_mode *m)
 {
 	bool wide = (m->seg[SEG_CS].attr & ATTR_DB) != 0;
-	ZydisStackWidth stack = (m->seg[SEG_SS].attr & ATTR_DB) ? ZYDIS_STACK_WIDTH_32 : ZYDIS_STACK_WIDTH_16;
+	ZydisStackWidth stack =
+		(m->seg[SEG_SS].attr & ATTR_DB) ? ZYDIS_STACK_WIDTH_32 : ZYDIS_STACK_WIDTH_16;
 	ZydisMachineMode mode;
 
 	if (code64(m)) {
@@ -113,7 +114,8 @@ static void init_decoder(ZydisDecoder *d, const struct virt_mode *m)
 	(void)ZydisDecoderInit(d, mode, stack);
 }
 
-/* Number in instruction encodings; AH..BH are 0..3 with *high. NO_REG when not a general register. */
+/* Number in instruction encodings; AH..BH are 0..3 with *high. NO_REG when not a general register.
+ */
 static uint8_t gpr_number(ZydisRegister r, bool *high)
 {
 	*high = r >= ZYDIS_REGISTER_AH && r <= ZYDIS_REGISTER_BH;
@@ -191,15 +193,18 @@ static enum insn_op op_for(const struct row *row, bool to_memory)
 
 static bool is_bit_test(const struct row *row)
 {
-	return row->alu == ALU_BT || row->alu == ALU_BTS || row->alu == ALU_BTR || row->alu == ALU_BTC;
+	return row->alu == ALU_BT || row->alu == ALU_BTS || row->alu == ALU_BTR ||
+	       row->alu == ALU_BTC;
 }
 
-static void take_explicit(struct insn *out, const struct row *row, const operand_t *o, unsigned visible)
+static void take_explicit(struct insn *out, const struct row *row, const operand_t *o,
+			  unsigned visible)
 {
 	bool to_memory = o[0].type == ZYDIS_OPERAND_TYPE_MEMORY;
 	const operand_t *mem = to_memory ? &o[0] : &o[1];
 
-	if (!visible || visible > 2 || (!to_memory && (visible < 2 || mem->type != ZYDIS_OPERAND_TYPE_MEMORY)))
+	if (!visible || visible > 2 ||
+	    (!to_memory && (visible < 2 || mem->type != ZYDIS_OPERAND_TYPE_MEMORY)))
 		return;
 	take_memory(out, mem);
 	if (visible == 2 && !take_source(out, to_memory ? &o[1] : &o[0]))
@@ -212,12 +217,13 @@ static void take_explicit(struct insn *out, const struct row *row, const operand
 }
 
 /* MOVS and OUTS have their source, whose segment can be overridden, second. */
-static void take_string(struct insn *out, const struct row *row, const ZydisDecodedInstruction *insn,
-			const operand_t *o)
+static void take_string(struct insn *out, const struct row *row,
+			const ZydisDecodedInstruction *insn, const operand_t *o)
 {
 	const operand_t *mem = NULL;
 
-	if (insn->meta.category != ZYDIS_CATEGORY_STRINGOP && insn->meta.category != ZYDIS_CATEGORY_IOSTRINGOP)
+	if (insn->meta.category != ZYDIS_CATEGORY_STRINGOP &&
+	    insn->meta.category != ZYDIS_CATEGORY_IOSTRINGOP)
 		return; /* MOVSD of SSE */
 	for (unsigned i = 0; i < insn->operand_count && i < 3; i++)
 		if (o[i].type == ZYDIS_OPERAND_TYPE_MEMORY)
@@ -255,8 +261,12 @@ int insn_decode(const uint8_t *bytes, size_t len, const struct virt_mode *m, str
 		return -EAGAIN;
 	if (ZYAN_FAILED(r))
 		return -EINVAL;
-	*out = (struct insn){ .length = insn.length, .op = INSN_OTHER, .reg = NO_REG, .seg = SEG_DS,
-			      .base = NO_REG, .index = NO_REG };
+	*out = (struct insn){ .length = insn.length,
+			      .op = INSN_OTHER,
+			      .reg = NO_REG,
+			      .seg = SEG_DS,
+			      .base = NO_REG,
+			      .index = NO_REG };
 	out->addr_size = (uint8_t)(insn.address_width / 8);
 	out->rep = (insn.attributes &
 		    (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE)) != 0;
@@ -266,14 +276,16 @@ int insn_decode(const uint8_t *bytes, size_t len, const struct virt_mode *m, str
 	if (row->form == FORM_STRING)
 		take_string(out, row, &insn, o);
 	else if (insn.mnemonic == ZYDIS_MNEMONIC_MOV && insn.operand_count_visible == 2 &&
-		 o[0].type == ZYDIS_OPERAND_TYPE_REGISTER && o[1].type == ZYDIS_OPERAND_TYPE_REGISTER)
+		 o[0].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+		 o[1].type == ZYDIS_OPERAND_TYPE_REGISTER)
 		take_control(out, o);
 	else
 		take_explicit(out, row, o, insn.operand_count_visible);
 	return 0;
 }
 
-uint64_t insn_linear(const struct insn *i, const struct virt_mode *m, const uint64_t gpr[16], uint64_t rip)
+uint64_t insn_linear(const struct insn *i, const struct virt_mode *m, const uint64_t gpr[16],
+		     uint64_t rip)
 {
 	uint64_t a = (uint64_t)i->disp, base = m->seg[i->seg].base;
 

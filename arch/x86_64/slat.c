@@ -93,7 +93,8 @@ void slat_fini(struct slat *s)
 	s->root = HPA(0);
 }
 
-/* The slot for a at that level, making the tables above it. -EEXIST: a larger leaf is in the way. */
+/* The slot for a at that level, making the tables above it. -EEXIST: a larger leaf is in the way.
+ */
 static int slot_make(struct slat *s, uint64_t a, unsigned level, uint64_t **out)
 {
 	uint64_t *t = hpa_ptr(s->root);
@@ -145,7 +146,8 @@ int slat_map(struct slat *s, gpa_t a, hpa_t to, uint64_t size, unsigned prot)
 	if (!r && slat_read(slot))
 		r = -EEXIST;
 	if (!r)
-		__atomic_store_n(slot, to.v | slat_leaf_bits(s->fmt, prot) | (level ? s->fmt->large : 0),
+		__atomic_store_n(slot,
+				 to.v | slat_leaf_bits(s->fmt, prot) | (level ? s->fmt->large : 0),
 				 __ATOMIC_RELEASE);
 	spin_unlock(&s->lock, flags);
 	return r;
@@ -177,7 +179,8 @@ bool slat_lookup(struct slat *s, gpa_t a, struct slat_leaf *out)
 }
 
 /* One table or large leaf, or a gap; *a moves behind it. */
-static int walk_step(struct slat *s, uint64_t *a, uint64_t end, const struct slat_visitor *v, void *arg)
+static int walk_step(struct slat *s, uint64_t *a, uint64_t end, const struct slat_visitor *v,
+		     void *arg)
 {
 	uint64_t *t = hpa_ptr(s->root);
 	uint64_t base = 0, size = 0;

@@ -63,7 +63,8 @@ static int split_large(struct slat *s, uint64_t *slot, unsigned level, uint64_t 
 	return SLAT_AGAIN;
 }
 
-static int skip_table(struct slat *s, uint64_t *t, uint64_t base, unsigned first, unsigned last, void *arg)
+static int skip_table(struct slat *s, uint64_t *t, uint64_t base, unsigned first, unsigned last,
+		      void *arg)
 {
 	(void)s, (void)t, (void)base, (void)first, (void)last, (void)arg;
 	return 0;
@@ -103,7 +104,8 @@ static int unmap_large(struct slat *s, uint64_t *slot, unsigned level, uint64_t 
 	return 0;
 }
 
-static int unmap_table(struct slat *s, uint64_t *t, uint64_t base, unsigned first, unsigned last, void *arg)
+static int unmap_table(struct slat *s, uint64_t *t, uint64_t base, unsigned first, unsigned last,
+		       void *arg)
 {
 	struct change *c = arg;
 
@@ -129,8 +131,8 @@ static void protect_slot(const struct slat_format *f, uint64_t *slot, struct cha
 	uint64_t e = slat_read(slot);
 
 	while ((e & f->present) && (e & all) != want) {
-		if (!__atomic_compare_exchange_n(slot, &e, (e & ~all) | want, false, __ATOMIC_SEQ_CST,
-						 __ATOMIC_SEQ_CST))
+		if (!__atomic_compare_exchange_n(slot, &e, (e & ~all) | want, false,
+						 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 			continue;
 		c->changed = true;
 		return;
@@ -147,7 +149,8 @@ static int protect_large(struct slat *s, uint64_t *slot, unsigned level, uint64_
 	return 0;
 }
 
-static int protect_table(struct slat *s, uint64_t *t, uint64_t base, unsigned first, unsigned last, void *arg)
+static int protect_table(struct slat *s, uint64_t *t, uint64_t base, unsigned first, unsigned last,
+			 void *arg)
 {
 	(void)base;
 	for (unsigned i = first; i < last; i++)
@@ -192,7 +195,8 @@ static bool grave_ready(struct slat *s)
 	return true;
 }
 
-/* A token taken after this has at least this generation, and its flush makes the table unreachable. */
+/* A token taken after this has at least this generation, and its flush makes the table unreachable.
+ */
 static void bury(struct slat *s, hpa_t table)
 {
 	struct grave *g = hpa_ptr(s->grave);

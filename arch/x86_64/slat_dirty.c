@@ -147,7 +147,8 @@ static int scan_large(struct slat *s, uint64_t *slot, unsigned level, uint64_t b
 	return 0;
 }
 
-static int scan_table(struct slat *s, uint64_t *t, uint64_t base, unsigned first, unsigned last, void *arg)
+static int scan_table(struct slat *s, uint64_t *t, uint64_t base, unsigned first, unsigned last,
+		      void *arg)
 {
 	for (unsigned i = first; i < last; i++)
 		scan_slot(s, &t[i], 0, base + i * PAGE_SIZE, arg);
@@ -155,7 +156,8 @@ static int scan_table(struct slat *s, uint64_t *t, uint64_t base, unsigned first
 }
 
 void slat_scan(struct slat *s, gpa_t a, uint64_t len, bool clear_accessed,
-	       void (*fn)(void *arg, const struct slat_leaf *leaf), void *arg, struct slat_flush *owed)
+	       void (*fn)(void *arg, const struct slat_leaf *leaf), void *arg,
+	       struct slat_flush *owed)
 {
 	static const struct slat_visitor v = { scan_large, scan_table };
 	struct scan c = { .fn = fn, .arg = arg, .clear = clear_accessed };

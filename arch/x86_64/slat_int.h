@@ -63,10 +63,12 @@ struct slat_visitor {
 	int (*table)(struct slat *s, uint64_t *table, uint64_t base, unsigned first, unsigned last,
 		     void *arg);
 };
-/* Takes and drops the lock for each table or large leaf, so that interrupts are never off for long. */
+/* Takes and drops the lock for each table or large leaf, so that interrupts are never off for long.
+ */
 int slat_walk(struct slat *s, gpa_t a, uint64_t len, const struct slat_visitor *v, void *arg);
 
-/* Replaces a large leaf by a table of smaller ones that have its A, and its D with keep_dirty. -ENOMEM. */
+/* Replaces a large leaf by a table of smaller ones that have its A, and its D with keep_dirty.
+ * -ENOMEM. */
 MUST_CHECK int slat_split_leaf(struct slat *s, uint64_t *slot, unsigned level, bool keep_dirty);
 /* A table page of zeros, counted. */
 MUST_CHECK int slat_table_alloc(struct slat *s, hpa_t *out);

@@ -19,8 +19,8 @@
  * host memory of the others, if any, holds garbage.
  */
 struct gmem_block {
-	uint64_t base;		 /* [atom] hpa, 0 = none yet; | BLOCK_SMALL: of the page of frames */
-	bool mapped;		 /* [lock] the guest's tables have leaves here */
+	uint64_t base; /* [atom] hpa, 0 = none yet; | BLOCK_SMALL: of the page of frames */
+	bool mapped;   /* [lock] the guest's tables have leaves here */
 	uint64_t valid[BLOCK_PAGES / 64]; /* [atom], set after the contents */
 };
 #define BLOCK_SMALL 1ull
@@ -30,20 +30,20 @@ struct gmem_rom {
 };
 
 struct gmem {
-	uint32_t refs;		/* [atom] */
-	uint64_t ram_bytes;	/* [const] */
-	uint64_t low_bytes;	/* [const] of them below GMEM_LOW_MAX */
-	uint64_t nr_blocks;	/* [const] */
+	uint32_t refs;		  /* [atom] */
+	uint64_t ram_bytes;	  /* [const] */
+	uint64_t low_bytes;	  /* [const] of them below GMEM_LOW_MAX */
+	uint64_t nr_blocks;	  /* [const] */
 	struct gmem_block *block; /* [const] array; low memory first, then high */
-	struct mutex lock;	/* guards backing and mapping: base, mapped, valid 0 -> 1 */
+	struct mutex lock;	  /* guards backing and mapping: base, mapped, valid 0 -> 1 */
 	struct slat slat;
 	struct gmem_rom rom[GMEM_ROMS]; /* [lock] append only */
-	unsigned nr_roms;	/* [atom] */
-	uint64_t backed;	/* [atom] valid frames */
-	uint64_t taken_bytes;	/* [lock] host memory behind this RAM */
-	struct pageset marks;	/* [atom] software dirty marks; all chunks present */
-	uint32_t tracking;	/* [atom] */
-	struct dirty_stats dirty; /* dirty.c: the harvester's */
+	unsigned nr_roms;		/* [atom] */
+	uint64_t backed;		/* [atom] valid frames */
+	uint64_t taken_bytes;		/* [lock] host memory behind this RAM */
+	struct pageset marks;		/* [atom] software dirty marks; all chunks present */
+	uint32_t tracking;		/* [atom] */
+	struct dirty_stats dirty;	/* dirty.c: the harvester's */
 };
 
 /* RAM's block and the frame's place in it; NULL: not RAM. */

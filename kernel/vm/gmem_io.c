@@ -20,7 +20,8 @@ int gmem_map_rom(struct gmem *g, gpa_t a, hpa_t from, uint64_t len)
 	if (g->nr_roms == GMEM_ROMS)
 		r = -ENOSPC;
 	for (uint64_t off = 0; !r && off < len; off += PAGE_SIZE)
-		r = slat_map(&g->slat, GPA(a.v + off), HPA(from.v + off), PAGE_SIZE, SLAT_R | SLAT_X);
+		r = slat_map(&g->slat, GPA(a.v + off), HPA(from.v + off), PAGE_SIZE,
+			     SLAT_R | SLAT_X);
 	if (!r) {
 		g->rom[g->nr_roms] = (struct gmem_rom){ a.v, from.v, len };
 		__atomic_store_n(&g->nr_roms, g->nr_roms + 1, __ATOMIC_RELEASE);
@@ -136,7 +137,8 @@ void gmem_unpin(struct gmem *g, gpa_t a, void *p, bool for_write)
 
 /* ---- marks ---- */
 
-/* The fence pairs with gmem_track: either tracking is seen on here, or the store is seen by who turned it on. */
+/* The fence pairs with gmem_track: either tracking is seen on here, or the store is seen by who
+ * turned it on. */
 void gmem_mark(struct gmem *g, gfn_t n)
 {
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);

@@ -47,8 +47,8 @@ static int enable_all(const struct virt_ops *ops)
 		cpu_call(i, turn_on_here, &t);
 		if (!t.error)
 			continue;
-		(void)snprintf(absent_reason, sizeof(absent_reason), "CPU %u refused to enable %s (error %d)",
-			       i, ops->name, t.error);
+		(void)snprintf(absent_reason, sizeof(absent_reason),
+			       "CPU %u refused to enable %s (error %d)", i, ops->name, t.error);
 		while (i--)
 			cpu_call(i, turn_off_here, &ops);
 		return t.error;
@@ -60,10 +60,11 @@ static void announce(void)
 {
 	const struct virt_caps *c = &virt_caps;
 
-	log_info("virt", "%s on %u CPUs: %s%s%s%s%s%s%s%u ASIDs", c->name, cpu_count(), c->slat->name,
-		 c->slat->has_1g ? " 1G" : "", c->next_rip ? ", next-rip" : "",
+	log_info("virt", "%s on %u CPUs: %s%s%s%s%s%s%s%u ASIDs", c->name, cpu_count(),
+		 c->slat->name, c->slat->has_1g ? " 1G" : "", c->next_rip ? ", next-rip" : "",
 		 c->decode_assist ? ", decode" : "", c->flush_by_asid ? ", flush-by-asid" : "",
-		 c->tsc_scaling ? ", tsc-ratio" : "", c->pause_filter ? ", pause-filter, " : ", ", c->asids);
+		 c->tsc_scaling ? ", tsc-ratio" : "", c->pause_filter ? ", pause-filter, " : ", ",
+		 c->asids);
 }
 
 void virt_choose(const struct virt_ops *const *candidates, unsigned count)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 // SOURCES: arch/x86_64/decode.c
 // LIBS: zydis
-/* The decoder's wrapper: instructions that compilers emit for memory, in each mode, byte for byte. */
+/* The decoder's wrapper: instructions that compilers emit for memory, in each mode, byte for byte.
+ */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,12 +16,19 @@
 
 #define NONE 0xff
 
-static const struct virt_mode long64 = { .cr0 = 0x80000001, .efer = 0x500, .seg[SEG_CS].attr = 0xa9b,
-	.seg[SEG_SS].attr = 0xc93, .seg[SEG_FS].base = 0x7000, .seg[SEG_DS].base = 0x5555 };
-static const struct virt_mode flat32 = { .cr0 = 1, .seg[SEG_CS].attr = 0xc9b, .seg[SEG_SS].attr = 0xc93,
-	.seg[SEG_DS].base = 0x1000 };
-static const struct virt_mode real16 = { .seg[SEG_CS].attr = 0x9b, .seg[SEG_SS].attr = 0x93,
-	.seg[SEG_DS].base = 0x20000, .seg[SEG_ES].base = 0x30000 };
+static const struct virt_mode long64 = { .cr0 = 0x80000001,
+					 .efer = 0x500,
+					 .seg[SEG_CS].attr = 0xa9b,
+					 .seg[SEG_SS].attr = 0xc93,
+					 .seg[SEG_FS].base = 0x7000,
+					 .seg[SEG_DS].base = 0x5555 };
+static const struct virt_mode flat32 = {
+	.cr0 = 1, .seg[SEG_CS].attr = 0xc9b, .seg[SEG_SS].attr = 0xc93, .seg[SEG_DS].base = 0x1000
+};
+static const struct virt_mode real16 = { .seg[SEG_CS].attr = 0x9b,
+					 .seg[SEG_SS].attr = 0x93,
+					 .seg[SEG_DS].base = 0x20000,
+					 .seg[SEG_ES].base = 0x30000 };
 
 static struct insn decode(const struct virt_mode *m, const char *bytes, size_t len)
 {
@@ -155,7 +163,7 @@ static void test_control(void **state)
 	i = DECODE(long64, "\x44\x0f\x20\xc0"); /* mov %cr8, %rax */
 	assert_int_equal(i.op, INSN_MOV_CR);
 	assert_int_equal(i.imm, 8);
-	assert_int_equal(DECODE(long64, "\x0f\xa2").op, INSN_OTHER); /* cpuid */
+	assert_int_equal(DECODE(long64, "\x0f\xa2").op, INSN_OTHER);	 /* cpuid */
 	assert_int_equal(DECODE(long64, "\x3e\x0f\x30").op, INSN_OTHER); /* ds wrmsr */
 	(void)state;
 }
@@ -178,7 +186,9 @@ static void test_modes(void **state)
 
 static void test_linear(void **state)
 {
-	uint64_t gpr[16] = { [GPR_RBX] = 0x1234fff0, [GPR_RCX] = 2, [GPR_RAX] = 0xffffffffffff0000ull };
+	uint64_t gpr[16] = {
+		[GPR_RBX] = 0x1234fff0, [GPR_RCX] = 2, [GPR_RAX] = 0xffffffffffff0000ull
+	};
 	struct insn i = DECODE(long64, "\x8b\x44\xcb\x10"); /* mov 0x10(%rbx,%rcx,8), %eax */
 
 	assert_true(insn_linear(&i, &long64, gpr, 0) == 0x1234fff0 + 0x20);
@@ -215,8 +225,9 @@ static void test_broken(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_moves),  cmocka_unit_test(test_alu),   cmocka_unit_test(test_strings),
-		cmocka_unit_test(test_control), cmocka_unit_test(test_modes), cmocka_unit_test(test_linear),
+		cmocka_unit_test(test_moves),	cmocka_unit_test(test_alu),
+		cmocka_unit_test(test_strings), cmocka_unit_test(test_control),
+		cmocka_unit_test(test_modes),	cmocka_unit_test(test_linear),
 		cmocka_unit_test(test_broken),
 	};
 

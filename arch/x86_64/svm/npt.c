@@ -15,12 +15,12 @@
 #define PTE_PS BIT(7)
 #define PTE_NX BIT(63)
 
-#define NPT_FORMAT(one_gib)                                                             \
-	{                                                                               \
-		.name = "npt", .table_bits = PTE_P | PTE_RW | PTE_US | PTE_A,           \
-		.present = PTE_P, .read = PTE_P | PTE_US, .write = PTE_RW, .exec = 0,   \
-		.no_exec = PTE_NX, .large = PTE_PS, .accessed = PTE_A, .dirty = PTE_D,  \
-		.memtype_wb = 0, .has_1g = (one_gib)                                    \
+#define NPT_FORMAT(one_gib)                                                                        \
+	{                                                                                          \
+		.name = "npt", .table_bits = PTE_P | PTE_RW | PTE_US | PTE_A, .present = PTE_P,    \
+		.read = PTE_P | PTE_US, .write = PTE_RW, .exec = 0, .no_exec = PTE_NX,             \
+		.large = PTE_PS, .accessed = PTE_A, .dirty = PTE_D, .memtype_wb = 0,               \
+		.has_1g = (one_gib)                                                                \
 	}
 
 const struct slat_format npt_format = NPT_FORMAT(false);

@@ -23,41 +23,41 @@
 struct svm_features {
 	bool next_rip, decode_assist, flush_by_asid, tsc_rate, pause_filter;
 	bool xsave, rdtscp;
-	uint32_t asids;	      /* ASIDs are 1..asids-1 */
-	uint64_t xcr0;	      /* components the host switches for guests */
-	uint32_t xsave_size;  /* bytes of an area with all of them, standard format */
+	uint32_t asids;	     /* ASIDs are 1..asids-1 */
+	uint64_t xcr0;	     /* components the host switches for guests */
+	uint32_t xsave_size; /* bytes of an area with all of them, standard format */
 	uint32_t mxcsr_mask;
-	uint64_t cr4_mask;    /* bits a guest's CR4 may have */
+	uint64_t cr4_mask; /* bits a guest's CR4 may have */
 	uint64_t efer_mask;
 	uint64_t cr3_mask;
-	hpa_t iopm, msrpm;    /* shared by all VMs */
+	hpa_t iopm, msrpm; /* shared by all VMs */
 };
 extern struct svm_features svm_feat;
 
 struct svm_cpu {
-	hpa_t hsave;	   /* [const] the CPU's own, VM_HSAVE_PA */
-	hpa_t host;	   /* [const] VMCB that holds the host's VMLOAD state */
-	uint64_t asid_gen; /* [cpu] ASIDs given in an older generation are void */
+	hpa_t hsave;	    /* [const] the CPU's own, VM_HSAVE_PA */
+	hpa_t host;	    /* [const] VMCB that holds the host's VMLOAD state */
+	uint64_t asid_gen;  /* [cpu] ASIDs given in an older generation are void */
 	uint32_t asid_next; /* [cpu] */
 };
 
 struct svm_vcpu {
-	struct vmcb *vmcb;   /* [const] */
-	uint8_t *fpu;	     /* [const] XSAVE area, valid while not loaded */
-	uint64_t xcr0;	     /* [own] guest's; on the CPU only inside run() */
-	uint64_t dr[4];	     /* [own] valid while not loaded */
-	uint64_t tsc_aux;    /* [own] */
-	uint64_t debugctl;   /* [own] */
-	uint64_t asid_gen;   /* [own] generation on asid_cpu that the ASID is of; 0 = none */
-	int asid_cpu;	     /* [own] */
-	bool flush;	     /* [own] the guest's own translations must go at the next entry */
-	uint64_t exit_rip;   /* [own] RIP at the last exit: a changed one ends the interrupt shadow */
+	struct vmcb *vmcb; /* [const] */
+	uint8_t *fpu;	   /* [const] XSAVE area, valid while not loaded */
+	uint64_t xcr0;	   /* [own] guest's; on the CPU only inside run() */
+	uint64_t dr[4];	   /* [own] valid while not loaded */
+	uint64_t tsc_aux;  /* [own] */
+	uint64_t debugctl; /* [own] */
+	uint64_t asid_gen; /* [own] generation on asid_cpu that the ASID is of; 0 = none */
+	int asid_cpu;	   /* [own] */
+	bool flush;	   /* [own] the guest's own translations must go at the next entry */
+	uint64_t exit_rip; /* [own] RIP at the last exit: a changed one ends the interrupt shadow */
 	struct virt_event injected; /* [own] what the last entry delivered */
-	bool nmi_blocked;    /* [own] in an NMI handler, IRET not seen yet */
-	bool nmi_want;	     /* [own] EXIT_NMI_WINDOW asked for */
-	bool iret_seen;	     /* [own] the handler's IRET at iret_rip is about to run */
-	bool iret_step;	     /* [own] ... with RFLAGS.TF of ours, because an NMI waits */
-	uint64_t iret_rip;   /* [own] */
+	bool nmi_blocked;	    /* [own] in an NMI handler, IRET not seen yet */
+	bool nmi_want;		    /* [own] EXIT_NMI_WINDOW asked for */
+	bool iret_seen;		    /* [own] the handler's IRET at iret_rip is about to run */
+	bool iret_step;		    /* [own] ... with RFLAGS.TF of ours, because an NMI waits */
+	uint64_t iret_rip;	    /* [own] */
 };
 
 static inline struct svm_vcpu *svm_of(const struct virt_vcpu *v)

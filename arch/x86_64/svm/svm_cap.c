@@ -26,15 +26,14 @@ static const struct {
 	char reg;
 	uint8_t bit;
 } cr4_bits[] = {
-	{ 0x7ff, 0, 0, 0 },	      /* VME PVI TSD DE PSE PAE MCE PGE PCE OSFXSR OSXMMEXCPT */
-	{ BIT(11), 7, 'c', 2 },	      /* UMIP */
-	{ BIT(12), 7, 'c', 16 },      /* LA57 */
-	{ BIT(16), 7, 'b', 0 },	      /* FSGSBASE */
-	{ BIT(17), 1, 'c', 17 },      /* PCIDE */
-	{ CR4_OSXSAVE, 1, 'c', 26 },
-	{ BIT(20), 7, 'b', 7 },	      /* SMEP */
-	{ BIT(21), 7, 'b', 20 },      /* SMAP */
-	{ BIT(22), 7, 'c', 3 },	      /* PKE */
+	{ 0x7ff, 0, 0, 0 },	 /* VME PVI TSD DE PSE PAE MCE PGE PCE OSFXSR OSXMMEXCPT */
+	{ BIT(11), 7, 'c', 2 },	 /* UMIP */
+	{ BIT(12), 7, 'c', 16 }, /* LA57 */
+	{ BIT(16), 7, 'b', 0 },	 /* FSGSBASE */
+	{ BIT(17), 1, 'c', 17 }, /* PCIDE */
+	{ CR4_OSXSAVE, 1, 'c', 26 }, { BIT(20), 7, 'b', 7 }, /* SMEP */
+	{ BIT(21), 7, 'b', 20 },			     /* SMAP */
+	{ BIT(22), 7, 'c', 3 },				     /* PKE */
 };
 
 static uint64_t cr4_supported(void)

@@ -66,7 +66,8 @@ static bool segs_ok(const struct virt_state *in)
 	bool is_long = (in->efer & EFER_LMA) != 0;
 
 	for (unsigned i = 0; i < SEG_COUNT; i++)
-		if ((in->seg[i].attr & ~(SEG_KNOWN | SEG_UNUSABLE)) || !svm_canonical(in->seg[i].base))
+		if ((in->seg[i].attr & ~(SEG_KNOWN | SEG_UNUSABLE)) ||
+		    !svm_canonical(in->seg[i].base))
 			return false;
 	if ((cs->attr & SEG_UNUSABLE) || !(cs->attr & SEG_P) || !(cs->attr & SEG_S))
 		return false;

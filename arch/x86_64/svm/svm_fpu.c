@@ -96,7 +96,8 @@ void svm_fpu_export(const struct virt_vcpu *v, struct virt_state *out)
 	memset(out->xsave, 0, sizeof(out->xsave));
 	memcpy(out->xsave, s->fpu, out->xsave_size);
 	memset(out->xsave + 464, 0, 48); /* software's part of the legacy area */
-	put64(out->xsave + FPU_HEADER, svm_feat.xsave ? get64(s->fpu + FPU_HEADER) & (mask | 3) : 3);
+	put64(out->xsave + FPU_HEADER,
+	      svm_feat.xsave ? get64(s->fpu + FPU_HEADER) & (mask | 3) : 3);
 	memset(out->xsave + FPU_HEADER + 8, 0, 56);
 }
 

@@ -139,7 +139,9 @@ void svm_iret_leave(struct virt_vcpu *v)
 
 static void raise_again(struct virt_vcpu *v, uint8_t vector, bool has_error)
 {
-	v->event = (struct virt_event){ .type = EV_EXCEPTION, .vector = vector, .has_error = has_error };
+	v->event = (struct virt_event){ .type = EV_EXCEPTION,
+					.vector = vector,
+					.has_error = has_error };
 }
 
 void svm_on_debug(struct virt_vcpu *v, struct vmexit *x)

@@ -20,8 +20,8 @@
 
 /* Switched by VMLOAD and VMSAVE; no value of them harms the host. */
 static const uint32_t pass_through[] = {
-	MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SFMASK, MSR_FS_BASE, MSR_GS_BASE,
-	MSR_KERNEL_GS_BASE, MSR_SYSENTER_CS, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP,
+	MSR_STAR,    MSR_LSTAR,		 MSR_CSTAR,	  MSR_SFMASK,	    MSR_FS_BASE,
+	MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_SYSENTER_CS, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP,
 };
 
 /* Two bits for each MSR, in three ranges of 0x2000. [APM2 15.11 Table "MSR Ranges"] */
@@ -30,7 +30,7 @@ static void allow(uint8_t *map, uint32_t msr)
 	uint32_t n = msr & 0x1fff;
 	uint32_t range = msr >= 0xc0010000 ? 2 : msr >= 0xc0000000 ? 1 : 0;
 
-	map[range * 0x800 + n / 4] &= (uint8_t)~(3u << (n % 4 * 2));
+	map[range * 0x800 + n / 4] &= (uint8_t) ~(3u << (n % 4 * 2));
 }
 
 int svm_msr_init(void)

@@ -47,7 +47,7 @@ static struct vmcb_seg table_in(const struct virt_seg *s)
 static struct vmcb_seg *seg_slot(struct vmcb_save *b, unsigned i)
 {
 	struct vmcb_seg *const slot[SEG_COUNT] = {
-		[SEG_ES] = &b->es, [SEG_CS] = &b->cs, [SEG_SS] = &b->ss, [SEG_DS] = &b->ds,
+		[SEG_ES] = &b->es, [SEG_CS] = &b->cs, [SEG_SS] = &b->ss,     [SEG_DS] = &b->ds,
 		[SEG_FS] = &b->fs, [SEG_GS] = &b->gs, [SEG_LDTR] = &b->ldtr, [SEG_TR] = &b->tr,
 	};
 
@@ -68,7 +68,8 @@ void svm_mode(struct virt_vcpu *v, struct virt_mode *m)
 	m->cpl = b->cpl;
 }
 
-/* Another world's vCPU may still be leaving its CPU; then its registers come to memory in a moment. */
+/* Another world's vCPU may still be leaving its CPU; then its registers come to memory in a moment.
+ */
 static void settle(struct virt_vcpu *v)
 {
 	while (__atomic_load_n(&v->cpu, __ATOMIC_ACQUIRE) >= 0 && v->cpu != (int)cpu_self())

@@ -50,7 +50,8 @@ static const struct {
 	{ INTERCEPT_MWAIT, "not shown in CPUID; would halt the CPU" },
 	{ INTERCEPT_MWAIT_ARMED, "as MWAIT" },
 	{ INTERCEPT_XSETBV, "checked against the VM's components" },
-	/* A guest can make the CPU raise these for ever while it delivers one: the exit breaks the loop. */
+	/* A guest can make the CPU raise these for ever while it delivers one: the exit breaks the
+	   loop. */
 	{ INTERCEPT_EXCEPTION(1), "endless #DB" },
 	{ INTERCEPT_EXCEPTION(17), "endless #AC" },
 };

@@ -11,38 +11,39 @@
 
 struct vmcb_seg {
 	uint16_t selector; /* 0 */
-	uint16_t attrib;   /* 2: descriptor bytes 5 and 6 without the limit: type 0-3, S 4, DPL 5-6, P 7, AVL 8, L 9, D 10, G 11 */
-	uint32_t limit;	   /* 4 */
-	uint64_t base;	   /* 8 */
+	uint16_t attrib; /* 2: descriptor bytes 5 and 6 without the limit: type 0-3, S 4, DPL 5-6, P
+			    7, AVL 8, L 9, D 10, G 11 */
+	uint32_t limit;	 /* 4 */
+	uint64_t base;	 /* 8 */
 };
 
 struct vmcb_control {
-	uint32_t intercept[6];	 /* 0x000 bit INTERCEPT(word, bit) */
+	uint32_t intercept[6]; /* 0x000 bit INTERCEPT(word, bit) */
 	uint8_t reserved1[0x24];
 	uint16_t pause_threshold; /* 0x03c */
-	uint16_t pause_count;	 /* 0x03e */
-	uint64_t iopm_pa;	 /* 0x040 */
-	uint64_t msrpm_pa;	 /* 0x048 */
-	uint64_t tsc_offset;	 /* 0x050 */
-	uint32_t asid;		 /* 0x058 */
-	uint8_t tlb_control;	 /* 0x05c */
+	uint16_t pause_count;	  /* 0x03e */
+	uint64_t iopm_pa;	  /* 0x040 */
+	uint64_t msrpm_pa;	  /* 0x048 */
+	uint64_t tsc_offset;	  /* 0x050 */
+	uint32_t asid;		  /* 0x058 */
+	uint8_t tlb_control;	  /* 0x05c */
 	uint8_t reserved2[3];
-	uint64_t v_intr;	 /* 0x060 */
-	uint64_t int_shadow;	 /* 0x068 */
-	uint64_t exit_code;	 /* 0x070 */
-	uint64_t exit_info1;	 /* 0x078 */
-	uint64_t exit_info2;	 /* 0x080 */
-	uint64_t exit_int_info;	 /* 0x088 */
-	uint64_t np_enable;	 /* 0x090 */
+	uint64_t v_intr;	/* 0x060 */
+	uint64_t int_shadow;	/* 0x068 */
+	uint64_t exit_code;	/* 0x070 */
+	uint64_t exit_info1;	/* 0x078 */
+	uint64_t exit_info2;	/* 0x080 */
+	uint64_t exit_int_info; /* 0x088 */
+	uint64_t np_enable;	/* 0x090 */
 	uint8_t reserved3[0x10];
-	uint64_t event_inj;	 /* 0x0a8 */
-	uint64_t n_cr3;		 /* 0x0b0 */
-	uint64_t lbr_enable;	 /* 0x0b8 */
-	uint32_t clean;		 /* 0x0c0 */
+	uint64_t event_inj;  /* 0x0a8 */
+	uint64_t n_cr3;	     /* 0x0b0 */
+	uint64_t lbr_enable; /* 0x0b8 */
+	uint32_t clean;	     /* 0x0c0 */
 	uint32_t reserved4;
-	uint64_t next_rip;	 /* 0x0c8 */
-	uint8_t insn_bytes;	 /* 0x0d0 how many follow */
-	uint8_t insn[15];	 /* 0x0d1 */
+	uint64_t next_rip;  /* 0x0c8 */
+	uint8_t insn_bytes; /* 0x0d0 how many follow */
+	uint8_t insn[15];   /* 0x0d1 */
 	uint8_t reserved5[0x320];
 };
 
@@ -50,24 +51,24 @@ struct vmcb_save {
 	struct vmcb_seg es, cs, ss, ds, fs, gs; /* 0x400 */
 	struct vmcb_seg gdtr, ldtr, idtr, tr;	/* 0x460 */
 	uint8_t reserved1[0x2b];
-	uint8_t cpl;		/* 0x4cb */
+	uint8_t cpl; /* 0x4cb */
 	uint32_t reserved2;
-	uint64_t efer;		/* 0x4d0 */
+	uint64_t efer; /* 0x4d0 */
 	uint8_t reserved3[0x70];
 	uint64_t cr4, cr3, cr0; /* 0x548 */
 	uint64_t dr7, dr6;	/* 0x560 */
 	uint64_t rflags, rip;	/* 0x570 */
 	uint8_t reserved4[0x58];
-	uint64_t rsp;		/* 0x5d8 */
+	uint64_t rsp; /* 0x5d8 */
 	uint8_t reserved5[0x18];
-	uint64_t rax;		/* 0x5f8 */
-	uint64_t star, lstar, cstar, sfmask; /* 0x600 */
-	uint64_t kernel_gs_base;	     /* 0x620 */
+	uint64_t rax;					  /* 0x5f8 */
+	uint64_t star, lstar, cstar, sfmask;		  /* 0x600 */
+	uint64_t kernel_gs_base;			  /* 0x620 */
 	uint64_t sysenter_cs, sysenter_esp, sysenter_eip; /* 0x628 */
-	uint64_t cr2;		/* 0x640 */
+	uint64_t cr2;					  /* 0x640 */
 	uint8_t reserved6[0x20];
-	uint64_t g_pat;		/* 0x668 */
-	uint64_t debugctl;	/* 0x670 */
+	uint64_t g_pat;	   /* 0x668 */
+	uint64_t debugctl; /* 0x670 */
 	uint8_t reserved7[0x988];
 };
 

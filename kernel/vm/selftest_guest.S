@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Guest code of the self-tests: position independent, copied into guest memory
+ * by selftest.c. Each entry is started with registers that its test sets, and
+ * speaks to the host by OUT; a HLT ends it.
+ */
+	.section .rodata.guest, "a", @progbits
+	.globl guest_code, guest_code_end
+
+/* Real mode: counts CX down, a CPUID each time, and shows its EBX at port 0x80. */
+	.globl guest_real
+	.code16
+guest_code:
+guest_real:
+	movl $0x12345, %eax
+	movw $3, %cx
+1:	pushw %cx
+	cpuid
+	movl %ebx, %eax
+	outl %eax, $0x80
+	popw %cx
+	loop 1b
+	hlt
+
+	.code64
+/* Every common exit once. RDI: a device's address. */
+	.globl guest_basic
+guest_basic:
+	movl $0x1234, %eax
+	cpuid
+	movl %ebx, %eax
+	outl %eax, $0x80
+	movl $0xcafe, 0x10(%rdi)
+	movl 0x14(%rdi), %eax
+	outl %eax, $0x80
+	movl $0x1b, %ecx
+	rdmsr
+	wrmsr
+	inb $0x71, %al
+	movb %al, %bl
+	rdtsc
+	movq %rdx, %r8
+	shlq $32, %r8
+	orq %rax, %r8
+	rdtsc
+	shlq $32, %rdx
+	orq %rdx, %rax
+	cmpq %r8, %rax
+	setae %al
+	outb %al, $0x81
+	wbinvd
+	hlt
+
+/* Exits for ever. */
+	.globl guest_exits
+guest_exits:
+	cpuid
+	jmp guest_exits
+
+/* Never exits by itself. */
+	.globl guest_spin
+guest_spin:
+	incq %rax
+	jmp guest_spin
+
+/* Takes what comes. */
+	.globl guest_wait
+guest_wait:
+	sti
+1:	hlt
+	jmp 1b
+
+/* Interrupts off, then on: the window. */
+	.globl guest_window
+guest_window:
+	cli
+	outb %al, $0x86
+	nop
+	sti
+	nop
+	nop
+	hlt
+
+	.globl guest_on_irq
+guest_on_irq:
+	pushq %rax
+	movb $0x40, %al
+	outb %al, $0x81
+	popq %rax
+	iretq
+
+	.globl guest_on_fault		/* with error code: shows CR2 and the code */
+guest_on_fault:
+	pushq %rax
+	movq %cr2, %rax
+	outl %eax, $0x83
+	movl 8(%rsp), %eax
+	outl %eax, $0x82
+	popq %rax
+	addq $8, %rsp
+	iretq
+
+	.globl guest_on_nmi
+guest_on_nmi:
+	outb %al, $0x84
+	iretq
+
+	.globl guest_on_ud		/* skips the two bytes of UD2 */
+guest_on_ud:
+	outb %al, $0x85
+	addq $2, (%rsp)
+	iretq
+
+	.globl guest_ud
+guest_ud:
+	ud2
+	int $0x41
+	hlt
+
+/* Writes RCX bytes that lie RDX apart, from RSI; reads likewise from RDI. */
+	.globl guest_touch
+guest_touch:
+	movq %rcx, %r9
+1:	movb $1, (%rsi)
+	addq %rdx, %rsi
+	decq %r9
+	jnz 1b
+2:	movb (%rdi), %al
+	addq %rdx, %rdi
+	decq %rcx
+	jnz 2b
+	hlt
+
+/* One byte up in each of RDX pages from RSI, in order, for ever: a lost page breaks the sequence. */
+	.globl guest_sequence
+guest_sequence:
+	movq %rsi, %rdi
+	movq %rdx, %rcx
+1:	incb (%rdi)
+	addq $4096, %rdi
+	decq %rcx
+	jnz 1b
+	incq %r8
+	jmp guest_sequence
+
+/* Keeps RAX in XMM0 over exits. */
+	.globl guest_vector
+guest_vector:
+	movq %rax, %xmm0
+	movl $100, %ecx
+1:	outb %al, $0x87
+	movq %xmm0, %rbx
+	cmpq %rax, %rbx
+	jne 2f
+	decl %ecx
+	jnz 1b
+	hlt
+2:	ud2
+guest_code_end:
+	.section .note.GNU-stack, "", @progbits

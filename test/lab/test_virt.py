@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The virtualization backend with guests of a few instructions, run by the kernel at boot."""
+import os
+import re
+
+import pytest
+
+from lablib.client import Lab
+
+pytestmark = pytest.mark.svm
+
+SELFTESTS = {"real", "long", "exits", "kick", "inject", "own-events", "window", "nmi", "state",
+             "vector", "ad-bits", "lost-page"}
+
+
+@pytest.mark.parametrize("smp", [1, 2, 4])
+def test_tiny_guests(smp):
+    """With two CPUs and more, vCPU and harvester run on different ones."""
+    lab = Lab(f"virt-{smp}-{os.getpid()}")
+    lab.remove()
+    try:
+        lab.up(["a"], smp=smp, nics=0, conf=["selftest = virt"])
+        log = lab.log("a")
+    finally:
+        lab.down()
+    assert not re.findall(r"selftest: FAILED.*", log)
+    assert set(re.findall(r"selftest: ok virt-([\w-]+)", log)) == SELFTESTS
