@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+// SOURCES: kernel/vm/gmem.c kernel/vm/gmem_io.c kernel/vm/gmem_move.c kernel/vm/dirty.c
+// SOURCES: arch/x86_64/slat.c arch/x86_64/slat_change.c arch/x86_64/slat_dirty.c
+// SOURCES: kernel/lib/pageset.c
+/*
+ * Guest memory and dirty tracking on a fake page allocator, whose 2 MiB blocks
+ * can be made to run out. Frames hold garbage when handed out, so that what is
+ * not cleared shows. The test plays the CPU's walker.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <tern/dirty.h>
+
+#define D 0x40ull
+
+static const struct slat_format npt = {
+	.name = "npt",
+	.table_bits = 0x27,
+	.present = 1,
+	.read = 5,
+	.write = 2,
+	.no_exec = 1ull << 63,
+	.large = 0x80,
+	.accessed = 0x20,
+	.dirty = D,
+};
+
+/* ---- fakes ---- */
+
+struct block {
+	char *at;
+	size_t len;
+	unsigned refs;
+};
+static struct block blocks[8192];
+static uint64_t pages_out;
+static bool no_large;
+static uint64_t host_free = 16ull << 30;
+
+static struct block *block_of(hpa_t a)
+{
+	char *p = hpa_ptr(a);
+
+	for (unsigned i = 0; i < 8192; i++)
+		if (blocks[i].at && p >= blocks[i].at && p < blocks[i].at + blocks[i].len)
+			return &blocks[i];
+	fail_msg("not a block");
+	return NULL;
+}
+
+int page_alloc(unsigned order, unsigned flags, enum frame_owner owner, hpa_t *out)
+{
+	struct block *b = blocks;
+
+	if (order >= ORDER_2M && no_large)
+		return -ENOMEM;
+	while (b->at)
+		b++;
+	b->len = PAGE_SIZE << order;
+	b->at = aligned_alloc(b->len, b->len);
+	b->refs = 1;
+	memset(b->at, flags & PAGE_ZERO ? 0 : 0xa5, b->len);
+	pages_out += 1u << order;
+	*out = ptr_hpa(b->at);
+	return 0;
+}
+
+void page_get(hpa_t a)
+{
+	block_of(a)->refs++;
+}
+
+void page_put(hpa_t a)
+{
+	struct block *b = block_of(a);
+
+	if (--b->refs)
+		return;
+	pages_out -= b->len / PAGE_SIZE;
+	free(b->at);
+	b->at = NULL;
+}
+
+void page_clear(void *p)
+{
+	memset(p, 0, PAGE_SIZE);
+}
+
+void page_stats(struct page_stats *out)
+{
+	out->free_bytes = host_free;
+}
+
+uint64_t time_ns(void)
+{
+	return 0;
+}
+
+const struct virt_ops *virt = &(const struct virt_ops){ .name = "none" };
+static uint64_t flushed;
+
+void vm_flush(struct vm *vm, struct slat_flush owed)
+{
+	flushed = owed.gen > flushed ? owed.gen : flushed;
+}
+
+/* The CPU stores: false = nested page fault. */
+static bool cpu_store(struct gmem *g, uint64_t gpa, uint8_t v)
+{
+	uint64_t *t = hpa_ptr(gmem_slat(g)->root);
+	int level = 3;
+
+	for (;; level--) {
+		uint64_t *slot = &t[gpa >> (12 + 9 * level) & 511];
+
+		if (!(*slot & 2))
+			return false;
+		if (!level || (*slot & 0x80)) {
+			uint64_t size = PAGE_SIZE << (9 * level);
+
+			*slot |= D | 0x20;
+			((uint8_t *)hpa_ptr(HPA(*slot & 0xffffffffff000ull &
+						~(size - 1))))[gpa & (size - 1)] = v;
+			return true;
+		}
+		t = hpa_ptr(HPA(*slot & 0xffffffffff000ull));
+	}
+}
+
+static void guest_store(struct gmem *g, uint64_t gpa, uint8_t v)
+{
+	if (!cpu_store(g, gpa, v)) {
+		assert_int_equal(gmem_fault(g, GPA(gpa), true, false), 0);
+		assert_true(cpu_store(g, gpa, v));
+	}
+}
+
+/* ---- tests ---- */
+
+#define RAM (8 * SIZE_2M)
+
+static uint64_t backed_by_walk(struct gmem *g)
+{
+	gfn_t from = 0, first;
+	uint64_t count, sum = 0;
+
+	while (gmem_next_backed(g, from, 100, &first, &count)) {
+		assert_true(first >= from && count && count <= 100);
+		sum += count;
+		from = first + count;
+	}
+	return sum;
+}
+
+static void check_memory(struct gmem *g, const uint8_t *model)
+{
+	static uint8_t page[PAGE_SIZE];
+
+	for (uint64_t a = 0; a < RAM; a += PAGE_SIZE) {
+		assert_int_equal(gmem_read(g, GPA(a), page, PAGE_SIZE), 0);
+		assert_memory_equal(page, model + a, PAGE_SIZE);
+	}
+}
+
+static void exercise(bool fragmented)
+{
+	uint8_t *model = calloc(1, RAM);
+	struct gmem *g;
+
+	no_large = fragmented;
+	assert_int_equal(gmem_create(RAM, &npt, &g), 0);
+	assert_int_equal(gmem_backed_pages(g), 0);
+	for (unsigned i = 0; i < 3000; i++) {
+		uint64_t a = (uint64_t)rand() % (RAM - 16);
+		uint8_t v = (uint8_t)rand();
+		void *p;
+
+		switch (rand() % 4) {
+		case 0:
+			guest_store(g, a, v);
+			model[a] = v;
+			break;
+		case 1:
+			memset(model + a, v, 16);
+			assert_int_equal(gmem_write(g, GPA(a), model + a, 16), 0);
+			break;
+		case 2:
+			assert_int_equal(gmem_pin(g, GPA(a), 1, true, &p), 0);
+			*(uint8_t *)p = v;
+			model[a] = v;
+			gmem_unpin(g, GPA(a), p, true);
+			break;
+		default:
+			no_large = fragmented || (rand() & 1);
+		}
+		if (i % 500 == 0) {
+			check_memory(g, model);
+			assert_int_equal(backed_by_walk(g), gmem_backed_pages(g));
+		}
+	}
+	check_memory(g, model);
+	gmem_put(g);
+	free(model);
+	assert_int_equal(pages_out, 0);
+	no_large = false;
+}
+
+static void test_access(void **state)
+{
+	exercise(false);
+	exercise(true);
+	(void)state;
+}
+
+static void test_layout(void **state)
+{
+	struct gmem *g, *h;
+	uint8_t b[4] = { 1, 2, 3, 4 };
+
+	assert_int_equal(gmem_create(3ull << 30, &npt, &g), 0);
+	assert_int_equal(gmem_max_gfn(g), (0x100000000ull + (3ull << 30) - GMEM_LOW_MAX) >> 12);
+	assert_true(gmem_is_ram(g, GPA(GMEM_LOW_MAX - 1)));
+	assert_false(gmem_is_ram(g, GPA(GMEM_LOW_MAX)));
+	assert_false(gmem_is_ram(g, GPA(0xffffffff)));
+	assert_true(gmem_is_ram(g, GPA(0x100000000)));
+	assert_false(gmem_is_ram(g, GPA(gmem_max_gfn(g) << 12)));
+	assert_int_equal(gmem_write(g, GPA(GMEM_LOW_MAX - 2), b, 4), -EFAULT);
+	assert_int_equal(gmem_read(g, GPA(GMEM_LOW_MAX - 2), b, 4), -EFAULT);
+	assert_int_equal(gmem_read(g, GPA(UINT64_MAX - 1), b, 4), -EFAULT);
+	assert_int_equal(gmem_backed_pages(g), 0);
+	assert_int_equal(gmem_write(g, GPA(0x100000000 - 4 + 4), b, 4), 0);
+	assert_int_equal(gmem_write(g, GPA(GMEM_LOW_MAX - 4), b, 4), 0);
+	assert_int_equal(backed_by_walk(g), 2);
+	assert_int_equal(gmem_fault(g, GPA(0xfee00000), true, false), -EFAULT);
+	/* A second VM is refused when the host could not hold both. */
+	host_free = 4ull << 30;
+	assert_int_equal(gmem_create(2ull << 30, &npt, &h), -ENOMEM);
+	host_free = 16ull << 30;
+	assert_int_equal(gmem_create(2ull << 30, &npt, &h), 0);
+	gmem_put(h);
+	gmem_put(g);
+	assert_int_equal(pages_out, 0);
+	(void)state;
+}
+
+static void test_rom(void **state)
+{
+	struct gmem *g;
+	uint8_t b = 0;
+	hpa_t rom;
+
+	assert_int_equal(page_alloc(1, 0, FRAME_BOOT, &rom), 0);
+	assert_int_equal(gmem_create(RAM, &npt, &g), 0);
+	assert_int_equal(gmem_map_rom(g, GPA(0xfffff000), rom, PAGE_SIZE), 0);
+	assert_int_equal(gmem_read(g, GPA(0xfffff123), &b, 1), 0);
+	assert_int_equal(b, 0xa5);
+	assert_int_equal(gmem_write(g, GPA(0xfffff123), &b, 1), -EFAULT);
+	assert_int_equal(gmem_fault(g, GPA(0xfffff123), true, false), -EFAULT);
+	gmem_put(g);
+	page_put(rom);
+	assert_int_equal(pages_out, 0);
+	(void)state;
+}
+
+/* The destination: frames come in any order, named zero or with contents. */
+static void test_receive(void **state)
+{
+	struct gmem *g;
+	uint8_t b[2] = { 9, 9 };
+	hpa_t a;
+
+	assert_int_equal(gmem_create(RAM, &npt, &g), 0);
+	assert_int_equal(gmem_receive_zero(g, 5), 0);
+	assert_int_equal(pages_out, 1); /* nothing but the tables' root */
+	assert_int_equal(gmem_receive(g, 5, &a), 0);
+	memset(hpa_ptr(a), 0x11, PAGE_SIZE);
+	assert_int_equal(gmem_receive(g, 7, &a), 0);
+	memset(hpa_ptr(a), 0x22, PAGE_SIZE);
+	assert_int_equal(gmem_receive(g, RAM >> 12, &a), -EFAULT);
+	assert_int_equal(gmem_backed_pages(g), 2);
+	assert_int_equal(gmem_receive_zero(g, 7), 0); /* it became zero in a later round */
+	assert_int_equal(gmem_backed_pages(g), 1);
+	guest_store(g, 0x6000, 1); /* runs: the whole block is mapped */
+	assert_int_equal(gmem_read(g, GPA(0x5fff), b, 2), 0);
+	assert_int_equal(b[0], 0x11);
+	assert_int_equal(b[1], 1);
+	assert_int_equal(gmem_read(g, GPA(0x7000), b, 1), 0);
+	assert_int_equal(b[0], 0);
+	assert_true(gmem_frame(g, 5, &a));
+	assert_false(gmem_frame(g, 4096, &a));
+	gmem_put(g);
+	assert_int_equal(pages_out, 512); /* the borrowed frame holds its block */
+	page_put(a);
+	assert_int_equal(pages_out, 0);
+	(void)state;
+}
+
+/* Rounds of copying what is reported, with stores before, between and after: the copy is the
+ * memory. */
+static void test_rounds(void **state)
+{
+	uint8_t *copy = calloc(1, RAM), *model = calloc(1, RAM);
+	struct vm vm = { .nr_vcpus = 0 };
+	struct dirty_stats st;
+	struct pageset set;
+	uint64_t reported = 0, carried = 0;
+
+	assert_int_equal(gmem_create(RAM, &npt, &vm.mem), 0);
+	assert_int_equal(pageset_init(&set, gmem_max_gfn(vm.mem)), 0);
+	for (unsigned i = 0; i < 500; i++)
+		guest_store(vm.mem, (uint64_t)rand() % RAM, 1);
+	assert_int_equal(dirty_start(&vm), 0);
+	assert_true(flushed == gmem_slat(vm.mem)->gen);
+	assert_int_equal(gmem_read(vm.mem, GPA(0), copy, RAM), 0);
+	memcpy(model, copy, RAM);
+	for (unsigned round = 0; round < 199; round++) {
+		unsigned stores = (unsigned)rand() % 30;
+		gfn_t from = 0, first;
+		uint64_t count;
+
+		for (unsigned i = 0; i < stores; i++) {
+			uint64_t a = (uint64_t)rand() % RAM;
+			uint8_t v = (uint8_t)rand();
+
+			if (rand() & 1)
+				guest_store(vm.mem, a, v);
+			else
+				assert_int_equal(gmem_write(vm.mem, GPA(a), &v, 1), 0);
+			model[a] = v;
+		}
+		pageset_clear_all(&set);
+		assert_int_equal(dirty_harvest(&vm, &set), 0);
+		assert_true(flushed == gmem_slat(vm.mem)->gen);
+		if (round)
+			assert_true(pageset_count(&set) <= stores + carried);
+		carried = 0;
+		if (round % 7 == 3) { /* not sent: given back */
+			carried = pageset_count(&set);
+			assert_int_equal(dirty_restore(&vm, &set), 0);
+			continue;
+		}
+		for (; pageset_next_run(&set, from, 9, &first, &count); from = first + count)
+			assert_int_equal(gmem_read(vm.mem, gfn_gpa(first), copy + (first << 12),
+						   count << 12),
+					 0);
+		reported += pageset_count(&set);
+	}
+	pageset_clear_all(&set);
+	assert_int_equal(dirty_harvest(&vm, &set), 0);
+	assert_true(pageset_empty(&set));
+	assert_memory_equal(copy, model, RAM);
+	check_memory(vm.mem, model);
+	dirty_stats(&vm, &st);
+	assert_int_equal(st.harvests, 200);
+	assert_true(reported && st.pages >= reported);
+	dirty_stop(&vm);
+	assert_int_equal(gmem_slat(vm.mem)->merges, gmem_slat(vm.mem)->splits);
+	pageset_fini(&set);
+	gmem_put(vm.mem);
+	free(copy);
+	free(model);
+	assert_int_equal(pages_out, 0);
+	(void)state;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_access), cmocka_unit_test(test_layout),
+		cmocka_unit_test(test_rom),    cmocka_unit_test(test_receive),
+		cmocka_unit_test(test_rounds),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
