@@ -66,16 +66,14 @@ int peer_send_pages(struct peer *p, const void *body, size_t len, const hpa_t *p
 
 	if (!err)
 		err = send_bytes(p, body, len);
-	if (err) {
-		for (unsigned i = 0; i < count; i++)
-			page_put(pages[i]);
-		return err;
-	}
-	if (count)
+	if (!err && count)
 		err = stream_write_pages(p->s, pages, count, time_ns() + LINK_TIMEOUT_NS);
-	if (!err)
+	if (!err) {
 		p->bytes_out += (uint64_t)count * PAGE_SIZE;
-	stream_flush(p->s);
+		stream_flush(p->s);
+	}
+	for (unsigned i = 0; i < count; i++) /* the stream has references of its own */
+		page_put(pages[i]);
 	return err;
 }
 

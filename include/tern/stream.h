@@ -27,9 +27,9 @@ MUST_CHECK int stream_read_all(struct stream *s, void *buf, size_t len, uint64_t
 MUST_CHECK int stream_write(struct stream *s, const void *buf, size_t len, uint64_t deadline_ns);
 
 /*
- * Zero-copy: queues whole pages; a reference on each is held until the peer
- * has acknowledged it, then dropped with page_put. What goes out is what the
- * page holds when the NIC reads it. Sleeps for room.
+ * Zero-copy: queues whole pages; the stream takes a reference of its own on
+ * each and holds it until the peer has acknowledged it. What goes out is what
+ * the page holds when the NIC reads it. Sleeps for room.
  */
 MUST_CHECK int stream_write_pages(struct stream *s, const hpa_t *pages, unsigned count, uint64_t deadline_ns);
 /* Pushes what is buffered to the wire now (end of a message). */
