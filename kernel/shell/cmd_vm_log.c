@@ -22,8 +22,9 @@ static bool port_opt(struct shell *sh, int *argc, char **argv, unsigned *port)
 	const char *text = shell_opt(argc, argv, "--port");
 	uint64_t n = 0;
 
-	if (text && (parse_u64(text, &n) || n >= SERIAL_PORTS)) {
-		shell_error(sh, "invalid", "--port %s: a VM has serial ports 0 and 1", text);
+	if (text && (parse_u64(text, &n) || n >= SERIAL_LOGS)) {
+		shell_error(sh, "invalid", "--port %s: a VM has serial ports 0 and 1, and 2, its virtio console",
+			    text);
 		return false;
 	}
 	*port = (unsigned)n;
