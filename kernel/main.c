@@ -23,8 +23,9 @@
 
 #include "drivers/uart.h"
 #include "kernel/base/base.h"
-#include "kernel/base/selftest.h"
+#include <tern/selftest.h>
 #include "kernel/lib/pagemove.h"
+#include "kernel/vm/selftest.h"
 
 extern const struct pci_driver virtio_net_driver;
 
@@ -95,6 +96,7 @@ static void init_world(void *arg)
 	start_rooms();
 	page_reclaim_loader();
 	selftest_run(config_get("selftest"));
+	virt_selftest(config_get("selftest"));
 	page_stats(&mem);
 	log_info("tern", "%s: %u CPUs, %llu MiB memory, %llu MiB free, up in %llu ms", hostname(),
 		 cpu_count(), (unsigned long long)mem.total_bytes >> 20,

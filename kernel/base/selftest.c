@@ -14,7 +14,7 @@
 #include <tern/timer.h>
 #include <tern/world.h>
 
-#include "selftest.h"
+#include <tern/selftest.h>
 
 #define WORLDS 12u
 #define TURNS 2000u
@@ -252,7 +252,7 @@ static const struct {
 };
 
 /* Is name one of the comma-separated words of list? */
-static bool listed(const char *list, const char *name)
+bool selftest_listed(const char *list, const char *name)
 {
 	size_t len = strlen(name);
 
@@ -265,25 +265,22 @@ static bool listed(const char *list, const char *name)
 	return false;
 }
 
-void selftest_run(const char *list)
+void selftest_report(const char *name, const char *why)
 {
 	char line[120];
 
+	(void)snprintf(line, sizeof(line), "selftest: %s %s%s%s\n", why ? "FAILED" : "ok", name, why ? ": " : "",
+		       why ? why : "");
+	console_write(line, strlen(line));
+}
+
+void selftest_run(const char *list)
+{
 	if (!list)
 		return;
-	if (listed(list, "panic"))
+	if (selftest_listed(list, "panic"))
 		panic("asked for by selftest");
-	for (unsigned i = 0; i < ARRAY_SIZE(tests); i++) {
-		uint64_t start = time_ns();
-		const char *why;
-
-		if (!listed(list, tests[i].name) && !listed(list, "all"))
-			continue;
-		why = tests[i].run();
-		(void)snprintf(line, sizeof(line), "selftest: %s %s%s%s\n", why ? "FAILED" : "ok",
-			       tests[i].name, why ? ": " : "", why ? why : "");
-		console_write(line, strlen(line));
-		log_debug("selftest", "%s took %llu ms", tests[i].name,
-			  (unsigned long long)((time_ns() - start) / NSEC_PER_MSEC));
-	}
+	for (unsigned i = 0; i < ARRAY_SIZE(tests); i++)
+		if (selftest_listed(list, tests[i].name) || selftest_listed(list, "all"))
+			selftest_report(tests[i].name, tests[i].run());
 }
