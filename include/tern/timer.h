@@ -17,7 +17,7 @@ uint64_t ns_to_tsc(uint64_t ns);
 /* 64x64/64 multiply-divide without overflow in between. */
 uint64_t mul_div64(uint64_t a, uint64_t b, uint64_t div);
 void delay_ns(uint64_t ns); /* busy; early boot and microseconds only */
-/* Wall clock from the RTC at boot, seconds since 1970 (UTC), 0 when unknown. */
+/* Wall clock now, from the RTC read at boot: seconds since 1970 (UTC), 0 when unknown. */
 uint64_t wall_clock_s(void);
 
 struct timer {

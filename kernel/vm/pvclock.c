@@ -107,7 +107,7 @@ void pvclock_update(struct vcpu *c)
 
 static void write_wall(struct vcpu *c)
 {
-	uint64_t now = wall_clock_s() * NSEC_PER_SEC + time_ns(), boot = now - vm_guest_ns(c->vm);
+	uint64_t boot = wall_clock_s() * NSEC_PER_SEC - vm_guest_ns(c->vm);
 	struct wall_page p = { .sec = (uint32_t)(boot / NSEC_PER_SEC), .nsec = (uint32_t)(boot % NSEC_PER_SEC) };
 	struct gmem *g = c->vm->mem;
 	gpa_t at = GPA(c->clock->wall_msr & ~3ull);
