@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Guests on one host: boot, memory, devices, life cycle; the console's errors."""
 import os
+import time
 
 import pytest
 
@@ -36,7 +37,9 @@ def test_files_appear(pair, payload):
 
 def test_hosts_reach_each_other(pair):
     pair.run("a", f"net ping {pair.addr('b')}")
-    pair.run("a", "net ping fd77::2")
+    end = time.monotonic() + 20         # a new IPv6 address is first checked for doubles
+    while pair.cmd("a", "net ping fd77::2").status:
+        assert time.monotonic() < end
     assert pair.cmd("a", "net ping 10.77.0.99").status
 
 
@@ -112,12 +115,11 @@ def test_stop_start_delete(guest):
 
 def test_memory_comes_back(pair):
     free = pair.ask("a", "host info")["free_bytes"]
-    for _ in range(2):
-        g = Guest(pair, "mem")
-        g.create("a", mode="dirty", ws=64, rate=50)
-        g.start()
-        g.wait_ready()
-        g.remove()
+    g = Guest(pair, "mem")
+    g.create("a", mode="dirty", ws=64, rate=50)
+    g.start()
+    g.wait_ready()
+    g.remove()
     assert abs(pair.ask("a", "host info")["free_bytes"] - free) < 4 << 20
 
 
