@@ -25,9 +25,8 @@
 #define HARVEST_EVERY_NS (50 * NSEC_PER_MSEC)
 /* A scan takes longer with more memory; it may cost this share of the time at most. */
 #define SCAN_SHARE 20u
-/* Within the budget it still goes on while the rest shrinks by a quarter from harvest to harvest. */
-#define WORTH_NUM 3u
-#define WORTH_DEN 4u
+/* Within the budget it still goes on while at least a quarter of what is sent makes the rest smaller. */
+#define WORTH_SHARE 4u
 #define SMALL_REST_PAGES 64u
 #define PRECOPY_PERCENT 95u
 
@@ -35,7 +34,8 @@ struct precopy {
 	struct source *s;
 	struct mig_round round;
 	uint64_t round_start_ns, harvest_due_ns;
-	uint64_t first_rest, last_rest; /* pages owed after the first and the last harvest */
+	uint64_t first_rest, last_rest; /* pages owed at first, and after the last harvest */
+	uint64_t last_sent;		/* pages sent until the last harvest */
 };
 
 uint64_t predict_blackout_ns(const struct source *s, uint64_t pages)
@@ -92,12 +92,24 @@ static void show(struct precopy *p, uint64_t rest, uint64_t dirtied, uint64_t dt
 		job_progress(j, (unsigned)((p->first_rest - rest) * PRECOPY_PERCENT / p->first_rest));
 }
 
+/* Is the blackout worth shortening further, by what the last interval achieved? */
+static bool worth_going_on(struct precopy *p, uint64_t rest)
+{
+	struct mig_status *st = &p->s->j->st;
+	uint64_t sent = st->pages_sent + st->zero_sent - p->last_sent;
+	bool worth = rest > SMALL_REST_PAGES && rest < p->last_rest && (p->last_rest - rest) * WORTH_SHARE >= sent;
+
+	p->last_sent += sent;
+	p->last_rest = rest;
+	return worth;
+}
+
 /* Takes in what was written; 1 when it is time to stun, 0 to go on. */
 static int harvest(struct precopy *p)
 {
 	struct source *s = p->s;
 	uint64_t start = time_ns(), rest, dirtied, last = p->harvest_due_ns - HARVEST_EVERY_NS;
-	bool enough;
+	bool worth;
 	int err = dirty_harvest(s->j->vm, &s->order.harvested);
 
 	if (err)
@@ -109,15 +121,11 @@ static int harvest(struct precopy *p)
 	measure_rate(s);
 	rest = order_pages(&s->order);
 	p->round.dirtied += dirtied;
-	if (!p->first_rest)
-		p->first_rest = rest + 1;
 	show(p, rest, dirtied, start - last);
 	s->j->st.predicted_blackout_ns = predict_blackout_ns(s, rest);
-	enough = s->j->st.predicted_blackout_ns <= s->j->req.budget_ms * NSEC_PER_MSEC &&
-		 (rest < SMALL_REST_PAGES || rest * WORTH_DEN > p->last_rest * WORTH_NUM);
-	p->last_rest = rest;
+	worth = worth_going_on(p, rest);
 	p->harvest_due_ns = time_ns() + MAX(HARVEST_EVERY_NS, (time_ns() - start) * SCAN_SHARE);
-	return enough;
+	return !worth && s->j->st.predicted_blackout_ns <= s->j->req.budget_ms * NSEC_PER_MSEC;
 }
 
 static int not_converging(struct source *s)
@@ -160,7 +168,8 @@ int source_precopy(struct source *s)
 	int err = order_add_backed(&s->order, s->j->vm->mem);
 
 	s->rate_mark_ns = p.round_start_ns;
-	p.first_rest = order_pages(&s->order) + 1;
+	p.last_rest = order_pages(&s->order);
+	p.first_rest = p.last_rest + 1;
 	while (!err) {
 		err = one_round(&p);
 		end_round(&p);
