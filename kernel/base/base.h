@@ -25,6 +25,8 @@ void page_reclaim_loader(void);
 /* page.c: adds free memory; for page_init.c and tests. */
 void page_setup(struct frame *frames, uint64_t count);
 void page_add(uint64_t first_pfn, uint64_t count);
+/* A bit per frame, all set: pages are cleared at their first allocation (see page.c). */
+void page_set_fresh(uint64_t *bitmap);
 void page_account(enum frame_owner owner, uint64_t pages);
 
 /* bootfs.c: keeps files and tern.conf. */

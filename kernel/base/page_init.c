@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include <tern/bootinfo.h>
+#include <tern/cpu.h>
 #include <tern/log.h>
 #include <tern/page.h>
 
@@ -75,13 +76,20 @@ static void add_range(uint64_t start, uint64_t end)
 
 void page_init(const struct bootinfo *bi)
 {
-	uint64_t count = ram_end(bi) >> PAGE_SHIFT, bytes, array, boot_pages = 0;
+	uint64_t count = ram_end(bi) >> PAGE_SHIFT, bytes, bits = 0, array, boot_pages = 0;
 	uint32_t host;
 
 	bytes = ALIGN_UP(count * sizeof(struct frame), PAGE_SIZE);
+	if (cpu_identity()->has_hypervisor)
+		bits = ALIGN_UP(ALIGN_UP(count, 64) / 8, PAGE_SIZE);
+	bytes += bits;
 	host = place_frames(bi, bytes, &array);
-	memset(hpa_ptr(HPA(array)), 0, bytes);
+	memset(hpa_ptr(HPA(array)), 0, bytes - bits);
 	page_setup(hpa_ptr(HPA(array)), count);
+	if (bits) {
+		memset(hpa_ptr(HPA(array + bytes - bits)), 0xff, bits);
+		page_set_fresh(hpa_ptr(HPA(array + bytes - bits)));
+	}
 	page_account(FRAME_KERNEL, bytes >> PAGE_SHIFT);
 	for (uint32_t i = 0; i < bi->mem_count; i++) {
 		const struct boot_mem *m = &bi->mem[i];

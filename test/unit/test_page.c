@@ -26,6 +26,13 @@ static uint64_t map_base;
 #include "kernel/base/page_init.c"
 #include "kernel/lib/pagemove.h"
 
+static struct cpu_id identity;
+
+const struct cpu_id *cpu_identity(void)
+{
+	return &identity;
+}
+
 #define FOUR_GIB (1ull << 32)
 #define RAM (64ull << 20)
 
@@ -201,10 +208,37 @@ static void test_moves(void **state)
 	assert_false(page_is_zero(page + PAGE_SIZE));
 }
 
+/* Under an emulator: cleared at the first allocation, and only then. */
+static void test_fresh(void **state)
+{
+	const hpa_t seen = HPA(8ull << 20);
+	hpa_t a, b;
+
+	(void)state;
+	identity.has_hypervisor = true;
+	boot(0, RAM);
+	for (uint64_t at = 1 << 20; at < RAM / 4; at += PAGE_SIZE)
+		((uint8_t *)hpa_ptr(HPA(at)))[PAGE_SIZE / 2] = 0xa5;
+	((uint8_t *)hpa_ptr(seen))[0] = 0xa5;
+	for (unsigned order = 0; order <= ORDER_2M; order += 3) {
+		assert_int_equal(page_alloc(order, 0, FRAME_NET, &a), 0);
+		for (uint64_t i = 0; i < 1ull << order; i++)
+			assert_true(page_is_zero(hpa_ptr(HPA(a.v + i * PAGE_SIZE))));
+		((uint8_t *)hpa_ptr(a))[PAGE_SIZE / 2] = 0x5a;
+		page_put(a);
+		assert_int_equal(page_alloc(order, 0, FRAME_NET, &b), 0);
+		assert_int_equal(a.v, b.v);
+		assert_int_equal(((uint8_t *)hpa_ptr(a))[PAGE_SIZE / 2], 0x5a);
+	}
+	identity.has_hypervisor = false;
+	mem.fresh = NULL;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_boot),  cmocka_unit_test(test_blocks),
+		cmocka_unit_test(test_fresh),
 		cmocka_unit_test(test_zones), cmocka_unit_test(test_random),
 		cmocka_unit_test(test_moves),
 	};
