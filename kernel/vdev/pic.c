@@ -12,10 +12,13 @@
 #define PIC_VERSION 1u
 #define SPURIOUS 7u
 
-/* The slave's output is the master's input 2. */
+/* The slave's output is the master's input 2; a request that the slave takes back is gone there too. */
 static void cascade_locked(struct pic *p)
 {
-	pic8259_set(&p->half[0], CASCADE, pic8259_pending(&p->half[1]) >= 0);
+	if (pic8259_pending(&p->half[1]) >= 0)
+		p->half[0].irr |= 1u << CASCADE;
+	else
+		p->half[0].irr &= (uint8_t)~(1u << CASCADE);
 }
 
 bool pic_output_locked(const struct pic *p)
@@ -61,8 +64,6 @@ void pic_acknowledge_locked(struct pic *p)
 		in2 = pic8259_pending(&p->half[1]);
 		if (in2 >= 0)
 			pic8259_acknowledge(&p->half[1], (unsigned)in2);
-		/* The cascade is an edge for the master: a further request of the slave must be seen as one. */
-		pic8259_set(&p->half[0], CASCADE, false);
 	}
 	changed_locked(p);
 }
