@@ -41,7 +41,8 @@ static void service_level_locked(struct ioapic *io, unsigned pin)
 {
 	uint64_t e = io->entry[pin];
 
-	if (!(e & IOAPIC_LEVEL) || (e & (IOAPIC_MASKED | IOAPIC_REMOTE_IRR)) || !(io->lines >> pin & 1))
+	if (!(e & IOAPIC_LEVEL) || (e & (IOAPIC_MASKED | IOAPIC_REMOTE_IRR)) ||
+	    !(io->lines >> pin & 1))
 		return;
 	io->entry[pin] |= IOAPIC_REMOTE_IRR;
 	send_locked(io, pin);
@@ -76,7 +77,8 @@ static void write_entry_locked(struct ioapic *io, unsigned reg, uint32_t v)
 	unsigned pin = (reg - REG_ENTRY) / 2, shift = reg & 1 ? 32 : 0;
 	uint64_t *e = &io->entry[pin];
 
-	*e = (*e & ~((0xffffffffull << shift) & ENTRY_WRITABLE)) | (((uint64_t)v << shift) & ENTRY_WRITABLE);
+	*e = (*e & ~((0xffffffffull << shift) & ENTRY_WRITABLE)) |
+	     (((uint64_t)v << shift) & ENTRY_WRITABLE);
 	if (!(*e & IOAPIC_LEVEL))
 		*e &= ~IOAPIC_REMOTE_IRR; /* kernels toggle the mode to get rid of it */
 	service_level_locked(io, pin);
@@ -190,7 +192,8 @@ static int parse(struct rec_reader *r, struct ioapic *s)
 	s->select = rec_get_u32(r);
 	s->id = rec_get_u32(r);
 	s->lines = rec_get_u32(r);
-	if (rec_get_u32(r) != IOAPIC_PINS || s->select > 0xff || s->id > 0xf || s->lines >> IOAPIC_PINS)
+	if (rec_get_u32(r) != IOAPIC_PINS || s->select > 0xff || s->id > 0xf ||
+	    s->lines >> IOAPIC_PINS)
 		return -EBADMSG;
 	for (unsigned i = 0; i < IOAPIC_PINS; i++) {
 		s->entry[i] = rec_get_u64(r);

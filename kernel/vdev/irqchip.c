@@ -2,7 +2,8 @@
 /*
  * The VM's interrupt controllers together: creation, the lock, routing of
  * messages (IPIs, MSIs, IOAPIC pins) to LAPICs, and the table that the run loop
- * calls. [SDM 3A 10.6 "Issuing Interprocessor Interrupts"] [SDM 3A 10.11 "Message Signalled Interrupts"]
+ * calls. [SDM 3A 10.6 "Issuing Interprocessor Interrupts"] [SDM 3A 10.11 "Message Signalled
+ * Interrupts"]
  */
 #include <errno.h>
 #include <stdlib.h>

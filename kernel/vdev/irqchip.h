@@ -23,7 +23,8 @@
 #define IOAPIC_ID 0u
 #define GSI_OF_IRQ0 2u
 
-/* -ENOMEM. Sets vm->irqchip and every vcpu->lapic; vm_platform.destroy frees by the vdevs' destroy. */
+/* -ENOMEM. Sets vm->irqchip and every vcpu->lapic; vm_platform.destroy frees by the vdevs' destroy.
+ */
 MUST_CHECK int irqchip_create(struct vm *vm);
 MUST_CHECK int pit_create(struct vm *vm);
 

@@ -28,28 +28,36 @@ enum lvt { LVT_TIMER, LVT_THERMAL, LVT_PERF, LVT_LINT0, LVT_LINT1, LVT_ERROR };
 #define APIC_BASE_ON BIT(11)
 
 /* Delivery modes, as in the ICR, MSI data and redirection entries. [SDM 3A 10.6.1] */
-enum delivery { DELIVER_FIXED, DELIVER_LOWEST, DELIVER_SMI, DELIVER_NMI = 4, DELIVER_INIT, DELIVER_SIPI,
-	DELIVER_EXTINT };
+enum delivery {
+	DELIVER_FIXED,
+	DELIVER_LOWEST,
+	DELIVER_SMI,
+	DELIVER_NMI = 4,
+	DELIVER_INIT,
+	DELIVER_SIPI,
+	DELIVER_EXTINT
+};
 
 struct irqchip;
 
 struct lapic {
-	struct vdev dev;	 /* REC_LAPIC, instance = vCPU index */
-	struct irqchip *chip;	 /* [const] */
-	struct vcpu *vcpu;	 /* [const] */
-	uint64_t base;		 /* [lock] IA32_APIC_BASE */
-	uint32_t tpr;		 /* [own] bits 7:4 follow vcpu->v.cr8 */
-	uint32_t ldr, dfr, svr;	 /* [lock] */
-	uint32_t esr, esr_next;	 /* [lock] shown; gathered since */
+	struct vdev dev;	    /* REC_LAPIC, instance = vCPU index */
+	struct irqchip *chip;	    /* [const] */
+	struct vcpu *vcpu;	    /* [const] */
+	uint64_t base;		    /* [lock] IA32_APIC_BASE */
+	uint32_t tpr;		    /* [own] bits 7:4 follow vcpu->v.cr8 */
+	uint32_t ldr, dfr, svr;	    /* [lock] */
+	uint32_t esr, esr_next;	    /* [lock] shown; gathered since */
 	uint32_t icr_low, icr_high; /* [lock] */
-	uint32_t lvt[LVT_COUNT]; /* [lock] */
-	uint32_t irr[APIC_REGS], isr[APIC_REGS], tmr[APIC_REGS]; /* [lock]; irr is peeked at without */
-	uint32_t init_count;	 /* [lock] */
-	uint32_t divide;	 /* [lock] register value */
-	uint64_t expiry_ns;	 /* [lock] guest time of the count's end, NEVER_NS = not counting */
-	uint64_t deadline_tsc;	 /* [lock] guest TSC, 0 = not armed */
+	uint32_t lvt[LVT_COUNT];    /* [lock] */
+	uint32_t irr[APIC_REGS], isr[APIC_REGS],
+		tmr[APIC_REGS]; /* [lock]; irr is peeked at without */
+	uint32_t init_count;	/* [lock] */
+	uint32_t divide;	/* [lock] register value */
+	uint64_t expiry_ns;	/* [lock] guest time of the count's end, NEVER_NS = not counting */
+	uint64_t deadline_tsc;	/* [lock] guest TSC, 0 = not armed */
 	struct timer timer;
-	bool extint;		 /* [own] the vector offered last came from the PIC */
+	bool extint; /* [own] the vector offered last came from the PIC */
 };
 
 #define IOAPIC_MASKED BIT(16)
@@ -60,9 +68,9 @@ struct ioapic {
 	struct vdev dev;
 	struct irqchip *chip;
 	struct io_region region;
-	uint32_t select; /* [lock] */
-	uint32_t id;	 /* [lock] */
-	uint32_t lines;	 /* [lock] level of each pin */
+	uint32_t select;	     /* [lock] */
+	uint32_t id;		     /* [lock] */
+	uint32_t lines;		     /* [lock] level of each pin */
 	uint64_t entry[IOAPIC_PINS]; /* [lock] */
 };
 
@@ -89,8 +97,8 @@ struct irqchip {
 	struct lapic *lapic[VM_VCPUS_MAX];
 	struct ioapic *ioapic;
 	struct pic *pic;
-	uint64_t kick;	  /* [lock] vCPUs to kick at unlock */
-	uint32_t lowest;  /* [lock] where the last lowest-priority interrupt went */
+	uint64_t kick;	 /* [lock] vCPUs to kick at unlock */
+	uint32_t lowest; /* [lock] where the last lowest-priority interrupt went */
 	struct io_region lapic_region;
 	struct msr_region msr_x2, msr_base, msr_deadline;
 };
@@ -110,7 +118,7 @@ struct irq_message {
 	uint8_t vector;
 	uint8_t mode; /* enum delivery */
 	bool logical, level, assert_level;
-	int8_t shorthand; /* 0 none, 1 self, 2 all, 3 all but self */
+	int8_t shorthand;   /* 0 none, 1 self, 2 all, 3 all but self */
 	struct lapic *from; /* for shorthands */
 };
 /* True when at least one LAPIC took it. */
@@ -143,8 +151,10 @@ static inline bool lapic_enabled(const struct lapic *l)
 /* lapic_state.c */
 void lapic_reset_state(struct lapic *l);
 extern const struct vdev_ops lapic_vdev_ops;
-/* lapic_regs.c: registers by number (MMIO offset >> 4), as both ways of access see them. By the vCPU's world. */
-MUST_CHECK int lapic_reg_read(struct lapic *l, unsigned reg, uint32_t *value);  /* -EINVAL: no such register */
+/* lapic_regs.c: registers by number (MMIO offset >> 4), as both ways of access see them. By the
+ * vCPU's world. */
+MUST_CHECK int lapic_reg_read(struct lapic *l, unsigned reg,
+			      uint32_t *value); /* -EINVAL: no such register */
 MUST_CHECK int lapic_reg_write(struct lapic *l, unsigned reg, uint32_t value);
 void lapic_send_icr(struct lapic *l, uint32_t low, uint32_t dest);
 /* lapic_mmio.c, lapic_msr.c */
@@ -159,10 +169,10 @@ uint32_t lapic_count_left(uint64_t expiry_ns, uint64_t now_ns, unsigned divisor)
 /* First expiry of a periodic count after now, on the grid of the one that is over. */
 uint64_t lapic_next_expiry(uint64_t expiry_ns, uint64_t period_ns, uint64_t now_ns);
 void lapic_timer_setup(struct lapic *l);
-void lapic_timer_start_locked(struct lapic *l);	    /* initial count was written */
+void lapic_timer_start_locked(struct lapic *l); /* initial count was written */
 void lapic_timer_mode_locked(struct lapic *l, uint32_t old_lvt);
 void lapic_timer_deadline_locked(struct lapic *l, uint64_t tsc);
-void lapic_timer_arm_locked(struct lapic *l);	    /* after load or resume */
+void lapic_timer_arm_locked(struct lapic *l); /* after load or resume */
 void lapic_timer_stop_locked(struct lapic *l);
 uint32_t lapic_timer_count_locked(const struct lapic *l);
 
@@ -175,7 +185,7 @@ void ioapic_eoi_locked(struct ioapic *io, uint8_t vector);
 MUST_CHECK int pic_create(struct irqchip *chip);
 void pic_set_line_locked(struct pic *p, unsigned irq, bool level);
 bool pic_output_locked(const struct pic *p);
-int pic_vector_locked(const struct pic *p);  /* the one an acknowledge would give */
+int pic_vector_locked(const struct pic *p); /* the one an acknowledge would give */
 void pic_acknowledge_locked(struct pic *p);
 
 int pic8259_pending(const struct pic8259 *c); /* input that asks, -1 = none */

@@ -32,7 +32,8 @@ static void mmio_write(void *arg, struct vcpu *c, uint64_t off, unsigned size, u
 	struct lapic *l = reached(c, off);
 
 	(void)arg;
-	if (l && size >= 4 && !(off & 3) && lapic_reg_write(l, (unsigned)(off >> 4), (uint32_t)value))
+	if (l && size >= 4 && !(off & 3) &&
+	    lapic_reg_write(l, (unsigned)(off >> 4), (uint32_t)value))
 		return; /* no such register: no effect */
 }
 

@@ -17,10 +17,12 @@
 
 static int base_write(struct lapic *l, uint64_t v)
 {
-	uint64_t on = v & (APIC_BASE_ON | APIC_BASE_X2), was = l->base & (APIC_BASE_ON | APIC_BASE_X2);
+	uint64_t on = v & (APIC_BASE_ON | APIC_BASE_X2),
+		 was = l->base & (APIC_BASE_ON | APIC_BASE_X2);
 	unsigned long flags;
 
-	/* The window stays where it is: no kernel or firmware moves it, and the BSP flag is fixed. */
+	/* The window stays where it is: no kernel or firmware moves it, and the BSP flag is fixed.
+	 */
 	if ((v ^ l->base) & ~(APIC_BASE_ON | APIC_BASE_X2))
 		return -EINVAL;
 	if (on == APIC_BASE_X2 || (was == (APIC_BASE_ON | APIC_BASE_X2) && on == APIC_BASE_ON) ||

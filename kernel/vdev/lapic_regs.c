@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * LAPIC registers by number, for MMIO and MSR access alike, and the ICR.
- * Called by the vCPU's world that owns the LAPIC. [SDM 3A 10.4.1 "The Local APIC Block Diagram", table of registers]
+ * Called by the vCPU's world that owns the LAPIC. [SDM 3A 10.4.1 "The Local APIC Block Diagram",
+ * table of registers]
  */
 #include <errno.h>
 

@@ -112,7 +112,8 @@ static int parse(struct rec_reader *r, struct lapic *s)
 	s->divide = rec_get_u32(r);
 	s->expiry_ns = rec_get_u64(r);
 	s->deadline_tsc = rec_get_u64(r);
-	if ((s->base & ~BASE_MASK) || (s->base & 0x000ffffffffff000ull) != LAPIC_BASE || s->tpr > 0xff)
+	if ((s->base & ~BASE_MASK) || (s->base & 0x000ffffffffff000ull) != LAPIC_BASE ||
+	    s->tpr > 0xff)
 		return -EBADMSG;
 	if ((s->base & APIC_BASE_X2) && !(s->base & APIC_BASE_ON))
 		return -EBADMSG;

@@ -12,13 +12,14 @@
 #define PIC_VERSION 1u
 #define SPURIOUS 7u
 
-/* The slave's output is the master's input 2; a request that the slave takes back is gone there too. */
+/* The slave's output is the master's input 2; a request that the slave takes back is gone there
+ * too. */
 static void cascade_locked(struct pic *p)
 {
 	if (pic8259_pending(&p->half[1]) >= 0)
 		p->half[0].irr |= 1u << CASCADE;
 	else
-		p->half[0].irr &= (uint8_t)~(1u << CASCADE);
+		p->half[0].irr &= (uint8_t) ~(1u << CASCADE);
 }
 
 bool pic_output_locked(const struct pic *p)
@@ -73,7 +74,8 @@ static struct pic *pic_of(struct vdev *d)
 	return container_of(d, struct pic, dev);
 }
 
-static void port_read(void *arg, struct vcpu *c, uint64_t off, unsigned size, uint64_t *value, unsigned half)
+static void port_read(void *arg, struct vcpu *c, uint64_t off, unsigned size, uint64_t *value,
+		      unsigned half)
 {
 	struct pic *p = arg;
 	unsigned long flags = chip_lock(p->chip);
@@ -85,7 +87,8 @@ static void port_read(void *arg, struct vcpu *c, uint64_t off, unsigned size, ui
 	chip_unlock(p->chip, flags);
 }
 
-static void port_write(void *arg, struct vcpu *c, uint64_t off, unsigned size, uint64_t value, unsigned half)
+static void port_write(void *arg, struct vcpu *c, uint64_t off, unsigned size, uint64_t value,
+		       unsigned half)
 {
 	struct pic *p = arg;
 	unsigned long flags = chip_lock(p->chip);
@@ -122,7 +125,8 @@ static void elcr_read(void *arg, struct vcpu *c, uint64_t off, unsigned size, ui
 	struct pic *p = arg;
 
 	(void)c;
-	*value = size == 1 ? p->half[off & 1].elcr : (uint64_t)p->half[1].elcr << 8 | p->half[0].elcr;
+	*value = size == 1 ? p->half[off & 1].elcr
+			   : (uint64_t)p->half[1].elcr << 8 | p->half[0].elcr;
 }
 
 /* The timer, keyboard, cascade, RTC and FPU inputs are always edges. */
@@ -151,7 +155,8 @@ static void reset(struct vdev *d)
 
 	/* Masked until somebody initializes it: the lines of a PC at rest must not interrupt. */
 	for (unsigned i = 0; i < 2; i++)
-		p->half[i] = (struct pic8259){ .lines = p->half[i].lines, .imr = 0xff, .lowest = 7 };
+		p->half[i] =
+			(struct pic8259){ .lines = p->half[i].lines, .imr = 0xff, .lowest = 7 };
 	chip_unlock(p->chip, flags);
 }
 
@@ -167,8 +172,9 @@ static void save(struct vdev *d, struct rec_writer *w)
 	rec_begin(w, REC_PIC, PIC_VERSION, 0, 0);
 	for (unsigned i = 0; i < 2; i++) {
 		const struct pic8259 *c = &half[i];
-		uint8_t flag = (uint8_t)(c->icw4 | c->auto_eoi << 1 | c->rotate_auto << 2 | c->read_isr << 3 |
-					 c->poll << 4 | c->special_mask << 5 | c->special_nested << 6);
+		uint8_t flag = (uint8_t)(c->icw4 | c->auto_eoi << 1 | c->rotate_auto << 2 |
+					 c->read_isr << 3 | c->poll << 4 | c->special_mask << 5 |
+					 c->special_nested << 6);
 
 		rec_u8(w, c->irr);
 		rec_u8(w, c->imr);

@@ -62,7 +62,7 @@ void pic8259_set(struct pic8259 *c, unsigned input, bool level)
 
 static void end(struct pic8259 *c, unsigned input, bool rotate)
 {
-	c->isr &= (uint8_t)~(1u << input);
+	c->isr &= (uint8_t) ~(1u << input);
 	if (rotate)
 		c->lowest = (uint8_t)input;
 }
@@ -110,7 +110,9 @@ static void command(struct pic8259 *c, uint8_t v)
 	if (v & ICW1) {
 		uint8_t lines = c->lines, elcr = c->elcr, base = c->base;
 
-		*c = (struct pic8259){ .lines = lines, .elcr = elcr, .base = base, .lowest = 7, .init_step = 2 };
+		*c = (struct pic8259){
+			.lines = lines, .elcr = elcr, .base = base, .lowest = 7, .init_step = 2
+		};
 		c->irr = lines & elcr;
 		c->icw4 = (v & ICW1_ICW4) != 0;
 		return;

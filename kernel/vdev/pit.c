@@ -80,7 +80,8 @@ static void load_locked(struct pit *p, unsigned n, uint32_t count)
 	struct pit_channel *c = &p->ch[n];
 
 	if (c->bcd)
-		count = (count >> 12 & 15) * 1000 + (count >> 8 & 15) * 100 + (count >> 4 & 15) * 10 + (count & 15);
+		count = (count >> 12 & 15) * 1000 + (count >> 8 & 15) * 100 +
+			(count >> 4 & 15) * 10 + (count & 15);
 	c->reload = count ? count : c->bcd ? 10000 : 65536;
 	c->start_ns = now(p);
 	if (!n)
@@ -139,7 +140,8 @@ static void latch_status_locked(struct pit *p, unsigned n)
 
 	if (c->status_latched)
 		return;
-	c->status = (uint8_t)(pit_out(c, now(p)) << 7 | !c->reload << 6 | c->access << 4 | c->mode << 1 | c->bcd);
+	c->status = (uint8_t)(pit_out(c, now(p)) << 7 | !c->reload << 6 | c->access << 4 |
+			      c->mode << 1 | c->bcd);
 	c->status_latched = true;
 }
 
@@ -282,8 +284,9 @@ static void save(struct vdev *d, struct rec_writer *w)
 		rec_u8(w, c->access);
 		rec_u8(w, c->status);
 		rec_u8(w, c->write_low);
-		rec_u8(w, (uint8_t)(c->bcd | c->gate << 1 | c->count_latched << 2 | c->status_latched << 3 |
-				    c->read_high << 4 | c->write_high << 5));
+		rec_u8(w,
+		       (uint8_t)(c->bcd | c->gate << 1 | c->count_latched << 2 |
+				 c->status_latched << 3 | c->read_high << 4 | c->write_high << 5));
 		rec_u8(w, 0);
 		rec_u32(w, 0);
 	}

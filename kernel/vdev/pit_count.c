@@ -50,7 +50,8 @@ uint16_t pit_count(const struct pit_channel *c, uint64_t now_ns)
 	else if (c->mode == 2)
 		left = c->reload - (uint32_t)(t % c->reload);
 	else
-		left = (uint32_t)((c->reload + (uint64_t)wrap - t % wrap) % wrap); /* goes on below zero */
+		left = (uint32_t)((c->reload + (uint64_t)wrap - t % wrap) %
+				  wrap); /* goes on below zero */
 	left %= wrap;
 	return c->bcd ? to_bcd(left) : (uint16_t)left;
 }

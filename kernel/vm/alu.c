@@ -27,7 +27,8 @@ static void set_flags(uint64_t *flags, uint64_t which, uint64_t f)
 	*flags = (*flags & ~which) | (f & which);
 }
 
-static uint64_t add(unsigned size, uint64_t a, uint64_t b, bool carry, uint64_t keep, uint64_t *flags)
+static uint64_t add(unsigned size, uint64_t a, uint64_t b, bool carry, uint64_t keep,
+		    uint64_t *flags)
 {
 	uint64_t mask = size_mask(size), r = (a + b + carry) & mask;
 	uint64_t f = result_flags(r, size), top = size * 8 - 1;
@@ -42,7 +43,8 @@ static uint64_t add(unsigned size, uint64_t a, uint64_t b, bool carry, uint64_t 
 	return r;
 }
 
-static uint64_t sub(unsigned size, uint64_t a, uint64_t b, bool borrow, uint64_t keep, uint64_t *flags)
+static uint64_t sub(unsigned size, uint64_t a, uint64_t b, bool borrow, uint64_t keep,
+		    uint64_t *flags)
 {
 	uint64_t mask = size_mask(size), r = (a - b - borrow) & mask;
 	uint64_t f = result_flags(r, size), top = size * 8 - 1;

@@ -11,13 +11,13 @@
 #include "cpuid.h"
 
 #define LEAF_KVM 0x40000000u
-#define KVM_FEATURE_NOP_IO_DELAY BIT(1)	     /* no need to write port 0x80 between accesses */
-#define KVM_FEATURE_CLOCKSOURCE BIT(0)	     /* MSRs 0x11, 0x12 */
-#define KVM_FEATURE_CLOCKSOURCE2 BIT(3)	     /* MSRs 0x4b564d00, 01 */
+#define KVM_FEATURE_NOP_IO_DELAY BIT(1)	       /* no need to write port 0x80 between accesses */
+#define KVM_FEATURE_CLOCKSOURCE BIT(0)	       /* MSRs 0x11, 0x12 */
+#define KVM_FEATURE_CLOCKSOURCE2 BIT(3)	       /* MSRs 0x4b564d00, 01 */
 #define KVM_FEATURE_CLOCKSOURCE_STABLE BIT(24) /* all vCPUs' pages lie on one line */
-#define KVM_FEATURES                                                                       \
-	((uint32_t)(KVM_FEATURE_NOP_IO_DELAY | KVM_FEATURE_CLOCKSOURCE | KVM_FEATURE_CLOCKSOURCE2 | \
-		    KVM_FEATURE_CLOCKSOURCE_STABLE))
+#define KVM_FEATURES                                                                               \
+	((uint32_t)(KVM_FEATURE_NOP_IO_DELAY | KVM_FEATURE_CLOCKSOURCE |                           \
+		    KVM_FEATURE_CLOCKSOURCE2 | KVM_FEATURE_CLOCKSOURCE_STABLE))
 
 static uint32_t *reg_of(struct cpuid_regs *r, unsigned reg)
 {
@@ -86,7 +86,8 @@ static bool action_shows(uint8_t action, uint64_t xcr0)
 }
 
 /* The word of features a guest may be shown here. */
-static uint32_t feature_word(cpuid_source *host, uint64_t xcr0, uint32_t leaf, uint32_t sub, unsigned reg)
+static uint32_t feature_word(cpuid_source *host, uint64_t xcr0, uint32_t leaf, uint32_t sub,
+			     unsigned reg)
 {
 	struct cpuid_regs h = host_leaf(host, leaf, sub);
 	uint32_t have = *reg_of(&h, reg), word = 0;
@@ -96,13 +97,15 @@ static uint32_t feature_word(cpuid_source *host, uint64_t xcr0, uint32_t leaf, u
 
 		if (b->leaf != leaf || b->sub != sub || b->reg != reg)
 			continue;
-		if (b->action == BIT_FORCE || ((have >> b->bit & 1) && action_shows(b->action, xcr0)))
+		if (b->action == BIT_FORCE ||
+		    ((have >> b->bit & 1) && action_shows(b->action, xcr0)))
 			word |= 1u << b->bit;
 	}
 	return word;
 }
 
-static struct cpuid_regs feature_leaf(cpuid_source *host, uint64_t xcr0, uint32_t leaf, uint32_t sub)
+static struct cpuid_regs feature_leaf(cpuid_source *host, uint64_t xcr0, uint32_t leaf,
+				      uint32_t sub)
 {
 	return (struct cpuid_regs){ feature_word(host, xcr0, leaf, sub, REG_EAX),
 				    feature_word(host, xcr0, leaf, sub, REG_EBX),
@@ -200,7 +203,8 @@ static void build_extended(struct cpuid_table *t, cpuid_source *host, uint64_t x
 		r.ecx |= 1u << 1; /* CmpLegacy: HTT means cores */
 	add(t, 0x80000001u, CPUID_ANY_SUB, r);
 	for (uint32_t leaf = 0x80000002u; leaf <= 0x80000006u && leaf <= max; leaf++)
-		add(t, leaf, CPUID_ANY_SUB, host(leaf, 0)); /* brand, caches and TLBs: for display */
+		add(t, leaf, CPUID_ANY_SUB,
+		    host(leaf, 0)); /* brand, caches and TLBs: for display */
 	if (max < 0x80000008u)
 		return;
 	r = feature_leaf(host, xcr0, 0x80000008u, 0);
@@ -229,7 +233,8 @@ const struct cpuid_entry *cpuid_find(const struct cpuid_table *t, uint32_t leaf,
 	return NULL;
 }
 
-bool cpuid_shows(const struct cpuid_table *t, uint32_t leaf, uint32_t sub, enum cpuid_reg reg, unsigned bit)
+bool cpuid_shows(const struct cpuid_table *t, uint32_t leaf, uint32_t sub, enum cpuid_reg reg,
+		 unsigned bit)
 {
 	const struct cpuid_entry *e = cpuid_find(t, leaf, sub);
 
@@ -257,7 +262,8 @@ uint32_t cpuid_xsave_size(const struct cpuid_table *t, uint64_t xcr0)
 	return size;
 }
 
-struct cpuid_regs cpuid_read(const struct cpuid_table *t, uint32_t leaf, uint32_t sub, const struct cpuid_vcpu *v)
+struct cpuid_regs cpuid_read(const struct cpuid_table *t, uint32_t leaf, uint32_t sub,
+			     const struct cpuid_vcpu *v)
 {
 	const struct cpuid_entry *e = cpuid_find(t, leaf, sub);
 	struct cpuid_regs r = { 0 };

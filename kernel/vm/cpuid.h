@@ -61,7 +61,8 @@ uint64_t cpuid_xcr0_mask(cpuid_source *host);
 void cpuid_build(struct cpuid_table *t, cpuid_source *host, unsigned nr_vcpus);
 const struct cpuid_entry *cpuid_find(const struct cpuid_table *t, uint32_t leaf, uint32_t sub);
 /* Is the feature bit set in what the guest sees? */
-bool cpuid_shows(const struct cpuid_table *t, uint32_t leaf, uint32_t sub, enum cpuid_reg reg, unsigned bit);
+bool cpuid_shows(const struct cpuid_table *t, uint32_t leaf, uint32_t sub, enum cpuid_reg reg,
+		 unsigned bit);
 uint64_t cpuid_table_xcr0(const struct cpuid_table *t);
 /* Bytes of the standard-format XSAVE area for these components. */
 uint32_t cpuid_xsave_size(const struct cpuid_table *t, uint64_t xcr0);
@@ -70,8 +71,11 @@ struct cpuid_vcpu {
 	uint32_t apic_id;
 	uint64_t cr4, xcr0;
 };
-struct cpuid_regs cpuid_read(const struct cpuid_table *t, uint32_t leaf, uint32_t sub, const struct cpuid_vcpu *v);
-/* Could this host run a guest that was shown t? 0 or -ENOTSUP with the first thing missing in why. */
-MUST_CHECK int cpuid_compatible(const struct cpuid_table *t, cpuid_source *host, char *why, size_t why_len);
+struct cpuid_regs cpuid_read(const struct cpuid_table *t, uint32_t leaf, uint32_t sub,
+			     const struct cpuid_vcpu *v);
+/* Could this host run a guest that was shown t? 0 or -ENOTSUP with the first thing missing in why.
+ */
+MUST_CHECK int cpuid_compatible(const struct cpuid_table *t, cpuid_source *host, char *why,
+				size_t why_len);
 
 #endif

@@ -10,7 +10,10 @@
 #define YMM "needs XCR0.AVX"
 #define ZMM "needs XCR0's AVX-512 bits"
 
-#define B(leaf, sub, reg, bit, action, name, why) { leaf, sub, REG_##reg, bit, BIT_##action, name, why }
+#define B(leaf, sub, reg, bit, action, name, why)                                                  \
+	{                                                                                          \
+		leaf, sub, REG_##reg, bit, BIT_##action, name, why                                 \
+	}
 
 /* clang-format off */
 const struct cpuid_bit cpuid_bits[] = {

@@ -24,7 +24,8 @@ static const char *bit_name(uint32_t leaf, uint32_t sub, unsigned reg, unsigned 
 static bool has_features(uint32_t leaf, uint32_t sub, unsigned reg)
 {
 	for (unsigned i = 0; i < cpuid_bits_count; i++)
-		if (cpuid_bits[i].leaf == leaf && cpuid_bits[i].sub == sub && cpuid_bits[i].reg == reg)
+		if (cpuid_bits[i].leaf == leaf && cpuid_bits[i].sub == sub &&
+		    cpuid_bits[i].reg == reg)
 			return true;
 	return false;
 }
@@ -36,7 +37,8 @@ static uint32_t word(const struct cpuid_entry *e, unsigned reg)
 	return w[reg];
 }
 
-static int check_words(const struct cpuid_entry *want, const struct cpuid_table *here, char *why, size_t len)
+static int check_words(const struct cpuid_entry *want, const struct cpuid_table *here, char *why,
+		       size_t len)
 {
 	uint32_t sub = want->sub == CPUID_ANY_SUB ? 0 : want->sub;
 	const struct cpuid_entry *have = cpuid_find(here, want->leaf, sub);
@@ -51,7 +53,8 @@ static int check_words(const struct cpuid_entry *want, const struct cpuid_table 
 			unsigned bit = (unsigned)__builtin_ctz(missing);
 
 			snprintf(why, len, "this CPU cannot offer %s (CPUID %x.%x %s bit %u)",
-				 bit_name(want->leaf, sub, reg, bit), (unsigned)want->leaf, (unsigned)sub,
+				 bit_name(want->leaf, sub, reg, bit), (unsigned)want->leaf,
+				 (unsigned)sub,
 				 (const char *const[]){ "EAX", "EBX", "ECX", "EDX" }[reg], bit);
 			return -ENOTSUP;
 		}
@@ -66,17 +69,20 @@ static int check_vendor(const struct cpuid_table *t, cpuid_source *host, char *w
 
 	if (e && e->r.ebx == h.ebx && e->r.ecx == h.ecx && e->r.edx == h.edx)
 		return 0;
-	snprintf(why, len, "the guest runs on another vendor's CPU (%.4s%.4s%.4s)", e ? (const char *)&e->r.ebx : "?",
-		 e ? (const char *)&e->r.edx : "", e ? (const char *)&e->r.ecx : "");
+	snprintf(why, len, "the guest runs on another vendor's CPU (%.4s%.4s%.4s)",
+		 e ? (const char *)&e->r.ebx : "?", e ? (const char *)&e->r.edx : "",
+		 e ? (const char *)&e->r.ecx : "");
 	return -ENOTSUP;
 }
 
-static int check_xsave(const struct cpuid_table *t, const struct cpuid_table *here, char *why, size_t len)
+static int check_xsave(const struct cpuid_table *t, const struct cpuid_table *here, char *why,
+		       size_t len)
 {
 	uint64_t missing = cpuid_table_xcr0(t) & ~cpuid_table_xcr0(here);
 
 	if (missing) {
-		snprintf(why, len, "this CPU lacks XSAVE components 0x%llx", (unsigned long long)missing);
+		snprintf(why, len, "this CPU lacks XSAVE components 0x%llx",
+			 (unsigned long long)missing);
 		return -ENOTSUP;
 	}
 	for (uint32_t i = 0; i < t->count; i++) {
@@ -86,22 +92,25 @@ static int check_xsave(const struct cpuid_table *t, const struct cpuid_table *he
 			continue;
 		h = cpuid_find(here, 0xd, w->sub);
 		if (!h || h->r.eax != w->r.eax || h->r.ebx != w->r.ebx) {
-			snprintf(why, len, "XSAVE component %u lies elsewhere on this CPU", (unsigned)w->sub);
+			snprintf(why, len, "XSAVE component %u lies elsewhere on this CPU",
+				 (unsigned)w->sub);
 			return -ENOTSUP;
 		}
 	}
 	return 0;
 }
 
-static int check_width(const struct cpuid_table *t, const struct cpuid_table *here, char *why, size_t len)
+static int check_width(const struct cpuid_table *t, const struct cpuid_table *here, char *why,
+		       size_t len)
 {
-	const struct cpuid_entry *w = cpuid_find(t, 0x80000008u, 0), *h = cpuid_find(here, 0x80000008u, 0);
+	const struct cpuid_entry *w = cpuid_find(t, 0x80000008u, 0),
+				 *h = cpuid_find(here, 0x80000008u, 0);
 
 	/* A wider host is refused too: bits above the guest's width would not fault there. */
 	if (!w || !h || (w->r.eax & 0xff) == (h->r.eax & 0xff))
 		return 0;
-	snprintf(why, len, "physical addresses have %u bits here, %u where the guest runs", h->r.eax & 0xff,
-		 w->r.eax & 0xff);
+	snprintf(why, len, "physical addresses have %u bits here, %u where the guest runs",
+		 h->r.eax & 0xff, w->r.eax & 0xff);
 	return -ENOTSUP;
 }
 

@@ -60,9 +60,12 @@ void vcpu_raise_event(struct vcpu *c, const struct virt_event *e)
 		return;
 	}
 	if (now->type == EV_NMI)
-		__atomic_store_n(&c->nmi_pending, 1, __ATOMIC_SEQ_CST); /* comes again after the fault */
+		__atomic_store_n(&c->nmi_pending, 1,
+				 __ATOMIC_SEQ_CST); /* comes again after the fault */
 	if (now->type == EV_EXCEPTION && makes_double(now->vector, e->vector))
-		*now = (struct virt_event){ .type = EV_EXCEPTION, .vector = EXC_DF, .has_error = true };
+		*now = (struct virt_event){ .type = EV_EXCEPTION,
+					    .vector = EXC_DF,
+					    .has_error = true };
 	else
 		*now = *e;
 	c->v.irq_ready = false;
@@ -70,7 +73,9 @@ void vcpu_raise_event(struct vcpu *c, const struct virt_event *e)
 
 void vcpu_raise(struct vcpu *c, uint8_t vector, bool has_error, uint32_t error)
 {
-	struct virt_event e = { .type = EV_EXCEPTION, .vector = vector, .has_error = has_error, .error = error };
+	struct virt_event e = {
+		.type = EV_EXCEPTION, .vector = vector, .has_error = has_error, .error = error
+	};
 
 	vcpu_raise_event(c, &e);
 }
@@ -88,12 +93,14 @@ enum exit_next vcpu_fail(struct vcpu *c, const char *fmt, ...)
 
 		virt->mode(&c->v, &m);
 		log_error("vm",
-			  "%s: vCPU %u: %s; stopped at %04x:%llx rsp %llx rflags %llx cr0 %llx cr3 %llx cr4 %llx "
+			  "%s: vCPU %u: %s; stopped at %04x:%llx rsp %llx rflags %llx cr0 %llx cr3 "
+			  "%llx cr4 %llx "
 			  "efer %llx",
 			  c->vm->cfg.name, c->index, text, m.seg[SEG_CS].selector,
 			  (unsigned long long)c->v.rip, (unsigned long long)c->v.gpr[GPR_RSP],
 			  (unsigned long long)c->v.rflags, (unsigned long long)m.cr0,
-			  (unsigned long long)m.cr3, (unsigned long long)m.cr4, (unsigned long long)m.efer);
+			  (unsigned long long)m.cr3, (unsigned long long)m.cr4,
+			  (unsigned long long)m.efer);
 	}
 	vm_request_off(c->vm, text, true);
 	return NEXT_FAIL;
@@ -172,9 +179,9 @@ static enum exit_next exit_triple_fault(struct vcpu *c, struct vmexit *x)
 static enum exit_next exit_failed(struct vcpu *c, struct vmexit *x)
 {
 	x->fail.text[sizeof(x->fail.text) - 1] = '\0';
-	return vcpu_fail(c, "the CPU refused the guest's state: %s (0x%llx, 0x%llx, 0x%llx)", x->fail.text,
-			 (unsigned long long)x->fail.code, (unsigned long long)x->fail.info1,
-			 (unsigned long long)x->fail.info2);
+	return vcpu_fail(c, "the CPU refused the guest's state: %s (0x%llx, 0x%llx, 0x%llx)",
+			 x->fail.text, (unsigned long long)x->fail.code,
+			 (unsigned long long)x->fail.info1, (unsigned long long)x->fail.info2);
 }
 
 exit_handler *const exit_table[EXIT_REASONS] = {

@@ -14,13 +14,20 @@ static const struct {
 	enum cpuid_reg reg;
 	unsigned bit;
 } cr4_features[] = {
-	{ G_CR4_VME | G_CR4_PVI, 1, REG_EDX, 1 },  { G_CR4_TSD, 1, REG_EDX, 4 },
-	{ G_CR4_DE, 1, REG_EDX, 2 },		   { G_CR4_PSE, 1, REG_EDX, 3 },
-	{ G_CR4_PAE, 1, REG_EDX, 6 },		   { G_CR4_MCE, 1, REG_EDX, 7 },
-	{ G_CR4_PGE, 1, REG_EDX, 13 },		   { G_CR4_OSFXSR, 1, REG_EDX, 24 },
-	{ G_CR4_OSXMMEXCPT, 1, REG_EDX, 25 },	   { G_CR4_OSXSAVE, 1, REG_ECX, 26 },
-	{ G_CR4_UMIP, 7, REG_ECX, 2 },		   { G_CR4_FSGSBASE, 7, REG_EBX, 0 },
-	{ G_CR4_SMEP, 7, REG_EBX, 7 },		   { G_CR4_SMAP, 7, REG_EBX, 20 },
+	{ G_CR4_VME | G_CR4_PVI, 1, REG_EDX, 1 },
+	{ G_CR4_TSD, 1, REG_EDX, 4 },
+	{ G_CR4_DE, 1, REG_EDX, 2 },
+	{ G_CR4_PSE, 1, REG_EDX, 3 },
+	{ G_CR4_PAE, 1, REG_EDX, 6 },
+	{ G_CR4_MCE, 1, REG_EDX, 7 },
+	{ G_CR4_PGE, 1, REG_EDX, 13 },
+	{ G_CR4_OSFXSR, 1, REG_EDX, 24 },
+	{ G_CR4_OSXMMEXCPT, 1, REG_EDX, 25 },
+	{ G_CR4_OSXSAVE, 1, REG_ECX, 26 },
+	{ G_CR4_UMIP, 7, REG_ECX, 2 },
+	{ G_CR4_FSGSBASE, 7, REG_EBX, 0 },
+	{ G_CR4_SMEP, 7, REG_EBX, 7 },
+	{ G_CR4_SMAP, 7, REG_EBX, 20 },
 };
 
 static uint64_t cr4_allowed(const struct cpuid_table *t)
@@ -28,14 +35,16 @@ static uint64_t cr4_allowed(const struct cpuid_table *t)
 	uint64_t ok = G_CR4_PCE; /* RDPMC stays intercepted */
 
 	for (unsigned i = 0; i < ARRAY_SIZE(cr4_features); i++)
-		if (cpuid_shows(t, cr4_features[i].leaf, 0, cr4_features[i].reg, cr4_features[i].bit))
+		if (cpuid_shows(t, cr4_features[i].leaf, 0, cr4_features[i].reg,
+				cr4_features[i].bit))
 			ok |= cr4_features[i].cr4;
 	return ok;
 }
 
 static bool cr0_ok(uint64_t v)
 {
-	return !(v >> 32) && !((v & G_CR0_PG) && !(v & G_CR0_PE)) && !((v & G_CR0_NW) && !(v & G_CR0_CD));
+	return !(v >> 32) && !((v & G_CR0_PG) && !(v & G_CR0_PE)) &&
+	       !((v & G_CR0_NW) && !(v & G_CR0_CD));
 }
 
 static bool cr_ok(struct vcpu *c, const struct virt_mode *m, unsigned cr, uint64_t v)
@@ -44,7 +53,8 @@ static bool cr_ok(struct vcpu *c, const struct virt_mode *m, unsigned cr, uint64
 	case 0:
 		if (mode_long(m) && !(v & G_CR0_PG) && mode_code64(m))
 			return false;
-		if (!(m->cr0 & G_CR0_PG) && (v & G_CR0_PG) && (m->efer & G_EFER_LME) && !(m->cr4 & G_CR4_PAE))
+		if (!(m->cr0 & G_CR0_PG) && (v & G_CR0_PG) && (m->efer & G_EFER_LME) &&
+		    !(m->cr4 & G_CR4_PAE))
 			return false;
 		return cr0_ok(v);
 	case 4:
@@ -82,7 +92,8 @@ static int cr_write(struct vcpu *c, const struct virt_mode *m, unsigned cr, uint
 }
 
 /* Fills what the backend did not know: which register, which way, how long. */
-static int complete(struct vcpu *c, struct vmexit *x, const struct virt_mode *m, struct virt_event *fault)
+static int complete(struct vcpu *c, struct vmexit *x, const struct virt_mode *m,
+		    struct virt_event *fault)
 {
 	struct insn i;
 	int err;
@@ -143,7 +154,8 @@ enum exit_next exit_xsetbv(struct vcpu *c, struct vmexit *x)
 {
 	uint64_t v = (c->v.gpr[GPR_RDX] << 32) | (uint32_t)c->v.gpr[GPR_RAX];
 
-	if ((uint32_t)c->v.gpr[GPR_RCX] || !xcr0_ok(v, c->vm->virt.xcr0_mask) || virt->set_cr(&c->v, VIRT_XCR0, v))
+	if ((uint32_t)c->v.gpr[GPR_RCX] || !xcr0_ok(v, c->vm->virt.xcr0_mask) ||
+	    virt->set_cr(&c->v, VIRT_XCR0, v))
 		vcpu_raise_gp(c);
 	else
 		vcpu_skip(c, x, 3);

@@ -124,7 +124,8 @@ static int do_load_op(const struct operand *o, const struct insn *i)
 
 	if (err)
 		return err;
-	result = alu_compute(i->alu, i->reg_size, source(o->c, i, i->reg_size), extend(i, mem), &flags);
+	result = alu_compute(i->alu, i->reg_size, source(o->c, i, i->reg_size), extend(i, mem),
+			     &flags);
 	o->c->v.rflags = flags;
 	if (i->alu != ALU_CMP && i->alu != ALU_TEST)
 		gpr_set(o->c, i->reg, i->reg_size, i->high_byte, result);
@@ -159,9 +160,12 @@ int emulate_mem(struct vcpu *c, const struct virt_mode *m, const struct insn *i,
 	return emulate(&o, i);
 }
 
-static int emulate_at(struct vcpu *c, struct vmexit *x, const struct insn *i, struct virt_event *fault)
+static int emulate_at(struct vcpu *c, struct vmexit *x, const struct insn *i,
+		      struct virt_event *fault)
 {
-	struct operand o = { .c = c, .m = &x->mode, .fault = fault, .size = i->size, .gpa = x->fault.gpa };
+	struct operand o = {
+		.c = c, .m = &x->mode, .fault = fault, .size = i->size, .gpa = x->fault.gpa
+	};
 
 	if (!i->size || i->size > 8)
 		return -ENOTSUP;
@@ -179,7 +183,9 @@ static enum exit_next device_access(struct vcpu *c, struct vmexit *x)
 
 	if (x->fault.walk || x->fault.fetch || c->v.event.type != EV_NONE)
 		return vcpu_fail(c, "%s at guest address 0x%llx, where there is no memory",
-				 x->fault.walk ? "page tables" : x->fault.fetch ? "code" : "event delivery",
+				 x->fault.walk	  ? "page tables"
+				 : x->fault.fetch ? "code"
+						  : "event delivery",
 				 (unsigned long long)x->fault.gpa.v);
 	err = linear_decode(c, x, &x->mode, &i, &fault);
 	if (!err) {

@@ -72,9 +72,9 @@ static bool first_seen(struct vm *vm, uint32_t index)
 static void refuse(struct vcpu *c, const struct vmexit *x, int err)
 {
 	if (err == -ENOENT && first_seen(c->vm, x->msr.index))
-		log_info("vm", "%s: vCPU %u %s unknown MSR 0x%x (rip 0x%llx): #GP", c->vm->cfg.name, c->index,
-			 x->reason == EXIT_MSR_READ ? "reads" : "writes", (unsigned)x->msr.index,
-			 (unsigned long long)c->v.rip);
+		log_info("vm", "%s: vCPU %u %s unknown MSR 0x%x (rip 0x%llx): #GP", c->vm->cfg.name,
+			 c->index, x->reason == EXIT_MSR_READ ? "reads" : "writes",
+			 (unsigned)x->msr.index, (unsigned long long)c->v.rip);
 	vcpu_raise_gp(c);
 }
 

@@ -32,8 +32,8 @@ static unsigned guest_phys_bits(const struct vcpu *c)
 	return bits >= 32 && bits <= 52 ? bits : 52;
 }
 
-static int translate(struct vcpu *c, const struct virt_mode *m, uint64_t linear, unsigned access, gpa_t *out,
-		     struct virt_event *fault)
+static int translate(struct vcpu *c, const struct virt_mode *m, uint64_t linear, unsigned access,
+		     gpa_t *out, struct virt_event *fault)
 {
 	struct walk w = { c->vm->mem, m, guest_phys_bits(c), access };
 	uint32_t error;
@@ -44,14 +44,17 @@ static int translate(struct vcpu *c, const struct virt_mode *m, uint64_t linear,
 		w.access |= WALK_AC;
 	if (!walk_linear(&w, linear, out, &error))
 		return 0;
-	*fault = (struct virt_event){ .type = EV_EXCEPTION, .vector = EXC_PF, .has_error = true,
-				      .error = error, .cr2 = linear };
+	*fault = (struct virt_event){ .type = EV_EXCEPTION,
+				      .vector = EXC_PF,
+				      .has_error = true,
+				      .error = error,
+				      .cr2 = linear };
 	return -EFAULT;
 }
 
 /* Splits [linear, linear+len) at the page edge; how many pieces, or -EFAULT. */
-static int split(struct vcpu *c, const struct virt_mode *m, uint64_t linear, size_t len, unsigned access,
-		 struct piece p[PIECES], struct virt_event *fault)
+static int split(struct vcpu *c, const struct virt_mode *m, uint64_t linear, size_t len,
+		 unsigned access, struct piece p[PIECES], struct virt_event *fault)
 {
 	size_t first = MIN(len, (size_t)(PAGE_SIZE - (linear & PAGE_MASK)));
 	int err;
@@ -119,8 +122,8 @@ int linear_read(struct vcpu *c, const struct virt_mode *m, uint64_t linear, void
 	return err;
 }
 
-int linear_write(struct vcpu *c, const struct virt_mode *m, uint64_t linear, const void *buf, size_t len,
-		 struct virt_event *fault)
+int linear_write(struct vcpu *c, const struct virt_mode *m, uint64_t linear, const void *buf,
+		 size_t len, struct virt_event *fault)
 {
 	struct piece p[PIECES];
 	const uint8_t *from = buf;
@@ -144,9 +147,10 @@ int linear_check(struct vcpu *c, const struct virt_mode *m, uint64_t linear, siz
 	return err;
 }
 
-/* Instruction bytes up to the page's end, then the rest: an instruction may end where the next page is absent. */
-static int fetch(struct vcpu *c, const struct virt_mode *m, uint64_t linear, uint8_t *buf, size_t len,
-		 struct virt_event *fault)
+/* Instruction bytes up to the page's end, then the rest: an instruction may end where the next page
+ * is absent. */
+static int fetch(struct vcpu *c, const struct virt_mode *m, uint64_t linear, uint8_t *buf,
+		 size_t len, struct virt_event *fault)
 {
 	gpa_t a;
 	int err = translate(c, m, linear, WALK_FETCH, &a, fault);
@@ -156,12 +160,13 @@ static int fetch(struct vcpu *c, const struct virt_mode *m, uint64_t linear, uin
 	return gmem_read(c->vm->mem, a, buf, len) ? -EIO : 0;
 }
 
-int linear_decode(struct vcpu *c, const struct vmexit *x, const struct virt_mode *m, struct insn *out,
-		  struct virt_event *fault)
+int linear_decode(struct vcpu *c, const struct vmexit *x, const struct virt_mode *m,
+		  struct insn *out, struct virt_event *fault)
 {
 	uint64_t at = linear_base(m, SEG_CS) + c->v.rip;
 	uint8_t bytes[15];
-	size_t have = x->insn_bytes, first = MIN(sizeof(bytes), (size_t)(PAGE_SIZE - (at & PAGE_MASK)));
+	size_t have = x->insn_bytes,
+	       first = MIN(sizeof(bytes), (size_t)(PAGE_SIZE - (at & PAGE_MASK)));
 	int err;
 
 	if (have) {

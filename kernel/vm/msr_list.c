@@ -21,9 +21,15 @@ struct msr_def {
 #define MTRR_VAR 8u
 #define PHYS_MASK 0x000ffffffffff000ull
 
-#define VAR(n) { 0x200 + 2 * (n), 0, PHYS_MASK | 0xff, 0, "MTRR base" }, \
-	       { 0x201 + 2 * (n), 0, PHYS_MASK | BIT(11), 0, "MTRR mask" }
-#define FIX(index) { index, 0, ~0ull, 0, "fixed MTRR" }
+#define VAR(n)                                                                                     \
+	{ 0x200 + 2 * (n), 0, PHYS_MASK | 0xff, 0, "MTRR base" },                                  \
+	{                                                                                          \
+		0x201 + 2 * (n), 0, PHYS_MASK | BIT(11), 0, "MTRR mask"                            \
+	}
+#define FIX(index)                                                                                 \
+	{                                                                                          \
+		index, 0, ~0ull, 0, "fixed MTRR"                                                   \
+	}
 
 static const struct msr_def msr_list[] = {
 	{ 0x8b, 0, 0, ~0ull, "microcode revision: none; a write before the read selects it" },
@@ -32,10 +38,27 @@ static const struct msr_def msr_list[] = {
 	{ 0x17a, 0, 0, ~0ull, "MCG_STATUS" },
 	{ 0x1a0, 1, 0, ~0ull, "MISC_ENABLE: fast strings; read by firmware whatever the vendor" },
 	{ 0x2ff, 0, 0xcff, 0, "MTRR default type" },
-	FIX(0x250), FIX(0x258), FIX(0x259), FIX(0x268), FIX(0x269), FIX(0x26a), FIX(0x26b), FIX(0x26c),
-	FIX(0x26d), FIX(0x26e), FIX(0x26f),
-	VAR(0), VAR(1), VAR(2), VAR(3), VAR(4), VAR(5), VAR(6), VAR(7),
-	{ 0xc0010010, 0, BIT(18) | BIT(19) | BIT(20) | BIT(21) | BIT(22), 0, "SYSCFG: MTRR extensions" },
+	FIX(0x250),
+	FIX(0x258),
+	FIX(0x259),
+	FIX(0x268),
+	FIX(0x269),
+	FIX(0x26a),
+	FIX(0x26b),
+	FIX(0x26c),
+	FIX(0x26d),
+	FIX(0x26e),
+	FIX(0x26f),
+	VAR(0),
+	VAR(1),
+	VAR(2),
+	VAR(3),
+	VAR(4),
+	VAR(5),
+	VAR(6),
+	VAR(7),
+	{ 0xc0010010, 0, BIT(18) | BIT(19) | BIT(20) | BIT(21) | BIT(22), 0,
+	  "SYSCFG: MTRR extensions" },
 	{ 0xc0010015, BIT(24), 0, ~0ull, "HWCR: TSC counts at a fixed rate" },
 	{ 0xc001001a, 0, 0, ~0ull, "TOP_MEM" },
 	{ 0xc001001d, 0, 0, ~0ull, "TOP_MEM2" },

@@ -34,7 +34,7 @@ _Static_assert(sizeof(struct clock_page) == 32, "kvmclock page");
 
 struct wall_page {
 	uint32_t version;
-	uint32_t sec;  /* since 1970 at guest time 0 */
+	uint32_t sec; /* since 1970 at guest time 0 */
 	uint32_t nsec;
 };
 
@@ -52,7 +52,8 @@ struct pvclock_scale pvclock_scale(uint32_t khz)
 		hz <<= 1;
 		s.shift++;
 	}
-	/* hz in (1e9, 2e9]: the quotient is below 2^32. From the unshifted frequency, to lose no bit. */
+	/* hz in (1e9, 2e9]: the quotient is below 2^32. From the unshifted frequency, to lose no
+	 * bit. */
 	if (s.shift <= 0)
 		s.mul = (uint32_t)mul_div64(NSEC_PER_SEC << (unsigned)-s.shift, 1ull << 32,
 					    (uint64_t)(khz ? khz : 1) * 1000);
@@ -84,7 +85,8 @@ void pvclock_update(struct vcpu *c)
 				.system_time = c->vm->run->base_ns,
 				.mul = s.mul,
 				.shift = s.shift,
-				.flags = (uint8_t)(FLAG_STABLE | (c->clock->stopped ? FLAG_STOPPED : 0)) };
+				.flags = (uint8_t)(FLAG_STABLE |
+						   (c->clock->stopped ? FLAG_STOPPED : 0)) };
 	struct gmem *g = c->vm->mem;
 	gpa_t at = page_of(c);
 	uint32_t version = 0;
@@ -108,14 +110,16 @@ void pvclock_update(struct vcpu *c)
 static void write_wall(struct vcpu *c)
 {
 	uint64_t boot = wall_clock_s() * NSEC_PER_SEC - vm_guest_ns(c->vm);
-	struct wall_page p = { .sec = (uint32_t)(boot / NSEC_PER_SEC), .nsec = (uint32_t)(boot % NSEC_PER_SEC) };
+	struct wall_page p = { .sec = (uint32_t)(boot / NSEC_PER_SEC),
+			       .nsec = (uint32_t)(boot % NSEC_PER_SEC) };
 	struct gmem *g = c->vm->mem;
 	gpa_t at = GPA(c->clock->wall_msr & ~3ull);
 	uint32_t version = 0;
 
 	if (gmem_read(g, at, &version, sizeof(version)))
 		return;
-	p.version = (version | 1) + 1; /* even: this vCPU waits in its WRMSR, nobody reads meanwhile */
+	p.version =
+		(version | 1) + 1; /* even: this vCPU waits in its WRMSR, nobody reads meanwhile */
 	if (gmem_write(g, at, &p, sizeof(p)))
 		return;
 }

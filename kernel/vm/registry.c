@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The list of this host's VMs, by name. registry.lock guards it; vm_for_each calls out without the lock. */
+/* The list of this host's VMs, by name. registry.lock guards it; vm_for_each calls out without the
+ * lock. */
 #include <errno.h>
 #include <string.h>
 

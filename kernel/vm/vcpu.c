@@ -76,7 +76,8 @@ static void want_window(struct vcpu *c, bool want)
 	}
 }
 
-/* Gives the guest what its interrupt controllers have for it, or waits for the moment it can take it. */
+/* Gives the guest what its interrupt controllers have for it, or waits for the moment it can take
+ * it. */
 static void deliver(struct vcpu *c)
 {
 	const struct irqchip_ops *chip = c->vm->irqchip;
@@ -97,7 +98,8 @@ static void deliver(struct vcpu *c)
 	want_window(c, vector >= 0);
 }
 
-/* Requests that keep the vCPU out of the guest; true when one was served and the turn begins anew. */
+/* Requests that keep the vCPU out of the guest; true when one was served and the turn begins anew.
+ */
 static bool serve_requests(struct vcpu *c)
 {
 	if (__atomic_load_n(&c->park_asked, __ATOMIC_SEQ_CST)) {
@@ -126,7 +128,8 @@ static void run_once(struct vcpu *c)
 	c->stats.exits[x.reason]++;
 	next = exit_table[x.reason](c, &x);
 	c->stats.host_ns += time_ns() - out;
-	(void)next; /* a failed vCPU finds run->stop at its next turn; a retried one its instruction */
+	(void)next; /* a failed vCPU finds run->stop at its next turn; a retried one its instruction
+		     */
 }
 
 static void turn(struct vcpu *c)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A vCPU from nothing to its first instruction: memory, reset, INIT and SIPI. [SDM 3A 10.4 "MP Initialization"] */
+/* A vCPU from nothing to its first instruction: memory, reset, INIT and SIPI. [SDM 3A 10.4 "MP
+ * Initialization"] */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,7 +101,8 @@ bool vcpu_take_init(struct vcpu *c)
 		uint64_t offset = c->v.tsc_offset;
 
 		if (!c->index) {
-			vm_request_reset(c->vm); /* the boot CPU starts at the reset vector: as a reset */
+			vm_request_reset(
+				c->vm); /* the boot CPU starts at the reset vector: as a reset */
 			return false;
 		}
 		reset_cpu(c);

@@ -56,8 +56,8 @@ static bool name_ok(const char *name)
 	for (size_t i = 0; i < n; i++) {
 		char ch = name[i];
 
-		if (!((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') ||
-		      (i && (ch == '-' || ch == '_' || ch == '.'))))
+		if (!((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') ||
+		      (ch >= '0' && ch <= '9') || (i && (ch == '-' || ch == '_' || ch == '.'))))
 			return false;
 	}
 	return true;
@@ -66,11 +66,13 @@ static bool name_ok(const char *name)
 static int check_config(const struct vm_config *cfg, char *why, size_t len)
 {
 	if (!virt || !platform) {
-		snprintf(why, len, "this host runs no VMs: %s", virt ? "no platform" : virt_absent_reason());
+		snprintf(why, len, "this host runs no VMs: %s",
+			 virt ? "no platform" : virt_absent_reason());
 		return -ENOTSUP;
 	}
 	if (!name_ok(cfg->name)) {
-		snprintf(why, len, "a name has up to %d letters, digits, '-', '_', '.'", VM_NAME_MAX - 1);
+		snprintf(why, len, "a name has up to %d letters, digits, '-', '_', '.'",
+			 VM_NAME_MAX - 1);
 		return -EINVAL;
 	}
 	if (cfg->mem_bytes < MEM_MIN || (cfg->mem_bytes & (SIZE_2M - 1))) {
@@ -199,7 +201,8 @@ static void unbuild(struct vm *vm)
 	free_vm(vm);
 }
 
-static int create(const struct vm_config *cfg, enum vm_state state, struct vm **out, char *why, size_t len)
+static int create(const struct vm_config *cfg, enum vm_state state, struct vm **out, char *why,
+		  size_t len)
 {
 	struct vm *vm;
 	int err = check_config(cfg, why, len);
@@ -218,7 +221,9 @@ static int create(const struct vm_config *cfg, enum vm_state state, struct vm **
 	vm->state = state;
 	err = registry_add(vm); /* takes its own reference */
 	if (err) {
-		snprintf(why, len, err == -EEXIST ? "there is a VM %s already" : "too many VMs for %s", cfg->name);
+		snprintf(why, len,
+			 err == -EEXIST ? "there is a VM %s already" : "too many VMs for %s",
+			 cfg->name);
 		unbuild(vm);
 		return err;
 	}
@@ -424,8 +429,8 @@ void vm_request_reset(struct vm *vm)
 {
 	uint32_t none = REQ_NONE;
 
-	if (__atomic_compare_exchange_n(&vm->run->request, &none, REQ_RESET, false, __ATOMIC_SEQ_CST,
-					__ATOMIC_SEQ_CST))
+	if (__atomic_compare_exchange_n(&vm->run->request, &none, REQ_RESET, false,
+					__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 		vcpu_kick(vm->vcpu[0]);
 }
 

@@ -129,7 +129,8 @@ static int time_check(struct rec_reader *r, char *why, size_t len)
 	diff = t.tsc_khz > host ? t.tsc_khz - host : host - t.tsc_khz;
 	if (virt_caps.tsc_scaling || diff * 1000000 <= host * PPM_EQUAL)
 		return 0;
-	snprintf(why, len, "the guest's TSC runs at %u kHz, this host's at %u, and this CPU cannot scale it",
+	snprintf(why, len,
+		 "the guest's TSC runs at %u kHz, this host's at %u, and this CPU cannot scale it",
 		 (unsigned)t.tsc_khz, (unsigned)host);
 	return -ENOTSUP;
 }

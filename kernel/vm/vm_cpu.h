@@ -19,7 +19,8 @@ struct vcpu_extra {
 #define VCPU_FLAGS 7u
 
 void vcpu_state_write(struct vcpu *c, const struct virt_state *s, struct rec_writer *w);
-MUST_CHECK int vcpu_state_read(struct rec_reader *r, struct virt_state *s, struct vcpu_extra *extra);
+MUST_CHECK int vcpu_state_read(struct rec_reader *r, struct virt_state *s,
+			       struct vcpu_extra *extra);
 MUST_CHECK int vcpu_extra_load(struct vcpu *c, const struct vcpu_extra *extra);
 
 #endif

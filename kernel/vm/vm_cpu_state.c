@@ -30,10 +30,15 @@ static void read_seg(struct rec_reader *r, struct virt_seg *g)
 static void fields(struct virt_state *s, uint64_t *f[STATE_FIELDS])
 {
 	uint64_t *const list[STATE_FIELDS] = {
-		&s->rip,  &s->rflags, &s->cr0,	 &s->cr2,    &s->cr3,	 &s->cr4,	    &s->cr8,
-		&s->efer, &s->xcr0,   &s->dr[0], &s->dr[1],  &s->dr[2],	 &s->dr[3],	    &s->dr6,
-		&s->dr7,  &s->pat,    &s->star,	 &s->lstar,  &s->cstar,	 &s->sfmask,	    &s->kernel_gs_base,
-		&s->sysenter_cs, &s->sysenter_esp, &s->sysenter_eip, &s->tsc, &s->tsc_aux, &s->debugctl,
+		&s->rip,	 &s->rflags,	   &s->cr0,
+		&s->cr2,	 &s->cr3,	   &s->cr4,
+		&s->cr8,	 &s->efer,	   &s->xcr0,
+		&s->dr[0],	 &s->dr[1],	   &s->dr[2],
+		&s->dr[3],	 &s->dr6,	   &s->dr7,
+		&s->pat,	 &s->star,	   &s->lstar,
+		&s->cstar,	 &s->sfmask,	   &s->kernel_gs_base,
+		&s->sysenter_cs, &s->sysenter_esp, &s->sysenter_eip,
+		&s->tsc,	 &s->tsc_aux,	   &s->debugctl,
 		&s->spec_ctrl,	 &s->xss,
 	};
 

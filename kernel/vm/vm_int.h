@@ -20,21 +20,23 @@ enum vm_request { REQ_NONE, REQ_RESET, REQ_OFF, REQ_ERROR };
  * them. vm->lock only puts life-cycle calls in a row.
  */
 struct vm_run {
-	struct spinlock lock;	/* LOCK_VM */
-	struct waitq changed;	/* a vCPU parked or its world ended */
-	unsigned parks;		/* [lock] depth of vm_park */
-	unsigned live;		/* [lock] vCPU worlds that have not ended */
-	uint32_t stop;		/* [atom] worlds end at their next turn */
-	uint32_t request;	/* [atom] enum vm_request; REQ_RESET is taken by vCPU 0 */
-	bool used;		/* [vm] memory has contents of a run */
-	uint64_t base_tsc;	/* [parked] guest TSC and kvmclock at one moment: the line */
-	uint64_t base_ns;	/* [parked] that all guest time lies on (vmtime.c) */
-	struct spinlock io_lock; /* guards vm->io and the sorted tables; LOCK_VDEV + 1 is free of others */
+	struct spinlock lock; /* LOCK_VM */
+	struct waitq changed; /* a vCPU parked or its world ended */
+	unsigned parks;	      /* [lock] depth of vm_park */
+	unsigned live;	      /* [lock] vCPU worlds that have not ended */
+	uint32_t stop;	      /* [atom] worlds end at their next turn */
+	uint32_t request;     /* [atom] enum vm_request; REQ_RESET is taken by vCPU 0 */
+	bool used;	      /* [vm] memory has contents of a run */
+	uint64_t base_tsc;    /* [parked] guest TSC and kvmclock at one moment: the line */
+	uint64_t base_ns;     /* [parked] that all guest time lies on (vmtime.c) */
+	struct spinlock
+		io_lock; /* guards vm->io and the sorted tables; LOCK_VDEV + 1 is free of others */
 	struct io_table *io_table; /* [io_lock] */
-	struct virt_state *incoming[VM_VCPUS_MAX]; /* [parked] from REC_VCPU until REC_XSAVE (vm_cpu.c) */
-	uint64_t loaded_vcpus;	/* [parked] bit per vCPU whose records were loaded */
-	bool loaded_time;	/* [parked] */
-	uint32_t msr_seen[64];	/* [io_lock] unknown MSRs already logged */
+	struct virt_state
+		*incoming[VM_VCPUS_MAX]; /* [parked] from REC_VCPU until REC_XSAVE (vm_cpu.c) */
+	uint64_t loaded_vcpus;		 /* [parked] bit per vCPU whose records were loaded */
+	bool loaded_time;		 /* [parked] */
+	uint32_t msr_seen[64];		 /* [io_lock] unknown MSRs already logged */
 	unsigned nr_msr_seen;
 };
 
@@ -42,7 +44,7 @@ MUST_CHECK int vm_run_init(struct vm *vm);
 void vm_run_fini(struct vm *vm);
 /* Asks the vCPU worlds to end for this reason; the first reason of a run stays. */
 void vm_stop_worlds(struct vm *vm, enum vm_request why, const char *reason);
-void vm_wait_worlds(struct vm *vm); /* until all have ended */
+void vm_wait_worlds(struct vm *vm);		/* until all have ended */
 MUST_CHECK int vm_launch_worlds(struct vm *vm); /* state RUNNING; -ENOMEM leaves none */
 void vm_join_worlds(struct vm *vm);
 const struct vm_platform *vm_platform(void);
@@ -52,7 +54,8 @@ void vcpu_park_here(struct vcpu *c);
 void vcpu_board(struct vcpu *c);   /* takes the CPU: state loaded */
 void vcpu_unboard(struct vcpu *c); /* state in memory */
 void vcpu_leave(struct vcpu *c);   /* the world ends */
-void vm_reset_by(struct vcpu *c);  /* vCPU 0: all others out, devices and CPUs to reset, boots again */
+void vm_reset_by(
+	struct vcpu *c); /* vCPU 0: all others out, devices and CPUs to reset, boots again */
 
 /* vcpu_start.c: vCPU and its world. */
 MUST_CHECK int vcpu_create(struct vm *vm, unsigned index);
@@ -73,8 +76,8 @@ enum exit_next {
 typedef enum exit_next exit_handler(struct vcpu *c, struct vmexit *x);
 extern exit_handler *const exit_table[EXIT_REASONS];
 
-exit_handler exit_cpuid, exit_hlt, exit_msr_read, exit_msr_write, exit_pio, exit_slat_fault, exit_cr,
-	exit_xsetbv, exit_hypercall;
+exit_handler exit_cpuid, exit_hlt, exit_msr_read, exit_msr_write, exit_pio, exit_slat_fault,
+	exit_cr, exit_xsetbv, exit_hypercall;
 
 /* Ends the instruction: rip behind it. known is used when the CPU gave no length, 0 = decode. */
 void vcpu_skip(struct vcpu *c, struct vmexit *x, uint8_t known);
@@ -101,7 +104,8 @@ struct walk {
 	unsigned phys_bits;
 	unsigned access; /* WALK_* */
 };
-/* Linear to guest-physical. -EFAULT with the page fault's error code. Sets A and D in the guest's tables. */
+/* Linear to guest-physical. -EFAULT with the page fault's error code. Sets A and D in the guest's
+ * tables. */
 MUST_CHECK int walk_linear(const struct walk *w, uint64_t linear, gpa_t *out, uint32_t *error);
 
 static inline bool mode_long(const struct virt_mode *m)
@@ -121,14 +125,15 @@ uint64_t linear_base(const struct virt_mode *m, unsigned seg);
  * -EFAULT: *fault is the page fault to raise, and nothing was written.
  * -EIO: the access lies where neither RAM nor device is possible (tables in a hole).
  */
-MUST_CHECK int linear_read(struct vcpu *c, const struct virt_mode *m, uint64_t linear, void *buf, size_t len,
-			   struct virt_event *fault);
-MUST_CHECK int linear_write(struct vcpu *c, const struct virt_mode *m, uint64_t linear, const void *buf,
-			    size_t len, struct virt_event *fault);
+MUST_CHECK int linear_read(struct vcpu *c, const struct virt_mode *m, uint64_t linear, void *buf,
+			   size_t len, struct virt_event *fault);
+MUST_CHECK int linear_write(struct vcpu *c, const struct virt_mode *m, uint64_t linear,
+			    const void *buf, size_t len, struct virt_event *fault);
 /* Could linear_write store there now? The first byte's address in *out. */
-MUST_CHECK int linear_check(struct vcpu *c, const struct virt_mode *m, uint64_t linear, size_t len, gpa_t *out,
-			    struct virt_event *fault);
-/* Instruction at rip: decodes, fetching what the CPU did not give. 0, -EFAULT with *fault, -EINVAL undefined. */
+MUST_CHECK int linear_check(struct vcpu *c, const struct virt_mode *m, uint64_t linear, size_t len,
+			    gpa_t *out, struct virt_event *fault);
+/* Instruction at rip: decodes, fetching what the CPU did not give. 0, -EFAULT with *fault, -EINVAL
+ * undefined. */
 struct insn;
 MUST_CHECK int linear_decode(struct vcpu *c, const struct vmexit *x, const struct virt_mode *m,
 			     struct insn *out, struct virt_event *fault);
@@ -146,8 +151,8 @@ void gpr_set(struct vcpu *c, unsigned reg, unsigned size, bool high_byte, uint64
 enum exit_next string_mem(struct vcpu *c, struct vmexit *x, const struct insn *i);
 enum exit_next string_pio(struct vcpu *c, struct vmexit *x);
 /* A memory instruction with its operand at a linear address: 0, -EFAULT with *fault, -ENOTSUP. */
-MUST_CHECK int emulate_mem(struct vcpu *c, const struct virt_mode *m, const struct insn *i, uint64_t linear,
-			   struct virt_event *fault);
+MUST_CHECK int emulate_mem(struct vcpu *c, const struct virt_mode *m, const struct insn *i,
+			   uint64_t linear, struct virt_event *fault);
 
 /* ---- io.c ---- */
 

@@ -81,8 +81,8 @@ static void entry_mark(const struct state *s, gpa_t at, uint64_t old, uint64_t s
 	if ((old & set) == set || gmem_pin(s->w->mem, at, s->sh.entry, true, &p))
 		return;
 	if (s->sh.entry == 8) {
-		(void)__atomic_compare_exchange_n((uint64_t *)p, &old, old | set, false, __ATOMIC_SEQ_CST,
-						  __ATOMIC_RELAXED);
+		(void)__atomic_compare_exchange_n((uint64_t *)p, &old, old | set, false,
+						  __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
 	} else {
 		uint32_t was = (uint32_t)old;
 
@@ -112,9 +112,11 @@ static bool reserved_bits(const struct state *s, unsigned level, uint64_t e, boo
 /* Bits of the page fault's error code that the access itself gives. */
 static uint32_t access_error(const struct walk *w)
 {
-	uint32_t error = (w->access & WALK_WRITE ? PF_WRITE : 0) | (w->access & WALK_USER ? PF_USER : 0);
+	uint32_t error =
+		(w->access & WALK_WRITE ? PF_WRITE : 0) | (w->access & WALK_USER ? PF_USER : 0);
 
-	if ((w->access & WALK_FETCH) && ((w->mode->efer & G_EFER_NXE) || (w->mode->cr4 & G_CR4_SMEP)))
+	if ((w->access & WALK_FETCH) &&
+	    ((w->mode->efer & G_EFER_NXE) || (w->mode->cr4 & G_CR4_SMEP)))
 		error |= PF_FETCH;
 	return error;
 }
@@ -179,7 +181,8 @@ static int walk_tables(struct state *s, gpa_t *out, uint32_t *error)
 		if (leaf && !rights_ok(s))
 			return fault(error, code | PF_PRESENT);
 		if (!is_pdpte(s, level))
-			entry_mark(s, at, e, PTE_A | (leaf && (s->w->access & WALK_WRITE) ? PTE_D : 0));
+			entry_mark(s, at, e,
+				   PTE_A | (leaf && (s->w->access & WALK_WRITE) ? PTE_D : 0));
 		if (leaf) {
 			*out = GPA(leaf_address(s, level, e));
 			return 0;
@@ -190,7 +193,9 @@ static int walk_tables(struct state *s, gpa_t *out, uint32_t *error)
 
 int walk_linear(const struct walk *w, uint64_t linear, gpa_t *out, uint32_t *error)
 {
-	struct state s = { .w = w, .linear = linear, .sh = shape_of(w->mode), .writable = true, .user = true };
+	struct state s = {
+		.w = w, .linear = linear, .sh = shape_of(w->mode), .writable = true, .user = true
+	};
 
 	*error = 0;
 	if (!mode_long(w->mode))

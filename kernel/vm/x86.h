@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Bits of the guest's architecture that the exit handlers need. [SDM 3A "Control Registers"] [APM2 3 "System Resources"] */
+/* Bits of the guest's architecture that the exit handlers need. [SDM 3A "Control Registers"] [APM2
+ * 3 "System Resources"] */
 #ifndef KERNEL_VM_X86_H
 #define KERNEL_VM_X86_H
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What CPUID shows a guest: the filter, the parts that depend on the vCPU, and who may run whose guest. */
+/* What CPUID shows a guest: the filter, the parts that depend on the vCPU, and who may run whose
+ * guest. */
 // SOURCES: kernel/vm/cpuid.c kernel/vm/cpuid_bits.c kernel/vm/cpuid_check.c
 #include <setjmp.h>
 #include <stdarg.h>
@@ -36,11 +37,12 @@ static struct cpuid_regs host(uint32_t leaf, uint32_t sub)
 		return all;
 	case 0xd:
 		if (sub == 0)
-			return (struct cpuid_regs){ (uint32_t)host_xcr0, 576, 4096, (uint32_t)(host_xcr0 >> 32) };
+			return (struct cpuid_regs){ (uint32_t)host_xcr0, 576, 4096,
+						    (uint32_t)(host_xcr0 >> 32) };
 		if (sub == 1)
 			return all;
-		return sub == 2 ? (struct cpuid_regs){ 256, 576, 0, 0 } :
-				  (struct cpuid_regs){ 64 * sub, 1024 + 512 * sub, 0, 0 };
+		return sub == 2 ? (struct cpuid_regs){ 256, 576, 0, 0 }
+				: (struct cpuid_regs){ 64 * sub, 1024 + 512 * sub, 0, 0 };
 	case 0x80000000u:
 		r.eax = 0x80000021u;
 		return r;
@@ -67,14 +69,14 @@ static void filter(void **state)
 
 	cpuid_build(&t, host, 1);
 	assert_int_equal(cpuid_find(&t, 0, 0)->r.eax, 0xd);
-	assert_true(cpuid_shows(&t, 1, 0, REG_ECX, 21));  /* x2APIC */
-	assert_true(cpuid_shows(&t, 1, 0, REG_ECX, 24));  /* TSC deadline */
-	assert_true(cpuid_shows(&t, 1, 0, REG_ECX, 31));  /* hypervisor */
-	assert_false(cpuid_shows(&t, 1, 0, REG_ECX, 3));  /* MONITOR */
-	assert_false(cpuid_shows(&t, 1, 0, REG_ECX, 5));  /* VMX */
-	assert_false(cpuid_shows(&t, 1, 0, REG_ECX, 17)); /* PCID */
-	assert_false(cpuid_shows(&t, 7, 0, REG_ECX, 16)); /* LA57 */
-	assert_false(cpuid_shows(&t, 7, 0, REG_EDX, 24)); /* AMX */
+	assert_true(cpuid_shows(&t, 1, 0, REG_ECX, 21));	   /* x2APIC */
+	assert_true(cpuid_shows(&t, 1, 0, REG_ECX, 24));	   /* TSC deadline */
+	assert_true(cpuid_shows(&t, 1, 0, REG_ECX, 31));	   /* hypervisor */
+	assert_false(cpuid_shows(&t, 1, 0, REG_ECX, 3));	   /* MONITOR */
+	assert_false(cpuid_shows(&t, 1, 0, REG_ECX, 5));	   /* VMX */
+	assert_false(cpuid_shows(&t, 1, 0, REG_ECX, 17));	   /* PCID */
+	assert_false(cpuid_shows(&t, 7, 0, REG_ECX, 16));	   /* LA57 */
+	assert_false(cpuid_shows(&t, 7, 0, REG_EDX, 24));	   /* AMX */
 	assert_false(cpuid_shows(&t, 0x80000001u, 0, REG_ECX, 2)); /* SVM */
 	assert_true(cpuid_shows(&t, 0x80000001u, 0, REG_EDX, 29)); /* long mode */
 	assert_int_equal(cpuid_find(&t, 6, 0)->r.eax, 4);	   /* ARAT alone */
@@ -96,7 +98,8 @@ static void only_listed(void **state)
 		for (unsigned k = 0; k < i; k++)
 			assert_false(b->leaf == cpuid_bits[k].leaf && b->sub == cpuid_bits[k].sub &&
 				     b->reg == cpuid_bits[k].reg && b->bit == cpuid_bits[k].bit);
-		if (b->action == BIT_HIDE && b->why[0] != 'f') /* "filled in ..." may be set otherwise */
+		if (b->action == BIT_HIDE &&
+		    b->why[0] != 'f') /* "filled in ..." may be set otherwise */
 			assert_false(cpuid_shows(&t, b->leaf, b->sub, b->reg, b->bit));
 		assert_true(b->why[0] != '\0');
 	}
@@ -191,9 +194,12 @@ static void moves(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(filter, setup),	      cmocka_unit_test_setup(only_listed, setup),
-		cmocka_unit_test_setup(without_avx, setup),   cmocka_unit_test_setup(without_xsave, setup),
-		cmocka_unit_test_setup(per_vcpu, setup),      cmocka_unit_test_setup(moves, setup),
+		cmocka_unit_test_setup(filter, setup),
+		cmocka_unit_test_setup(only_listed, setup),
+		cmocka_unit_test_setup(without_avx, setup),
+		cmocka_unit_test_setup(without_xsave, setup),
+		cmocka_unit_test_setup(per_vcpu, setup),
+		cmocka_unit_test_setup(moves, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -68,7 +68,8 @@ static void note(char kind, uint64_t at, unsigned size, uint64_t v)
 {
 	size_t n = strlen(trace);
 
-	snprintf(trace + n, sizeof(trace) - n, "%c%x.%u=%llx ", kind, (unsigned)at, size, (unsigned long long)v);
+	snprintf(trace + n, sizeof(trace) - n, "%c%x.%u=%llx ", kind, (unsigned)at, size,
+		 (unsigned long long)v);
 }
 
 void io_read(struct vcpu *who, enum io_space space, uint64_t addr, unsigned size, uint64_t *value)
@@ -303,7 +304,10 @@ static void long_string_is_restartable(void **state)
 
 static void port_strings(void **state)
 {
-	struct vmexit x = { .mode = long64, .pio = { .port = 0x60, .size = 1, .in = true, .string = true, .rep = true } };
+	struct vmexit x = {
+		.mode = long64,
+		.pio = { .port = 0x60, .size = 1, .in = true, .string = true, .rep = true }
+	};
 
 	c.v.gpr[GPR_RDI] = 0x3000;
 	c.v.gpr[GPR_RCX] = 3;
@@ -325,7 +329,10 @@ static void port_strings(void **state)
 /* Paging on with empty tables: every linear address faults; the port must not be read. */
 static void faults_leave_nothing(void **state)
 {
-	struct vmexit x = { .mode = long64, .pio = { .port = 0x60, .size = 1, .in = true, .string = true, .rep = true } };
+	struct vmexit x = {
+		.mode = long64,
+		.pio = { .port = 0x60, .size = 1, .in = true, .string = true, .rep = true }
+	};
 	struct virt_mode paged = long64;
 	struct virt_event fault = { 0 };
 	uint64_t v = 0x55;
@@ -396,22 +403,36 @@ static void not_offered(void **state)
 /* Flags against the CPU's own, over values that matter. */
 static void flags_as_the_cpu(void **state)
 {
-	static const uint64_t values[] = { 0, 1, 2, 0x7f, 0x80, 0x81, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff,
-					   0x80000000, 0xffffffff, 0x7fffffffffffffff, 0x8000000000000000, ~0ull };
+	static const uint64_t values[] = { 0,
+					   1,
+					   2,
+					   0x7f,
+					   0x80,
+					   0x81,
+					   0xff,
+					   0x7fff,
+					   0x8000,
+					   0xffff,
+					   0x7fffffff,
+					   0x80000000,
+					   0xffffffff,
+					   0x7fffffffffffffff,
+					   0x8000000000000000,
+					   ~0ull };
 	const uint64_t all = RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF;
 
-#define CHECK(op, insn, type, size)                                                                          \
-	do {                                                                                                 \
-		uint64_t want, got = 2 | RFLAGS_CF, start = got;                                             \
-		type r = (type)a;                                                                            \
-		uint64_t result = alu_compute(op, size, a, b, &got);                                         \
-		__asm__("lea -128(%%rsp), %%rsp; pushq %2; popfq; " insn                                    \
-			" %3, %1; pushfq; popq %0; lea 128(%%rsp), %%rsp"                                    \
-			: "=&r"(want), "+&r"(r)                                                              \
-			: "r"(start), "r"((type)b)                                                           \
-			: "cc");                                                                             \
-		assert_int_equal(result, (uint64_t)r &size_mask(size));                                      \
-		assert_int_equal(got & all, want & all);                                                     \
+#define CHECK(op, insn, type, size)                                                                \
+	do {                                                                                       \
+		uint64_t want, got = 2 | RFLAGS_CF, start = got;                                   \
+		type r = (type)a;                                                                  \
+		uint64_t result = alu_compute(op, size, a, b, &got);                               \
+		__asm__("lea -128(%%rsp), %%rsp; pushq %2; popfq; " insn                           \
+			" %3, %1; pushfq; popq %0; lea 128(%%rsp), %%rsp"                          \
+			: "=&r"(want), "+&r"(r)                                                    \
+			: "r"(start), "r"((type)b)                                                 \
+			: "cc");                                                                   \
+		assert_int_equal(result, (uint64_t)r &size_mask(size));                            \
+		assert_int_equal(got &all, want &all);                                             \
 	} while (0)
 
 	for (unsigned i = 0; i < ARRAY_SIZE(values); i++)

@@ -411,7 +411,9 @@ static void pic_pair(void **state)
 
 static void pit_arithmetic(void **state)
 {
-	struct pit_channel c = { .start_ns = 1000, .reload = 1000, .mode = 2, .access = 3, .gate = true };
+	struct pit_channel c = {
+		.start_ns = 1000, .reload = 1000, .mode = 2, .access = 3, .gate = true
+	};
 
 	assert_int_equal(pit_ticks(NSEC_PER_SEC), PIT_HZ);
 	for (uint64_t t = 1; t < 100000000000ull; t = t * 7 + 1)
@@ -496,7 +498,8 @@ static void moved(void **state)
 
 		b = machine_at(cpus + CPUS);
 		assert_int_equal(fake_move(keep, b), 0);
-		b->clock_offset_ns = (int64_t)(guest - fake_now_ns) + 1000; /* 1000 ns of blackout */
+		b->clock_offset_ns =
+			(int64_t)(guest - fake_now_ns) + 1000; /* 1000 ns of blackout */
 	}
 	vdevs_resume(b);
 	assert_int_equal(take(b, 0), 0x41);
@@ -534,10 +537,12 @@ static void refuses(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(priorities),	  cmocka_unit_test(ipis),	 cmocka_unit_test(x2apic),
-		cmocka_unit_test(timer_counts),	  cmocka_unit_test(timer_deadline), cmocka_unit_test(ioapic_pins),
-		cmocka_unit_test(pic_pair),	  cmocka_unit_test(pit_arithmetic), cmocka_unit_test(pit_ports),
-		cmocka_unit_test(moved),	  cmocka_unit_test(refuses),
+		cmocka_unit_test(priorities),	  cmocka_unit_test(ipis),
+		cmocka_unit_test(x2apic),	  cmocka_unit_test(timer_counts),
+		cmocka_unit_test(timer_deadline), cmocka_unit_test(ioapic_pins),
+		cmocka_unit_test(pic_pair),	  cmocka_unit_test(pit_arithmetic),
+		cmocka_unit_test(pit_ports),	  cmocka_unit_test(moved),
+		cmocka_unit_test(refuses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -101,19 +101,21 @@ static int long_mode(void **state)
 {
 	memset(ram, 0, sizeof(ram));
 	marks = 0;
-	mode = (struct virt_mode){ .cr0 = G_CR0_PG | G_CR0_PE | G_CR0_WP, .cr3 = 0x1000, .cr4 = G_CR4_PAE,
+	mode = (struct virt_mode){ .cr0 = G_CR0_PG | G_CR0_PE | G_CR0_WP,
+				   .cr3 = 0x1000,
+				   .cr4 = G_CR4_PAE,
 				   .efer = G_EFER_LMA | G_EFER_LME | G_EFER_NXE };
 	put64(0x1000 + 8 * 1, 0x2007);
 	put64(0x2000, 0x3007);
 	put64(0x3000 + 8 * 1, 0x4007);
-	put64(0x4000 + 8 * 1, 0x55007);		    /* user, writable */
-	put64(0x4000 + 8 * 2, 0x56003);		    /* supervisor, writable */
-	put64(0x4000 + 8 * 3, 0x57005);		    /* user, read-only */
+	put64(0x4000 + 8 * 1, 0x55007);		     /* user, writable */
+	put64(0x4000 + 8 * 2, 0x56003);		     /* supervisor, writable */
+	put64(0x4000 + 8 * 3, 0x57005);		     /* user, read-only */
 	put64(0x4000 + 8 * 4, 0x58007 | 1ull << 63); /* not executable */
 	put64(0x4000 + 8 * 5, 0x59007 | 1ull << 45); /* beyond the physical width */
-	put64(0x3000 + 8 * 2, 0x400087);	    /* 2 MiB */
-	put64(0x3000 + 8 * 3, 0x600087 | 1 << 14);  /* 2 MiB, misaligned */
-	put64(0x2000 + 8 * 1, 0x40000087);	    /* 1 GiB */
+	put64(0x3000 + 8 * 2, 0x400087);	     /* 2 MiB */
+	put64(0x3000 + 8 * 3, 0x600087 | 1 << 14);   /* 2 MiB, misaligned */
+	put64(0x2000 + 8 * 1, 0x40000087);	     /* 1 GiB */
 	return 0;
 }
 
@@ -148,7 +150,8 @@ static void four_levels(void **state)
 static void rights(void **state)
 {
 	bad(L + 0x2000, WALK_USER, PF_PRESENT | PF_USER);
-	assert_int_equal(get64(0x4000 + 16) & A, 0); /* a refused access leaves no trace in the leaf */
+	assert_int_equal(get64(0x4000 + 16) & A,
+			 0); /* a refused access leaves no trace in the leaf */
 	good(L + 0x2000, WALK_WRITE, 0x56000);
 	bad(L + 0x3000, WALK_WRITE, PF_PRESENT | PF_WRITE);
 	bad(L + 0x3000, WALK_WRITE | WALK_USER, PF_PRESENT | PF_WRITE | PF_USER);
@@ -182,7 +185,9 @@ static void five_levels(void **state)
 
 static void pae(void **state)
 {
-	mode = (struct virt_mode){ .cr0 = G_CR0_PG | G_CR0_PE | G_CR0_WP, .cr3 = 0x7020, .cr4 = G_CR4_PAE };
+	mode = (struct virt_mode){ .cr0 = G_CR0_PG | G_CR0_PE | G_CR0_WP,
+				   .cr3 = 0x7020,
+				   .cr4 = G_CR4_PAE };
 	put64(0x7020 + 8 * 3, 0x8001); /* of 0xc0000000 */
 	put64(0x8000, 0x9007);
 	put64(0x9000 + 8 * 7, 0x123456000 | 7);
