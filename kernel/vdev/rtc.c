@@ -64,7 +64,7 @@ struct rtc {
 	int64_t offset_ns;	 /* time of day - guest time, when placed */
 	int64_t change_ns;	 /* time of day - the host's, when not */
 	bool placed;
-	bool quiet;		 /* [atom] quiesced: the timer does not go on */
+	bool quiet; /* [atom] quiesced: the timer does not go on */
 	struct timer timer;
 	struct spinlock irq_lock; /* guards flags and line */
 	uint8_t flags;		  /* register C without the IRQ bit */

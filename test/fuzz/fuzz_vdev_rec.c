@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A hostile checkpoint for every device of the platform but the interrupt
+ * controllers and virtio (fuzz_virtio): the input is records of u8 type, u8
+ * instance, u16 length and body. What check takes, load must take; afterwards
+ * the devices are read, written, saved and reset.
+ */
+// SOURCES: kernel/vdev/pci.c kernel/vdev/pci_func.c kernel/vdev/hostbridge.c kernel/vdev/lpc.c
+// SOURCES: kernel/vdev/pm.c kernel/vdev/rtc.c kernel/vdev/rtc_time.c kernel/vdev/vdev.c
+// SOURCES: kernel/vdev/uart.c kernel/vdev/keptlog.c kernel/vdev/acpi_tables.c kernel/vdev/dsdt.c
+// SOURCES: kernel/vdev/fwcfg.c kernel/vdev/fwcfg_loader.c kernel/lib/rec.c test/unit/fake_vdev.c
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/vdev/bridge.h"
+#include "kernel/vdev/fwcfg.h"
+#include "kernel/vdev/q35.h"
+#include "kernel/vdev/rtc.h"
+#include "kernel/vdev/uart.h"
+#include "test/unit/fake_vdev.h"
+
+static struct acpi_image acpi;
+
+unsigned q35_e820(struct vm *vm, bool direct, struct e820_entry out[Q35_E820_MAX])
+{
+	out[0] = (struct e820_entry){ 0, vm->cfg.mem_bytes, E820_RAM };
+	return 1;
+}
+
+static struct vm *machine(void)
+{
+	struct vm *vm = fake_vm();
+	struct keptlog *kept;
+	struct pci_bus *bus;
+	struct fwcfg *f;
+	struct uart *u;
+	struct pm *pm;
+
+	if (!acpi.len)
+		acpi_build(&acpi, 1);
+	if (pci_bus_create(vm, &bus) || hostbridge_create(vm, bus) || pm_create(vm, &pm) ||
+	    lpc_create(vm, bus, pm) || rtc_create(vm) || keptlog_create(vm, 0, &kept) ||
+	    uart_create(vm, 0, UART_COM1, GSI_COM1, kept, &u) || fwcfg_create(vm, &acpi, &f))
+		abort();
+	vdevs_reset(vm);
+	return vm;
+}
+
+static void record(struct vm *vm, uint16_t type, uint16_t instance, const uint8_t *body, size_t len)
+{
+	struct rec_writer w;
+	struct rec_reader r;
+
+	rec_writer_init(&w);
+	rec_begin(&w, type, 1, 0, instance);
+	rec_bytes(&w, body, len);
+	rec_end(&w);
+	if (!rec_finish(&w)) {
+		rec_reader_init(&r, w.buf, w.len);
+		if (rec_next(&r) == 1 && !vdevs_check(vm, &r)) {
+			rec_reader_init(&r, w.buf, w.len);
+			if (rec_next(&r) != 1 || vdevs_load(vm, &r))
+				abort(); /* checked, so it must load */
+		}
+	}
+	rec_writer_fini(&w);
+}
+
+static void use(struct vm *vm)
+{
+	static const uint16_t ports[] = { 0x70, 0x71, 0x3f8, 0x510, 0x511, 0x600, 0xcf8, 0xcfc };
+	struct rec_writer w;
+
+	vdevs_resume(vm);
+	for (unsigned i = 0; i < ARRAY_SIZE(ports); i++)
+		for (unsigned n = 0; n < 8; n++) {
+			fake_in(vm, (uint16_t)(ports[i] + n), 1u << (n & 1));
+			fake_out(vm, (uint16_t)(ports[i] + n), 1u << (n & 1), 0x55u * n);
+		}
+	fake_now_ns += NSEC_PER_SEC;
+	fake_timer_run();
+	rec_writer_init(&w);
+	vdevs_save(vm, &w);
+	if (rec_finish(&w))
+		abort();
+	rec_writer_fini(&w);
+	vdevs_reset(vm);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct vm *vm = machine();
+
+	while (size >= 4) {
+		uint16_t len;
+
+		memcpy(&len, data + 2, 2);
+		len = (uint16_t)MIN(len, size - 4);
+		record(vm, REC_RTC + data[0] % 10, data[1] & 1, data + 4, len);
+		data += 4 + len;
+		size -= 4 + len;
+	}
+	use(vm);
+	fake_vm_done(vm);
+	return 0;
+}
