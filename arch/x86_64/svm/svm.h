@@ -56,7 +56,8 @@ struct svm_vcpu {
 	bool nmi_blocked;	    /* [own] in an NMI handler, IRET not seen yet */
 	bool nmi_want;		    /* [own] EXIT_NMI_WINDOW asked for */
 	bool iret_seen;		    /* [own] the handler's IRET at iret_rip is about to run */
-	bool iret_step;		    /* [own] ... with RFLAGS.TF of ours, because an NMI waits */
+	bool stepping;		    /* [own] RFLAGS.TF of ours is in, because an NMI waits */
+	bool guest_tf;		    /* [own] ... and the guest's own was set already */
 	uint64_t iret_rip;	    /* [own] */
 };
 
@@ -107,8 +108,8 @@ void svm_event_enter(struct virt_vcpu *v);
 void svm_event_leave(struct virt_vcpu *v);
 void svm_irq_window(struct virt_vcpu *v, bool want);
 void svm_nmi_window(struct virt_vcpu *v, bool want);
-void svm_iret_enter(struct virt_vcpu *v);
-void svm_iret_leave(struct virt_vcpu *v);
+void svm_nmi_enter(struct virt_vcpu *v);
+void svm_nmi_leave(struct virt_vcpu *v);
 void svm_on_iret(struct virt_vcpu *v, struct vmexit *x);
 void svm_on_debug(struct virt_vcpu *v, struct vmexit *x);
 void svm_on_alignment(struct virt_vcpu *v, struct vmexit *x);

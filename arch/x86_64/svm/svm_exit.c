@@ -170,7 +170,7 @@ void svm_exit(struct virt_vcpu *v, struct vmexit *x)
 
 	x->insn_len = x->insn_bytes = 0;
 	svm_event_leave(v);
-	svm_iret_leave(v);
+	svm_nmi_leave(v);
 	if (code == VMEXIT_NPF)
 		fill_npf(v, x);
 	else if (code == VMEXIT_INVALID)

@@ -6,9 +6,13 @@
  * serves only as the interrupt window.
  *
  * NMI: blocked from injection until the handler's IRET has been executed, which
- * an IRET intercept tells; when another NMI waits, that IRET is single-stepped.
+ * an IRET intercept tells. When another NMI waits, that IRET is single-stepped,
+ * as is the instruction in an interrupt shadow; behind an event under delivery
+ * a self-kick makes the guest leave at once.
  * [APM2 15.20 "Event Injection"] [APM2 15.7.2 "Intercepts During IDT Interrupt Delivery"]
  */
+#include <tern/cpu.h>
+
 #include "svm.h"
 
 static uint64_t encode(const struct virt_event *e)
@@ -42,6 +46,7 @@ void svm_event_enter(struct virt_vcpu *v)
 		b->s.rip += v->event.insn_len; /* pushed as return address */
 	if (v->event.type == EV_NMI) {
 		s->nmi_blocked = true;
+		s->nmi_want = false; /* it is here; who has one more asks again */
 		svm_intercept(b, INTERCEPT_IRET, true);
 	}
 }
@@ -116,25 +121,32 @@ void svm_on_iret(struct virt_vcpu *v, struct vmexit *x)
 	s->iret_rip = v->rip;
 }
 
-void svm_iret_enter(struct virt_vcpu *v)
+void svm_nmi_enter(struct virt_vcpu *v)
 {
 	struct svm_vcpu *s = svm_of(v);
+	struct vmcb *b = s->vmcb;
 
-	s->iret_step = s->iret_seen && s->nmi_want;
-	if (s->iret_step)
-		s->vmcb->s.rflags |= RFLAGS_TF;
+	s->stepping = false;
+	if (!s->nmi_want || (s->nmi_blocked && !s->iret_seen))
+		return;
+	if (v->event.type != EV_NONE) {
+		cpu_kick(cpu_self());
+	} else if (s->iret_seen || (b->c.int_shadow & INT_SHADOW)) {
+		s->stepping = true;
+		s->guest_tf = (b->s.rflags & RFLAGS_TF) != 0;
+		b->s.rflags |= RFLAGS_TF;
+	}
 }
 
-void svm_iret_leave(struct virt_vcpu *v)
+void svm_nmi_leave(struct virt_vcpu *v)
 {
 	struct svm_vcpu *s = svm_of(v);
+	bool through_iret = s->iret_seen && v->rip != s->iret_rip;
 
-	if (!s->iret_seen)
-		return;
-	if (v->rip != s->iret_rip)
+	if (through_iret)
 		s->iret_seen = s->nmi_blocked = false;
-	else if (s->iret_step)
-		v->rflags &= ~RFLAGS_TF; /* ours */
+	if (s->stepping && !through_iret && !s->guest_tf) /* IRET took RFLAGS from the stack */
+		v->rflags &= ~RFLAGS_TF;
 }
 
 static void raise_again(struct virt_vcpu *v, uint8_t vector, bool has_error)
@@ -148,11 +160,10 @@ void svm_on_debug(struct virt_vcpu *v, struct vmexit *x)
 {
 	struct svm_vcpu *s = svm_of(v);
 
-	if (!s->iret_step || s->iret_seen) {
+	if (!s->stepping) {
 		raise_again(v, 1, false);
 		return;
 	}
-	s->iret_step = false;
 	if (v->rflags & RFLAGS_TF)
 		raise_again(v, 1, false); /* the guest steps itself */
 	else

@@ -173,7 +173,7 @@ static void load_rest(struct virt_vcpu *v, const struct virt_state *in)
 	s->tsc_aux = in->tsc_aux;
 	s->debugctl = in->debugctl;
 	s->nmi_blocked = in->nmi_blocked;
-	s->nmi_want = s->iret_seen = s->iret_step = false;
+	s->nmi_want = s->iret_seen = s->stepping = false;
 	svm_intercept(s->vmcb, INTERCEPT_IRET, in->nmi_blocked);
 	s->vmcb->c.int_shadow = in->irq_shadow ? INT_SHADOW : 0;
 	s->flush = true;

@@ -142,7 +142,7 @@ void svm_vcpu_reset(struct virt_vcpu *v)
 	reset_save(&s->vmcb->s);
 	s->vmcb->c.int_shadow = 0;
 	svm_irq_window(v, false);
-	s->nmi_blocked = s->nmi_want = s->iret_seen = s->iret_step = false;
+	s->nmi_blocked = s->nmi_want = s->iret_seen = s->stepping = false;
 	svm_intercept(s->vmcb, INTERCEPT_IRET, false);
 	s->xcr0 = 1;
 	s->tsc_aux = s->debugctl = 0;
@@ -282,7 +282,7 @@ void svm_run(struct virt_vcpu *v, struct vmexit *x)
 		flush_if_behind(v);
 		registers_in(v);
 		svm_event_enter(v);
-		svm_iret_enter(v);
+		svm_nmi_enter(v);
 		enter_with_xcr0(v);
 		registers_out(v);
 		svm_exit(v, x);
