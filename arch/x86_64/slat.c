@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Nested page tables: life, mapping, look-up, and the one walk that everything
- * else is built on. slat_change.c changes what is mapped, slat_dirty.c reads A
- * and D.
+ * else is built on. slat_change.c changes what is mapped, slat_merge.c makes large
+ * leaves again, slat_dirty.c reads A and D.
  *
  * Invariants
  *  - One generic walker and two leaf formats (EPT, NPT): a vendor is a table of

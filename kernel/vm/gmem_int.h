@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Guest memory as its own files see it: gmem.c (life, backing, faults),
+ * Guest memory as its own files see it: gmem.c (life), gmem_back.c (backing, faults),
  * gmem_io.c (access, marks), gmem_move.c (what migration needs), and dirty.c.
  */
 #ifndef KERNEL_VM_GMEM_INT_H
@@ -46,6 +46,8 @@ struct gmem {
 	struct dirty_stats dirty;	/* dirty.c: the harvester's */
 };
 
+/* g->lock held: host memory that was promised has been taken. */
+void gmem_took(struct gmem *g, uint64_t bytes);
 /* RAM's block and the frame's place in it; NULL: not RAM. */
 struct gmem_block *gmem_block_of(const struct gmem *g, gfn_t n, unsigned *index);
 /* Host memory of a frame, defined or not; false when there is none. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// SOURCES: kernel/vm/gmem.c kernel/vm/gmem_io.c kernel/vm/gmem_move.c kernel/vm/dirty.c
+// SOURCES: kernel/vm/gmem.c kernel/vm/gmem_back.c kernel/vm/gmem_io.c kernel/vm/gmem_move.c
+// SOURCES: kernel/vm/dirty.c
 // SOURCES: arch/x86_64/slat.c arch/x86_64/slat_change.c arch/x86_64/slat_dirty.c
+// SOURCES: arch/x86_64/slat_merge.c
 // SOURCES: kernel/lib/pageset.c
 /*
  * Guest memory and dirty tracking on a fake page allocator, whose 2 MiB blocks

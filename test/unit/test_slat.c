@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 // SOURCES: arch/x86_64/slat.c arch/x86_64/slat_change.c arch/x86_64/slat_dirty.c
+// SOURCES: arch/x86_64/slat_merge.c
 // SOURCES: kernel/lib/pageset.c
 /*
  * Nested page tables against a model: one word for each guest page, on a fake

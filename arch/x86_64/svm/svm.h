@@ -5,10 +5,11 @@
  *
  *   svm_cap.c    what this CPU has          svm_inject.c  events, windows, NMI
  *   svm_cpu.c    per pCPU: enable, ASIDs    svm_state.c   neutral state, modes
- *   svm_vcpu.c   life, load/put, run        svm_check.c   may this state be entered?
+ *   svm_vcpu.c   life, load/put             svm_check.c   may this state be entered?
  *   svm_entry.S  VMRUN                      svm_msr.c     MSR permission map, MSRs
  *   svm_exit.c   #VMEXIT -> vmexit          svm_fpu.c     vector state, XCR0
- *   npt.c        leaf format                svm_ops.c     the table
+ *   svm_run.c    run()                      npt.c         leaf format
+ *   svm_ops.c    the table
  *
  * Legend: [const] after init, [own] by the vCPU's world, [cpu] by that pCPU.
  */
@@ -98,6 +99,7 @@ void svm_vcpu_fini(struct virt_vcpu *v);
 void svm_vcpu_reset(struct virt_vcpu *v);
 void svm_vcpu_load(struct virt_vcpu *v);
 void svm_vcpu_put(struct virt_vcpu *v);
+/* svm_run.c */
 void svm_run(struct virt_vcpu *v, struct vmexit *x);
 /* svm_entry.S: interrupts off; gpr without RAX and RSP, which are in the VMCB. */
 void svm_enter(uint64_t *gpr, uint64_t vmcb_pa, uint64_t host_pa);

@@ -28,7 +28,6 @@ static const struct {
 } cr4_bits[] = {
 	{ 0x7ff, 0, 0, 0 },	 /* VME PVI TSD DE PSE PAE MCE PGE PCE OSFXSR OSXMMEXCPT */
 	{ BIT(11), 7, 'c', 2 },	 /* UMIP */
-	{ BIT(12), 7, 'c', 16 }, /* LA57 */
 	{ BIT(16), 7, 'b', 0 },	 /* FSGSBASE */
 	{ BIT(17), 1, 'c', 17 }, /* PCIDE */
 	{ CR4_OSXSAVE, 1, 'c', 26 }, { BIT(20), 7, 'b', 7 }, /* SMEP */
@@ -80,9 +79,21 @@ uint32_t svm_xsave_size(uint64_t xcr0)
 	return size;
 }
 
+/* A guest's MXCSR outside of this would fault in the host. [SDM 1 11.6.6 "Guidelines for Writing to
+ * MXCSR"] */
+static uint32_t mxcsr_mask(void)
+{
+	static uint8_t image[512] __attribute__((aligned(16)));
+	uint32_t mask;
+
+	__asm__ volatile("fxsave64 %0" : "=m"(image));
+	memcpy(&mask, image + 28, sizeof(mask));
+	return mask ? mask : 0xffbf;
+}
+
 static void find_xsave(void)
 {
-	svm_feat.mxcsr_mask = 0xffff;
+	svm_feat.mxcsr_mask = mxcsr_mask();
 	svm_feat.xsave_size = 576;
 	svm_feat.xcr0 = 3;
 	svm_feat.xsave = (cpuid(1, 0).ecx & BIT(26)) && cpu_identity()->max_leaf >= 0xd;
