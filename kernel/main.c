@@ -97,6 +97,7 @@ static void init_world(void *arg)
 	page_reclaim_loader();
 	selftest_run(config_get("selftest"));
 	virt_selftest(config_get("selftest"));
+	net_selftest(config_get("selftest"));
 	page_stats(&mem);
 	log_info("tern", "%s: %u CPUs, %llu MiB memory, %llu MiB free, up in %llu ms", hostname(),
 		 cpu_count(), (unsigned long long)mem.total_bytes >> 20,

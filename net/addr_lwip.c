@@ -7,12 +7,15 @@
 #include "lwip/ip.h"
 #include "net/net_int.h"
 
+/* A link-local address is taken to be on the first interface. */
 void net_addr_to_lwip(const struct net_addr *a, ip_addr_t *out)
 {
 	memset(out, 0, sizeof(*out));
 	if (a->family == 6) {
 		IP_SET_TYPE_VAL(*out, IPADDR_TYPE_V6);
 		memcpy(ip_2_ip6(out)->addr, a->ip, 16);
+		if (ip6_addr_islinklocal(ip_2_ip6(out)) && netif_default)
+			ip6_addr_assign_zone(ip_2_ip6(out), IP6_UNICAST, netif_default);
 	} else {
 		IP_SET_TYPE_VAL(*out, IPADDR_TYPE_V4);
 		memcpy(&ip_2_ip4(out)->addr, a->ip, 4);

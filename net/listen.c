@@ -134,6 +134,7 @@ static int start_listen(void *arg)
 
 	if (!pcb)
 		return -ENOMEM;
+	ip_set_option(pcb, SOF_REUSEADDR);
 	err = tcp_bind(pcb, IP_ANY_TYPE, c->port);
 	if (err != ERR_OK) {
 		tcp_abort(pcb);

@@ -55,6 +55,8 @@ int net_tx_init(struct net_if *i);
 err_t net_tx(struct netif *n, struct pbuf *p); /* lwIP's linkoutput */
 int net_rx_init(void);
 void net_rx(struct nic *n, struct nic_rx *f);
+/* Packets to ourselves: no NIC has summed them, none needs to. */
+void net_rx_loopback(void); /* [own] */
 uint64_t net_rx_held(void); /* bytes of NIC buffers that lwIP and streams hold */
 
 /* addr_lwip.c */

@@ -129,7 +129,7 @@ static unsigned turn(void)
 	unsigned frames = net_ifs_poll(POLL_BUDGET), done = frames;
 
 	if (loopback_pending()) {
-		netif_poll_all();
+		net_rx_loopback();
 		done++;
 	}
 	done += run_calls();

@@ -129,6 +129,16 @@ static void set_checks(struct netif *n, bool csum_ok)
 		n->chksum_flags = (u16_t)(n->chksum_flags | check);
 }
 
+void net_rx_loopback(void)
+{
+	struct netif *n;
+
+	NETIF_FOREACH(n)
+		if (n->loop_first)
+			set_checks(n, true);
+	netif_poll_all();
+}
+
 static void mark_group(struct pbuf *p, const uint8_t *frame)
 {
 	static const uint8_t broadcast[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };

@@ -19,6 +19,8 @@ MUST_CHECK int net_addr_parse(const char *text, struct net_addr *out); /* -EINVA
 MUST_CHECK int net_addr_parse_prefix(const char *text, struct net_addr *out, unsigned *prefix);
 void net_addr_format(const struct net_addr *a, char *buf, size_t len); /* 48 bytes suffice */
 
+/* Self-tests "net" of the list (see selftest.h). */
+void net_selftest(const char *list);
 void net_init(void); /* owner world, interfaces from the configuration */
 
 struct net_if_info {

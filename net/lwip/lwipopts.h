@@ -69,6 +69,7 @@
 #define LWIP_TCP_RTO_TIME 1000
 #define TCP_MSL 1000
 #define TCP_LISTEN_BACKLOG 1
+#define SO_REUSE 1 /* a listener does not wait for old connections' TIME_WAIT */
 #define LWIP_TCP_KEEPALIVE 1
 #define LWIP_RANDOMIZE_INITIAL_LOCAL_PORTS 1
 #define LWIP_HOOK_TCP_ISN(local_ip, local_port, remote_ip, remote_port) lwip_port_rand()
