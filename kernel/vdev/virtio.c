@@ -77,6 +77,8 @@ int virtio_drain(struct virtio *v, unsigned queue,
 		rc = virtq_push(q, g, &v->chain, (uint32_t)written);
 		if (rc)
 			return rc;
+		if (world_should_yield())
+			world_yield();
 	}
 	return virtio_signal(v, queue);
 }
