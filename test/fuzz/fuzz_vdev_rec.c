@@ -5,10 +5,11 @@
  * instance, u16 length and body. What check takes, load must take; afterwards
  * the devices are read, written, saved and reset.
  */
-// SOURCES: kernel/vdev/pci.c kernel/vdev/pci_func.c kernel/vdev/hostbridge.c kernel/vdev/lpc.c
-// SOURCES: kernel/vdev/pm.c kernel/vdev/rtc.c kernel/vdev/rtc_time.c kernel/vdev/vdev.c
-// SOURCES: kernel/vdev/uart.c kernel/vdev/keptlog.c kernel/vdev/acpi_tables.c kernel/vdev/dsdt.c
-// SOURCES: kernel/vdev/fwcfg.c kernel/vdev/fwcfg_loader.c kernel/lib/rec.c test/unit/fake_vdev.c
+// SOURCES: kernel/vdev/pci.c kernel/vdev/pci_func.c kernel/vdev/hostbridge.c
+// SOURCES: kernel/vdev/lpc.c kernel/vdev/pm.c kernel/vdev/rtc.c kernel/vdev/rtc_time.c
+// SOURCES: kernel/vdev/vdev.c kernel/vdev/uart.c kernel/vdev/keptlog.c
+// SOURCES: kernel/vdev/acpi_tables.c kernel/vdev/dsdt.c kernel/vdev/fwcfg.c
+// SOURCES: kernel/vdev/fwcfg_loader.c kernel/lib/rec.c test/unit/fake_vdev.c
 #include <stdlib.h>
 #include <string.h>
 

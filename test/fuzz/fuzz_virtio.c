@@ -4,10 +4,10 @@
  * access, a notification, a write into guest memory near the rings, input for
  * the console, or a record for check and load.
  */
-// SOURCES: kernel/vdev/virtq.c kernel/vdev/msix.c kernel/vdev/virtio.c kernel/vdev/virtio_pci.c
-// SOURCES: kernel/vdev/virtio_regs.c kernel/vdev/vrng.c kernel/vdev/vconsole.c
-// kernel/vdev/keptlog.c SOURCES: kernel/vdev/pci.c kernel/vdev/pci_func.c kernel/vdev/vdev.c
-// kernel/lib/rec.c SOURCES: test/unit/fake_vdev.c
+// SOURCES: kernel/vdev/virtq.c kernel/vdev/msix.c kernel/vdev/virtio.c
+// SOURCES: kernel/vdev/virtio_pci.c kernel/vdev/virtio_regs.c kernel/vdev/vrng.c
+// SOURCES: kernel/vdev/vconsole.c kernel/vdev/keptlog.c kernel/vdev/pci.c
+// SOURCES: kernel/vdev/pci_func.c kernel/vdev/vdev.c kernel/lib/rec.c test/unit/fake_vdev.c
 #include <stdlib.h>
 #include <string.h>
 

@@ -6,7 +6,8 @@
  * each table apart without an error.
  */
 // SOURCES: kernel/vdev/acpi_tables.c kernel/vdev/dsdt.c kernel/vdev/fwcfg.c
-// kernel/vdev/fwcfg_loader.c SOURCES: kernel/vdev/vdev.c kernel/lib/rec.c test/unit/fake_vdev.c
+// SOURCES: kernel/vdev/fwcfg_loader.c kernel/vdev/vdev.c kernel/lib/rec.c
+// SOURCES: test/unit/fake_vdev.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

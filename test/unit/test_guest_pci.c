@@ -3,9 +3,9 @@
  * The guest's PCI bus with its bridges, power management and clock: what
  * firmware and kernels read and move there.
  */
-// SOURCES: kernel/vdev/pci.c kernel/vdev/pci_func.c kernel/vdev/hostbridge.c kernel/vdev/lpc.c
-// SOURCES: kernel/vdev/pm.c kernel/vdev/rtc.c kernel/vdev/rtc_time.c kernel/vdev/vdev.c
-// SOURCES: kernel/lib/rec.c test/unit/fake_vdev.c
+// SOURCES: kernel/vdev/pci.c kernel/vdev/pci_func.c kernel/vdev/hostbridge.c
+// SOURCES: kernel/vdev/lpc.c kernel/vdev/pm.c kernel/vdev/rtc.c kernel/vdev/rtc_time.c
+// SOURCES: kernel/vdev/vdev.c kernel/lib/rec.c test/unit/fake_vdev.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -3,8 +3,8 @@
  * The guest's serial port as a driver sees it: probing, interrupts by edges,
  * FIFO, loop-back; its kept log; and both after a move.
  */
-// SOURCES: kernel/vdev/uart.c kernel/vdev/keptlog.c kernel/vdev/vdev.c
-// SOURCES: kernel/lib/rec.c test/unit/fake_vdev.c
+// SOURCES: kernel/vdev/uart.c kernel/vdev/keptlog.c kernel/vdev/vdev.c kernel/lib/rec.c
+// SOURCES: test/unit/fake_vdev.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -3,10 +3,10 @@
  * virtio devices through their PCI function as a driver drives them: features,
  * queues, notifications, MSI-X, a malformed ring, and a move in the middle.
  */
-// SOURCES: kernel/vdev/virtq.c kernel/vdev/msix.c kernel/vdev/virtio.c kernel/vdev/virtio_pci.c
-// SOURCES: kernel/vdev/virtio_regs.c kernel/vdev/vrng.c kernel/vdev/vconsole.c
-// kernel/vdev/keptlog.c SOURCES: kernel/vdev/pci.c kernel/vdev/pci_func.c kernel/vdev/vdev.c
-// kernel/lib/rec.c SOURCES: test/unit/fake_vdev.c
+// SOURCES: kernel/vdev/virtq.c kernel/vdev/msix.c kernel/vdev/virtio.c
+// SOURCES: kernel/vdev/virtio_pci.c kernel/vdev/virtio_regs.c kernel/vdev/vrng.c
+// SOURCES: kernel/vdev/vconsole.c kernel/vdev/keptlog.c kernel/vdev/pci.c
+// SOURCES: kernel/vdev/pci_func.c kernel/vdev/vdev.c kernel/lib/rec.c test/unit/fake_vdev.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
