@@ -30,7 +30,7 @@ int net_if_apply(struct net_if *i, const struct net_addr *a, unsigned prefix)
 			return -EINVAL;
 		ip6_addr_assign_zone(ip_2_ip6(&ip), IP6_UNICAST, &i->lwip);
 		netif_ip6_addr_set(&i->lwip, STATIC_ADDR6, ip_2_ip6(&ip));
-		netif_ip6_addr_set_state(&i->lwip, STATIC_ADDR6, IP6_ADDR_TENTATIVE);
+		netif_ip6_addr_set_state(&i->lwip, STATIC_ADDR6, IP6_ADDR_PREFERRED);
 		i->prefix6 = prefix;
 		return 0;
 	}

@@ -36,6 +36,8 @@
 #define LWIP_IPV6_DHCP6 0
 #define LWIP_IPV6_AUTOCONFIG 0
 #define LWIP_IPV6_SEND_ROUTER_SOLICIT 0
+/* Addresses are given by the administrator and usable at once, as IPv4's are. */
+#define LWIP_IPV6_DUP_DETECT_ATTEMPTS 0
 #define LWIP_ND6_TCP_REACHABILITY_HINTS 1
 #define IP_FORWARD 0
 #define IP_REASSEMBLY 1

@@ -24,7 +24,7 @@ from lablib.paths import GUEST, LabError  # noqa: E402
 
 SUITES = {"lab": "tools/lab by itself, with toy hosts",
           "svm": "guests on one host", "migrate": "guests on the move",
-          "fault": "what goes wrong while they are"}
+          "fault": "what goes wrong while they are", "net": "the hosts' own network"}
 
 
 def pytest_configure(config):
