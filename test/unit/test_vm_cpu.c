@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The CPU part of a checkpoint: all of it comes back as it was, clocks with the
+ * blackout in them and never backwards; what does not fit is refused. And the
+ * arithmetic of kvmclock's line.
+ */
+// SOURCES: kernel/vm/vm_cpu.c kernel/vm/vm_cpu_state.c kernel/vm/vmtime.c kernel/vm/pvclock.c
+// SOURCES: kernel/vm/msr_list.c kernel/vm/cpuid.c kernel/vm/cpuid_bits.c
+// SOURCES: kernel/vm/cpuid_check.c kernel/lib/rec.c kernel/lib/muldiv.c
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <errno.h>
+
+#include <tern/rec.h>
+
+#include "kernel/vm/vm_int.h"
+
+#define KHZ 2100003u
+
+static uint32_t host_khz = KHZ;
+static uint64_t host_base; /* TSC at the fake host's time 0 */
+static uint8_t ram[8192];
+
+/* ---- the host ---- */
+
+uint32_t tsc_khz(void)
+{
+	return host_khz;
+}
+
+uint64_t tsc_to_ns(uint64_t tsc)
+{
+	return mul_div64(tsc - host_base, 1000000, host_khz);
+}
+
+uint64_t time_ns(void)
+{
+	return tsc_to_ns(rdtsc());
+}
+
+uint64_t wall_clock_s(void)
+{
+	return 1700000000 + time_ns() / NSEC_PER_SEC;
+}
+
+static struct cpuid_regs host(uint32_t leaf, uint32_t sub)
+{
+	if (leaf == 0)
+		return (struct cpuid_regs){ 0xd, 1, 2, 3 };
+	if (leaf == 0x80000000u)
+		return (struct cpuid_regs){ 0x80000008u, 1, 2, 3 };
+	if (leaf == 0xd && sub == 0)
+		return (struct cpuid_regs){ 7, 832, 832, 0 };
+	if (leaf == 0xd && sub == 2)
+		return (struct cpuid_regs){ 256, 576, 0, 0 };
+	return (struct cpuid_regs){ 0x3030, ~0u, ~0u, ~0u };
+}
+
+cpuid_source *vm_host_cpuid(void)
+{
+	return host;
+}
+
+int gmem_read(struct gmem *g, gpa_t a, void *buf, size_t len)
+{
+	if (a.v > sizeof(ram) - len)
+		return -EFAULT;
+	memcpy(buf, ram + a.v, len);
+	return 0;
+}
+
+int gmem_write(struct gmem *g, gpa_t a, const void *buf, size_t len)
+{
+	if (a.v > sizeof(ram) - len)
+		return -EFAULT;
+	memcpy(ram + a.v, buf, len);
+	return 0;
+}
+
+/* ---- a backend that keeps what it is given ---- */
+
+static struct virt_state kept[4];
+static unsigned loads;
+
+static void state_save(struct virt_vcpu *v, struct virt_state *s)
+{
+	*s = kept[v->index];
+}
+
+static int state_load(struct virt_vcpu *v, const struct virt_state *s)
+{
+	kept[2 + v->index] = *s;
+	v->tsc_offset = 12345; /* the record of time decides */
+	loads++;
+	return 0;
+}
+
+static const struct virt_ops fake_virt = { .state_save = state_save, .state_load = state_load };
+const struct virt_ops *virt = &fake_virt;
+struct virt_caps virt_caps;
+
+/* ---- two VMs of two vCPUs ---- */
+
+static struct vm *make(void)
+{
+	struct vm *vm = calloc(1, sizeof(*vm));
+
+	vm->run = calloc(1, sizeof(*vm->run));
+	vm->cpuid = calloc(1, sizeof(*vm->cpuid));
+	vm->nr_vcpus = 2;
+	vm->tsc_khz = vm->virt.tsc_khz = host_khz;
+	cpuid_build(vm->cpuid, host, 2);
+	for (unsigned i = 0; i < 2; i++) {
+		struct vcpu *c = vm->vcpu[i] = calloc(1, sizeof(*c));
+
+		c->vm = vm;
+		c->index = c->v.index = i;
+		c->msrs = calloc(1, sizeof(*c->msrs));
+		c->clock = calloc(1, sizeof(*c->clock));
+		msr_list_reset(c->msrs);
+	}
+	vm_time_start(vm);
+	return vm;
+}
+
+static void unmake(struct vm *vm)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		free(vm->run->incoming[i]);
+		free(vm->vcpu[i]->msrs);
+		free(vm->vcpu[i]->clock);
+		free(vm->vcpu[i]);
+	}
+	free(vm->cpuid);
+	free(vm->run);
+	free(vm);
+}
+
+static int setup(void **state)
+{
+	uint8_t *p = (uint8_t *)kept;
+
+	host_khz = KHZ;
+	host_base = rdtsc() - 1000000000ull;
+	virt_caps.tsc_scaling = false;
+	loads = 0;
+	memset(ram, 0, sizeof(ram));
+	for (size_t i = 0; i < sizeof(kept); i++)
+		p[i] = (uint8_t)(i * 7 + i / 256);
+	for (unsigned i = 0; i < 2; i++) {
+		kept[i].nr_msrs = 3;
+		kept[i].xsave_size = 832;
+		kept[i].event = (struct virt_event){ EV_EXCEPTION, 14, true, 0, 6, 0x1234 };
+		kept[i].irq_shadow = true;
+		kept[i].nmi_blocked = false;
+	}
+	return 0;
+}
+
+static int move(struct vm *a, struct vm *b, int64_t delta)
+{
+	struct rec_writer w;
+	struct rec_reader r;
+	char why[96] = "";
+	int rc;
+
+	rec_writer_init(&w);
+	vm_cpu_save(a, &w);
+	assert_int_equal(rec_finish(&w), 0);
+	rec_reader_init(&r, w.buf, w.len);
+	while ((rc = rec_next(&r)) == 1 && (rc = vm_cpu_check(b, &r, why, sizeof(why))) == 0)
+		;
+	if (!rc) {
+		rec_reader_init(&r, w.buf, w.len);
+		while ((rc = rec_next(&r)) == 1 && (rc = vm_cpu_load(b, &r, delta)) == 0)
+			;
+	}
+	rec_writer_fini(&w);
+	return rc;
+}
+
+static void comes_back(void **state)
+{
+	struct vm *a = make(), *b = make();
+	struct vcpu *from = a->vcpu[1], *to = b->vcpu[1];
+
+	from->halted = true;
+	from->nmi_pending = 1;
+	from->clock->system_msr = 0x1001;
+	assert_int_equal(msr_list_set(from->msrs, 0x200, 0x12345006), 0);
+	assert_int_equal(move(a, b, 0), 0);
+	assert_int_equal(loads, 2);
+	assert_memory_equal(b->cpuid, a->cpuid, sizeof(*a->cpuid));
+	for (unsigned i = 0; i < 2; i++) {
+		const struct virt_state *s = &kept[i], *t = &kept[2 + i];
+
+		assert_memory_equal(s->gpr, t->gpr, sizeof(s->gpr));
+		assert_int_equal(s->rip, t->rip);
+		assert_int_equal(s->xss, t->xss);
+		assert_int_equal(s->sysenter_eip, t->sysenter_eip);
+		assert_int_equal(s->dr7, t->dr7);
+		for (unsigned k = 0; k < SEG_COUNT; k++) {
+			assert_int_equal(s->seg[k].base, t->seg[k].base);
+			assert_int_equal(s->seg[k].limit, t->seg[k].limit);
+			assert_int_equal(s->seg[k].selector, t->seg[k].selector);
+			assert_int_equal(s->seg[k].attr, t->seg[k].attr);
+		}
+		assert_int_equal(s->idtr.base, t->idtr.base);
+		assert_int_equal(t->event.vector, 14);
+		assert_int_equal(t->event.cr2, 0x1234);
+		assert_true(t->irq_shadow);
+		assert_int_equal(t->nr_msrs, 3);
+		for (unsigned k = 0; k < 3; k++)
+			assert_int_equal(s->msr[k].value, t->msr[k].value);
+		assert_memory_equal(s->xsave, t->xsave, 832);
+	}
+	assert_true(to->halted);
+	assert_true(to->nmi_pending);
+	assert_false(b->vcpu[0]->halted);
+	assert_int_equal(to->clock->system_msr, 0x1001);
+	assert_memory_equal(to->msrs, from->msrs, sizeof(*to->msrs));
+	assert_true(b->run->loaded_time);
+	assert_int_equal(b->run->loaded_vcpus, 3);
+	unmake(a);
+	unmake(b);
+}
+
+/* The destination's clock reads otherwise; the guest's goes on by what has passed. */
+static void clocks(void **state)
+{
+	static const int64_t blackouts[] = { 0, 1000, 300000000, 40000000000 };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(blackouts); i++) {
+		struct vm *a = make(), *b = make();
+		int64_t ahead = 777000000; /* destination's clock minus source's */
+		uint64_t tsc = vcpu_guest_tsc(a->vcpu[0]), ns = vm_guest_ns(a), limit;
+
+		/* A later load is an earlier save: the offset says so. */
+		assert_int_equal(move(a, b, -blackouts[i]), 0);
+		limit = mul_div64((uint64_t)blackouts[i], KHZ, 1000000);
+		assert_true(vcpu_guest_tsc(b->vcpu[0]) >= tsc + limit);
+		assert_true(vcpu_guest_tsc(b->vcpu[0]) < tsc + limit + KHZ * 2000ull);
+		assert_true(vm_guest_ns(b) >= ns + (uint64_t)blackouts[i]);
+		assert_true(vm_guest_ns(b) < ns + (uint64_t)blackouts[i] + 2 * NSEC_PER_SEC);
+		assert_int_equal(b->vcpu[0]->v.tsc_offset, b->vcpu[1]->v.tsc_offset);
+		/* A clock exchange that was off into the future must not set the guest back. */
+		tsc = vcpu_guest_tsc(a->vcpu[0]);
+		ns = vm_guest_ns(a);
+		assert_int_equal(move(a, b, ahead), 0);
+		assert_true(vcpu_guest_tsc(b->vcpu[0]) >= tsc);
+		assert_true(vm_guest_ns(b) >= ns);
+		unmake(a);
+		unmake(b);
+	}
+}
+
+static void many_moves(void **state)
+{
+	struct vm *a = make();
+	uint64_t tsc = 0, ns = 0;
+
+	for (unsigned i = 0; i < 200; i++) {
+		struct vm *b = make();
+
+		assert_int_equal(move(a, b, i & 1 ? -5000 : 5000), 0);
+		assert_true(vcpu_guest_tsc(b->vcpu[0]) >= tsc);
+		assert_true(vm_guest_ns(b) >= ns);
+		tsc = vcpu_guest_tsc(b->vcpu[0]);
+		ns = vm_guest_ns(b);
+		unmake(a);
+		a = b;
+	}
+	/* TSC and kvmclock are still one line. */
+	assert_in_range(mul_div64(tsc, 1000000, KHZ), ns - 100000, ns + 100000);
+	unmake(a);
+}
+
+static void frequency(void **state)
+{
+	struct vm *a = make(), *b;
+
+	host_khz = KHZ + KHZ / 10000; /* 100 ppm */
+	b = make();
+	assert_int_equal(move(a, b, 0), 0);
+	assert_int_equal(b->tsc_khz, KHZ);
+	unmake(b);
+	host_khz = KHZ + KHZ / 1000;
+	b = make();
+	assert_int_equal(move(a, b, 0), -ENOTSUP);
+	virt_caps.tsc_scaling = true;
+	assert_int_equal(move(a, b, 0), 0);
+	unmake(a);
+	unmake(b);
+}
+
+static int check_body(struct vm *vm, uint16_t type, uint16_t instance, const void *body, size_t len)
+{
+	struct rec_writer w;
+	struct rec_reader r;
+	char why[96];
+	int rc;
+
+	rec_writer_init(&w);
+	rec_begin(&w, type, 1, 0, instance);
+	rec_bytes(&w, body, len);
+	rec_end(&w);
+	assert_int_equal(rec_finish(&w), 0);
+	rec_reader_init(&r, w.buf, w.len);
+	assert_int_equal(rec_next(&r), 1);
+	rc = vm_cpu_check(vm, &r, why, sizeof(why));
+	rec_writer_fini(&w);
+	return rc;
+}
+
+static void refuses(void **state)
+{
+	static uint8_t junk[5000];
+	struct vm *vm = make();
+
+	for (unsigned fill = 0; fill < 3; fill++) {
+		memset(junk, fill == 2 ? 0xff : (int)fill, sizeof(junk));
+		for (uint16_t type = REC_CPUID; type <= REC_TIME; type++)
+			for (size_t len = 0; len < sizeof(junk); len += 331)
+				assert_int_not_equal(check_body(vm, type, 0, junk, len), 0);
+	}
+	assert_int_equal(check_body(vm, REC_UART, 0, junk, 8), -ENOENT);
+	assert_int_equal(check_body(vm, REC_VCPU, 2, junk, 8), -EBADMSG);
+	unmake(vm);
+}
+
+/* The line against exact arithmetic, at odd frequencies and over years. */
+static void scale(void **state)
+{
+	static const uint32_t khz[] = { 1000,	 32768,	  999999,  1000000,
+					1000001, 2100003, 5432109, 10000000 };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(khz); i++)
+		for (uint64_t s = 1; s < 100000000; s *= 10) {
+			uint64_t tsc = s * khz[i] * 1000, want = s * NSEC_PER_SEC;
+			uint64_t got = pvclock_ns(pvclock_scale(khz[i]), tsc);
+
+			/* mul is below 2^32 and above 2^31: half a part in 2^31 */
+			assert_in_range(got, want - (want >> 30) - 2, want);
+		}
+}
+
+static void page(void **state)
+{
+	struct vm *vm = make();
+	uint32_t version, again;
+
+	assert_int_equal(pvclock_msr_set(vm->vcpu[0], 0x4b564d01, 0x1001), 0);
+	memcpy(&version, ram + 0x1000, 4);
+	assert_int_equal(version & 1, 0);
+	assert_int_not_equal(version, 0);
+	assert_int_equal(ram[0x1000 + 29], 1);
+	vm->vcpu[0]->clock->stopped = true;
+	pvclock_update(vm->vcpu[0]);
+	memcpy(&again, ram + 0x1000, 4);
+	assert_true(again > version && !(again & 1));
+	assert_int_equal(ram[0x1000 + 29], 3);
+	assert_int_equal(pvclock_msr_set(vm->vcpu[0], 0x12, 0xffff000000000001),
+			 0); /* no RAM there */
+	assert_int_equal(pvclock_msr_set(vm->vcpu[0], 0x4b564d00, 0x800), 0);
+	memcpy(&version, ram + 0x804, 4);
+	assert_in_range(version, 1699999998, 1700000002);
+	assert_int_equal(pvclock_msr_set(vm->vcpu[0], 0x4b564d02, 0), -ENOENT);
+	unmake(vm);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(comes_back, setup), cmocka_unit_test_setup(clocks, setup),
+		cmocka_unit_test_setup(many_moves, setup), cmocka_unit_test_setup(frequency, setup),
+		cmocka_unit_test_setup(refuses, setup),	   cmocka_unit_test_setup(scale, setup),
+		cmocka_unit_test_setup(page, setup),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
