@@ -18,8 +18,8 @@ void nic_register(struct nic *n)
 	}
 	snprintf(n->name, sizeof(n->name), "nic%u", nr_nics);
 	nics[nr_nics++] = n;
-	log_info("nic", "%s: %s %02x:%02x:%02x:%02x:%02x:%02x mtu %u%s%s%s", n->name, n->driver, n->mac[0],
-		 n->mac[1], n->mac[2], n->mac[3], n->mac[4], n->mac[5], n->mtu_max,
+	log_info("nic", "%s: %s %02x:%02x:%02x:%02x:%02x:%02x mtu %u%s%s%s", n->name, n->driver,
+		 n->mac[0], n->mac[1], n->mac[2], n->mac[3], n->mac[4], n->mac[5], n->mtu_max,
 		 (n->caps & NIC_CAP_TX_CSUM) ? " csum" : "", (n->caps & NIC_CAP_TSO4) ? " tso" : "",
 		 (n->caps & NIC_CAP_LRO) ? " lro" : "");
 }

@@ -93,7 +93,7 @@ static void fill(struct pci_dev *d)
 
 	d->vendor = (uint16_t)id;
 	d->device = (uint16_t)(id >> 16);
-	d->revision = (uint8_t)class;
+	d->revision = (uint8_t) class;
 	d->prog_if = (uint8_t)(class >> 8);
 	d->subclass = (uint8_t)(class >> 16);
 	d->class_code = (uint8_t)(class >> 24);
@@ -131,8 +131,8 @@ static bool scan_function(uint16_t segment, uint8_t bus, uint8_t dev, uint8_t fn
 	fill(d);
 	if (nr_devices++)
 		d[-1].next = d;
-	log_debug("pci", "%04x:%02x:%02x.%u %04x:%04x class %02x%02x", segment, bus, dev, fn, d->vendor,
-		  d->device, d->class_code, d->subclass);
+	log_debug("pci", "%04x:%02x:%02x.%u %04x:%04x class %02x%02x", segment, bus, dev, fn,
+		  d->vendor, d->device, d->class_code, d->subclass);
 	if ((pci_read8(d, PCI_HEADER) & PCI_HEADER_TYPE) == PCI_HEADER_BRIDGE)
 		scan_bridge(d);
 	return true;

@@ -55,7 +55,8 @@ void pci_config_init(void)
 	}
 }
 
-static volatile uint8_t *ecam_address(uint16_t segment, uint8_t bus, uint8_t dev, uint8_t fn, unsigned off)
+static volatile uint8_t *ecam_address(uint16_t segment, uint8_t bus, uint8_t dev, uint8_t fn,
+				      unsigned off)
 {
 	for (unsigned i = 0; i < nr_segments; i++) {
 		struct ecam_segment *s = &segments[i];
@@ -63,7 +64,8 @@ static volatile uint8_t *ecam_address(uint16_t segment, uint8_t bus, uint8_t dev
 		if (s->e.segment != segment || bus < s->e.first_bus || bus > s->e.last_bus)
 			continue;
 		if (!s->bus[bus])
-			s->bus[bus] = mmio_map(HPA(s->e.base + (uint64_t)bus * ECAM_BUS_BYTES), ECAM_BUS_BYTES);
+			s->bus[bus] = mmio_map(HPA(s->e.base + (uint64_t)bus * ECAM_BUS_BYTES),
+					       ECAM_BUS_BYTES);
 		if (!s->bus[bus])
 			return NULL;
 		return s->bus[bus] + ((uint32_t)dev << 15 | (uint32_t)fn << 12 | (off & 0xfffu));
@@ -73,7 +75,8 @@ static volatile uint8_t *ecam_address(uint16_t segment, uint8_t bus, uint8_t dev
 
 static uint32_t port_address(uint8_t bus, uint8_t dev, uint8_t fn, unsigned off)
 {
-	return CONFIG_ENABLE | (uint32_t)bus << 16 | (uint32_t)dev << 11 | (uint32_t)fn << 8 | (off & 0xfcu);
+	return CONFIG_ENABLE | (uint32_t)bus << 16 | (uint32_t)dev << 11 | (uint32_t)fn << 8 |
+	       (off & 0xfcu);
 }
 
 uint32_t pci_config_read(uint16_t segment, uint8_t bus, uint8_t dev, uint8_t fn, unsigned off)
@@ -93,7 +96,8 @@ uint32_t pci_config_read(uint16_t segment, uint8_t bus, uint8_t dev, uint8_t fn,
 	return v;
 }
 
-void pci_config_write(uint16_t segment, uint8_t bus, uint8_t dev, uint8_t fn, unsigned off, uint32_t v)
+void pci_config_write(uint16_t segment, uint8_t bus, uint8_t dev, uint8_t fn, unsigned off,
+		      uint32_t v)
 {
 	volatile uint8_t *p = ecam_address(segment, bus, dev, fn, off);
 	unsigned long flags;

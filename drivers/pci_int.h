@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the files of the PCI driver share. Offsets are those of [PCI 3.0 6.1 "Configuration Space Organization"]. */
+/* What the files of the PCI driver share. Offsets are those of [PCI 3.0 6.1 "Configuration Space
+ * Organization"]. */
 #ifndef DRIVERS_PCI_INT_H
 #define DRIVERS_PCI_INT_H
 
@@ -32,7 +33,8 @@
 /* pci_config.c: raw access by address; dword aligned. */
 void pci_config_init(void);
 uint32_t pci_config_read(uint16_t segment, uint8_t bus, uint8_t dev, uint8_t fn, unsigned off);
-void pci_config_write(uint16_t segment, uint8_t bus, uint8_t dev, uint8_t fn, unsigned off, uint32_t v);
+void pci_config_write(uint16_t segment, uint8_t bus, uint8_t dev, uint8_t fn, unsigned off,
+		      uint32_t v);
 /* Root buses: segment and first bus of each; false past the end. */
 bool pci_config_root(unsigned index, uint16_t *segment, uint8_t *bus, uint8_t *last_bus);
 

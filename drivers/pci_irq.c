@@ -41,7 +41,8 @@ unsigned pci_msix_count(const struct pci_dev *d)
 	return cap ? (pci_read16(d, cap + MSIX_CONTROL) & MSIX_SIZE_MASK) + 1u : 0;
 }
 
-/* The table is mapped anew for each vector: set-up only, and the mapping is for good, so it is kept a device. */
+/* The table is mapped anew for each vector: set-up only, and the mapping is for good, so it is kept
+ * a device. */
 static volatile uint8_t *msix_table(struct pci_dev *d, unsigned cap)
 {
 	static struct {
@@ -64,7 +65,8 @@ static volatile uint8_t *msix_table(struct pci_dev *d, unsigned cap)
 }
 
 /* [PCI 3.0 6.8.2 "MSI-X Capability and Table Structures"] */
-static int attach_msix(struct pci_dev *d, unsigned n, int cpu, irq_handler *fn, void *arg, const char *name)
+static int attach_msix(struct pci_dev *d, unsigned n, int cpu, irq_handler *fn, void *arg,
+		       const char *name)
 {
 	unsigned cap = pci_find_cap(d, PCI_CAP_MSIX, 0), target, vector;
 	volatile uint8_t *entry;
@@ -94,7 +96,8 @@ static int attach_msix(struct pci_dev *d, unsigned n, int cpu, irq_handler *fn, 
 }
 
 /* [PCI 3.0 6.8.1 "MSI Capability Structure"] */
-static int attach_msi(struct pci_dev *d, unsigned n, int cpu, irq_handler *fn, void *arg, const char *name)
+static int attach_msi(struct pci_dev *d, unsigned n, int cpu, irq_handler *fn, void *arg,
+		      const char *name)
 {
 	unsigned cap = pci_find_cap(d, PCI_CAP_MSI, 0), target, vector;
 	uint16_t control;
@@ -165,15 +168,16 @@ static int attach_pin(struct pci_dev *d, irq_handler *fn, void *arg, const char 
 	if (err)
 		return err;
 	if (first)
-		err = irq_gsi_attach(gsi, true, level ? low : true, pin_interrupt, (void *)(uintptr_t)gsi, name);
+		err = irq_gsi_attach(gsi, true, level ? low : true, pin_interrupt,
+				     (void *)(uintptr_t)gsi, name);
 	if (err)
 		return err;
 	pci_write16(d, PCI_COMMAND, (uint16_t)(pci_read16(d, PCI_COMMAND) & ~PCI_COMMAND_INTX_OFF));
 	return 0;
 }
 
-int pci_irq_attach(struct pci_dev *d, unsigned n, int cpu, irq_handler *fn, void *arg, const char *name,
-		   enum pci_irq_kind *kind)
+int pci_irq_attach(struct pci_dev *d, unsigned n, int cpu, irq_handler *fn, void *arg,
+		   const char *name, enum pci_irq_kind *kind)
 {
 	if (attach_msix(d, n, cpu, fn, arg, name) == 0) {
 		*kind = PCI_IRQ_MSIX;

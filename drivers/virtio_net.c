@@ -125,8 +125,8 @@ static const struct nic_ops vnet_ops = {
 
 static uint64_t wanted_features(uint64_t offered)
 {
-	uint64_t want = VIRTIO_F_EVENT_IDX | VIRTIO_F_INDIRECT_DESC | F_MAC | F_MTU | F_STATUS | F_SPEED_DUPLEX |
-			F_CSUM | F_GUEST_CSUM | F_MRG_RXBUF;
+	uint64_t want = VIRTIO_F_EVENT_IDX | VIRTIO_F_INDIRECT_DESC | F_MAC | F_MTU | F_STATUS |
+			F_SPEED_DUPLEX | F_CSUM | F_GUEST_CSUM | F_MRG_RXBUF;
 
 	if (offered & F_CSUM)
 		want |= F_HOST_TSO4 | F_HOST_TSO6;
@@ -156,14 +156,16 @@ static void read_config(struct vnet *d)
 		n->mtu_max = virtio_pci_read16(&d->v, CONFIG_MTU);
 	else
 		n->mtu_max = virtio_pci_has(&d->v, F_MRG_RXBUF) ? MTU_MAX : MTU_WITHOUT_MERGE;
-	if (virtio_pci_has(&d->v, F_SPEED_DUPLEX) && virtio_pci_read32(&d->v, CONFIG_SPEED) <= INT32_MAX)
+	if (virtio_pci_has(&d->v, F_SPEED_DUPLEX) &&
+	    virtio_pci_read32(&d->v, CONFIG_SPEED) <= INT32_MAX)
 		n->speed_mbit = virtio_pci_read32(&d->v, CONFIG_SPEED);
 	read_link(d);
 }
 
 static int init_ring(struct vnet *d, struct vring *r, uint16_t index, uint16_t vector)
 {
-	uint32_t size = (index & 1) ? VNET_TX_RING : VNET_RX_RING, max = virtio_pci_queue_max(&d->v, index);
+	uint32_t size = (index & 1) ? VNET_TX_RING : VNET_RX_RING,
+		 max = virtio_pci_queue_max(&d->v, index);
 	int err;
 
 	while (size > max)
@@ -203,7 +205,8 @@ static int attach_irqs(struct vnet *d, uint16_t *config_vector, uint16_t *queue_
 	*config_vector = VIRTIO_NO_VECTOR;
 	*queue_vector = VIRTIO_NO_VECTOR;
 	if (pci_msix_count(d->v.pci) >= 2) {
-		if (pci_irq_attach(d->v.pci, 0, -1, on_config, d, "virtio-net config", &kind) == 0 &&
+		if (pci_irq_attach(d->v.pci, 0, -1, on_config, d, "virtio-net config", &kind) ==
+			    0 &&
 		    pci_irq_attach(d->v.pci, 1, -1, on_queue, d, "virtio-net", &kind) == 0) {
 			*config_vector = 0;
 			*queue_vector = 1;
@@ -233,7 +236,8 @@ static int set_up(struct vnet *d)
 static bool is_net(const struct pci_dev *pci)
 {
 	return pci->vendor == VIRTIO_PCI_VENDOR &&
-	       (pci->device == VIRTIO_PCI_DEVICE(VIRTIO_ID_NET) || pci->device == VIRTIO_NET_TRANSITIONAL);
+	       (pci->device == VIRTIO_PCI_DEVICE(VIRTIO_ID_NET) ||
+		pci->device == VIRTIO_NET_TRANSITIONAL);
 }
 
 static int probe(struct pci_dev *pci)
@@ -251,7 +255,8 @@ static int probe(struct pci_dev *pci)
 	d->nic.driver = "virtio-net";
 	err = set_up(d);
 	if (err) {
-		log_warn("virtio-net", "%02x:%02x.%u: set-up failed: %d", pci->bus, pci->dev, pci->fn, err);
+		log_warn("virtio-net", "%02x:%02x.%u: set-up failed: %d", pci->bus, pci->dev,
+			 pci->fn, err);
 		virtio_pci_failed(&d->v);
 		return -ENODEV;
 	}

@@ -37,9 +37,9 @@ _Static_assert(sizeof(struct vnet_hdr) == 12, "virtio-net header");
 struct vnet;
 
 struct vnet_pair {
-	struct vnet *dev;	    /* [const] */
-	struct vring rx, tx;	    /* [own] net's owner world */
-	struct vnet_hdr *tx_hdr;    /* [own] by head descriptor */
+	struct vnet *dev;	 /* [const] */
+	struct vring rx, tx;	 /* [own] net's owner world */
+	struct vnet_hdr *tx_hdr; /* [own] by head descriptor */
 };
 
 struct vnet {

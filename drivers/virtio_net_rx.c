@@ -34,7 +34,8 @@ void vnet_rx_fill(struct vnet_pair *q)
 	vring_kick(&q->rx);
 }
 
-/* Collects the frame's buffers into f and buf; false when the device broke the rules and all went back. */
+/* Collects the frame's buffers into f and buf; false when the device broke the rules and all went
+ * back. */
 static bool collect(struct vnet_pair *q, void **buf, struct nic_rx *f, uint32_t len)
 {
 	const struct vnet_hdr *h = buf[0];

@@ -45,10 +45,12 @@ enum cap_type { CAP_COMMON = 1, CAP_NOTIFY, CAP_ISR, CAP_DEVICE };
 #define STATUS_FAILED 128u
 #define RESET_TIMEOUT_NS (500 * NSEC_PER_MSEC)
 
-static volatile uint8_t *map_structure(struct virtio_pci *v, unsigned cap, void **mapped, uint32_t min)
+static volatile uint8_t *map_structure(struct virtio_pci *v, unsigned cap, void **mapped,
+				       uint32_t min)
 {
 	unsigned bar = pci_read8(v->pci, cap + CAP_BAR);
-	uint32_t off = pci_read32(v->pci, cap + CAP_OFFSET), len = pci_read32(v->pci, cap + CAP_LENGTH);
+	uint32_t off = pci_read32(v->pci, cap + CAP_OFFSET),
+		 len = pci_read32(v->pci, cap + CAP_LENGTH);
 
 	if (bar > 5 || len < min || (uint64_t)off + len > v->pci->bar_size[bar])
 		return NULL;
@@ -98,7 +100,8 @@ static int reset(struct virtio_pci *v)
 
 static void add_status(struct virtio_pci *v, uint8_t bits)
 {
-	mmio_write8(v->common + COMMON_STATUS, (uint8_t)(mmio_read8(v->common + COMMON_STATUS) | bits));
+	mmio_write8(v->common + COMMON_STATUS,
+		    (uint8_t)(mmio_read8(v->common + COMMON_STATUS) | bits));
 }
 
 int virtio_pci_open(struct virtio_pci *v, struct pci_dev *d)

@@ -27,19 +27,20 @@ struct vring;
 
 struct virtio_pci {
 	struct pci_dev *pci;
-	volatile uint8_t *common;    /* common configuration */
-	volatile uint8_t *notify;    /* doorbells */
-	volatile uint8_t *isr;	     /* read clears: pins only */
-	volatile uint8_t *device;    /* the device type's own */
-	uint32_t notify_multiplier;  /* bytes between queues' doorbells */
+	volatile uint8_t *common;   /* common configuration */
+	volatile uint8_t *notify;   /* doorbells */
+	volatile uint8_t *isr;	    /* read clears: pins only */
+	volatile uint8_t *device;   /* the device type's own */
+	uint32_t notify_multiplier; /* bytes between queues' doorbells */
 	uint32_t device_len;
-	uint64_t features;	     /* negotiated */
+	uint64_t features; /* negotiated */
 };
 
 /* -ENODEV when the device is not a modern one. */
 MUST_CHECK int virtio_pci_open(struct virtio_pci *v, struct pci_dev *d);
 uint64_t virtio_pci_offered(struct virtio_pci *v);
-/* Takes what is both wanted and offered; -ENODEV without VERSION_1 or when the device refuses the set. */
+/* Takes what is both wanted and offered; -ENODEV without VERSION_1 or when the device refuses the
+ * set. */
 MUST_CHECK int virtio_pci_features(struct virtio_pci *v, uint64_t wanted);
 static inline bool virtio_pci_has(const struct virtio_pci *v, uint64_t feature)
 {
@@ -47,8 +48,10 @@ static inline bool virtio_pci_has(const struct virtio_pci *v, uint64_t feature)
 }
 /* Entries the device allows for a queue, 0 when it has none of that index. */
 uint16_t virtio_pci_queue_max(struct virtio_pci *v, uint16_t index);
-/* Gives the ring to the device; vector is an MSI-X entry or VIRTIO_NO_VECTOR. -EIO when the device refuses it. */
-MUST_CHECK int virtio_pci_queue(struct virtio_pci *v, uint16_t index, struct vring *r, uint16_t vector);
+/* Gives the ring to the device; vector is an MSI-X entry or VIRTIO_NO_VECTOR. -EIO when the device
+ * refuses it. */
+MUST_CHECK int virtio_pci_queue(struct virtio_pci *v, uint16_t index, struct vring *r,
+				uint16_t vector);
 MUST_CHECK int virtio_pci_config_vector(struct virtio_pci *v, uint16_t vector);
 void virtio_pci_ready(struct virtio_pci *v);  /* DRIVER_OK */
 void virtio_pci_failed(struct virtio_pci *v); /* FAILED: the device is given up */

@@ -100,7 +100,8 @@ hpa_t vring_used_hpa(const struct vring *r)
 	return ptr_hpa((const void *)(uintptr_t)r->used);
 }
 
-static void fill_indirect(struct vring *r, uint16_t head, const struct vring_seg *seg, unsigned out, unsigned n)
+static void fill_indirect(struct vring *r, uint16_t head, const struct vring_seg *seg, unsigned out,
+			  unsigned n)
 {
 	struct vring_desc *t = r->indirect + (size_t)head * VRING_MAX_SEGS;
 
@@ -116,7 +117,8 @@ static void fill_indirect(struct vring *r, uint16_t head, const struct vring_seg
 }
 
 /* Uses the free list's own links; returns the descriptor after the last one used. */
-static uint16_t fill_chain(struct vring *r, uint16_t head, const struct vring_seg *seg, unsigned out, unsigned n)
+static uint16_t fill_chain(struct vring *r, uint16_t head, const struct vring_seg *seg,
+			   unsigned out, unsigned n)
 {
 	uint16_t at = head;
 
@@ -203,7 +205,8 @@ void *vring_get(struct vring *r, uint32_t *len)
 
 	while (vring_pending(r)) {
 		order();
-		e = (const volatile void *)(r->used + USED_RING + 4 * (r->used_idx & (r->size - 1)));
+		e = (const volatile void *)(r->used + USED_RING +
+					    4 * (r->used_idx & (r->size - 1)));
 		id = e->id;
 		*len = e->len;
 		r->used_idx++;

@@ -34,20 +34,20 @@ struct vring_seg {
 };
 
 struct vring {
-	uint32_t size;		/* [const] entries, a power of two */
-	uint16_t index;		/* [const] queue number */
-	bool event_idx;		/* [const] */
+	uint32_t size;		    /* [const] entries, a power of two */
+	uint16_t index;		    /* [const] queue number */
+	bool event_idx;		    /* [const] */
 	volatile uint8_t *doorbell; /* [const] */
 	struct vring_desc *desc;
-	volatile uint16_t *avail; /* flags, idx, ring[size], used_event */
-	volatile uint16_t *used;  /* flags, idx, elem[size], avail_event */
+	volatile uint16_t *avail;    /* flags, idx, ring[size], used_event */
+	volatile uint16_t *used;     /* flags, idx, elem[size], avail_event */
 	struct vring_desc *indirect; /* size tables of VRING_MAX_SEGS, or NULL */
-	void **token;		/* by head descriptor; NULL = not in flight */
-	uint16_t *chain;	/* by head: descriptors it took */
+	void **token;		     /* by head descriptor; NULL = not in flight */
+	uint16_t *chain;	     /* by head: descriptors it took */
 	uint16_t free_head, nr_free;
-	uint16_t avail_idx;	/* next to publish */
-	uint16_t kicked_idx;	/* published at the last kick */
-	uint16_t used_idx;	/* next to take */
+	uint16_t avail_idx;  /* next to publish */
+	uint16_t kicked_idx; /* published at the last kick */
+	uint16_t used_idx;   /* next to take */
 	uint64_t kicks, bad;
 };
 
@@ -57,14 +57,17 @@ hpa_t vring_desc_hpa(const struct vring *r);
 hpa_t vring_avail_hpa(const struct vring *r);
 hpa_t vring_used_hpa(const struct vring *r);
 
-/* Queues out segments the device reads, then in segments it writes. -EAGAIN when the ring is full. */
-MUST_CHECK int vring_add(struct vring *r, const struct vring_seg *seg, unsigned out, unsigned in, void *token);
+/* Queues out segments the device reads, then in segments it writes. -EAGAIN when the ring is full.
+ */
+MUST_CHECK int vring_add(struct vring *r, const struct vring_seg *seg, unsigned out, unsigned in,
+			 void *token);
 /* Rings the doorbell if the device wants to know of what was added. */
 void vring_kick(struct vring *r);
 /* Next completion's token and bytes written, or NULL. */
 void *vring_get(struct vring *r, uint32_t *len);
 bool vring_pending(const struct vring *r);
-/* Asks for an interrupt after `after` more completions (1 = the next); true when one is there already. */
+/* Asks for an interrupt after `after` more completions (1 = the next); true when one is there
+ * already. */
 bool vring_arm(struct vring *r, uint16_t after);
 /* No interrupts wanted (a hint). */
 void vring_disarm(struct vring *r);

@@ -39,7 +39,9 @@ static void serve(void *arg)
 
 static void accept_all(void *arg)
 {
-	static const struct world_opts opts = { .name = "net bench", .prio = WORLD_NORMAL, .cpu = -1 };
+	static const struct world_opts opts = { .name = "net bench",
+						.prio = WORLD_NORMAL,
+						.cpu = -1 };
 	struct listener *l = arg;
 	struct stream *s;
 
@@ -57,7 +59,9 @@ static void accept_all(void *arg)
 
 int net_bench_start(void)
 {
-	static const struct world_opts opts = { .name = "net bench accept", .prio = WORLD_BACKGROUND, .cpu = -1 };
+	static const struct world_opts opts = { .name = "net bench accept",
+						.prio = WORLD_BACKGROUND,
+						.cpu = -1 };
 	struct listener *l;
 	int err = stream_listen(NET_BENCH_PORT, SERVER_MAX, &l);
 
@@ -108,7 +112,9 @@ static void send(void *arg)
 /* Starts the senders, waits for all; the first error is the result. */
 static int run(struct sender *b, unsigned n)
 {
-	static const struct world_opts opts = { .name = "net bench send", .prio = WORLD_NORMAL, .cpu = -1 };
+	static const struct world_opts opts = { .name = "net bench send",
+						.prio = WORLD_NORMAL,
+						.cpu = -1 };
 	int err = 0;
 
 	for (unsigned i = 0; i < n; i++)
@@ -123,7 +129,8 @@ static int run(struct sender *b, unsigned n)
 	return err;
 }
 
-int net_bench(const struct net_addr *to, unsigned streams, uint64_t duration_ns, struct net_bench_result *out)
+int net_bench(const struct net_addr *to, unsigned streams, uint64_t duration_ns,
+	      struct net_bench_result *out)
 {
 	struct sender *b;
 	uint64_t start;

@@ -16,7 +16,7 @@
 #include "lwip/nd6.h"
 #include "net/net_int.h"
 
-#define MTU_MIN 1280u /* [RFC 8200 5 "Packet Size Issues"] */
+#define MTU_MIN 1280u  /* [RFC 8200 5 "Packet Size Issues"] */
 #define STATIC_ADDR6 1 /* slot 0 is the link-local address */
 
 int net_if_apply(struct net_if *i, const struct net_addr *a, unsigned prefix)

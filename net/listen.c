@@ -8,12 +8,12 @@
 #include "net/stream_int.h"
 
 struct listener {
-	struct spinlock lock;	      /* guards the rest but pcb */
+	struct spinlock lock; /* guards the rest but pcb */
 	struct waitq wait;
-	struct tcp_pcb *pcb;	      /* [own] */
-	struct stream *first, *last;  /* [lock] accepted by TCP, not yet by us */
-	unsigned nr, max;	      /* [lock] */
-	bool closed;		      /* [lock] */
+	struct tcp_pcb *pcb;	     /* [own] */
+	struct stream *first, *last; /* [lock] accepted by TCP, not yet by us */
+	unsigned nr, max;	     /* [lock] */
+	bool closed;		     /* [lock] */
 };
 
 struct connect_call {
@@ -61,7 +61,8 @@ static int who_was_silent(void *arg)
 	return net_silent(arg);
 }
 
-int stream_connect(const struct net_addr *to, uint16_t port, uint64_t timeout_ns, struct stream **out)
+int stream_connect(const struct net_addr *to, uint16_t port, uint64_t timeout_ns,
+		   struct stream **out)
 {
 	struct connect_call c = { .s = stream_new(), .to = to, .port = port };
 	struct net_addr addr = *to;

@@ -21,7 +21,8 @@
 
 /* owner.c */
 int net_owner_start(void);
-/* Runs fn(arg) in the owner world; returns its result. At most NET_MAX_CALLS wait at a time, others queue. */
+/* Runs fn(arg) in the owner world; returns its result. At most NET_MAX_CALLS wait at a time, others
+ * queue. */
 int net_call(int (*fn)(void *arg), void *arg);
 void net_wake(void); /* any context: there is something to do */
 bool net_is_owner(void);
@@ -29,13 +30,13 @@ bool net_is_owner(void);
 /* netif.c: a vmknic is a NIC with lwIP's interface over it. */
 struct tx_slot;
 struct net_if {
-	struct netif lwip; /* [own] */
-	struct nic *nic;   /* [const] */
-	unsigned index;	   /* [const] */
+	struct netif lwip;	 /* [own] */
+	struct nic *nic;	 /* [const] */
+	unsigned index;		 /* [const] */
 	struct tx_slot *tx_free; /* [own] */
-	bool tx_stalled;   /* [own] a send met a full ring */
-	bool link_up;	   /* [own] as lwIP was told */
-	unsigned prefix6;  /* [own] */
+	bool tx_stalled;	 /* [own] a send met a full ring */
+	bool link_up;		 /* [own] as lwIP was told */
+	unsigned prefix6;	 /* [own] */
 };
 /* Makes a vmknic of each NIC; before the owner runs. */
 int net_ifs_init(void);
@@ -64,7 +65,8 @@ void net_addr_to_lwip(const struct net_addr *a, ip_addr_t *out);
 void net_addr_from_lwip(const ip_addr_t *a, struct net_addr *out);
 int net_err(err_t e); /* lwIP's error as -E... */
 
-/* [own] Nobody answers there: -EHOSTUNREACH when it is the host on our own link that is missing, else -ETIMEDOUT. */
+/* [own] Nobody answers there: -EHOSTUNREACH when it is the host on our own link that is missing,
+ * else -ETIMEDOUT. */
 int net_silent(const struct net_addr *to);
 
 /* ping.c, bench.c */

@@ -119,8 +119,8 @@ static bool loopback_pending(void)
 	struct netif *n;
 
 	NETIF_FOREACH(n)
-		if (n->loop_first)
-			return true;
+	if (n->loop_first)
+		return true;
 	return false;
 }
 
@@ -154,8 +154,9 @@ static void owner_run(void *arg)
 		if (net_ifs_arm())
 			continue;
 		ms = sys_timeouts_sleeptime();
-		(void)event_wait(&owner.ev, ms == SYS_TIMEOUTS_SLEEPTIME_INFINITE ?
-						    NEVER_NS : time_ns() + ms * NSEC_PER_MSEC);
+		(void)event_wait(&owner.ev, ms == SYS_TIMEOUTS_SLEEPTIME_INFINITE
+						    ? NEVER_NS
+						    : time_ns() + ms * NSEC_PER_MSEC);
 		NET_COUNT(owner_wakes, 1);
 	}
 }

@@ -34,8 +34,8 @@ struct ping_call {
 	struct ping *slot;
 };
 
-static struct ping slots[SLOTS]; /* [own] */
-static struct raw_pcb *pcb4, *pcb6; /* [own] */
+static struct ping slots[SLOTS];     /* [own] */
+static struct raw_pcb *pcb4, *pcb6;  /* [own] */
 static uint16_t ping_id, ping_round; /* [own] */
 
 static struct ping *find(uint16_t seq)

@@ -29,7 +29,8 @@ static uint64_t hardware_random(void)
 	return ok ? v : 0;
 }
 
-/* A full-period mixer over a counter [Steele, Lea, Flood 2014 "Fast splittable pseudorandom number generators"]. */
+/* A full-period mixer over a counter [Steele, Lea, Flood 2014 "Fast splittable pseudorandom number
+ * generators"]. */
 uint32_t lwip_port_rand(void)
 {
 	static uint64_t state;

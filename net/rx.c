@@ -87,7 +87,8 @@ static struct pbuf *take(struct nic_rx *f, unsigned skip)
 	}
 	for (unsigned n = f->nr_segs; n-- > 0;) {
 		unsigned off = n == 0 ? skip : 0;
-		struct pbuf *p = wrap((uint8_t *)hpa_ptr(f->seg[n].addr) + off, f->seg[n].len - off);
+		struct pbuf *p =
+			wrap((uint8_t *)hpa_ptr(f->seg[n].addr) + off, f->seg[n].len - off);
 
 		if (head) {
 			p->tot_len = (u16_t)(p->len + head->tot_len);
@@ -111,7 +112,8 @@ static struct pbuf *copy(const struct nic_rx *f, unsigned skip)
 	for (unsigned n = 0; n < f->nr_segs; n++) {
 		unsigned off = n == 0 ? skip : 0;
 
-		memcpy((uint8_t *)p->payload + at, (uint8_t *)hpa_ptr(f->seg[n].addr) + off, f->seg[n].len - off);
+		memcpy((uint8_t *)p->payload + at, (uint8_t *)hpa_ptr(f->seg[n].addr) + off,
+		       f->seg[n].len - off);
 		at += f->seg[n].len - off;
 	}
 	NET_COUNT(rx_copied_bytes, at);
@@ -134,8 +136,8 @@ void net_rx_loopback(void)
 	struct netif *n;
 
 	NETIF_FOREACH(n)
-		if (n->loop_first)
-			set_checks(n, true);
+	if (n->loop_first)
+		set_checks(n, true);
 	netif_poll_all();
 }
 
@@ -164,7 +166,8 @@ void net_rx(struct nic *nic, struct nic_rx *f)
 		return;
 	}
 	type = (unsigned)frame[ETH_TYPE] << 8 | frame[ETH_TYPE + 1];
-	/* IP goes straight to its layer: with its Ethernet header a frame of 64 KiB overflows a pbuf's length. */
+	/* IP goes straight to its layer: with its Ethernet header a frame of 64 KiB overflows a
+	 * pbuf's length. */
 	skip = type == ETH_IPV4 || type == ETH_IPV6 ? ETH_HLEN : 0;
 	if (!skip && f->len > PAGE_SIZE) {
 		nic->rx_dropped++;

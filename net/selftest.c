@@ -150,7 +150,9 @@ static const char *read_and_check(struct stream *s, uint8_t *buf)
 
 static const char *transfer(struct pair *p, uint8_t *buf)
 {
-	static const struct world_opts opts = { .name = "net selftest", .prio = WORLD_NORMAL, .cpu = -1 };
+	static const struct world_opts opts = { .name = "net selftest",
+						.prio = WORLD_NORMAL,
+						.cpu = -1 };
 	struct writer w = { .s = p->here, .buf = buf };
 	const char *bad;
 	struct world *world;
@@ -218,7 +220,9 @@ static void abort_later(void *arg)
 /* Nobody reads: the writer fills the window and sleeps, until somebody aborts victim. */
 static const char *blocked_writer(struct pair *p, struct stream *victim, int expected)
 {
-	static const struct world_opts opts = { .name = "net abort", .prio = WORLD_NORMAL, .cpu = -1 };
+	static const struct world_opts opts = { .name = "net abort",
+						.prio = WORLD_NORMAL,
+						.cpu = -1 };
 	struct world *world;
 	int err = world_create(&world, &opts, abort_later, victim);
 
@@ -267,7 +271,9 @@ static const char *check_pages(uint64_t before)
 
 	while (net_bytes() > before && time_ns() < end)
 		world_sleep_ns(SHORT_NS);
-	return net_bytes() > before ? failed("bytes of pages left behind", (long)(net_bytes() - before)) : NULL;
+	return net_bytes() > before
+		       ? failed("bytes of pages left behind", (long)(net_bytes() - before))
+		       : NULL;
 }
 
 void net_selftest(const char *list)
@@ -276,7 +282,7 @@ void net_selftest(const char *list)
 		const char *name;
 		const char *(*run)(void);
 	} tests[] = {
-		{ "stream-data", test_data },	{ "stream-deadline", test_deadline },
+		{ "stream-data", test_data },	    { "stream-deadline", test_deadline },
 		{ "stream-refused", test_refused }, { "stream-abort", test_abort },
 		{ "stream-reset", test_reset },
 	};

@@ -23,7 +23,8 @@ static void wake(struct stream *s, struct waitq *q, uint32_t *waiting)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (!STREAM_LOAD(*waiting))
 		return;
-	flags = spin_lock(&s->lock); /* who is announced is asleep, or has looked after our change */
+	flags = spin_lock(
+		&s->lock); /* who is announced is asleep, or has looked after our change */
 	spin_unlock(&s->lock, flags);
 	waitq_wake_all(q);
 }
@@ -38,8 +39,8 @@ void stream_wake_writer(struct stream *s)
 	wake(s, &s->wr, &s->wr_waiting);
 }
 
-int stream_wait(struct stream *s, bool (*ready)(struct stream *s), struct waitq *q, uint32_t *waiting,
-		uint64_t deadline_ns)
+int stream_wait(struct stream *s, bool (*ready)(struct stream *s), struct waitq *q,
+		uint32_t *waiting, uint64_t deadline_ns)
 {
 	unsigned long flags = spin_lock(&s->lock);
 	int err = 0;
@@ -56,7 +57,8 @@ void stream_set_error(struct stream *s, int err)
 {
 	int none = 0;
 
-	__atomic_compare_exchange_n(&s->error, &none, err, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+	__atomic_compare_exchange_n(&s->error, &none, err, false, __ATOMIC_ACQ_REL,
+				    __ATOMIC_ACQUIRE);
 	stream_wake_reader(s);
 	stream_wake_writer(s);
 }

@@ -21,7 +21,7 @@
 #include "lwip/tcp.h"
 
 #define STREAM_TX_RING 1024u
-#define STREAM_RX_RING 2048u
+#define STREAM_RX_RING 4096u
 /* Bytes queued or in flight: a little more than lwIP takes, so that it never starves. */
 #define STREAM_TX_BYTES (TCP_SND_BUF + (512u << 10))
 #define STREAM_TX_WAKE TCP_SND_BUF
@@ -66,30 +66,30 @@ struct stream {
 	uint8_t *rx_fill;	 /* [own] page for small frames */
 	uint32_t rx_fill_used;	 /* [own] */
 
-	struct tcp_pcb *pcb;	 /* [own] NULL once lwIP has freed it */
-	uint16_t path_mss;	 /* [own] payload of a segment on the wire */
-	bool flush_wanted;	 /* [own] */
-	bool fin_queued;	 /* [own] */
-	uint16_t close_ticks;	 /* [own] since the close made progress */
-	bool sent_any;		 /* [own] snd_max is valid */
-	uint32_t snd_max;	 /* [own] highest sequence number sent */
-	bool rtt_timing;	 /* [own] */
-	uint32_t rtt_seq;	 /* [own] */
+	struct tcp_pcb *pcb;	       /* [own] NULL once lwIP has freed it */
+	uint16_t path_mss;	       /* [own] payload of a segment on the wire */
+	bool flush_wanted;	       /* [own] */
+	bool fin_queued;	       /* [own] */
+	uint16_t close_ticks;	       /* [own] since the close made progress */
+	bool sent_any;		       /* [own] snd_max is valid */
+	uint32_t snd_max;	       /* [own] highest sequence number sent */
+	bool rtt_timing;	       /* [own] */
+	uint32_t rtt_seq;	       /* [own] */
 	uint64_t rtt_start_ns, rtt_ns; /* [own] */
-	struct net_addr peer;	 /* [const] once connected */
+	struct net_addr peer;	       /* [const] once connected */
 	uint16_t peer_port;
 
-	uint32_t posted;	  /* [atom] on the list of work */
-	bool free_later;	  /* [own] dead, but still on that list */
-	struct stream *work_next; /* [list's lock] */
-	struct stream *all_next;  /* [own] */
+	uint32_t posted;	    /* [atom] on the list of work */
+	bool free_later;	    /* [own] dead, but still on that list */
+	struct stream *work_next;   /* [list's lock] */
+	struct stream *all_next;    /* [own] */
 	struct stream *accept_next; /* listener's lock */
 };
 
 /* stream_list.c */
 void streams_init(void);
-unsigned streams_run(void);    /* [own] serves posted streams */
-void streams_tx_resume(void);  /* [own] a ring that was full has room again */
+unsigned streams_run(void);	    /* [own] serves posted streams */
+void streams_tx_resume(void);	    /* [own] a ring that was full has room again */
 void stream_post(struct stream *s); /* any world: the owner shall look at s */
 struct stream *stream_new(void);
 void stream_list_add(struct stream *s); /* [own] */
@@ -110,8 +110,8 @@ void stream_rx_release(struct stream *s);		/* reader or owner, whoever is left *
 void stream_set_error(struct stream *s, int err);
 void stream_wake_reader(struct stream *s);
 void stream_wake_writer(struct stream *s);
-int stream_wait(struct stream *s, bool (*ready)(struct stream *s), struct waitq *q, uint32_t *waiting,
-		uint64_t deadline_ns);
+int stream_wait(struct stream *s, bool (*ready)(struct stream *s), struct waitq *q,
+		uint32_t *waiting, uint64_t deadline_ns);
 
 static inline uint32_t stream_flags(const struct stream *s)
 {

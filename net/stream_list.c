@@ -9,15 +9,16 @@
 #include "net/stream_int.h"
 
 static struct {
-	struct spinlock lock;	    /* guards first, last */
+	struct spinlock lock;	     /* guards first, last */
 	struct stream *first, *last; /* [lock] */
-	struct stream *all;	    /* [own] */
+	struct stream *all;	     /* [own] */
 } list;
 
 #define STREAM_STRUCT_BYTES PAGE_SIZE
-#define STREAM_ORDER 4u
+#define STREAM_ORDER 5u
 _Static_assert(sizeof(struct stream) <= STREAM_STRUCT_BYTES, "struct stream fits a page");
-_Static_assert(STREAM_STRUCT_BYTES + (STREAM_TX_RING + STREAM_RX_RING) * sizeof(struct stream_piece) <=
+_Static_assert(STREAM_STRUCT_BYTES +
+			       (STREAM_TX_RING + STREAM_RX_RING) * sizeof(struct stream_piece) <=
 		       (PAGE_SIZE << STREAM_ORDER),
 	       "struct and rings fit the block");
 

@@ -70,8 +70,8 @@ err_t stream_receive(struct stream *s, struct pbuf *p)
 	for (struct pbuf *q = p; q && ok; q = q->next) {
 		if (!q->len)
 			continue;
-		ok = in_own_page(q) ? push(s, &head, q->payload, q->len) :
-				      push_copy(s, &head, q->payload, q->len);
+		ok = in_own_page(q) ? push(s, &head, q->payload, q->len)
+				    : push_copy(s, &head, q->payload, q->len);
 	}
 	if (!ok) { /* lwIP keeps the packet and offers it again */
 		while (head != s->rx_head)
@@ -130,7 +130,8 @@ void stream_rx_release(struct stream *s)
 
 static bool can_read(struct stream *s)
 {
-	return STREAM_LOAD(s->rx_head) != s->rx_tail || stream_error(s) || (stream_flags(s) & S_EOF);
+	return STREAM_LOAD(s->rx_head) != s->rx_tail || stream_error(s) ||
+	       (stream_flags(s) & S_EOF);
 }
 
 /* What came before the end or the peer's reset is read first; our own abort ends at once. */

@@ -23,9 +23,9 @@
 #include "lwip/priv/tcp_priv.h"
 #include "net/stream_int.h"
 
-#define POLL_TICKS 5u	     /* of TCP_SLOW_INTERVAL, between calls of on_poll */
-#define CLOSE_TICKS_MAX 40u  /* polls without an ACK until a closing connection is reset: 20 s */
-#define QUEUE_SLACK 8u	     /* pbufs that one tcp_write may need at most */
+#define POLL_TICKS 5u	    /* of TCP_SLOW_INTERVAL, between calls of on_poll */
+#define CLOSE_TICKS_MAX 40u /* polls without an ACK until a closing connection is reset: 20 s */
+#define QUEUE_SLACK 8u	    /* pbufs that one tcp_write may need at most */
 
 static void release_entry(struct stream_piece *e)
 {
@@ -92,7 +92,8 @@ static bool write_entry(struct stream *s, struct stream_piece *e)
 
 	if (!n || tcp_sndqueuelen(s->pcb) + QUEUE_SLACK > TCP_SND_QUEUELEN)
 		return false;
-	if (tcp_write(s->pcb, e->bytes + s->tx_next_off, (u16_t)n, last ? 0 : TCP_WRITE_FLAG_MORE) != ERR_OK) {
+	if (tcp_write(s->pcb, e->bytes + s->tx_next_off, (u16_t)n,
+		      last ? 0 : TCP_WRITE_FLAG_MORE) != ERR_OK) {
 		NET_COUNT(pool_exhausted, 1);
 		return false;
 	}

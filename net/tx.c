@@ -34,8 +34,8 @@
 struct tx_slot {
 	struct nic_tx tx; /* first: done gets it */
 	struct net_if *i;
-	struct pbuf *p;	  /* chain that is referenced, or NULL */
-	hpa_t copy;	  /* block that was copied to, or 0 */
+	struct pbuf *p; /* chain that is referenced, or NULL */
+	hpa_t copy;	/* block that was copied to, or 0 */
 	struct tx_slot *next;
 };
 
@@ -149,7 +149,8 @@ static uint32_t be16(const uint8_t *b)
 	return (uint32_t)b[0] << 8 | b[1];
 }
 
-/* Sum of addresses (len bytes), protocol and length, folded, not complemented, in network order at out. */
+/* Sum of addresses (len bytes), protocol and length, folded, not complemented, in network order at
+ * out. */
 static void pseudo_sum(const uint8_t *addrs, unsigned len, uint32_t tcp_len, uint8_t *out)
 {
 	uint32_t sum = PROTO_TCP + tcp_len;
@@ -195,8 +196,8 @@ static bool offload(struct net_if *i, struct nic_tx *t, struct pbuf *p)
 		t->csum = true;
 		t->csum_start = (uint16_t)l4;
 		t->csum_offset = TCP_CSUM;
-		pseudo_sum(f + ETH_HLEN + (t->ipv6 ? IP6_SRC : IP4_SRC), t->ipv6 ? 32 : 8, p->tot_len - l4,
-			   f + l4 + TCP_CSUM);
+		pseudo_sum(f + ETH_HLEN + (t->ipv6 ? IP6_SRC : IP4_SRC), t->ipv6 ? 32 : 8,
+			   p->tot_len - l4, f + l4 + TCP_CSUM);
 	}
 	NET_COUNT(tcp_segs_out, 1);
 	if (payload == 0)

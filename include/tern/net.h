@@ -37,8 +37,10 @@ struct net_if_info {
 bool net_if_at(unsigned index, struct net_if_info *out);
 MUST_CHECK int net_if_set_addr(unsigned index, const struct net_addr *a, unsigned prefix);
 
-/* One echo; round trip in *rtt_ns. -ETIMEDOUT, -EHOSTUNREACH, -EMSGSIZE when payload exceeds the MTU. */
-MUST_CHECK int net_ping(const struct net_addr *to, unsigned payload, uint64_t timeout_ns, uint64_t *rtt_ns);
+/* One echo; round trip in *rtt_ns. -ETIMEDOUT, -EHOSTUNREACH, -EMSGSIZE when payload exceeds the
+ * MTU. */
+MUST_CHECK int net_ping(const struct net_addr *to, unsigned payload, uint64_t timeout_ns,
+			uint64_t *rtt_ns);
 
 struct net_bench_result {
 	uint64_t bytes, ns;
@@ -49,7 +51,8 @@ MUST_CHECK int net_bench(const struct net_addr *to, unsigned streams, uint64_t d
 			 struct net_bench_result *out);
 
 struct net_stats {
-	uint64_t tcp_segs_out, tcp_segs_in, tcp_rexmit, tx_copied_bytes, tx_zero_copy_bytes, rx_copied_bytes;
+	uint64_t tcp_segs_out, tcp_segs_in, tcp_rexmit, tx_copied_bytes, tx_zero_copy_bytes,
+		rx_copied_bytes;
 	uint64_t queue_waits, owner_wakes, pool_exhausted;
 	uint64_t rx_held_bytes; /* in NIC buffers that nobody has read yet */
 };

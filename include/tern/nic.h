@@ -30,10 +30,10 @@ struct nic_seg {
 struct nic_tx {
 	struct nic_seg seg[NIC_MAX_SEGS];
 	uint16_t nr_segs;
-	bool csum;	     /* fill in the checksum at csum_start + csum_offset */
+	bool csum; /* fill in the checksum at csum_start + csum_offset */
 	uint16_t csum_start, csum_offset;
-	uint16_t gso_size;   /* TCP payload per wire segment, 0 = no segmentation */
-	uint16_t hdr_len;    /* bytes of headers before the TCP payload */
+	uint16_t gso_size; /* TCP payload per wire segment, 0 = no segmentation */
+	uint16_t hdr_len;  /* bytes of headers before the TCP payload */
 	bool ipv6;
 	void (*done)(struct nic_tx *t);
 };
@@ -58,7 +58,8 @@ struct nic_ops {
 	void (*flush)(struct nic *n);		      /* rings the doorbell for what send queued */
 	/* Completes sends, hands received frames to n->rx; returns how much was done. */
 	unsigned (*poll)(struct nic *n, unsigned budget);
-	/* Asks for a notify at the next event; true when something is there already (poll again). */
+	/* Asks for a notify at the next event; true when something is there already (poll again).
+	 */
 	bool (*arm)(struct nic *n);
 };
 

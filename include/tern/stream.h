@@ -14,7 +14,8 @@ struct stream;
 struct listener;
 
 /* -ECONNREFUSED, -EHOSTUNREACH, -ETIMEDOUT, -ENOMEM. */
-MUST_CHECK int stream_connect(const struct net_addr *to, uint16_t port, uint64_t timeout_ns, struct stream **out);
+MUST_CHECK int stream_connect(const struct net_addr *to, uint16_t port, uint64_t timeout_ns,
+			      struct stream **out);
 MUST_CHECK int stream_listen(uint16_t port, unsigned backlog, struct listener **out);
 MUST_CHECK int stream_accept(struct listener *l, uint64_t deadline_ns, struct stream **out);
 void listener_close(struct listener *l);
@@ -31,7 +32,8 @@ MUST_CHECK int stream_write(struct stream *s, const void *buf, size_t len, uint6
  * each and holds it until the peer has acknowledged it. What goes out is what
  * the page holds when the NIC reads it. Sleeps for room.
  */
-MUST_CHECK int stream_write_pages(struct stream *s, const hpa_t *pages, unsigned count, uint64_t deadline_ns);
+MUST_CHECK int stream_write_pages(struct stream *s, const hpa_t *pages, unsigned count,
+				  uint64_t deadline_ns);
 /* Pushes what is buffered to the wire now (end of a message). */
 void stream_flush(struct stream *s);
 /* Waits until the peer's TCP has acknowledged all that was written. */

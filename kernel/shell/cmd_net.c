@@ -64,7 +64,8 @@ static int network_error(struct shell *sh, const char *host, int err)
 }
 
 /* A number option within bounds; false when an error was printed. */
-static bool number_opt(struct shell *sh, int *argc, char **argv, const char *name, uint64_t max, unsigned *v)
+static bool number_opt(struct shell *sh, int *argc, char **argv, const char *name, uint64_t max,
+		       unsigned *v)
 {
 	const char *text = shell_opt(argc, argv, name);
 	uint64_t n;
@@ -72,7 +73,8 @@ static bool number_opt(struct shell *sh, int *argc, char **argv, const char *nam
 	if (!text)
 		return true;
 	if (parse_u64(text, &n) || n == 0 || n > max) {
-		shell_error(sh, "invalid", "%s %s is not a number from 1 to %u", name, text, (unsigned)max);
+		shell_error(sh, "invalid", "%s %s is not a number from 1 to %u", name, text,
+			    (unsigned)max);
 		return false;
 	}
 	*v = (unsigned)n;
@@ -87,7 +89,8 @@ static bool host_arg(struct shell *sh, int argc, char **argv, struct net_addr *t
 		return false;
 	}
 	if (resolve(argv[1], to)) {
-		shell_error(sh, "invalid", "'%s' is neither an address nor a host.%s of tern.conf", argv[1], argv[1]);
+		shell_error(sh, "invalid", "'%s' is neither an address nor a host.%s of tern.conf",
+			    argv[1], argv[1]);
 		return false;
 	}
 	return true;
@@ -104,7 +107,8 @@ static void address_text(const struct net_addr *a, unsigned prefix, char *buf, s
 		snprintf(buf, len, "none");
 }
 
-static void info_json(struct shell *sh, const struct net_if_info *i, const char *mac, const char *a4, const char *a6)
+static void info_json(struct shell *sh, const struct net_if_info *i, const char *mac,
+		      const char *a4, const char *a6)
 {
 	json_object(sh, NULL);
 	json_str(sh, "name", i->name);
@@ -129,22 +133,24 @@ static void info_one(struct shell *sh, const struct net_if_info *i)
 {
 	char mac[20], a4[64], a6[64];
 
-	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", i->mac[0], i->mac[1], i->mac[2], i->mac[3],
-		 i->mac[4], i->mac[5]);
+	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", i->mac[0], i->mac[1], i->mac[2],
+		 i->mac[3], i->mac[4], i->mac[5]);
 	address_text(&i->addr, i->prefix, a4, sizeof(a4));
 	address_text(&i->addr6, i->prefix6, a6, sizeof(a6));
 	if (shell_json(sh)) {
 		info_json(sh, i, mac, a4, a6);
 		return;
 	}
-	shell_printf(sh, "%s: %s, %s, mtu %u, %s%s%s%s\n", i->name, i->up ? "up" : "down", i->driver, i->mtu, mac,
-		     (i->caps & NIC_CAP_TX_CSUM) ? ", csum" : "", (i->caps & NIC_CAP_TSO4) ? ", tso" : "",
+	shell_printf(sh, "%s: %s, %s, mtu %u, %s%s%s%s\n", i->name, i->up ? "up" : "down",
+		     i->driver, i->mtu, mac, (i->caps & NIC_CAP_TX_CSUM) ? ", csum" : "",
+		     (i->caps & NIC_CAP_TSO4) ? ", tso" : "",
 		     (i->caps & NIC_CAP_LRO) ? ", lro" : "");
 	shell_printf(sh, "  addr %s\n  addr6 %s\n", a4, a6);
 	shell_printf(sh, "  sent %llu packets, %llu bytes\n", (unsigned long long)i->tx_packets,
 		     (unsigned long long)i->tx_bytes);
-	shell_printf(sh, "  received %llu packets, %llu bytes, %llu dropped\n", (unsigned long long)i->rx_packets,
-		     (unsigned long long)i->rx_bytes, (unsigned long long)i->dropped);
+	shell_printf(sh, "  received %llu packets, %llu bytes, %llu dropped\n",
+		     (unsigned long long)i->rx_packets, (unsigned long long)i->rx_bytes,
+		     (unsigned long long)i->dropped);
 }
 
 static int net_info(struct shell *sh, int argc, char **argv)
@@ -234,8 +240,8 @@ static void ping_result(struct shell *sh, const struct ping_total *t)
 	uint64_t avg = t->answered ? t->sum_ns / t->answered : 0;
 
 	if (!shell_json(sh)) {
-		shell_printf(sh, "%u sent, %u answered, min/avg/max %llu/%llu/%llu us\n", t->sent, t->answered,
-			     (unsigned long long)(t->min_ns / NSEC_PER_USEC),
+		shell_printf(sh, "%u sent, %u answered, min/avg/max %llu/%llu/%llu us\n", t->sent,
+			     t->answered, (unsigned long long)(t->min_ns / NSEC_PER_USEC),
 			     (unsigned long long)(avg / NSEC_PER_USEC),
 			     (unsigned long long)(t->max_ns / NSEC_PER_USEC));
 		return;
@@ -256,7 +262,8 @@ static int ping_cmd(struct shell *sh, int argc, char **argv)
 	struct net_addr to;
 
 	if (!number_opt(sh, &argc, argv, "--count", PING_COUNT_MAX, &count) ||
-	    !number_opt(sh, &argc, argv, "--size", UINT16_MAX, &size) || !host_arg(sh, argc, argv, &to))
+	    !number_opt(sh, &argc, argv, "--size", UINT16_MAX, &size) ||
+	    !host_arg(sh, argc, argv, &to))
 		return 1;
 	while (t.sent < count && !shell_interrupted(sh)) {
 		if (t.sent)
@@ -304,9 +311,9 @@ static int bench_cmd(struct shell *sh, int argc, char **argv)
 		json_end(sh);
 		return 0;
 	}
-	shell_printf(sh, "%llu bytes in %llu ms over %u stream(s): %llu.%02llu MB/s\n", (unsigned long long)r.bytes,
-		     (unsigned long long)(r.ns / NSEC_PER_MSEC), r.streams, (unsigned long long)(rate / 100),
-		     (unsigned long long)(rate % 100));
+	shell_printf(sh, "%llu bytes in %llu ms over %u stream(s): %llu.%02llu MB/s\n",
+		     (unsigned long long)r.bytes, (unsigned long long)(r.ns / NSEC_PER_MSEC),
+		     r.streams, (unsigned long long)(rate / 100), (unsigned long long)(rate % 100));
 	return 0;
 }
 
@@ -339,7 +346,8 @@ static int stats_cmd(struct shell *sh, int argc, char **argv)
 		if (shell_json(sh))
 			json_u64(sh, rows[i].name, rows[i].v);
 		else
-			shell_printf(sh, "%-20s %llu\n", rows[i].name, (unsigned long long)rows[i].v);
+			shell_printf(sh, "%-20s %llu\n", rows[i].name,
+				     (unsigned long long)rows[i].v);
 	}
 	if (shell_json(sh))
 		json_end(sh);
@@ -362,8 +370,8 @@ void cmd_net_register(void)
 		{ "net info", "", "this host's interfaces and their addresses", net_info, NULL },
 		{ "net set", "IF ADDR/LEN", "gives an interface an address", net_set, complete_if },
 		{ "net ping", "HOST [--count N] [--size BYTES]", "echo requests", ping_cmd, NULL },
-		{ "net bench", "HOST [--seconds N] [--streams N]", "raw TCP to another Tern host, in MB/s",
-		  bench_cmd, NULL },
+		{ "net bench", "HOST [--seconds N] [--streams N]",
+		  "raw TCP to another Tern host, in MB/s", bench_cmd, NULL },
 		{ "net stats", "", "the network's counters", stats_cmd, NULL },
 	};
 

@@ -41,7 +41,8 @@
 #define LWIP_ND6_TCP_REACHABILITY_HINTS 1
 #define IP_FORWARD 0
 #define IP_REASSEMBLY 1
-/* Off, as it would cut the large segments: what exceeds the MTU is the NIC's to segment, or refused. */
+/* Off, as it would cut the large segments: what exceeds the MTU is the NIC's to segment, or
+ * refused. */
 #define IP_FRAG 0
 #define LWIP_IPV6_FRAG 0
 
@@ -53,8 +54,8 @@
 #define TCP_MSS 61440
 #define LWIP_WND_SCALE 1
 #define TCP_RCV_SCALE 7
-#define TCP_WND (2 * 1024 * 1024)
-#define TCP_SND_BUF (2 * 1024 * 1024)
+#define TCP_WND (3 * 1024 * 1024)
+#define TCP_SND_BUF (3 * 1024 * 1024)
 #define TCP_SND_QUEUELEN 4096
 #define TCP_SNDLOWAT 32768
 #define TCP_SNDQUEUELOWAT 1024
@@ -76,7 +77,8 @@
 #define LWIP_RANDOMIZE_INITIAL_LOCAL_PORTS 1
 #define LWIP_HOOK_TCP_ISN(local_ip, local_port, remote_ip, remote_port) lwip_port_rand()
 
-/* Memory: pools of lwIP's own. The heap holds headers and small frames; it lies in the direct map. */
+/* Memory: pools of lwIP's own. The heap holds headers and small frames; it lies in the direct map.
+ */
 #define MEM_LIBC_MALLOC 0
 #define MEMP_MEM_MALLOC 0
 #define MEM_ALIGNMENT 16
@@ -98,7 +100,7 @@
  * A packet that waits for an address to be resolved is copied when its payload is
  * by reference: the pages' owner may take them back before it goes out.
  */
-#define PBUF_NEEDS_COPY(p) \
+#define PBUF_NEEDS_COPY(p)                                                                         \
 	(((p)->type_internal & (0x40 | 0x0f)) != 0 && !((p)->type_internal & 0x80))
 
 /* Interfaces; what a NIC checks or fills in, lwIP does not. Hints lead from a packet to its pcb. */

@@ -67,7 +67,8 @@ def test_ping(hosts):
     link_local = hosts.ask("b", "net info")[0]["mac"].split(":")
     link_local[0] = f"{int(link_local[0], 16) ^ 2:02x}"
     m = link_local
-    for to in ("b", "10.77.0.2", "fd77::2", f"fe80::{m[0]}{m[1]}:{m[2]}ff:fe{m[3]}:{m[4]}{m[5]}", "a"):
+    for to in ("b", "10.77.0.2", "fd77::2",
+               f"fe80::{m[0]}{m[1]}:{m[2]}ff:fe{m[3]}:{m[4]}{m[5]}", "a"):
         got = hosts.ask("a", f"net ping {to} --count 3")
         assert got["answered"] == 3, to
     assert hosts.ask("a", "net ping b --count 1 --size 8900")["answered"] == 1
@@ -161,7 +162,8 @@ def test_linux_peer(hosts, end):
         pytest.skip("no namespace: the lab has no taps here")
     pages = net_pages(hosts, "a")
     for _ in range(3):
-        got = hosts.exec([sys.executable, "-c", SENDER, hosts.addr("a"), str(BENCH_PORT), "2000", end],
+        argv = [sys.executable, "-c", SENDER, hosts.addr("a"), str(BENCH_PORT), "2000", end]
+        got = hosts.exec(argv,
                          capture_output=True, text=True, timeout=90)
         assert got.returncode == 0, got.stderr
     assert net_pages(hosts, "a") == pages

@@ -55,8 +55,8 @@ static int free_blocks(void **state)
 
 struct device {
 	struct vring *r;
-	uint16_t seen;	 /* avail index that was looked at */
-	uint16_t used;	 /* used index that was published */
+	uint16_t seen; /* avail index that was looked at */
+	uint16_t used; /* used index that was published */
 	uint16_t doorbell;
 };
 
@@ -76,7 +76,8 @@ static uint16_t take(struct device *d)
 
 static void put(struct device *d, uint32_t id, uint32_t len)
 {
-	volatile uint32_t *e = (volatile void *)(d->r->used + USED_RING + 4 * (d->used & (d->r->size - 1)));
+	volatile uint32_t *e =
+		(volatile void *)(d->r->used + USED_RING + 4 * (d->used & (d->r->size - 1)));
 
 	e[0] = id;
 	e[1] = len;
@@ -237,11 +238,11 @@ static void test_lies(void **state)
 	start(&d, &r, 8, true, false);
 	assert_int_equal(add(&r, 0, 1, 1), 0);
 	vring_kick(&r);
-	put(&d, 8, 1);		 /* beyond the ring */
+	put(&d, 8, 1); /* beyond the ring */
 	put(&d, UINT32_MAX, 1);
-	put(&d, 5, 1);		 /* not in flight */
+	put(&d, 5, 1); /* not in flight */
 	put(&d, take(&d), 1);
-	put(&d, 0, 1);		 /* twice */
+	put(&d, 0, 1); /* twice */
 	assert_ptr_equal(vring_get(&r, &len), (void *)1);
 	assert_null(vring_get(&r, &len));
 	assert_int_equal(r.bad, 4);
