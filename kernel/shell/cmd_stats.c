@@ -91,6 +91,9 @@ static void vm_stats(void *arg, struct vm *vm)
 	counter(sh, "harvested_pages", d.pages);
 	counter(sh, "harvest_scan_ns", d.scan_ns);
 	counter(sh, "flush_wait_ns", d.flush_wait_ns);
+	counter(sh, "flushes_asked", d.flushes);
+	counter(sh, "flush_kicks", d.flush_kicks);
+	counter(sh, "flush_acks", d.flush_acks);
 	section_end(sh);
 }
 
