@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include <tern/log.h>
+#include <tern/page.h>
+#include <tern/random.h>
 
 #include "registry.h"
 #include "vm_int.h"
@@ -98,12 +100,7 @@ cpuid_source *vm_host_cpuid(void)
 
 static void make_uuid(uint8_t uuid[16])
 {
-	uint64_t x = rdtsc();
-
-	for (unsigned i = 0; i < 16; i++) {
-		x = x * 6364136223846793005ull + 1442695040888963407ull + rdtsc();
-		uuid[i] = (uint8_t)(x >> 56);
-	}
+	random_bytes(uuid, 16);
 	uuid[6] = (uint8_t)((uuid[6] & 0x0f) | 0x40); /* version 4, random */
 	uuid[8] = (uint8_t)((uuid[8] & 0x3f) | 0x80);
 }
@@ -162,8 +159,11 @@ static int build(const struct vm_config *cfg, struct vm **out, char *why, size_t
 {
 	struct vm *vm = alloc_vm(cfg);
 	int err = -ENOMEM;
+	struct page_stats mem;
 
-	snprintf(why, len, "not enough host memory");
+	page_stats(&mem);
+	snprintf(why, len, "the VM takes %u MiB and its tables, the host has %u MiB free",
+		 (unsigned)(cfg->mem_bytes >> 20), (unsigned)(mem.free_bytes >> 20));
 	if (!vm)
 		return err;
 	err = gmem_create(cfg->mem_bytes, virt_caps.slat, &vm->mem);
