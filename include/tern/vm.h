@@ -152,7 +152,8 @@ MUST_CHECK int vm_delete(struct vm *vm, char *why, size_t why_len); /* OFF or st
 void vm_request_off(struct vm *vm, const char *reason, bool error);
 void vm_request_reset(struct vm *vm);
 
-/* Stun: every vCPU out of the guest and staying out; returns when all are. Nests by count. */
+/* Stun: every vCPU out of the guest and staying out; returns when all are. Nests by
+ * count. -ETIMEDOUT, or -ESRCH when the VM ended instead (state says how). */
 MUST_CHECK int vm_park(struct vm *vm, uint64_t deadline_ns);
 void vm_unpark(struct vm *vm);
 /* Moves between RUNNING, STUNNED, IN_DOUBT, INCOMING for migration; parks are the caller's. */

@@ -86,6 +86,8 @@ int vm_park(struct vm *vm, uint64_t deadline_ns)
 {
 	int err = park_but(vm, NULL, deadline_ns);
 
+	if (!err && __atomic_load_n(&vm->run->stop, __ATOMIC_ACQUIRE))
+		err = -ESRCH; /* it did not park, it ended */
 	if (err)
 		vm_unpark(vm);
 	return err;
@@ -163,6 +165,8 @@ static void end_locked(struct vm *vm)
 {
 	struct vm_run *run = vm->run;
 
+	if (vm->state == VM_PAUSED)
+		run->parks--; /* the pause ends with the run */
 	vm->state = run->request == REQ_ERROR ? VM_STOPPED_ERROR : VM_OFF;
 	run->request = REQ_NONE;
 }

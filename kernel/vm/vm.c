@@ -43,7 +43,8 @@ void vm_set_state(struct vm *vm, enum vm_state s)
 {
 	unsigned long flags = spin_lock(&vm->run->lock);
 
-	vm->state = s;
+	if (s != VM_RUNNING || vm->run->live) /* one that ended while it was parked stays so */
+		vm->state = s;
 	spin_unlock(&vm->run->lock, flags);
 }
 
@@ -326,14 +327,10 @@ int vm_start(struct vm *vm, char *why, size_t why_len)
 
 static int stop_locked(struct vm *vm, char *why, size_t len)
 {
-	bool paused = vm->state == VM_PAUSED;
-
 	if (vm->mig || vm->state == VM_OFF || vm->state == VM_IN_DOUBT)
 		return refuse(vm, "stop", why, len);
 	vm_stop_worlds(vm, REQ_OFF, "stopped by the user");
 	vm_wait_worlds(vm);
-	if (paused)
-		vm_unpark(vm);
 	vm_set_state(vm, VM_OFF);
 	return 0;
 }
@@ -350,15 +347,16 @@ int vm_stop(struct vm *vm, char *why, size_t why_len)
 
 static int pause_locked(struct vm *vm, char *why, size_t len)
 {
+	int err;
+
 	if (vm->mig || vm->state != VM_RUNNING)
 		return refuse(vm, "pause", why, len);
-	if (vm_park(vm, time_ns() + PARK_NS)) {
+	err = vm_park(vm, time_ns() + PARK_NS);
+	if (err == -ESRCH)
+		return refuse(vm, "pause", why, len); /* it ended by itself meanwhile */
+	if (err) {
 		snprintf(why, len, "its vCPUs do not stop");
-		return -ETIMEDOUT;
-	}
-	if (vm->state != VM_RUNNING) { /* it ended by itself meanwhile */
-		vm_unpark(vm);
-		return refuse(vm, "pause", why, len);
+		return err;
 	}
 	vm_set_state(vm, VM_PAUSED);
 	return 0;
