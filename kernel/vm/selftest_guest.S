@@ -131,7 +131,7 @@ guest_touch:
 	jnz 2b
 	hlt
 
-/* One byte up in each of RDX pages from RSI, in order, for ever: a lost page breaks the sequence. */
+/* One byte up in each of RDX pages from RSI, in order, for ever: a lost page breaks the series. */
 	.globl guest_sequence
 guest_sequence:
 	movq %rsi, %rdi
