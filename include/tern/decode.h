@@ -10,20 +10,40 @@
 #include <tern/virt.h>
 
 enum insn_op {
-	INSN_LOAD,    /* reg <- mem, zero or sign extended */
-	INSN_STORE,   /* mem <- reg or imm */
-	INSN_RMW,     /* mem <- mem op src: and, or, xor, add, sub, inc, dec, not, neg, xchg, bts.. */
-	INSN_CMP,     /* flags <- mem ? src: cmp, test, bt */
+	INSN_LOAD,  /* reg <- mem, zero or sign extended */
+	INSN_STORE, /* mem <- reg or imm */
+	INSN_RMW,   /* mem <- mem op src: and, or, xor, add, sub, inc, dec, not, neg, xchg, bts.. */
+	INSN_CMP,   /* flags <- mem ? src: cmp, test, bt */
 	INSN_LOAD_OP, /* reg <- reg op mem */
 	INSN_MOVS,
 	INSN_STOS,
 	INSN_LODS,
 	INSN_MOV_CR,
 	INSN_PIO_STRING,
-	INSN_OTHER    /* length is right, emulation is not offered */
+	INSN_OTHER /* length is right, emulation is not offered */
 };
-enum insn_alu { ALU_AND, ALU_OR, ALU_XOR, ALU_ADD, ALU_SUB, ALU_ADC, ALU_SBB, ALU_INC, ALU_DEC, ALU_NOT,
-	ALU_NEG, ALU_XCHG, ALU_CMP, ALU_TEST, ALU_BT, ALU_BTS, ALU_BTR, ALU_BTC, ALU_CMPXCHG, ALU_XADD };
+enum insn_alu {
+	ALU_AND,
+	ALU_OR,
+	ALU_XOR,
+	ALU_ADD,
+	ALU_SUB,
+	ALU_ADC,
+	ALU_SBB,
+	ALU_INC,
+	ALU_DEC,
+	ALU_NOT,
+	ALU_NEG,
+	ALU_XCHG,
+	ALU_CMP,
+	ALU_TEST,
+	ALU_BT,
+	ALU_BTS,
+	ALU_BTR,
+	ALU_BTC,
+	ALU_CMPXCHG,
+	ALU_XADD
+};
 
 struct insn {
 	uint8_t length;
@@ -42,8 +62,10 @@ struct insn {
 };
 
 /* Decodes bytes[0..len) in the vCPU's mode. -EINVAL undefined, -EAGAIN more bytes needed. */
-MUST_CHECK int insn_decode(const uint8_t *bytes, size_t len, const struct virt_mode *m, struct insn *out);
+MUST_CHECK int insn_decode(const uint8_t *bytes, size_t len, const struct virt_mode *m,
+			   struct insn *out);
 /* Linear address of the memory operand. */
-uint64_t insn_linear(const struct insn *i, const struct virt_mode *m, const uint64_t gpr[16], uint64_t rip);
+uint64_t insn_linear(const struct insn *i, const struct virt_mode *m, const uint64_t gpr[16],
+		     uint64_t rip);
 
 #endif

@@ -37,23 +37,28 @@ bool gmem_is_ram(const struct gmem *g, gpa_t a);
 /* Read-only firmware image or other host pages at a; not part of RAM. */
 MUST_CHECK int gmem_map_rom(struct gmem *g, gpa_t a, hpa_t from, uint64_t len);
 
-/* -EFAULT where there is no RAM or ROM; partial transfers do not happen for RAM ranges checked first. */
+/* -EFAULT where there is no RAM or ROM; partial transfers do not happen for RAM ranges checked
+ * first. */
 MUST_CHECK int gmem_read(struct gmem *g, gpa_t a, void *buf, size_t len);
 MUST_CHECK int gmem_write(struct gmem *g, gpa_t a, const void *buf, size_t len);
 
-/* Host address of [a, a+len) within one page, backed and held until gmem_unpin; for_write marks it dirty now and at unpin. */
+/* Host address of [a, a+len) within one page, backed and held until gmem_unpin; for_write marks it
+ * dirty now and at unpin. */
 MUST_CHECK int gmem_pin(struct gmem *g, gpa_t a, size_t len, bool for_write, void **out);
 void gmem_unpin(struct gmem *g, gpa_t a, void *p, bool for_write);
 
-/* Nested page fault on RAM: backs and maps the frame (2 MiB at once when it can). -EFAULT: not RAM. */
+/* Nested page fault on RAM: backs and maps the frame (2 MiB at once when it can). -EFAULT: not RAM.
+ */
 MUST_CHECK int gmem_fault(struct gmem *g, gpa_t a, bool write, bool fetch);
 
 /* Frames ever backed: next run at or after from. */
 bool gmem_next_backed(struct gmem *g, gfn_t from, uint64_t max, gfn_t *first, uint64_t *count);
 uint64_t gmem_backed_pages(const struct gmem *g);
-/* Host page of a backed frame with a reference on it (page_put ends it), for zero-copy send; false = absent. */
+/* Host page of a backed frame with a reference on it (page_put ends it), for zero-copy send; false
+ * = absent. */
 bool gmem_frame(struct gmem *g, gfn_t n, hpa_t *out);
-/* Migration target: backs the frame without clearing and gives its host page to be filled. Unmapped for vCPUs that do not run yet. */
+/* Migration target: backs the frame without clearing and gives its host page to be filled. Unmapped
+ * for vCPUs that do not run yet. */
 MUST_CHECK int gmem_receive(struct gmem *g, gfn_t n, hpa_t *out);
 /* Migration target: this frame is zero (absent again when it was never backed). */
 MUST_CHECK int gmem_receive_zero(struct gmem *g, gfn_t n);

@@ -26,24 +26,24 @@
 
 /* The bits of one vendor's tables. present is what makes any entry valid. */
 struct slat_format {
-	const char *name;      /* "npt", "ept" */
-	uint64_t table_bits;   /* of an entry that points to a table */
-	uint64_t present;      /* an entry with any of these is valid */
+	const char *name;    /* "npt", "ept" */
+	uint64_t table_bits; /* of an entry that points to a table */
+	uint64_t present;    /* an entry with any of these is valid */
 	uint64_t read, write, exec, no_exec;
-	uint64_t large;	       /* leaf above the lowest level */
+	uint64_t large;		  /* leaf above the lowest level */
 	uint64_t accessed, dirty; /* 0 when the CPU keeps none */
-	uint64_t memtype_wb;   /* leaf bits for ordinary memory */
+	uint64_t memtype_wb;	  /* leaf bits for ordinary memory */
 	bool has_1g;
 };
 
 struct slat {
-	hpa_t root;			/* [const] */
-	const struct slat_format *fmt;	/* [const] */
+	hpa_t root;		       /* [const] */
+	const struct slat_format *fmt; /* [const] */
 	struct spinlock lock;
-	uint64_t gen;			/* [atom] last flush asked for */
-	uint64_t table_pages;		/* [lock] memory the tables take */
-	uint64_t splits, merges;	/* [lock] */
-	hpa_t grave;			/* [lock] tables that a merge took out, until slat_reap; 0 = none */
+	uint64_t gen;		 /* [atom] last flush asked for */
+	uint64_t table_pages;	 /* [lock] memory the tables take */
+	uint64_t splits, merges; /* [lock] */
+	hpa_t grave; /* [lock] tables that a merge took out, until slat_reap; 0 = none */
 };
 
 /* A debt: pages may be stale until every pCPU has flushed to gen. */
@@ -60,12 +60,14 @@ static inline void slat_flush_merge(struct slat_flush *into, struct slat_flush t
 MUST_CHECK int slat_init(struct slat *s, const struct slat_format *fmt);
 void slat_fini(struct slat *s); /* frees tables, not what they map */
 
-/* Leaf of size PAGE_SIZE, SIZE_2M or SIZE_1G. -EEXIST when something is there, -ENOMEM. New mappings owe no flush. */
+/* Leaf of size PAGE_SIZE, SIZE_2M or SIZE_1G. -EEXIST when something is there, -ENOMEM. New
+ * mappings owe no flush. */
 MUST_CHECK int slat_map(struct slat *s, gpa_t a, hpa_t to, uint64_t size, unsigned prot);
 /* Takes out all leaves of [a, a+len), splitting at the edges. */
 MUST_CHECK int slat_unmap(struct slat *s, gpa_t a, uint64_t len, struct slat_flush *owed);
 /* Sets protection of the present leaves of [a, a+len): write-protect tracing and its end. */
-MUST_CHECK int slat_protect(struct slat *s, gpa_t a, uint64_t len, unsigned prot, struct slat_flush *owed);
+MUST_CHECK int slat_protect(struct slat *s, gpa_t a, uint64_t len, unsigned prot,
+			    struct slat_flush *owed);
 
 struct slat_leaf {
 	hpa_t hpa; /* of the leaf's first byte */
@@ -95,10 +97,11 @@ void slat_reap(struct slat *s, struct slat_flush done);
  * after *owed has been flushed. -ENOMEM: what was found so far is in out and
  * no D bit that is not in out was cleared.
  */
-MUST_CHECK int slat_harvest_dirty(struct slat *s, gpa_t a, uint64_t len, bool split, struct pageset *out,
-				  struct slat_flush *owed);
+MUST_CHECK int slat_harvest_dirty(struct slat *s, gpa_t a, uint64_t len, bool split,
+				  struct pageset *out, struct slat_flush *owed);
 /* Calls fn for every present leaf with its A and D bits, clearing A when clear_accessed. */
 void slat_scan(struct slat *s, gpa_t a, uint64_t len, bool clear_accessed,
-	       void (*fn)(void *arg, const struct slat_leaf *leaf), void *arg, struct slat_flush *owed);
+	       void (*fn)(void *arg, const struct slat_leaf *leaf), void *arg,
+	       struct slat_flush *owed);
 
 #endif

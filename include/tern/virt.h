@@ -25,24 +25,37 @@ enum exit_reason {
 	EXIT_SLAT_FAULT, /* nested page fault, EPT violation */
 	EXIT_IRQ_WINDOW, /* asked for by irq_window, open now */
 	EXIT_NMI_WINDOW,
-	EXIT_CR_ACCESS,	 /* mov to/from CRn that the backend did not settle itself */
+	EXIT_CR_ACCESS, /* mov to/from CRn that the backend did not settle itself */
 	EXIT_XSETBV,
-	EXIT_HYPERCALL,	 /* VMCALL, VMMCALL */
-	EXIT_EXCEPTION,	 /* an intercepted guest exception */
+	EXIT_HYPERCALL, /* VMCALL, VMMCALL */
+	EXIT_EXCEPTION, /* an intercepted guest exception */
 	EXIT_WBINVD,
 	EXIT_DEBUG,
-	EXIT_UNDEFINED,	 /* an instruction the guest must not have: give #UD */
+	EXIT_UNDEFINED, /* an instruction the guest must not have: give #UD */
 	EXIT_TRIPLE_FAULT,
-	EXIT_FAILED,	 /* the CPU refused to enter: x->fail says why */
+	EXIT_FAILED, /* the CPU refused to enter: x->fail says why */
 	EXIT_REASONS
 };
 
 /* Guest register numbers as the instruction encoding has them. */
-enum gpr { GPR_RAX, GPR_RCX, GPR_RDX, GPR_RBX, GPR_RSP, GPR_RBP, GPR_RSI, GPR_RDI, GPR_R8, GPR_R15 = 15, GPR_COUNT };
+enum gpr {
+	GPR_RAX,
+	GPR_RCX,
+	GPR_RDX,
+	GPR_RBX,
+	GPR_RSP,
+	GPR_RBP,
+	GPR_RSI,
+	GPR_RDI,
+	GPR_R8,
+	GPR_R15 = 15,
+	GPR_COUNT
+};
 
 enum seg { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR, SEG_COUNT };
 
-/* attr is the VMCB's packing: type 0-3, S 4, DPL 5-6, P 7, AVL 8, L 9, D/B 10, G 11; 0x10000 = unusable. */
+/* attr is the VMCB's packing: type 0-3, S 4, DPL 5-6, P 7, AVL 8, L 9, D/B 10, G 11; 0x10000 =
+ * unusable. */
 #define SEG_UNUSABLE 0x10000u
 struct virt_seg {
 	uint64_t base;
@@ -56,7 +69,7 @@ struct virt_seg {
 /* What decoding and a guest page walk need; filled on PIO string, SLAT fault, CR access exits. */
 struct virt_mode {
 	uint64_t cr0, cr3, cr4, efer;
-	uint64_t xcr0; /* by mode() only */
+	uint64_t xcr0;		/* by mode() only */
 	struct virt_seg seg[6]; /* ES..GS */
 	uint8_t cpl;
 };
@@ -129,14 +142,14 @@ struct virt_state {
 	struct virt_seg gdtr, idtr; /* base and limit */
 	uint64_t pat, star, lstar, cstar, sfmask, kernel_gs_base;
 	uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
-	uint64_t tsc;		/* guest TSC at the moment of state_save */
+	uint64_t tsc; /* guest TSC at the moment of state_save */
 	uint64_t tsc_aux, debugctl, spec_ctrl, xss;
 	struct virt_event event; /* delivery cut short by the last exit */
-	bool irq_shadow;	/* STI / MOV SS */
+	bool irq_shadow;	 /* STI / MOV SS */
 	bool nmi_blocked;
-	uint32_t nr_msrs;	/* others, by the backend's list */
+	uint32_t nr_msrs; /* others, by the backend's list */
 	struct virt_msr msr[VIRT_MSRS_MAX];
-	uint32_t xsave_size;	/* bytes used, standard format */
+	uint32_t xsave_size; /* bytes used, standard format */
 	uint8_t xsave[XSAVE_AREA_MAX] __attribute__((aligned(64)));
 };
 
@@ -144,7 +157,8 @@ struct virt_state {
 struct virt_vm {
 	struct slat *slat;  /* [const] while vCPUs exist */
 	uint64_t xcr0_mask; /* [const] XSAVE components the guest may use */
-	uint32_t tsc_khz;   /* [const] the guest's TSC frequency, 0 = the host's; used with caps.tsc_scaling */
+	uint32_t tsc_khz;   /* [const] the guest's TSC frequency, 0 = the host's; used with
+			       caps.tsc_scaling */
 	void *priv;	    /* [const] backend's */
 };
 
@@ -156,7 +170,8 @@ struct virt_vcpu {
 	uint64_t cr8;	      /* [own] task priority, 0..15 */
 	bool irq_ready;	      /* [own] an IRQ injected now would be taken at the next entry */
 	bool nmi_ready;	      /* [own] */
-	struct virt_event event; /* [own] must be (re)injected at the next entry; inject() sets it */
+	struct virt_event
+		event;	      /* [own] must be (re)injected at the next entry; inject() sets it */
 	int cpu;	      /* [own] pCPU it is loaded on, -1 = none */
 	uint32_t kicked;      /* [atom] run() returns EXIT_NONE at once and clears it */
 	uint32_t in_guest;    /* [atom] 1 + pCPU while inside run()'s critical part, else 0 */
@@ -167,10 +182,10 @@ struct virt_vcpu {
 };
 
 struct virt_caps {
-	const char *name;	   /* "AMD-V", "VT-x" */
+	const char *name; /* "AMD-V", "VT-x" */
 	const struct slat_format *slat;
 	bool next_rip, decode_assist, flush_by_asid, tsc_scaling, virtual_nmi, pause_filter, pml;
-	unsigned asids;		   /* AMD: ASIDs, Intel: VPIDs */
+	unsigned asids; /* AMD: ASIDs, Intel: VPIDs */
 };
 
 struct virt_ops {
@@ -196,17 +211,20 @@ struct virt_ops {
 	 * behind; injects v->event. Returns with x filled.
 	 */
 	void (*run)(struct virt_vcpu *v, struct vmexit *x);
-	void (*irq_window)(struct virt_vcpu *v, bool want); /* EXIT_IRQ_WINDOW as soon as it opens */
+	void (*irq_window)(struct virt_vcpu *v,
+			   bool want); /* EXIT_IRQ_WINDOW as soon as it opens */
 	void (*nmi_window)(struct virt_vcpu *v, bool want);
 	/* Both wait until the vCPU's world has left its CPU when another world calls. */
 	void (*state_save)(struct virt_vcpu *v, struct virt_state *s);
-	/* Guest TSC goes on from s->tsc. -EINVAL when the CPU could not be entered with it; v is unchanged then. */
+	/* Guest TSC goes on from s->tsc. -EINVAL when the CPU could not be entered with it; v is
+	 * unchanged then. */
 	int (*state_load)(struct virt_vcpu *v, const struct virt_state *s);
 	/* Current mode for a decode outside of an exit that carries it. */
 	void (*mode)(struct virt_vcpu *v, struct virt_mode *m);
 	/* A CR write (0, 3, 4, or VIRT_XCR0 for XSETBV) that passed the kernel's checks. */
 	int (*set_cr)(struct virt_vcpu *v, unsigned cr, uint64_t value);
-	/* A model-specific register the backend keeps (EFER, STAR, PAT, ...): -ENOENT when not its own. */
+	/* A model-specific register the backend keeps (EFER, STAR, PAT, ...): -ENOENT when not its
+	 * own. */
 	int (*msr_get)(struct virt_vcpu *v, uint32_t index, uint64_t *value);
 	int (*msr_set)(struct virt_vcpu *v, uint32_t index, uint64_t value); /* -EINVAL: #GP */
 	/* Flushes what hardware caches of dirty state (PML) into set; NULL where none. */
