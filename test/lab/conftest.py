@@ -38,17 +38,27 @@ def payload():
     return GUEST
 
 
-def _clear(lab, hosts, payload):
-    """Every host alive, links whole, no VM left from the test before."""
+def revive(lab, hosts, payload):
+    """Every host alive, every link whole."""
     alive = {h["name"] for h in lab.status()["hosts"] if h["alive"]}
     dead = [h for h in hosts if h not in alive]
     if dead:
         lab.up(dead, files=payload)
     for host in hosts:
         lab.link(host, "clear")
-        for vm in lab.ask(host, "vm list"):
-            lab.cmd(host, f"vm stop {vm['name']}")
-            lab.run(host, f"vm delete {vm['name']}")
+
+
+def clear(lab, hosts, payload):
+    """As revive, and no VM left; a host that keeps one, or hangs, is started again."""
+    revive(lab, hosts, payload)
+    for host in hosts:
+        try:
+            for vm in lab.ask(host, "vm list"):
+                lab.cmd(host, f"vm stop {vm['name']}")
+                lab.run(host, f"vm delete {vm['name']}")
+        except LabError:
+            lab.kill(host)
+            revive(lab, [host], payload)
 
 
 @pytest.fixture(scope="session")
@@ -62,14 +72,8 @@ def _pair_lab(payload):
 
 @pytest.fixture
 def pair(_pair_lab, payload):
-    """Hosts a and b, clean; a host that hangs is started again after the test."""
-    try:
-        _clear(_pair_lab, ["a", "b"], payload)
-    except LabError:
-        for host in ("a", "b"):
-            if any(h["name"] == host and h["alive"] for h in _pair_lab.status()["hosts"]):
-                _pair_lab.kill(host)
-        _clear(_pair_lab, ["a", "b"], payload)
+    """Hosts a and b, clean."""
+    clear(_pair_lab, ["a", "b"], payload)
     return _pair_lab
 
 

@@ -174,7 +174,7 @@ def test_other_cpu_counts(payload, smp):
         g.start()
         g.wait_ready()
         g.wait_beats(5)
-        for _ in range(4):
+        for _ in range(2):
             g.migrate(OTHER[g.host], timeout=240)
             g.wait_passes(1)
             g.verify()

@@ -11,6 +11,7 @@ import sys
 
 import pytest
 
+from conftest import clear, revive
 from lablib.guest import Guest
 from lablib.paths import LabError
 
@@ -106,20 +107,14 @@ def mover(_pair_lab, payload, kept):
     lab = _pair_lab
     if lab.status()["net"] != "tap":
         pytest.skip("this needs taps (root): the lab's network cannot be entered")
-    dead = [h["name"] for h in lab.status()["hosts"] if not h["alive"]]
-    if dead:
-        lab.up(dead, files=payload)
+    revive(lab, ["a", "b"], payload)
     g = kept.get("g")
     try:
         if g and g.state("a") == "running":
             return g
     except LabError:
         pass
-    for host in ("a", "b"):
-        lab.link(host, "clear")
-        for vm in lab.ask(host, "vm list"):
-            lab.cmd(host, f"vm stop {vm['name']}")
-            lab.run(host, f"vm delete {vm['name']}")
+    clear(lab, ["a", "b"], payload)
     g = kept["g"] = Guest(lab, "m")
     g.create("a", mode="dirty", ws=16, rate=10)
     g.start()
