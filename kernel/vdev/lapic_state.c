@@ -25,6 +25,9 @@ void lapic_reset_state(struct lapic *l)
 	l->icr_low = l->icr_high = 0;
 	for (unsigned i = 0; i < LVT_COUNT; i++)
 		l->lvt[i] = LVT_MASKED;
+	if (!l->vcpu->index) /* virtual wire, as firmware leaves it: kernels without APIC live on it
+			      */
+		l->lvt[LVT_LINT0] = DELIVER_EXTINT << 8;
 	memset(l->irr, 0, sizeof(l->irr));
 	memset(l->isr, 0, sizeof(l->isr));
 	memset(l->tmr, 0, sizeof(l->tmr));
