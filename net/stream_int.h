@@ -68,6 +68,7 @@ struct stream {
 
 	struct tcp_pcb *pcb;	       /* [own] NULL once lwIP has freed it */
 	uint16_t path_mss;	       /* [own] payload of a segment on the wire */
+	uint32_t send_cap;	       /* [own] bytes that lwIP may hold */
 	bool flush_wanted;	       /* [own] */
 	bool fin_queued;	       /* [own] */
 	uint16_t close_ticks;	       /* [own] since the close made progress */

@@ -25,6 +25,7 @@
 
 #define POLL_TICKS 5u	    /* of TCP_SLOW_INTERVAL, between calls of on_poll */
 #define CLOSE_TICKS_MAX 40u /* polls without an ACK until a closing connection is reset: 20 s */
+#define SEGMENTS_MAX 256u   /* in lwIP's lists: it walks them for each ACK */
 #define QUEUE_SLACK 8u	    /* pbufs that one tcp_write may need at most */
 
 static void release_entry(struct stream_piece *e)
@@ -83,14 +84,22 @@ static uint32_t tx_unsent(const struct stream *s)
 	return STREAM_LOAD(s->tx_head) - s->tx_next;
 }
 
+/* Each segment has a header and, where entries meet in it, two pieces or more. */
+static uint32_t pbufs_for(const struct stream *s, uint32_t bytes)
+{
+	return 3 * (bytes / s->pcb->mss) + QUEUE_SLACK;
+}
+
 /* Gives one entry's rest, or a part of it, to lwIP; false when lwIP takes no more now. */
 static bool write_entry(struct stream *s, struct stream_piece *e)
 {
 	uint32_t left = e->len - s->tx_next_off;
-	uint32_t n = MIN(MIN(left, (uint32_t)UINT16_MAX), (uint32_t)tcp_sndbuf(s->pcb));
+	uint32_t held = TCP_SND_BUF - s->pcb->snd_buf;
+	uint32_t room = s->send_cap > held ? s->send_cap - held : 0;
+	uint32_t n = MIN(MIN(left, (uint32_t)UINT16_MAX), room);
 	bool last = s->flush_wanted && n == left && tx_unsent(s) == 1;
 
-	if (!n || tcp_sndqueuelen(s->pcb) + QUEUE_SLACK > TCP_SND_QUEUELEN)
+	if (!n || tcp_sndqueuelen(s->pcb) + pbufs_for(s, n) > TCP_SND_QUEUELEN)
 		return false;
 	if (tcp_write(s->pcb, e->bytes + s->tx_next_off, (u16_t)n,
 		      last ? 0 : TCP_WRITE_FLAG_MORE) != ERR_OK) {
@@ -250,7 +259,9 @@ void stream_established(struct stream *s)
 	net_addr_from_lwip(&pcb->remote_ip, &s->peer);
 	s->peer_port = pcb->remote_port;
 	s->path_mss = pcb->mss;
+	s->send_cap = MIN((uint32_t)TCP_SND_BUF, SEGMENTS_MAX * pcb->mss);
 	if (n && net_if_tso(n, v6)) {
+		s->send_cap = TCP_SND_BUF;
 		pcb->mss = TCP_MSS;
 		pcb->cwnd = MAX(pcb->cwnd, 2u * TCP_MSS);
 	}

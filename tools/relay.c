@@ -43,6 +43,8 @@
 #define BURST		64
 #define QUEUE_RATE	(1u << 20)	/* bytes a limited port may hold back */
 #define QUEUE_DELAY	(256u << 20)	/* bytes a long wire may hold */
+#define QUEUE_FULL	(4u << 20)	/* bytes kept for a receiver that takes nothing now */
+#define RETRY_NS	200000ull	/* until it is tried again */
 #define NS_PER_S	1000000000ull
 
 struct frame {
@@ -225,6 +227,16 @@ static struct frame *lane_take(struct lane *l, uint64_t now)
 	return f;
 }
 
+/* Back to the front of the lane it was taken from. */
+static void lane_return(struct lane *l, struct frame *f)
+{
+	f->next = l->head;
+	if (!l->head)
+		l->tail = &f->next;
+	l->head = f;
+	l->bytes += f->size;
+}
+
 static void lane_clear(struct lane *l)
 {
 	struct frame *f;
@@ -268,7 +280,8 @@ static void switch_frame(unsigned from, const struct frame *f, uint64_t now)
 			lane_put(&ports[i].out, &ports[i], f->data, f->size, now);
 }
 
-static void port_send(const struct port *p, const struct frame *f)
+/* False when the receiver's queue is full: a socket's holds ten frames, less than a segment. */
+static bool port_send(const struct port *p, const struct frame *f)
 {
 	ssize_t n;
 
@@ -279,7 +292,22 @@ static void port_send(const struct port *p, const struct frame *f)
 			   sizeof(p->remote));
 	else
 		n = send(p->fd, f->data, f->size, 0);
-	(void)n;	/* a full or absent receiver loses the frame, as a wire does */
+	return n >= 0 || errno != EAGAIN;	/* an absent receiver loses the frame, as a wire does */
+}
+
+/* Sends what is due; returns when to look again, or UINT64_MAX. */
+static uint64_t port_drain(struct port *p, uint64_t now)
+{
+	struct frame *f;
+
+	while ((f = lane_take(&p->out, now))) {
+		if (!port_send(p, f) && p->out.bytes < QUEUE_FULL) {
+			lane_return(&p->out, f);
+			return now + RETRY_NS;
+		}
+		free(f);
+	}
+	return p->out.head ? p->out.head->due_ns : UINT64_MAX;
 }
 
 static void port_receive(struct port *p, uint64_t now)
@@ -306,13 +334,12 @@ static uint64_t run_lanes(uint64_t now)
 			switch_frame(i, f, now);
 	for (unsigned i = 0; i < port_count; i++) {
 		struct port *p = &ports[i];
+		uint64_t again = port_drain(p, now);
 
-		for (; (f = lane_take(&p->out, now)); free(f))
-			port_send(p, f);
 		if (p->in.head && p->in.head->due_ns < next)
 			next = p->in.head->due_ns;
-		if (p->out.head && p->out.head->due_ns < next)
-			next = p->out.head->due_ns;
+		if (again < next)
+			next = again;
 	}
 	return next;
 }
