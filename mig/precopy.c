@@ -29,6 +29,8 @@
 #define WORTH_SHARE 4u
 #define SMALL_REST_PAGES 64u
 #define PRECOPY_PERCENT 95u
+/* How often it waits for what is under way before it counts that as a round. */
+#define WAITS_MAX 100u
 
 struct precopy {
 	struct source *s;
@@ -162,16 +164,33 @@ static int one_round(struct precopy *p)
 	return 0;
 }
 
+/* All is sent, but the link has still to take it: nothing to do until the next harvest. */
+static int wait_for_link(struct precopy *p)
+{
+	int err = source_wait(p->s->j, WIRE_READY, p->harvest_due_ns);
+
+	if (err && err != -ETIMEDOUT)
+		return err;
+	return harvest(p);
+}
+
 int source_precopy(struct source *s)
 {
 	struct precopy p = { .s = s, .round_start_ns = time_ns(), .harvest_due_ns = time_ns() + HARVEST_EVERY_NS };
 	int err = order_add_backed(&s->order, s->j->vm->mem);
+	unsigned waits = 0;
 
 	s->rate_mark_ns = p.round_start_ns;
 	p.last_rest = order_pages(&s->order);
 	p.first_rest = p.last_rest + 1;
 	while (!err) {
 		err = one_round(&p);
+		if (!err && !p.round.pages && !p.round.zero_pages && waits++ < WAITS_MAX) {
+			err = wait_for_link(&p);
+			if (!err)
+				err = order_new_round(&s->order);
+			continue;
+		}
 		end_round(&p);
 		if (!err)
 			err = harvest(&p);
