@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Parking: every vCPU out of the guest, its state in memory, and staying out.
- * And the other ends of a vCPU world's life: launch, stop, last one out.
+ * Parking: every vCPU out of the guest, its state in memory, and staying out;
+ * and the reset of a VM, for which vCPU 0 keeps all others out.
  *
  * vm_park raises the depth, asks each vCPU and kicks it: a vCPU in the guest
  * leaves by the IPI, one in HLT wakes by its event, one in a handler sees the
@@ -18,8 +18,6 @@
 #include <tern/log.h>
 
 #include "vm_int.h"
-
-#define VCPU_STACK (32u << 10)
 
 int vm_run_init(struct vm *vm)
 {
@@ -50,7 +48,7 @@ static void kick_all(struct vm *vm)
 		vcpu_kick(vm->vcpu[i]);
 }
 
-static void ask_locked(struct vm *vm)
+void vm_park_ask_locked(struct vm *vm)
 {
 	for (unsigned i = 0; i < vm->nr_vcpus; i++)
 		__atomic_store_n(&vm->vcpu[i]->park_asked, vm->run->parks != 0, __ATOMIC_SEQ_CST);
@@ -71,7 +69,7 @@ static int park_but(struct vm *vm, const struct vcpu *except, uint64_t deadline_
 	int err = 0;
 
 	run->parks++;
-	ask_locked(vm);
+	vm_park_ask_locked(vm);
 	spin_unlock(&run->lock, flags);
 	kick_all(vm);
 	flags = spin_lock(&run->lock);
@@ -99,7 +97,7 @@ void vm_unpark(struct vm *vm)
 
 	tern_assert(vm->run->parks);
 	vm->run->parks--;
-	ask_locked(vm);
+	vm_park_ask_locked(vm);
 	spin_unlock(&vm->run->lock, flags);
 	for (unsigned i = 0; i < vm->nr_vcpus; i++)
 		event_signal(&vm->vcpu[i]->wake);
@@ -161,31 +159,6 @@ void vcpu_park_here(struct vcpu *c)
 		pvclock_update(c);
 }
 
-static void end_locked(struct vm *vm)
-{
-	struct vm_run *run = vm->run;
-
-	if (vm->state == VM_PAUSED)
-		run->parks--; /* the pause ends with the run */
-	vm->state = run->request == REQ_ERROR ? VM_STOPPED_ERROR : VM_OFF;
-	run->request = REQ_NONE;
-}
-
-void vcpu_leave(struct vcpu *c)
-{
-	struct vm_run *run = c->vm->run;
-	unsigned long flags;
-
-	if (c->loaded)
-		vcpu_unboard(c);
-	flags = spin_lock(&run->lock);
-	c->parked = 1;
-	if (!--run->live)
-		end_locked(c->vm);
-	waitq_wake_all(&run->changed);
-	spin_unlock(&run->lock, flags);
-}
-
 static int reset_all(struct vm *vm, char *why, size_t why_len)
 {
 	int err = vm_platform()->reset(vm);
@@ -216,110 +189,4 @@ void vm_reset_by(struct vcpu *c)
 		vcpu_board(c);
 	}
 	vm_unpark(vm);
-}
-
-/* ---- launch and stop ---- */
-
-static void vcpu_out(void *arg)
-{
-	struct vcpu *c = arg;
-
-	if (c->loaded)
-		virt->vcpu_put(&c->v);
-}
-
-static void vcpu_in(void *arg)
-{
-	struct vcpu *c = arg;
-
-	if (c->loaded)
-		virt->vcpu_load(&c->v);
-}
-
-static int launch_one(struct vcpu *c)
-{
-	struct world_opts o = { .prio = WORLD_NORMAL,
-				.cpu = -1,
-				.stack_size = VCPU_STACK,
-				.switch_out = vcpu_out,
-				.switch_in = vcpu_in };
-	char name[32];
-
-	snprintf(name, sizeof(name), "%.20s/%u", c->vm->cfg.name, c->index);
-	o.name = name;
-	return world_create(&c->world, &o, vcpu_world, c);
-}
-
-int vm_launch_worlds(struct vm *vm)
-{
-	struct vm_run *run = vm->run;
-	unsigned long flags;
-	unsigned n;
-	int err = 0;
-
-	vm_join_worlds(vm);
-	flags = spin_lock(&run->lock);
-	run->stop = 0;
-	run->request = REQ_NONE;
-	run->live = vm->nr_vcpus;
-	vm->state = VM_RUNNING;
-	vm->stop_reason[0] = '\0';
-	for (unsigned i = 0; i < vm->nr_vcpus; i++)
-		vm->vcpu[i]->parked = 0;
-	ask_locked(vm);
-	spin_unlock(&run->lock, flags);
-	for (n = 0; n < vm->nr_vcpus; n++) {
-		err = launch_one(vm->vcpu[n]);
-		if (err)
-			break;
-	}
-	if (!err)
-		return 0;
-	vm_stop_worlds(vm, REQ_OFF, "no memory for its worlds");
-	for (; n < vm->nr_vcpus; n++)
-		vcpu_leave(vm->vcpu[n]);
-	vm_wait_worlds(vm);
-	return err;
-}
-
-void vm_join_worlds(struct vm *vm)
-{
-	for (unsigned i = 0; i < vm->nr_vcpus; i++) {
-		struct world *w = vm->vcpu[i] ? vm->vcpu[i]->world : NULL;
-
-		if (w) {
-			vm->vcpu[i]->world = NULL;
-			world_join(w);
-		}
-	}
-}
-
-void vm_stop_worlds(struct vm *vm, enum vm_request why, const char *reason)
-{
-	struct vm_run *run = vm->run;
-	unsigned long flags = spin_lock(&run->lock);
-
-	if (!run->stop) {
-		run->stop = 1;
-		run->request = why;
-		snprintf(vm->stop_reason, sizeof(vm->stop_reason), "%s", reason);
-	}
-	if (!run->live)
-		end_locked(vm);
-	waitq_wake_all(&run->changed);
-	spin_unlock(&run->lock, flags);
-	for (unsigned i = 0; i < vm->nr_vcpus; i++) {
-		vcpu_kick(vm->vcpu[i]);
-		event_signal(&vm->vcpu[i]->wake);
-	}
-}
-
-void vm_wait_worlds(struct vm *vm)
-{
-	struct vm_run *run = vm->run;
-	unsigned long flags = spin_lock(&run->lock);
-
-	while (run->live)
-		(void)waitq_sleep(&run->changed, &run->lock, &flags, NEVER_NS);
-	spin_unlock(&run->lock, flags);
 }

@@ -49,7 +49,11 @@ MUST_CHECK int vm_launch_worlds(struct vm *vm); /* state RUNNING; -ENOMEM leaves
 void vm_join_worlds(struct vm *vm);
 const struct vm_platform *vm_platform(void);
 
-/* park.c, by a vCPU's world. */
+/* vm_make.c: memory that reads as zero again when a run has left contents. */
+MUST_CHECK int vm_renew_memory(struct vm *vm);
+
+/* park.c, by a vCPU's world; vm_park_ask_locked tells the vCPUs of run->parks. */
+void vm_park_ask_locked(struct vm *vm);
 void vcpu_park_here(struct vcpu *c);
 void vcpu_board(struct vcpu *c);   /* takes the CPU: state loaded */
 void vcpu_unboard(struct vcpu *c); /* state in memory */

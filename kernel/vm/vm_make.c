@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Making and unmaking VMs: configuration, memory, CPUs, devices, in this order,
+ * and back in reverse by the last vm_put. A VM's memory is made anew between two
+ * runs (vm_renew_memory); everything else stays for its life.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <tern/log.h>
+#include <tern/page.h>
+#include <tern/random.h>
+
+#include "registry.h"
+#include "vm_int.h"
+
+#define MEM_MIN (16ull << 20)
+
+static bool name_ok(const char *name)
+{
+	size_t n = strnlen(name, VM_NAME_MAX);
+
+	if (!n || n == VM_NAME_MAX)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		char ch = name[i];
+
+		if (!((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') ||
+		      (ch >= '0' && ch <= '9') || (i && (ch == '-' || ch == '_' || ch == '.'))))
+			return false;
+	}
+	return true;
+}
+
+static int check_config(const struct vm_config *cfg, char *why, size_t len)
+{
+	if (!virt || !vm_platform()) {
+		snprintf(why, len, "this host runs no VMs: %s",
+			 virt ? "no platform" : virt_absent_reason());
+		return -ENOTSUP;
+	}
+	if (!name_ok(cfg->name)) {
+		snprintf(why, len, "a name has up to %d letters, digits, '-', '_', '.'",
+			 VM_NAME_MAX - 1);
+		return -EINVAL;
+	}
+	if (cfg->mem_bytes < MEM_MIN || (cfg->mem_bytes & (SIZE_2M - 1))) {
+		snprintf(why, len, "memory must be a multiple of 2M, at least 16M");
+		return -EINVAL;
+	}
+	if (!cfg->vcpus || cfg->vcpus > VM_VCPUS_MAX) {
+		snprintf(why, len, "a VM has 1 to %d vCPUs", VM_VCPUS_MAX);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static struct cpuid_regs host_cpuid(uint32_t leaf, uint32_t sub)
+{
+	return cpuid(leaf, sub);
+}
+
+cpuid_source *vm_host_cpuid(void)
+{
+	return host_cpuid;
+}
+
+static void make_uuid(uint8_t uuid[16])
+{
+	random_bytes(uuid, 16);
+	uuid[6] = (uint8_t)((uuid[6] & 0x0f) | 0x40); /* version 4, random */
+	uuid[8] = (uint8_t)((uuid[8] & 0x3f) | 0x80);
+}
+
+/* Memory and CPUs; of the host's, so that a failure says how much. */
+static int make_cpus(struct vm *vm)
+{
+	int err;
+
+	vm->virt.slat = gmem_slat(vm->mem);
+	err = virt->vm_init(&vm->virt);
+	if (err)
+		return err;
+	for (vm->nr_vcpus = 0; vm->nr_vcpus < vm->cfg.vcpus; vm->nr_vcpus++) {
+		err = vcpu_create(vm, vm->nr_vcpus);
+		if (err)
+			break;
+	}
+	if (!err)
+		return 0;
+	while (vm->nr_vcpus)
+		vcpu_destroy(vm->vcpu[--vm->nr_vcpus]);
+	virt->vm_fini(&vm->virt);
+	return err;
+}
+
+static void free_vm(struct vm *vm)
+{
+	vm_run_fini(vm);
+	free(vm->cpuid);
+	free(vm);
+}
+
+static struct vm *alloc_vm(const struct vm_config *cfg)
+{
+	struct vm *vm = calloc(1, sizeof(*vm));
+
+	if (!vm)
+		return NULL;
+	vm->cfg = *cfg;
+	vm->refs = 1;
+	mutex_init(&vm->lock, LOCK_VM, "vm");
+	vm->cpuid = calloc(1, sizeof(*vm->cpuid));
+	if (!vm->cpuid || vm_run_init(vm)) {
+		free_vm(vm);
+		return NULL;
+	}
+	cpuid_build(vm->cpuid, host_cpuid, cfg->vcpus);
+	vm->virt.xcr0_mask = cpuid_table_xcr0(vm->cpuid);
+	vm->tsc_khz = vm->virt.tsc_khz = tsc_khz();
+	make_uuid(vm->uuid);
+	return vm;
+}
+
+static int build(const struct vm_config *cfg, struct vm **out, char *why, size_t len)
+{
+	struct vm *vm = alloc_vm(cfg);
+	int err = -ENOMEM;
+	struct page_stats mem;
+
+	page_stats(&mem);
+	snprintf(why, len, "the VM takes %u MiB and its tables, the host has %u MiB free",
+		 (unsigned)(cfg->mem_bytes >> 20), (unsigned)(mem.free_bytes >> 20));
+	if (!vm)
+		return err;
+	err = gmem_create(cfg->mem_bytes, virt_caps.slat, &vm->mem);
+	if (err)
+		goto free;
+	err = make_cpus(vm);
+	if (err)
+		goto put_mem;
+	err = vm_platform()->create(vm);
+	if (err) {
+		snprintf(why, len, "the devices could not be made (error %d)", err);
+		goto fini_cpus;
+	}
+	*out = vm;
+	return 0;
+fini_cpus:
+	for (unsigned i = 0; i < vm->nr_vcpus; i++)
+		vcpu_destroy(vm->vcpu[i]);
+	virt->vm_fini(&vm->virt);
+put_mem:
+	gmem_put(vm->mem);
+free:
+	free_vm(vm);
+	return err;
+}
+
+static void unbuild(struct vm *vm)
+{
+	vm_join_worlds(vm);
+	vm_platform()->destroy(vm);
+	for (unsigned i = 0; i < vm->nr_vcpus; i++)
+		vcpu_destroy(vm->vcpu[i]);
+	virt->vm_fini(&vm->virt);
+	gmem_put(vm->mem);
+	free_vm(vm);
+}
+
+static int create(const struct vm_config *cfg, enum vm_state state, struct vm **out, char *why,
+		  size_t len)
+{
+	struct vm *vm;
+	int err = check_config(cfg, why, len);
+
+	if (err)
+		return err;
+	vm = vm_find(cfg->name);
+	if (vm) {
+		vm_put(vm);
+		snprintf(why, len, "there is a VM %s already", cfg->name);
+		return -EEXIST;
+	}
+	err = build(cfg, &vm, why, len);
+	if (err)
+		return err;
+	vm->state = state;
+	err = registry_add(vm); /* takes its own reference */
+	if (err) {
+		snprintf(why, len,
+			 err == -EEXIST ? "there is a VM %s already" : "too many VMs for %s",
+			 cfg->name);
+		unbuild(vm);
+		return err;
+	}
+	*out = vm;
+	return 0;
+}
+
+int vm_create(const struct vm_config *cfg, struct vm **out, char *why, size_t why_len)
+{
+	return create(cfg, VM_OFF, out, why, why_len);
+}
+
+int vm_create_incoming(const struct vm_config *cfg, struct vm **out, char *why, size_t why_len)
+{
+	return create(cfg, VM_INCOMING, out, why, why_len);
+}
+
+void vm_get(struct vm *vm)
+{
+	__atomic_fetch_add(&vm->refs, 1, __ATOMIC_RELAXED);
+}
+
+void vm_put(struct vm *vm)
+{
+	if (__atomic_sub_fetch(&vm->refs, 1, __ATOMIC_ACQ_REL) == 0)
+		unbuild(vm);
+}
+
+/*
+ * A run leaves contents behind; the next one starts from memory that reads as
+ * zero. The old memory goes first: the host may not have room for both. When
+ * somebody else took the room, a small one stands in until the next try.
+ */
+int vm_renew_memory(struct vm *vm)
+{
+	struct gmem *fresh;
+	int err, err2;
+
+	if (!vm->run->used)
+		return 0;
+	for (unsigned i = 0; i < vm->nr_vcpus; i++)
+		vcpu_fini(vm->vcpu[i]);
+	virt->vm_fini(&vm->virt);
+	gmem_put(vm->mem);
+	err = gmem_create(vm->cfg.mem_bytes, virt_caps.slat, &fresh);
+	if (err && gmem_create(SIZE_2M, virt_caps.slat, &fresh))
+		panic("vm: no memory for an empty VM");
+	vm->mem = fresh;
+	vm->virt.slat = gmem_slat(fresh);
+	err2 = virt->vm_init(&vm->virt);
+	for (unsigned i = 0; !err2 && i < vm->nr_vcpus; i++)
+		err2 = virt->vcpu_init(&vm->vcpu[i]->v);
+	if (!err && !err2)
+		vm->run->used = false;
+	return err ? err : err2;
+}
