@@ -165,7 +165,10 @@ static int load(struct vdev *d, struct rec_reader *r)
 static void destroy(struct vdev *d)
 {
 	struct lapic *l = lapic_of(d);
+	unsigned long flags = chip_lock(l->chip);
 
+	lapic_timer_stop_locked(l); /* a callback under way does not arm it again */
+	chip_unlock(l->chip, flags);
 	(void)timer_cancel(&l->timer);
 	l->vcpu->lapic = NULL;
 	if (!l->vcpu->index)

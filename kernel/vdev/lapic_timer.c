@@ -11,6 +11,10 @@
 #include "irqchip_int.h"
 
 #define MODE(lvt) ((lvt) >> 17 & 3)
+/* A callback arms its timer no sooner: a guest's period of nanoseconds, or guest
+ * time that stands still, must not keep the CPU in timer interrupts. */
+#define AGAIN_MIN_NS (100 * NSEC_PER_USEC)
+#define EARLY_NS 16u /* how far guest time, otherwise rounded, may be behind at a callback */
 
 unsigned lapic_divisor(uint32_t divide)
 {
@@ -52,8 +56,15 @@ static void interrupt_locked(struct lapic *l)
 		lapic_fixed_locked(l, (uint8_t)l->lvt[LVT_TIMER], false);
 }
 
-/* Fires what is due and arms the host timer for what is not. */
-static void service_deadline_locked(struct lapic *l)
+static void arm(struct lapic *l, uint64_t host_ns, bool again)
+{
+	uint64_t soonest = time_ns() + (again ? AGAIN_MIN_NS : 0);
+
+	timer_arm(&l->timer, MAX(host_ns, soonest));
+}
+
+/* Fires what is due and arms the host timer for what is not; again: from its callback. */
+static void service_deadline_locked(struct lapic *l, bool again)
 {
 	uint64_t host;
 
@@ -61,20 +72,22 @@ static void service_deadline_locked(struct lapic *l)
 		return;
 	host = vcpu_tsc_deadline_ns(l->vcpu, l->deadline_tsc);
 	if (host) {
-		timer_arm(&l->timer, host);
+		arm(l, host, again);
 		return;
 	}
 	l->deadline_tsc = 0;
 	interrupt_locked(l);
 }
 
-static void service_count_locked(struct lapic *l)
+static void service_count_locked(struct lapic *l, bool again)
 {
 	uint64_t now;
 
 	if (l->expiry_ns == NEVER_NS)
 		return;
 	now = vm_guest_ns(l->chip->vm);
+	if (again && now < l->expiry_ns && l->expiry_ns - now <= EARLY_NS)
+		now = l->expiry_ns;
 	if (now >= l->expiry_ns) {
 		interrupt_locked(l);
 		if (MODE(l->lvt[LVT_TIMER]) == TIMER_PERIODIC)
@@ -83,15 +96,20 @@ static void service_count_locked(struct lapic *l)
 			l->expiry_ns = NEVER_NS;
 	}
 	if (l->expiry_ns != NEVER_NS)
-		timer_arm(&l->timer, time_ns() + (l->expiry_ns - now));
+		arm(l, time_ns() + (l->expiry_ns - now), again);
+}
+
+static void service_locked(struct lapic *l, bool again)
+{
+	if (MODE(l->lvt[LVT_TIMER]) == TIMER_DEADLINE)
+		service_deadline_locked(l, again);
+	else
+		service_count_locked(l, again);
 }
 
 void lapic_timer_arm_locked(struct lapic *l)
 {
-	if (MODE(l->lvt[LVT_TIMER]) == TIMER_DEADLINE)
-		service_deadline_locked(l);
-	else
-		service_count_locked(l);
+	service_locked(l, false);
 }
 
 static void fired(struct timer *t)
@@ -99,7 +117,7 @@ static void fired(struct timer *t)
 	struct lapic *l = container_of(t, struct lapic, timer);
 	unsigned long flags = chip_lock(l->chip);
 
-	lapic_timer_arm_locked(l);
+	service_locked(l, true);
 	chip_unlock(l->chip, flags);
 }
 
@@ -113,7 +131,7 @@ void lapic_timer_start_locked(struct lapic *l)
 	if (MODE(l->lvt[LVT_TIMER]) == TIMER_DEADLINE)
 		return;
 	l->expiry_ns = l->init_count ? vm_guest_ns(l->chip->vm) + period(l) : NEVER_NS;
-	service_count_locked(l);
+	service_count_locked(l, false);
 }
 
 /* A change to or from TSC-deadline mode disarms. */
@@ -130,7 +148,7 @@ void lapic_timer_deadline_locked(struct lapic *l, uint64_t tsc)
 	if (MODE(l->lvt[LVT_TIMER]) != TIMER_DEADLINE)
 		return;
 	l->deadline_tsc = tsc;
-	service_deadline_locked(l);
+	service_deadline_locked(l, false);
 }
 
 uint32_t lapic_timer_count_locked(const struct lapic *l)

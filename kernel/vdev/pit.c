@@ -11,61 +11,46 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "device.h"
 #include "irqchip.h"
-#include "pit_count.h"
+#include "pit_int.h"
 
-#define PIT_VERSION 1u
 #define PORT61_GATE 0x01u
-#define PORT61_SPEAKER 0x02u
 #define PORT61_REFRESH 0x10u
 #define PORT61_OUT 0x20u
-
-struct pit {
-	struct vdev dev;
-	struct io_region region[2];
-	struct spinlock lock;
-	struct pit_channel ch[3]; /* [lock] */
-	uint8_t speaker;	  /* [lock] port 0x61 bit 1 */
-	uint8_t refresh;	  /* [lock] toggles at each read */
-	uint64_t next_ns;	  /* [lock] channel 0's next rise */
-	struct timer timer;
-};
-
-static struct pit *pit_of(struct vdev *d)
-{
-	return container_of(d, struct pit, dev);
-}
+/* The callback arms its timer no sooner: counts of a microsecond must not keep the CPU busy. */
+#define AGAIN_MIN_NS (100 * NSEC_PER_USEC)
+#define EARLY_NS 16u /* how far guest time, otherwise rounded, may be behind at a callback */
 
 static uint64_t now(const struct pit *p)
 {
 	return vm_guest_ns(p->dev.vm);
 }
 
-static void arm_locked(struct pit *p)
+static void arm_locked(struct pit *p, uint64_t least_ns)
 {
-	uint64_t t = now(p);
+	uint64_t t = now(p), left = p->next_ns > t ? p->next_ns - t : 0;
 
-	if (p->next_ns != NEVER_NS)
-		timer_arm(&p->timer, time_ns() + (p->next_ns > t ? p->next_ns - t : 0));
+	if (p->next_ns != NEVER_NS && !p->quiet)
+		timer_arm(&p->timer, time_ns() + MAX(left, least_ns));
 }
 
-static void schedule_locked(struct pit *p)
+static void schedule_locked(struct pit *p, uint64_t from_ns, uint64_t least_ns)
 {
-	p->next_ns = pit_next_rise(&p->ch[0], now(p));
-	arm_locked(p);
+	p->next_ns = pit_next_rise(&p->ch[0], from_ns);
+	arm_locked(p, least_ns);
 }
 
 static void fired(struct timer *t)
 {
 	struct pit *p = container_of(t, struct pit, timer);
 	unsigned long flags = spin_lock(&p->lock);
-	bool due = now(p) >= p->next_ns;
+	uint64_t at = now(p) + EARLY_NS;
+	bool due = !p->quiet && at >= p->next_ns;
 
 	if (due)
-		schedule_locked(p);
+		schedule_locked(p, at, AGAIN_MIN_NS);
 	else
-		arm_locked(p); /* an older arming: what is due comes later */
+		arm_locked(p, AGAIN_MIN_NS); /* an older arming: what is due comes later */
 	spin_unlock(&p->lock, flags);
 	if (due) { /* both controllers take the edge */
 		vm_set_gsi(p->dev.vm, GSI_OF_IRQ0, true);
@@ -85,7 +70,7 @@ static void load_locked(struct pit *p, unsigned n, uint32_t count)
 	c->reload = count ? count : c->bcd ? 10000 : 65536;
 	c->start_ns = now(p);
 	if (!n)
-		schedule_locked(p);
+		schedule_locked(p, now(p), 0);
 }
 
 static void data_write_locked(struct pit *p, unsigned n, uint8_t v)
@@ -172,7 +157,7 @@ static void control_locked(struct pit *p, uint8_t v)
 	c->reload = 0; /* stands still until a count is written */
 	c->read_high = c->write_high = c->count_latched = c->status_latched = false;
 	if (!n)
-		schedule_locked(p);
+		schedule_locked(p, now(p), 0);
 }
 
 static void ports_read(void *arg, struct vcpu *c, uint64_t off, unsigned size, uint64_t *value)
@@ -249,131 +234,45 @@ static void reset(struct vdev *d)
 	spin_unlock(&p->lock, flags);
 }
 
+/* The interrupt controllers are saved before this: an edge after that would be lost. */
+static int quiesce(struct vdev *d, uint64_t deadline_ns)
+{
+	struct pit *p = pit_of(d);
+	unsigned long flags = spin_lock(&p->lock);
+
+	(void)deadline_ns;
+	p->quiet = true;
+	spin_unlock(&p->lock, flags);
+	(void)timer_cancel(&p->timer);
+	return 0;
+}
+
 static void resume(struct vdev *d)
 {
 	struct pit *p = pit_of(d);
 	unsigned long flags = spin_lock(&p->lock);
 
-	arm_locked(p);
+	p->quiet = false;
+	arm_locked(p, 0);
 	spin_unlock(&p->lock, flags);
-}
-
-static void save(struct vdev *d, struct rec_writer *w)
-{
-	struct pit *p = pit_of(d);
-	struct pit_channel ch[3];
-	uint8_t speaker;
-	uint64_t next;
-	unsigned long flags = spin_lock(&p->lock);
-
-	for (unsigned i = 0; i < 3; i++)
-		ch[i] = p->ch[i];
-	speaker = p->speaker;
-	next = p->next_ns;
-	spin_unlock(&p->lock, flags);
-	rec_begin(w, REC_PIT, PIT_VERSION, 0, 0);
-	rec_u64(w, next);
-	rec_u64(w, speaker);
-	for (unsigned i = 0; i < 3; i++) {
-		const struct pit_channel *c = &ch[i];
-
-		rec_u64(w, c->start_ns);
-		rec_u32(w, c->reload);
-		rec_u16(w, c->latch);
-		rec_u8(w, c->mode);
-		rec_u8(w, c->access);
-		rec_u8(w, c->status);
-		rec_u8(w, c->write_low);
-		rec_u8(w,
-		       (uint8_t)(c->bcd | c->gate << 1 | c->count_latched << 2 |
-				 c->status_latched << 3 | c->read_high << 4 | c->write_high << 5));
-		rec_u8(w, 0);
-		rec_u32(w, 0);
-	}
-	rec_end(w);
-}
-
-static int parse_channel(struct rec_reader *r, struct pit_channel *c)
-{
-	uint8_t flag;
-
-	c->start_ns = rec_get_u64(r);
-	c->reload = rec_get_u32(r);
-	c->latch = rec_get_u16(r);
-	c->mode = rec_get_u8(r);
-	c->access = rec_get_u8(r);
-	c->status = rec_get_u8(r);
-	c->write_low = rec_get_u8(r);
-	flag = rec_get_u8(r);
-	(void)rec_get_u8(r);
-	(void)rec_get_u32(r);
-	c->bcd = flag & 1;
-	c->gate = flag >> 1 & 1;
-	c->count_latched = flag >> 2 & 1;
-	c->status_latched = flag >> 3 & 1;
-	c->read_high = flag >> 4 & 1;
-	c->write_high = flag >> 5 & 1;
-	if (c->reload > 65536 || c->mode > 5 || !c->access || c->access > 3 || flag >> 6)
-		return -EBADMSG;
-	return 0;
-}
-
-static int parse(struct rec_reader *r, struct pit *s)
-{
-	uint64_t speaker;
-
-	if (r->head.version != PIT_VERSION)
-		return -EBADMSG;
-	s->next_ns = rec_get_u64(r);
-	speaker = rec_get_u64(r);
-	if (speaker & ~(uint64_t)PORT61_SPEAKER)
-		return -EBADMSG;
-	s->speaker = (uint8_t)speaker;
-	for (unsigned i = 0; i < 3; i++)
-		if (parse_channel(r, &s->ch[i]))
-			return -EBADMSG;
-	return rec_done(r);
-}
-
-static int check(struct vdev *d, struct rec_reader *r)
-{
-	struct pit s;
-
-	(void)d;
-	return parse(r, &s);
-}
-
-static int load(struct vdev *d, struct rec_reader *r)
-{
-	struct pit *p = pit_of(d), s;
-	unsigned long flags;
-
-	if (parse(r, &s))
-		return -EBADMSG;
-	flags = spin_lock(&p->lock);
-	for (unsigned i = 0; i < 3; i++)
-		p->ch[i] = s.ch[i];
-	p->speaker = s.speaker;
-	p->next_ns = s.next_ns;
-	spin_unlock(&p->lock, flags);
-	return 0;
 }
 
 static void destroy(struct vdev *d)
 {
 	struct pit *p = pit_of(d);
 
-	(void)timer_cancel(&p->timer);
+	(void)quiesce(d, 0); /* a callback under way does not arm it again */
 	free(p);
 }
 
 static const struct vdev_ops ops = {
 	.name = "pit",
 	.reset = reset,
+	.quiesce = quiesce,
 	.resume = resume,
-	.save = save,
-	.check = check,
-	.load = load,
+	.save = pit_save,
+	.check = pit_check,
+	.load = pit_load,
 	.destroy = destroy,
 };
 

@@ -7,7 +7,7 @@
 // SOURCES: kernel/vdev/irqchip.c kernel/vdev/lapic.c kernel/vdev/lapic_state.c
 // SOURCES: kernel/vdev/lapic_regs.c kernel/vdev/lapic_mmio.c kernel/vdev/lapic_msr.c
 // SOURCES: kernel/vdev/lapic_timer.c kernel/vdev/ioapic.c kernel/vdev/pic.c
-// SOURCES: kernel/vdev/pic_model.c kernel/vdev/pit.c kernel/vdev/pit_count.c
+// SOURCES: kernel/vdev/pic_model.c kernel/vdev/pit.c kernel/vdev/pit_state.c kernel/vdev/pit_count.c
 // SOURCES: kernel/vdev/vdev.c kernel/lib/rec.c test/unit/fake_vdev.c
 #include <setjmp.h>
 #include <stdarg.h>
@@ -260,23 +260,80 @@ static void timer_counts(void **state)
 	assert_false(fake_timer_run());
 	mmio(vm, 0, 0xb0, 0);
 	mmio(vm, 0, 0x320, 0x20030); /* periodic */
-	mmio(vm, 0, 0x380, 100);
+	mmio(vm, 0, 0x380, 10000);
 	for (unsigned i = 0; i < 3; i++) {
-		fake_now_ns += 1600;
+		fake_now_ns += 160000;
 		assert_true(fake_timer_run());
 		assert_int_equal(take(vm, 0), 0x30);
 		mmio(vm, 0, 0xb0, 0);
 	}
-	fake_now_ns += 1600 * 5 + 100; /* late: one interrupt, and the grid is kept */
+	fake_now_ns += 160000 * 5 + 100; /* late: one interrupt, and the grid is kept */
 	assert_true(fake_timer_run());
 	assert_int_equal(take(vm, 0), 0x30);
 	mmio(vm, 0, 0xb0, 0);
-	assert_int_equal(mmio_get(vm, 0, 0x390), (1600 - 100 + 15) / 16);
+	assert_int_equal(mmio_get(vm, 0, 0x390), (160000 - 100 + 15) / 16);
 	mmio(vm, 0, 0x320, 0x10030); /* masked: counts, no interrupt */
 	mmio(vm, 0, 0x380, 0);
 	fake_now_ns += 10000;
 	(void)fake_timer_run();
 	assert_int_equal(pending(vm, 0), -1);
+	fake_vm_done(vm);
+}
+
+/* Periods that are shorter than their own interrupt: the host's CPU gets away each time. */
+static void timers_leave_the_host_time(void **state)
+{
+	struct vm *vm = machine();
+
+	mmio(vm, 0, 0x3e0, 0xb); /* divide by 1 */
+	mmio(vm, 0, 0x320, 0x20030);
+	mmio(vm, 0, 0x380, 1);
+	fake_now_ns += 1;
+	assert_true(fake_timer_run());
+	fake_now_ns += 50 * NSEC_PER_USEC;
+	assert_false(fake_timer_run());
+	fake_now_ns += 50 * NSEC_PER_USEC;
+	assert_true(fake_timer_run());
+	mmio(vm, 0, 0x320, 0x30);
+	mmio(vm, 0, 0x380, 100);
+	vm->clock_offset_ns -= 1000; /* guest time was set back: due later, and not at once again */
+	fake_now_ns += 100;
+	assert_true(fake_timer_run());
+	assert_false(fake_timer_run());
+	fake_now_ns += 50 * NSEC_PER_USEC;
+	assert_false(fake_timer_run());
+	mmio(vm, 0, 0x380, 0);
+	fake_now_ns += NSEC_PER_MSEC;
+	(void)fake_timer_run();
+	fake_out(vm, 0x43, 1, 0x14); /* channel 0, mode 2, each tick */
+	fake_out(vm, 0x40, 1, 1);
+	fake_now_ns += 1000;
+	assert_true(fake_timer_run());
+	fake_now_ns += 50 * NSEC_PER_USEC;
+	assert_false(fake_timer_run());
+	fake_now_ns += 50 * NSEC_PER_USEC;
+	assert_true(fake_timer_run());
+	fake_vm_done(vm);
+}
+
+static void pic_start(struct vm *vm);
+
+/* A rise that falls into a move waits for its end. */
+static void quiet_pit(void **state)
+{
+	struct vm *vm = machine();
+
+	pic_start(vm);
+	fake_out(vm, 0x43, 1, 0x30); /* channel 0, mode 0: once */
+	fake_out(vm, 0x40, 1, 0xff);
+	fake_out(vm, 0x40, 1, 0x00);
+	assert_int_equal(vdevs_quiesce(vm, NEVER_NS), 0);
+	fake_now_ns += NSEC_PER_MSEC;
+	assert_false(fake_timer_run());
+	assert_int_equal(pending(vm, 0), -1);
+	vdevs_resume(vm);
+	assert_true(fake_timer_run());
+	assert_int_equal(take(vm, 0), 0x30);
 	fake_vm_done(vm);
 }
 
@@ -542,7 +599,8 @@ int main(void)
 		cmocka_unit_test(timer_deadline), cmocka_unit_test(ioapic_pins),
 		cmocka_unit_test(pic_pair),	  cmocka_unit_test(pit_arithmetic),
 		cmocka_unit_test(pit_ports),	  cmocka_unit_test(moved),
-		cmocka_unit_test(refuses),
+		cmocka_unit_test(refuses),	  cmocka_unit_test(timers_leave_the_host_time),
+		cmocka_unit_test(quiet_pit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
