@@ -278,6 +278,7 @@ static void uart_save(struct vdev *d, struct rec_writer *w)
 	const struct uart_regs *s = &container_of(d, struct uart, d)->regs;
 	const uint8_t regs[7] = { s->ier, s->fcr, s->lcr, s->mcr, s->scr, s->dll, s->dlm };
 
+	mutex_lock(&d->lock); /* input may come at any time */
 	rec_begin(w, REC_UART, UART_REC_VERSION, 0, d->instance);
 	rec_bytes(w, regs, sizeof(regs));
 	rec_u8(w, (uint8_t)((s->thre ? REC_THRE : 0) | (s->line ? REC_LINE : 0)));
@@ -285,6 +286,7 @@ static void uart_save(struct vdev *d, struct rec_writer *w)
 	for (uint32_t i = 0; i < s->in_count; i++)
 		rec_u8(w, s->in[(s->in_head + i) % UART_INPUT_MAX]);
 	rec_end(w);
+	mutex_unlock(&d->lock);
 }
 
 static int uart_parse(struct rec_reader *r, struct uart_regs *s)

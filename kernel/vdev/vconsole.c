@@ -135,11 +135,13 @@ static void console_save(struct vdev *d, struct rec_writer *w)
 	struct vconsole *c = of(container_of(d, struct virtio, d));
 
 	virtio_save(d, w);
+	mutex_lock(&d->lock); /* input may come at any time */
 	rec_begin(w, REC_VCONSOLE, VCONSOLE_REC_VERSION, 0, d->instance);
 	rec_u32(w, c->in_count);
 	for (uint32_t i = 0; i < c->in_count; i++)
 		rec_u8(w, c->in[(c->in_head + i) % INPUT_MAX]);
 	rec_end(w);
+	mutex_unlock(&d->lock);
 }
 
 static int parse_input(struct rec_reader *r, uint32_t *count)
@@ -186,6 +188,7 @@ static void console_destroy(struct vdev *d)
 static const struct vdev_ops console_vdev = {
 	.name = "virtio-console",
 	.reset = virtio_reset,
+	.quiesce = virtio_quiesce,
 	.resume = virtio_resume,
 	.save = console_save,
 	.check = console_check,

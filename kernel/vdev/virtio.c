@@ -34,7 +34,7 @@ void virtio_kick(struct virtio *v, unsigned queue)
 {
 	int rc;
 
-	if (!virtio_running(v, queue))
+	if (v->quiet || !virtio_running(v, queue))
 		return;
 	rc = v->ops->kick(v, queue);
 	if (rc)
@@ -91,12 +91,25 @@ void virtio_reset(struct vdev *d)
 	msix_reset(&v->msix);
 }
 
+/* The host's side too (console input) keeps off guest memory, which is being sent. */
+int virtio_quiesce(struct vdev *d, uint64_t deadline_ns)
+{
+	struct virtio *v = container_of(d, struct virtio, d);
+
+	(void)deadline_ns;
+	mutex_lock(&d->lock);
+	v->quiet = true;
+	mutex_unlock(&d->lock);
+	return 0;
+}
+
 /* A notification may have come while the device was not to work: look at every queue. */
 void virtio_resume(struct vdev *d)
 {
 	struct virtio *v = container_of(d, struct virtio, d);
 
 	mutex_lock(&d->lock);
+	v->quiet = false;
 	for (unsigned i = 0; i < v->ops->nr_queues; i++)
 		virtio_kick(v, i);
 	mutex_unlock(&d->lock);

@@ -55,6 +55,7 @@ struct virtio {
 	uint64_t features;	      /* accepted by the driver */
 	uint32_t offered_sel, accepted_sel;
 	uint8_t status, isr;
+	bool quiet; /* from quiesce to resume: queues are left alone */
 	uint16_t config_vector, queue_sel;
 	struct virtq q[VIRTIO_QUEUES_MAX];
 	struct virtq_chain chain; /* being worked on */
@@ -81,6 +82,7 @@ void virtio_kick(struct virtio *v, unsigned queue);
 
 /* vdev_ops of a model without state of its own. */
 void virtio_reset(struct vdev *d);
+int virtio_quiesce(struct vdev *d, uint64_t deadline_ns);
 void virtio_resume(struct vdev *d);
 void virtio_save(struct vdev *d, struct rec_writer *w);
 int virtio_check(struct vdev *d, struct rec_reader *r);

@@ -57,6 +57,7 @@ static void rng_destroy(struct vdev *d)
 static const struct vdev_ops rng_vdev = {
 	.name = "virtio-rng",
 	.reset = virtio_reset,
+	.quiesce = virtio_quiesce,
 	.resume = virtio_resume,
 	.save = virtio_save,
 	.check = virtio_check,

@@ -232,6 +232,23 @@ static void console_both_ways(void **state)
 	fake_vm_done(vm);
 }
 
+/* While a VM is being saved nothing writes to its memory, not even what somebody types. */
+static void quiet(void **state)
+{
+	struct vm *vm = machine();
+
+	start(vm, CON, 2);
+	offer(0, DATA, 16, 2);
+	kick(vm, CON, 0);
+	assert_int_equal(vdevs_quiesce(vm, NEVER_NS), 0);
+	vconsole_input(console, "x", 1);
+	assert_int_equal(get16(RING(0) + 0x2002), 0);
+	vdevs_resume(vm);
+	assert_int_equal(get16(RING(0) + 0x2002), 1);
+	assert_int_equal(fake_ram[DATA], 'x');
+	fake_vm_done(vm);
+}
+
 /* The window in configuration space that firmware uses before BARs are placed. */
 static void window(void **state)
 {
@@ -311,6 +328,7 @@ int main(void)
 		cmocka_unit_test(malformed_ring_stops_it),
 		cmocka_unit_test(console_both_ways),
 		cmocka_unit_test(window),
+		cmocka_unit_test(quiet),
 		cmocka_unit_test(move),
 		cmocka_unit_test(refuses_nonsense),
 	};
