@@ -16,7 +16,10 @@ struct vcpu_extra {
 #define VCPU_HALTED 1u
 #define VCPU_WAITS_SIPI 2u
 #define VCPU_NMI_PENDING 4u
-#define VCPU_FLAGS 7u
+#define VCPU_INIT_ASKED 8u
+#define VCPU_SIPI_SHIFT 8u /* 1 + vector of a SIPI that came, 0 = none */
+#define VCPU_SIPI_MAX 0x100u
+#define VCPU_FLAGS (0xfu | 0x1ffu << VCPU_SIPI_SHIFT)
 
 void vcpu_state_write(struct vcpu *c, const struct virt_state *s, struct rec_writer *w);
 MUST_CHECK int vcpu_state_read(struct rec_reader *r, struct virt_state *s,

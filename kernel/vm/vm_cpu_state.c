@@ -84,7 +84,8 @@ static int read_event(struct rec_reader *r, struct virt_state *s)
 static void write_extra(struct vcpu *c, struct rec_writer *w)
 {
 	uint32_t flags = (c->halted ? VCPU_HALTED : 0) | (c->waiting_sipi ? VCPU_WAITS_SIPI : 0) |
-			 (c->nmi_pending ? VCPU_NMI_PENDING : 0);
+			 (c->nmi_pending ? VCPU_NMI_PENDING : 0) |
+			 (c->init_asked ? VCPU_INIT_ASKED : 0) | c->sipi_asked << VCPU_SIPI_SHIFT;
 
 	rec_u32(w, flags);
 	rec_u32(w, msr_list_count());
@@ -104,7 +105,8 @@ static int read_extra(struct rec_reader *r, struct vcpu_extra *x)
 	x->nr_kept = rec_get_u32(r);
 	x->system_msr = rec_get_u64(r);
 	x->wall_msr = rec_get_u64(r);
-	if (x->nr_kept > MSR_KEPT_MAX || (x->flags & ~VCPU_FLAGS))
+	if (x->nr_kept > MSR_KEPT_MAX || (x->flags & ~VCPU_FLAGS) ||
+	    x->flags >> VCPU_SIPI_SHIFT > VCPU_SIPI_MAX)
 		return -EBADMSG;
 	for (uint32_t i = 0; i < x->nr_kept; i++) {
 		uint64_t now;
@@ -188,5 +190,7 @@ int vcpu_extra_load(struct vcpu *c, const struct vcpu_extra *x)
 	c->halted = (x->flags & VCPU_HALTED) != 0;
 	c->waiting_sipi = (x->flags & VCPU_WAITS_SIPI) != 0;
 	c->nmi_pending = (x->flags & VCPU_NMI_PENDING) != 0;
+	c->init_asked = (x->flags & VCPU_INIT_ASKED) != 0;
+	c->sipi_asked = x->flags >> VCPU_SIPI_SHIFT;
 	return 0;
 }

@@ -192,6 +192,8 @@ static void comes_back(void **state)
 
 	from->halted = true;
 	from->nmi_pending = 1;
+	from->init_asked = 1;
+	from->sipi_asked = 1 + 0xff;
 	from->clock->system_msr = 0x1001;
 	assert_int_equal(msr_list_set(from->msrs, 0x200, 0x12345006), 0);
 	assert_int_equal(move(a, b, 0), 0);
@@ -222,6 +224,9 @@ static void comes_back(void **state)
 	}
 	assert_true(to->halted);
 	assert_true(to->nmi_pending);
+	assert_true(to->init_asked);
+	assert_int_equal(to->sipi_asked, 1 + 0xff);
+	assert_int_equal(b->vcpu[0]->init_asked | b->vcpu[0]->sipi_asked, 0);
 	assert_false(b->vcpu[0]->halted);
 	assert_int_equal(to->clock->system_msr, 0x1001);
 	assert_memory_equal(to->msrs, from->msrs, sizeof(*to->msrs));
