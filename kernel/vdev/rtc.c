@@ -53,6 +53,8 @@ enum {
 #define ALARM_ANY 0xc0u /* alarm byte that matches every value */
 /* UIP announces an update at least this long before it. */
 #define UIP_NS 244000u
+/* The timer may come a trifle before the guest's second does. */
+#define TICK_EARLY_NS NSEC_PER_MSEC
 /* Nanoseconds since 1970 fit in 63 bits until 2262. */
 #define YEAR_MAX 2200u
 
@@ -166,14 +168,23 @@ static uint8_t take_flags(struct rtc *t)
 	return v;
 }
 
-static void arm(struct rtc *t)
+static bool ticks(const struct rtc *t)
 {
 	uint8_t b = t->cmos[REG_B];
 
-	if (b & B_SET || !(b & (B_ALARM | B_UPDATE)) ||
-	    __atomic_load_n(&t->quiet, __ATOMIC_ACQUIRE))
+	return !(b & B_SET) && b & (B_ALARM | B_UPDATE) &&
+	       !__atomic_load_n(&t->quiet, __ATOMIC_ACQUIRE);
+}
+
+/* The next second but for one that begins within TICK_EARLY_NS: its tick has been. */
+static void arm(struct rtc *t)
+{
+	uint64_t past;
+
+	if (!ticks(t))
 		return;
-	timer_arm(&t->timer, time_ns() + NSEC_PER_SEC - now_ns(t) % NSEC_PER_SEC);
+	past = (now_ns(t) + TICK_EARLY_NS) % NSEC_PER_SEC;
+	timer_arm(&t->timer, time_ns() + NSEC_PER_SEC - past + TICK_EARLY_NS);
 }
 
 /* Interrupt context. */
@@ -182,8 +193,9 @@ static void tick(struct timer *timer)
 	struct rtc *t = container_of(timer, struct rtc, timer);
 	struct rtc_time v;
 
-	/* The timer may come a trifle before the guest's second does. */
-	rtc_from_seconds((now_ns(t) + NSEC_PER_MSEC) / NSEC_PER_SEC, &v);
+	if (!ticks(t))
+		return; /* switched off since; the guest's time may be about to start anew */
+	rtc_from_seconds((now_ns(t) + TICK_EARLY_NS) / NSEC_PER_SEC, &v);
 	raise_flags(t, (uint8_t)(B_UPDATE | (alarm_matches(t, &v) ? B_ALARM : 0)));
 	arm(t);
 }
