@@ -48,8 +48,8 @@ static void fill_msr(struct virt_vcpu *v, struct vmexit *x)
 	}
 }
 
-/* CR exits are not asked for; 10.0 versions of QEMU report reads of any CR as CR0: let the kernel
- * decode. */
+/* Asked for are writes of CR8 only; 10.0 versions of QEMU report reads of any CR as CR0: let the
+ * kernel decode. */
 static void fill_cr(struct virt_vcpu *v, struct vmexit *x)
 {
 	uint32_t code = (uint32_t)svm_of(v)->vmcb->c.exit_code;

@@ -101,6 +101,7 @@ _Static_assert(offsetof(struct vmcb, s.g_pat) == 0x668, "VMCB");
 _Static_assert(sizeof(struct vmcb) == PAGE_SIZE, "VMCB");
 
 /* Intercepts: word << 5 | bit. [APM2 Appendix B Table "VMCB Layout, Control Area"] */
+#define INTERCEPT_CR_WRITE(n) (16u + (n))
 #define INTERCEPT_EXCEPTION(v) (2u << 5 | (v))
 enum svm_intercept {
 	INTERCEPT_INTR = 3 << 5,
