@@ -14,7 +14,7 @@
 #include <tern/timer.h>
 
 #include "phase.h"
-#include "ram_send.h"
+#include "source.h"
 
 struct ram_sender {
 	struct mig_job *j;
@@ -119,18 +119,16 @@ static int wait_room(struct ram_sender *s)
 	return err;
 }
 
-/* Keeps to --bw by waiting until the bytes sent so far were due. */
-static void pace(struct ram_sender *s, uint64_t bytes)
+/* Keeps to --bw by waiting until the bytes sent so far were due; that may be long. */
+static int pace(struct ram_sender *s)
 {
-	uint64_t now = time_ns();
+	return s->paced_ns > time_ns() ? source_pause(s->j, s->paced_ns) : 0;
+}
 
-	if (!s->j->req.bw_mbit)
-		return;
-	if (s->paced_ns < now)
-		s->paced_ns = now;
-	else
-		world_sleep_ns(s->paced_ns - now);
-	s->paced_ns += bytes * 8000 / s->j->req.bw_mbit;
+static void pace_note(struct ram_sender *s, uint64_t bytes)
+{
+	if (s->j->req.bw_mbit)
+		s->paced_ns = MAX(s->paced_ns, time_ns()) + bytes * 8000 / s->j->req.bw_mbit;
 }
 
 static void account(struct ram_sender *s, uint64_t bytes, struct mig_round *r)
@@ -175,13 +173,15 @@ static void sent(struct ram_sender *s, struct pageset *todo)
 
 int ram_send_batch(struct ram_sender *s, struct pageset *todo, gfn_t *at, struct mig_round *r)
 {
-	int err = wait_room(s);
+	int err = pace(s);
 
+	if (!err)
+		err = wait_room(s);
 	if (err)
 		return err;
 	if (!gather(s, todo, at))
 		return 0;
-	pace(s, s->nr_raw * PAGE_SIZE);
+	pace_note(s, s->nr_raw * PAGE_SIZE);
 	err = send_batch(s, r);
 	if (err)
 		return err;

@@ -30,6 +30,8 @@ void source_ears(void *arg); /* world; arg is the job */
  * destination refused or gave up (its words are in the job then).
  */
 MUST_CHECK int source_wait(struct mig_job *j, enum wire_type type, uint64_t deadline_ns);
+/* Lets time pass, saying ALIVE. 0, -ECANCELED by the user, the stream's error. */
+MUST_CHECK int source_pause(struct mig_job *j, uint64_t until_ns);
 /* Stops here when --hold says so, until continue or cancel. As source_wait. */
 MUST_CHECK int source_hold(struct mig_job *j, enum mig_phase p);
 MUST_CHECK int source_clock(struct mig_job *j); /* fills clock_delta_ns and rtt_ns */

@@ -86,6 +86,8 @@ static int stay_alive(struct mig_job *j, unsigned long *f, uint64_t deadline_ns)
 		return 0;
 	if (time_ns() >= deadline_ns)
 		return -ETIMEDOUT;
+	if (!j->peer.s) /* held before the connection was made */
+		return 0;
 	spin_unlock(&j->lock, *f);
 	err = peer_send(&j->peer, WIRE_ALIVE, NULL, 0);
 	*f = spin_lock(&j->lock);
@@ -108,6 +110,23 @@ int source_wait(struct mig_job *j, enum wire_type type, uint64_t deadline_ns)
 	j->replies &= ~(1u << type);
 	spin_unlock(&j->lock, f);
 	return err;
+}
+
+int source_pause(struct mig_job *j, uint64_t until_ns)
+{
+	unsigned long f = spin_lock(&j->lock);
+	int err = 0;
+
+	while (!err) {
+		if (j->link_error)
+			err = j->link_error;
+		else if (j->cancel)
+			err = -ECANCELED;
+		else
+			err = stay_alive(j, &f, until_ns);
+	}
+	spin_unlock(&j->lock, f);
+	return err == -ETIMEDOUT && time_ns() >= until_ns ? 0 : err;
 }
 
 int source_hold(struct mig_job *j, enum mig_phase p)
@@ -154,5 +173,7 @@ int source_clock(struct mig_job *j)
 			j->clock_delta_ns = (int64_t)(j->clock.there_ns - (c.sent_ns + rtt / 2));
 		}
 	}
+	if (!err && j->rtt_ns == UINT64_MAX)
+		err = -EBADMSG; /* it answered, but never what was asked */
 	return err;
 }
