@@ -87,7 +87,7 @@ int wire_pages_check(const void *body, size_t len, uint32_t payload, uint64_t ma
 		return -EBADMSG;
 	raw = runs_pages(run, p->raw_runs, max_gfn);
 	zero = runs_pages(run + p->raw_runs, p->zero_runs, max_gfn);
-	if (raw > WIRE_BATCH_MAX || zero == UINT64_MAX)
+	if (raw > WIRE_BATCH_MAX || zero > WIRE_BATCH_MAX)
 		return -EBADMSG;
 	return raw != p->raw_pages || raw * PAGE_SIZE != payload ? -EBADMSG : 0;
 }
@@ -95,11 +95,13 @@ int wire_pages_check(const void *body, size_t len, uint32_t payload, uint64_t ma
 int wire_remain_check(const void *body, size_t len, uint64_t max_gfn)
 {
 	const struct wire_remain *r = body;
+	uint64_t pages;
 
 	if (len < sizeof(*r) || r->reserved || r->runs > (WIRE_REMAIN_MAX - sizeof(*r)) / sizeof(wire_run) ||
 	    len != sizeof(*r) + (size_t)r->runs * sizeof(wire_run))
 		return -EBADMSG;
-	return runs_pages((const wire_run *)(r + 1), r->runs, max_gfn) != r->pages ? -EBADMSG : 0;
+	pages = runs_pages((const wire_run *)(r + 1), r->runs, max_gfn);
+	return pages == UINT64_MAX || pages != r->pages ? -EBADMSG : 0;
 }
 
 int wire_text_check(const struct wire_text *t)

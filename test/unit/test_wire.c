@@ -74,6 +74,8 @@ static void pages_checked(void **state)
 	b.p.raw_pages = 4;
 	assert_int_equal(wire_pages_check(&b, len, 4 * PAGE_SIZE, 100), -EBADMSG);
 	b.p.raw_pages = 5;
+	b.run[2] = wire_run_make(0, WIRE_BATCH_MAX + 1); /* zeros cost no bytes, but time */
+	assert_int_equal(wire_pages_check(&b, len, 5 * PAGE_SIZE, 1u << 20), -EBADMSG);
 	b.run[2] = ~0ull; /* the highest frame, and a sum that would overflow */
 	assert_int_equal(wire_pages_check(&b, len, 5 * PAGE_SIZE, 100), -EBADMSG);
 	b.p.zero_runs = UINT32_MAX;
@@ -91,6 +93,8 @@ static void remain_checked(void **state)
 	assert_int_equal(wire_remain_check(&b, sizeof(b), 11), -EBADMSG);
 	b.r.pages = 8;
 	assert_int_equal(wire_remain_check(&b, sizeof(b), 12), -EBADMSG);
+	b.r.pages = UINT64_MAX; /* what a bad run counts as inside */
+	assert_int_equal(wire_remain_check(&b, sizeof(b), 11), -EBADMSG);
 	b.r.pages = 7;
 	b.r.runs = 3;
 	assert_int_equal(wire_remain_check(&b, sizeof(b), 12), -EBADMSG);
