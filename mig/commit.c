@@ -4,8 +4,9 @@
  * test/model/commit.pml of the same name.
  *
  * Invariant: the source is in SRC_RUNS only if it never sent GO, or the
- * destination promised that its copy is gone unrun, or the operator said so; the destination is in DST_OWNS only if it got GO or the operator
- * said so.
+ * destination promised that its copy is gone unrun, or the operator said so; the
+ * destination is in DST_OWNS only if it got GO or the operator said so, and never
+ * leaves DST_OWNS or DST_GONE.
  */
 #include "commit.h"
 
@@ -89,14 +90,19 @@ enum commit_action dst_go(enum dest_state *s)
 
 enum commit_action dst_lost(enum dest_state *s)
 {
-	return *s == DST_HELD ? COMMIT_ASK : *s == DST_EMPTY ? COMMIT_FREE : COMMIT_NOTHING;
+	if (*s == DST_HELD)
+		return COMMIT_ASK;
+	if (*s == DST_OWNS)
+		return COMMIT_NOTHING;
+	*s = DST_GONE;
+	return COMMIT_FREE;
 }
 
 enum commit_action dst_aborted(enum dest_state *s)
 {
 	if (*s == DST_OWNS)
 		return COMMIT_REFUSE;
-	*s = DST_EMPTY;
+	*s = DST_GONE;
 	return COMMIT_FREE;
 }
 
@@ -104,6 +110,6 @@ enum commit_action dst_resolve(enum dest_state *s, bool here)
 {
 	if (*s != DST_HELD)
 		return COMMIT_REFUSE;
-	*s = here ? DST_OWNS : DST_EMPTY;
+	*s = here ? DST_OWNS : DST_GONE;
 	return here ? COMMIT_RUN : COMMIT_FREE;
 }

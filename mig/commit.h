@@ -14,7 +14,11 @@
  *                  ^------abort----'                     |
  *                  '----------- resolve here ------------'
  *   destination: EMPTY --loaded--> HELD --GO--> OWNS
- *                  ^---abort, lost--'  '--settle(aborted) or resolve there--> EMPTY
+ *                  |                 '--abort, settle(aborted), resolve there--> GONE
+ *                  '--abort, lost, settle--> GONE
+ *
+ * GONE is not EMPTY: what a copy was given up for is final, so one that is still
+ * being loaded when the source settles cannot become HELD afterwards.
  */
 #ifndef MIG_COMMIT_H
 #define MIG_COMMIT_H
@@ -22,7 +26,7 @@
 #include <tern/types.h>
 
 enum source_state { SRC_RUNS, SRC_PARKED, SRC_GO_SENT, SRC_RELEASED };
-enum dest_state { DST_EMPTY, DST_HELD, DST_OWNS };
+enum dest_state { DST_EMPTY, DST_HELD, DST_OWNS, DST_GONE };
 
 /* What a step asks its caller to do. */
 enum commit_action {

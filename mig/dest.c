@@ -79,7 +79,7 @@ static int on_hello(struct dest *d, const void *body, size_t len)
 
 static bool holds_uuid(struct mig_job *j, void *arg)
 {
-	return j->st.incoming && j->vm && !memcmp(j->vm->uuid, arg, 16);
+	return j->st.incoming && j->vm && !memcmp(j->uuid, arg, sizeof(j->uuid));
 }
 
 /*
@@ -88,6 +88,7 @@ static bool holds_uuid(struct mig_job *j, void *arg)
  */
 static void discard_earlier(const struct offer *o)
 {
+	uint64_t deadline = time_ns() + LINK_TIMEOUT_NS / 2; /* the source waits for our answer */
 	uint8_t uuid[16];
 	struct mig_job *old;
 	unsigned long f;
@@ -96,14 +97,11 @@ static void discard_earlier(const struct offer *o)
 	old = job_search(holds_uuid, uuid);
 	if (!old)
 		return;
-	if (old->dst == DST_EMPTY) { /* its world still listens to a dead link */
-		job_abort_stream(old);
+	if (dest_forbid(old, true)) { /* its world still listens to a dead link */
 		f = spin_lock(&old->lock);
-		while (!old->over && !job_wait_locked(old, &f, time_ns() + LINK_TIMEOUT_NS))
+		while (!old->over && !job_wait_locked(old, &f, deadline))
 			;
 		spin_unlock(&old->lock, f);
-	} else {
-		dest_discard(old);
 	}
 	job_put(old);
 }
@@ -129,6 +127,7 @@ static int on_offer(struct dest *d, const void *body, size_t len)
 {
 	struct mig_request r = { 0 };
 	struct stream_info info;
+	struct mig_job *same;
 	char why[WIRE_TEXT] = "";
 	int err = offer_check(body, len, &d->offer, why, sizeof(why));
 
@@ -138,6 +137,11 @@ static int on_offer(struct dest *d, const void *body, size_t len)
 		return refuse(d, err, "cpu", "%s", why);
 	if (!virt)
 		return refuse(d, -ENOTSUP, "no-virtualization", "%s", virt_absent_reason());
+	same = job_find_wire_id(d->id);
+	if (same) {
+		job_put(same);
+		return refuse(d, -EBADMSG, "bad-stream", "this migration has been offered before");
+	}
 	discard_earlier(&d->offer);
 	err = check_room(d);
 	if (err)
@@ -160,6 +164,8 @@ static int on_settle(struct dest *d, const void *body, size_t len)
 	struct wire_verdict v;
 
 	memcpy(&m, body, len);
+	if (m.reserved || (m.outcome != OUTCOME_ABORTED && m.outcome != OUTCOME_GO))
+		return refuse(d, -EBADMSG, "bad-stream", "settle with an unknown outcome");
 	if (memcmp(m.id, d->id, sizeof(m.id)))
 		return refuse(d, -EBADMSG, "bad-stream", "settle names another migration than hello");
 	dest_settle(&m, &v);
@@ -194,6 +200,7 @@ static int on_skeleton(struct dest *d, const void *body, size_t len)
 	if (err)
 		return refuse(d, err, err == -ENOMEM ? "no-memory" : err == -EEXIST ? "exists" : "failed", "%s", why);
 	memcpy(vm->uuid, d->offer.uuid, sizeof(vm->uuid));
+	memcpy(d->j->uuid, d->offer.uuid, sizeof(d->j->uuid));
 	vm->tsc_khz = d->offer.tsc_khz;
 	vm->mig = d->j;
 	d->j->vm = vm;
@@ -261,6 +268,7 @@ static int on_end(struct dest *d, const void *body, size_t len)
 	char why[WIRE_TEXT] = "";
 	struct wire_end end;
 	unsigned long f;
+	bool wanted;
 	int err;
 
 	memcpy(&end, body, len);
@@ -275,10 +283,13 @@ static int on_end(struct dest *d, const void *body, size_t len)
 		return refuse(d, err, "bad-state", "the VM's state passed its check but did not load (%d)", err);
 	j->st.state_ns = time_ns() - t0;
 	f = spin_lock(&j->lock);
-	dst_loaded(&j->dst);
-	j->st.phase = MIG_READY;
+	wanted = dst_loaded(&j->dst) != COMMIT_REFUSE;
+	if (wanted)
+		j->st.phase = MIG_READY;
 	job_changed_locked(j);
 	spin_unlock(&j->lock, f);
+	if (!wanted)
+		return refuse(d, -ECANCELED, "canceled", "the source has settled meanwhile that the VM stays there");
 	d->talk = T_READY;
 	return peer_send(&d->peer, WIRE_READY, NULL, 0);
 }
@@ -362,9 +373,14 @@ static void broken(struct dest *d, int err)
 	}
 	f = spin_lock(&j->lock);
 	action = dst_lost(&j->dst);
+	if (action == COMMIT_ASK) { /* with the step: whoever settles it from here on ends the job */
+		j->st.phase = MIG_IN_DOUBT;
+		job_changed_locked(j);
+	}
 	spin_unlock(&j->lock, f);
+	if (action == COMMIT_NOTHING)
+		return; /* settled by another stream: the VM runs here */
 	if (action == COMMIT_ASK) {
-		job_phase(j, MIG_IN_DOUBT);
 		log_warn("mig", "job %u: %s is complete here and waits: its source has gone silent",
 			 (unsigned)j->st.id, j->st.vm);
 		return;
@@ -373,8 +389,7 @@ static void broken(struct dest *d, int err)
 		job_error(j, d->code, "%s", d->why);
 	else
 		job_error(j, "link", "the connection to the source ended (%d)", err);
-	if (action == COMMIT_FREE)
-		dest_discard(j);
+	dest_discard(j);
 }
 
 void dest_world(void *arg)
@@ -402,6 +417,8 @@ void dest_world(void *arg)
 		stream_close(d->peer.s);
 	if (d->j && d->j->st.phase != MIG_IN_DOUBT)
 		job_over(d->j, d->j->dst == DST_OWNS ? MIG_DONE : MIG_FAILED);
+	if (d->j)
+		job_put(d->j);
 	pageset_fini(&d->owed);
 	free(d->state);
 out:

@@ -20,13 +20,13 @@ static int run(struct mig_job *j)
 	int err;
 
 	vdevs_resume(vm);
-	mutex_lock(&vm->lock);
-	vm->mig = NULL;
-	mutex_unlock(&vm->lock);
 	j->running.started_ns = time_ns();
 	err = vm_run_incoming(vm);
 	if (err) /* its vCPU worlds were made with the skeleton: nothing is left that can fail */
 		panic("%s is ours and cannot run: %d", j->st.vm, err);
+	mutex_lock(&vm->lock); /* not earlier: the user's commands must not meet a VM that is not yet started */
+	vm->mig = NULL;
+	mutex_unlock(&vm->lock);
 	j->vm = NULL;
 	vm_put(vm);
 	return 0;
@@ -75,8 +75,24 @@ void dest_discard(struct mig_job *j)
 /* A job whose stream is gone ends when it is settled. */
 static void end_held(struct mig_job *j)
 {
-	if (j->st.phase == MIG_IN_DOUBT)
+	if (j->st.phase == MIG_IN_DOUBT && j->dst != DST_HELD)
 		job_over(j, j->dst == DST_OWNS ? MIG_DONE : MIG_FAILED);
+}
+
+bool dest_forbid(struct mig_job *j, bool held_too)
+{
+	unsigned long f = spin_lock(&j->lock);
+	bool incomplete = j->dst == DST_EMPTY, held = j->dst == DST_HELD;
+
+	if (incomplete)
+		(void)dst_aborted(&j->dst);
+	spin_unlock(&j->lock, f);
+	if (incomplete)
+		job_abort_stream(j);
+	else if (held && held_too)
+		dest_discard(j);
+	end_held(j);
+	return incomplete;
 }
 
 void dest_settle(const struct wire_settle *m, struct wire_verdict *v)
@@ -87,17 +103,11 @@ void dest_settle(const struct wire_settle *m, struct wire_verdict *v)
 	memcpy(v->id, m->id, sizeof(v->id));
 	if (!j)
 		return;
-	if (m->outcome == OUTCOME_ABORTED && j->st.incoming) {
-		if (j->dst == DST_EMPTY)
-			job_abort_stream(j); /* its world takes the skeleton apart */
-		else
-			dest_discard(j);
-	} else if (m->outcome == OUTCOME_GO && j->st.incoming && dest_take(j)) {
+	if (m->outcome == OUTCOME_GO && dest_take(j))
 		log_warn("mig", "job %u: the source says GO for a copy that is gone", (unsigned)j->st.id);
-	}
+	(void)dest_forbid(j, m->outcome == OUTCOME_ABORTED);
 	v->verdict = j->dst == DST_OWNS ? VERDICT_RUNNING : VERDICT_DISCARDED;
 	v->started_ns = j->running.started_ns;
-	end_held(j);
 	job_put(j);
 }
 

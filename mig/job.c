@@ -58,17 +58,22 @@ static struct mig_job *forget_locked(void)
 	return NULL;
 }
 
-static void append(struct mig_job *j)
+/* False when the list is full of jobs that are not over. */
+static bool append(struct mig_job *j)
 {
 	unsigned long f = spin_lock(&jobs.lock);
 	struct mig_job *old = jobs.count >= JOBS_KEPT ? forget_locked() : NULL;
+	bool room = jobs.count < JOBS_KEPT;
 
-	j->st.id = jobs.next_id++;
-	*jobs.last = j;
-	jobs.last = &j->next;
-	jobs.count++;
+	if (room) {
+		j->st.id = jobs.next_id++;
+		*jobs.last = j;
+		jobs.last = &j->next;
+		jobs.count++;
+	}
 	spin_unlock(&jobs.lock, f);
 	free(old);
+	return room;
 }
 
 struct mig_job *job_new(const struct mig_request *r, bool incoming, const uint8_t *id)
@@ -89,8 +94,11 @@ struct mig_job *job_new(const struct mig_request *r, bool incoming, const uint8_
 	j->st.phase = MIG_QUEUED;
 	strcpy(j->st.vm, j->req.vm);
 	j->st.peer = j->req.to;
-	append(j);
-	return j;
+	j->users = 1; /* the caller's, then its world's */
+	if (append(j))
+		return j;
+	free(j);
+	return NULL;
 }
 
 struct mig_job *job_search(bool (*fn)(struct mig_job *j, void *arg), void *arg)
@@ -127,7 +135,7 @@ struct mig_job *job_find(uint32_t id)
 
 static bool has_wire_id(struct mig_job *j, void *arg)
 {
-	return !memcmp(j->id, arg, WIRE_ID_BYTES);
+	return j->st.incoming && !memcmp(j->id, arg, WIRE_ID_BYTES);
 }
 
 struct mig_job *job_find_wire_id(const uint8_t id[WIRE_ID_BYTES])
@@ -152,7 +160,8 @@ void job_phase(struct mig_job *j, enum mig_phase p)
 {
 	unsigned long f = spin_lock(&j->lock);
 
-	j->st.phase = p;
+	if (!j->over) /* an end is final, whoever was quicker */
+		j->st.phase = p;
 	job_changed_locked(j);
 	spin_unlock(&j->lock, f);
 }
@@ -183,21 +192,25 @@ void job_error(struct mig_job *j, const char *code, const char *fmt, ...)
 
 void job_over(struct mig_job *j, enum mig_phase p)
 {
-	unsigned long f = spin_lock(&j->lock);
+	unsigned long list = spin_lock(&jobs.lock), f = spin_lock(&j->lock);
+	bool before = j->over;
 
-	j->st.total_ns = time_ns() - j->started_ns;
-	j->st.phase = p;
-	j->st.held = false;
-	if (p == MIG_DONE)
-		j->st.percent = 100;
-	job_changed_locked(j);
+	if (!before) {
+		j->st.total_ns = time_ns() - j->started_ns;
+		j->st.phase = p;
+		j->st.held = false;
+		if (p == MIG_DONE)
+			j->st.percent = 100;
+		j->over = true; /* the caller holds the job: nobody forgets it yet */
+		job_changed_locked(j);
+	}
 	spin_unlock(&j->lock, f);
+	spin_unlock(&jobs.lock, list);
+	if (before)
+		return;
 	log_line(p == MIG_DONE ? LOG_INFO : LOG_WARN, "mig", "job %u: %s %s %s in %u ms%s%s", (unsigned)j->st.id,
 		 j->st.vm, j->st.incoming ? "in" : "out", mig_phase_name(p),
 		 (unsigned)(j->st.total_ns / NSEC_PER_MSEC), j->st.error[0] ? ": " : "", j->st.error);
-	f = spin_lock(&jobs.lock);
-	j->over = true;
-	spin_unlock(&jobs.lock, f);
 }
 
 static void snapshot(struct mig_job *j, struct mig_status *out)

@@ -43,16 +43,19 @@ struct mig_job {
 	struct peer peer;	    /* [own]; peer.s under stream_lock for others' aborts */
 	struct mutex stream_lock;
 	bool settling;		    /* [list] the settle world has work with it */
-	bool over;		    /* [list] may be forgotten when the list is full */
-	unsigned users;		    /* [list] job_find and the like, until job_put */
+	bool asking;		    /* [job] it is talking to the peer: the operator waits */
+	bool over;		    /* [list, job] may be forgotten when the list is full */
+	unsigned users;		    /* [list] job_new, job_find and the like, until job_put */
+	uint8_t uuid[16];	    /* [own] incoming: of vm, valid while vm is set */
 	struct mig_job *next;	    /* [list] */
 };
 
 void jobs_init(void);
-/* A new job in the list, NULL when there is no memory or 64 are unfinished. */
+/* A new job in the list, held until job_put; NULL when there is no memory or 64 are unfinished. */
 struct mig_job *job_new(const struct mig_request *r, bool incoming, const uint8_t *id);
 /* These find a job and hold it in memory until job_put; NULL when there is none. */
 struct mig_job *job_find(uint32_t id);
+/* An incoming one. */
 struct mig_job *job_find_wire_id(const uint8_t id[WIRE_ID_BYTES]);
 /* The first, oldest before newer, for which fn is true. */
 struct mig_job *job_search(bool (*fn)(struct mig_job *j, void *arg), void *arg);
@@ -61,7 +64,7 @@ void job_put(struct mig_job *j);
 void job_phase(struct mig_job *j, enum mig_phase p);
 void job_progress(struct mig_job *j, unsigned percent); /* never goes back */
 void job_error(struct mig_job *j, const char *code, const char *fmt, ...) PRINTF_LIKE(3, 4);
-/* Final: phase, total time; the job may be forgotten from now on. */
+/* Final: phase, total time; the job may be forgotten when nobody holds it. The first call counts. */
 void job_over(struct mig_job *j, enum mig_phase p);
 void job_changed_locked(struct mig_job *j);
 /* Sleeps until something changed or the deadline; j->lock held. */
@@ -75,6 +78,11 @@ void dest_world(void *arg);
 /* Runs a held incoming VM, or gives it up; by its stream, the settle protocol or the operator. */
 MUST_CHECK int dest_take(struct mig_job *j);
 void dest_discard(struct mig_job *j);
+/*
+ * What the verdict DISCARDED promises: a copy that is not complete never will
+ * be. Its world, which is told, takes it apart (true); a held one goes here.
+ */
+bool dest_forbid(struct mig_job *j, bool held_too);
 /* The operator's word for a held copy: -EPERM when there is nothing to decide. */
 MUST_CHECK int dest_resolve(struct mig_job *j, bool here);
 /* Answers a SETTLE message of a source. */

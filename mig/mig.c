@@ -15,21 +15,37 @@
 
 #define LISTEN_BACKLOG 8u
 #define MIG_STACK (64u << 10)
+#define INCOMING_MAX 16u /* streams served at a time; a peer is hostile until checked */
+
+static unsigned incoming; /* [atom] */
+
+static void incoming_world(void *arg)
+{
+	dest_world(arg);
+	__atomic_sub_fetch(&incoming, 1, __ATOMIC_RELAXED);
+}
+
+static void serve(struct stream *s)
+{
+	struct world_opts o = { .name = "mig-in", .prio = WORLD_NORMAL, .cpu = -1, .stack_size = MIG_STACK };
+	bool full = __atomic_add_fetch(&incoming, 1, __ATOMIC_RELAXED) > INCOMING_MAX;
+
+	if (!full && !world_create(NULL, &o, incoming_world, s))
+		return;
+	__atomic_sub_fetch(&incoming, 1, __ATOMIC_RELAXED);
+	log_warn("mig", "an incoming stream is turned away: %s", full ? "too many at a time" : "no memory");
+	stream_abort(s);
+	stream_close(s);
+}
 
 static void listener_world(void *arg)
 {
-	struct world_opts o = { .name = "mig-in", .prio = WORLD_NORMAL, .cpu = -1, .stack_size = MIG_STACK };
 	struct listener *l = arg;
 	struct stream *s;
 
-	for (;;) {
-		if (stream_accept(l, NEVER_NS, &s))
-			continue;
-		if (world_create(NULL, &o, dest_world, s)) {
-			log_error("mig", "no memory for an incoming migration");
-			stream_close(s);
-		}
-	}
+	for (;;)
+		if (!stream_accept(l, NEVER_NS, &s))
+			serve(s);
 }
 
 void mig_init(void)
@@ -108,16 +124,15 @@ int mig_start(const struct mig_request *req, uint32_t *id, char *code, size_t co
 	j = job_new(&r, false, wire_id);
 	if (!j) {
 		vm_put(vm);
-		snprintf(why, why_len, "no memory for another job");
+		snprintf(why, why_len, "no memory for another job, or too many are unfinished ('tasks')");
 		return fail(code, code_len, "no-memory", -ENOMEM);
 	}
 	err = claim(j, vm, code, code_len, why, why_len);
 	if (!err) {
+		*id = j->st.id;
 		err = launch(j);
-		if (!err) {
-			*id = j->st.id;
-			return 0;
-		}
+		if (!err)
+			return 0; /* the job is its world's */
 		snprintf(why, why_len, "no memory for the migration's world");
 		fail(code, code_len, "no-memory", err);
 		job_drop_vm(j);
@@ -126,6 +141,7 @@ int mig_start(const struct mig_request *req, uint32_t *id, char *code, size_t co
 	}
 	job_error(j, code, "%s", why);
 	job_over(j, MIG_FAILED);
+	job_put(j);
 	return err;
 }
 
@@ -193,12 +209,16 @@ static bool is_in_doubt(struct mig_job *j, void *arg)
 static int source_resolve(struct mig_job *j, bool here)
 {
 	unsigned long f = spin_lock(&j->lock);
-	enum commit_action action = src_resolve(&j->src, here);
+	enum commit_action action;
 
+	while (j->asking) /* a GO that settle.c repeats may be on its way */
+		(void)job_wait_locked(j, &f, NEVER_NS);
+	action = src_resolve(&j->src, here);
 	spin_unlock(&j->lock, f);
 	if (action == COMMIT_REFUSE)
 		return -EPERM;
 	if (action == COMMIT_RUN) {
+		job_error(j, "resolved", "the operator said that the VM is here");
 		source_resume_all(j); /* and settle.c goes on to tell the other side that it is not wanted */
 		job_over(j, MIG_FAILED);
 	} else {

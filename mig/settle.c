@@ -27,15 +27,16 @@ static bool needs_settling(struct mig_job *j, void *arg)
 }
 
 /* One connection, one question. */
-static int ask(struct mig_job *j, struct wire_verdict *v)
+static int ask(struct mig_job *j, enum wire_outcome outcome, struct wire_verdict *v)
 {
-	struct wire_settle m = { .outcome = j->src == SRC_GO_SENT ? OUTCOME_GO : OUTCOME_ABORTED };
+	struct wire_settle m = { .outcome = outcome };
 	struct wire_hello h = { .version = WIRE_VERSION, .version_min = WIRE_VERSION_MIN };
 	uint8_t buf[256];
 	struct wire_head head;
 	struct stream *s;
 	struct peer p;
 	void *body;
+	uint64_t deadline;
 	int err = stream_connect(&j->req.to, MIG_PORT, SETTLE_EVERY_NS, &s);
 
 	if (err)
@@ -44,17 +45,20 @@ static int ask(struct mig_job *j, struct wire_verdict *v)
 	memcpy(m.id, j->id, sizeof(m.id));
 	strcpy(m.vm, j->st.vm);
 	peer_init(&p, s, false);
+	deadline = time_ns() + RUNNING_TIMEOUT_NS;
 	err = peer_send(&p, WIRE_HELLO, &h, sizeof(h));
 	if (!err)
 		err = peer_send(&p, WIRE_SETTLE, &m, sizeof(m));
 	do {
 		if (!err)
-			err = peer_recv(&p, &head, buf, sizeof(buf), &body, time_ns() + RUNNING_TIMEOUT_NS);
+			err = peer_recv(&p, &head, buf, sizeof(buf), &body, deadline);
 	} while (!err && head.type == WIRE_HELLO);
 	if (!err && head.type == WIRE_VERDICT)
 		memcpy(v, body, sizeof(*v));
 	else if (!err)
 		err = -EBADMSG;
+	if (err) /* nothing of this is to arrive later: the outcome may be another by then */
+		stream_abort(s);
 	stream_close(s);
 	return err;
 }
@@ -94,19 +98,47 @@ static void in_doubt_verdict(struct mig_job *j, const struct wire_verdict *v)
 	}
 }
 
+/* What the peer is to be told; false when there is nothing any more. Keeps the operator waiting. */
+static bool begin(struct mig_job *j, enum wire_outcome *outcome)
+{
+	unsigned long f = spin_lock(&j->lock);
+
+	*outcome = j->src == SRC_GO_SENT ? OUTCOME_GO : OUTCOME_ABORTED;
+	j->asking = j->src != SRC_RELEASED;
+	spin_unlock(&j->lock, f);
+	return j->asking;
+}
+
+static void end(struct mig_job *j)
+{
+	unsigned long f = spin_lock(&j->lock);
+
+	j->asking = false;
+	job_changed_locked(j);
+	spin_unlock(&j->lock, f);
+}
+
 static void settle_one(struct mig_job *j)
 {
+	enum wire_outcome outcome;
 	struct wire_verdict v;
 
-	if (ask(j, &v))
+	if (!begin(j, &outcome)) {
+		unsettle(j);
 		return;
-	if (j->src == SRC_GO_SENT)
+	}
+	if (ask(j, outcome, &v)) {
+		end(j);
+		return;
+	}
+	if (outcome == OUTCOME_GO)
 		in_doubt_verdict(j, &v);
 	else if (v.verdict == VERDICT_RUNNING)
 		log_error("mig", "job %u: %s runs here AND at its destination: stop one of them",
 			  (unsigned)j->st.id, j->st.vm);
 	if (j->src != SRC_GO_SENT)
 		unsettle(j);
+	end(j);
 }
 
 struct pass {

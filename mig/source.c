@@ -127,6 +127,10 @@ static int stun(struct source *s)
 	t0 = time_ns();
 	s->parked_at_ns = t0;
 	err = vm_park(j->vm, t0 + QUIESCE_TIMEOUT_NS);
+	if (err == -ESRCH) {
+		job_error(j, "not-running", "the VM ended by itself before it could move");
+		return err;
+	}
 	if (err) {
 		job_error(j, "stun-timeout", "the VM's processors did not stop in time");
 		return err;
@@ -238,17 +242,16 @@ static int go(struct source *s)
 {
 	struct mig_job *j = s->j;
 	unsigned long f;
-	bool cancel;
 	int err = source_hold(j, MIG_GO);
 
 	if (err)
 		return err;
 	f = spin_lock(&j->lock);
-	cancel = j->cancel;
-	if (!cancel)
+	err = j->cancel ? -ECANCELED : j->link_error; /* a dead link is no reason to be in doubt */
+	if (!err)
 		src_ready(&j->src);
 	spin_unlock(&j->lock, f);
-	return cancel ? -ECANCELED : 0;
+	return err;
 }
 
 /* GO is decided: it goes out, and only the destination's word ends this. */
@@ -263,10 +266,10 @@ static void commit(struct source *s)
 		err = source_wait(j, WIRE_RUNNING, t0 + RUNNING_TIMEOUT_NS);
 	j->st.go_ns = time_ns() - t0;
 	if (err) {
+		settle_add(j); /* before the operator can resolve it, which may end the settling */
 		job_phase(j, MIG_IN_DOUBT);
 		log_warn("mig", "job %u: GO sent, no answer: %s is held here until its other host answers",
 			 (unsigned)j->st.id, j->st.vm);
-		settle_add(j);
 		return;
 	}
 	j->st.blackout_ns = (uint64_t)((int64_t)j->running.started_ns - j->clock_delta_ns - (int64_t)s->parked_at_ns);
@@ -348,26 +351,33 @@ static int steps_before_go(struct source *s)
 	return err;
 }
 
-void source_world(void *arg)
+static void migrate(struct source *s)
 {
-	struct source s = { .j = arg };
-	struct mig_job *j = s.j;
-	int err = steps_before_go(&s);
+	struct mig_job *j = s->j;
+	int err = steps_before_go(s);
 
 	if (!err) {
-		commit(&s);
-		clean_up(&s);
+		commit(s);
+		clean_up(s);
 		return;
 	}
 	if (j->req.dry_run && err == -ECANCELED && !j->cancel) {
 		peer_send_text(&j->peer, WIRE_ABORT, "dry-run", "preflight passed; nothing was asked for");
-		clean_up(&s);
+		clean_up(s);
 		job_drop_vm(j);
 		job_over(j, MIG_DONE);
 		return;
 	}
-	give_up(&s, err);
-	clean_up(&s);
+	give_up(s, err);
+	clean_up(s);
 	job_drop_vm(j);
 	job_over(j, err == -ECANCELED ? MIG_CANCELED : MIG_FAILED);
+}
+
+void source_world(void *arg)
+{
+	struct source s = { .j = arg };
+
+	migrate(&s);
+	job_put(s.j);
 }

@@ -32,7 +32,7 @@ mtype s = RUNS;	 /* source, enum source_state; GONE after a crash */
 mtype d = EMPTY; /* destination, enum dest_state */
 
 bool s_stunned_once, s_unsettled, s_told_unknown;
-bool d_over;	    /* the destination remembers that its copy was discarded */
+bool d_over;	    /* DST_GONE: the destination remembers that its copy was discarded */
 bool d_knows = true; /* false after a crash: the id means nothing to it */
 bool d_asks;	    /* held without a stream */
 bool stream = true; /* the migration's own stream is up */

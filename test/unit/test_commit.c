@@ -45,6 +45,7 @@ static void nothing_runs_without_go(void **state)
 
 	assert_int_equal(dst_go(&d), COMMIT_REFUSE); /* not loaded */
 	assert_int_equal(dst_lost(&d), COMMIT_FREE);
+	assert_int_equal(dst_loaded(&d), COMMIT_REFUSE); /* given up for good */
 	d = DST_HELD;
 	assert_int_equal(dst_lost(&d), COMMIT_ASK); /* held, not run */
 	assert_int_equal(d, DST_HELD);
@@ -53,6 +54,18 @@ static void nothing_runs_without_go(void **state)
 	d = DST_OWNS;
 	assert_int_equal(dst_aborted(&d), COMMIT_REFUSE);
 	assert_int_equal(dst_resolve(&d, false), COMMIT_REFUSE);
+}
+
+/* The source settles while its stream's last records are still being loaded. */
+static void settled_while_loading(void **state)
+{
+	enum dest_state d = DST_EMPTY;
+
+	assert_int_equal(dst_aborted(&d), COMMIT_FREE);
+	assert_int_equal(dst_loaded(&d), COMMIT_REFUSE);
+	assert_int_equal(dst_go(&d), COMMIT_REFUSE);
+	assert_int_equal(dst_lost(&d), COMMIT_FREE);
+	assert_int_equal(dst_resolve(&d, true), COMMIT_REFUSE);
 }
 
 static void operator_decides_once(void **state)
@@ -72,6 +85,7 @@ int main(void)
 		cmocka_unit_test(good_way),
 		cmocka_unit_test(no_way_back_after_go),
 		cmocka_unit_test(nothing_runs_without_go),
+		cmocka_unit_test(settled_while_loading),
 		cmocka_unit_test(operator_decides_once),
 	};
 
