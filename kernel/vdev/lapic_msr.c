@@ -29,8 +29,10 @@ static int base_write(struct lapic *l, uint64_t v)
 	    (!was && on == (APIC_BASE_ON | APIC_BASE_X2)))
 		return -EINVAL; /* [SDM 3A 10.12.5 "x2APIC State Transitions"] */
 	flags = chip_lock(l->chip);
-	if (!on && was)
+	if (!on && was) {
 		lapic_reset_state(l);
+		l->vcpu->v.cr8 = 0; /* the same register as the TPR that was reset */
+	}
 	l->base = v;
 	chip_unlock(l->chip, flags);
 	return 0;

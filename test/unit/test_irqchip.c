@@ -236,6 +236,11 @@ static void x2apic(void **state)
 	assert_int_equal(wrmsr_as(vm, 0, 0x1b, LAPIC_BASE | 0x100), 0);
 	assert_true(wrmsr_as(vm, 0, 0x1b, LAPIC_BASE | 0xd00) != 0);
 	assert_int_equal(wrmsr_as(vm, 0, 0x1b, LAPIC_BASE | 0x900), 0);
+	mmio(vm, 0, 0x80, 0x50);
+	assert_int_equal(vm->vcpu[0]->v.cr8, 5);
+	assert_int_equal(wrmsr_as(vm, 0, 0x1b, rdmsr_as(vm, 0, 0x1b) & ~0xc00ull), 0);
+	assert_int_equal(wrmsr_as(vm, 0, 0x1b, rdmsr_as(vm, 0, 0x1b) | 0x800), 0);
+	assert_int_equal(mmio_get(vm, 0, 0x80), 0); /* off and on: the priority is as after reset */
 	fake_vm_done(vm);
 }
 
