@@ -29,6 +29,22 @@ static void vm_record_save(struct vm *vm, struct rec_writer *w)
 	rec_end(w);
 }
 
+/* A peer's text ends in this host's log and console: nothing that a terminal would obey. */
+static bool printable(const char *text)
+{
+	for (; *text; text++)
+		if ((uint8_t)*text < ' ' || *text == 0x7f)
+			return false;
+	return true;
+}
+
+static bool is_name(const char *name)
+{
+	static const char set[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+
+	return *name && *name != '-' && *name != '.' && !name[strspn(name, set)];
+}
+
 static int vm_record_check(struct rec_reader *r, struct offer *o)
 {
 	if (r->head.version != OFFER_VERSION)
@@ -41,7 +57,10 @@ static int vm_record_check(struct rec_reader *r, struct offer *o)
 	rec_get_str(r, o->cfg.kernel, sizeof(o->cfg.kernel));
 	rec_get_str(r, o->cfg.initrd, sizeof(o->cfg.initrd));
 	rec_get_str(r, o->cfg.cmdline, sizeof(o->cfg.cmdline));
-	if (!o->cfg.name[0] || !o->cfg.mem_bytes || o->cfg.mem_bytes % SIZE_2M || !o->cfg.vcpus ||
+	if (!is_name(o->cfg.name) || !printable(o->cfg.kernel) || !printable(o->cfg.initrd) ||
+	    !printable(o->cfg.cmdline))
+		return -EBADMSG;
+	if (!o->cfg.mem_bytes || o->cfg.mem_bytes % SIZE_2M || !o->cfg.vcpus ||
 	    o->cfg.vcpus > VM_VCPUS_MAX || !o->tsc_khz)
 		return -EBADMSG;
 	return rec_done(r);
