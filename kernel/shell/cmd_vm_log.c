@@ -116,21 +116,32 @@ static int vm_log_cmd(struct shell *sh, int argc, char **argv)
 	return 0;
 }
 
+/* One that was deleted or has moved away would else be kept by its watcher. */
+static bool still_here(struct vm *vm)
+{
+	struct vm *now = vm_find(vm->cfg.name);
+
+	if (now)
+		vm_put(now);
+	return now == vm;
+}
+
 static void console_loop(struct shell *sh, struct vm *vm, unsigned port)
 {
 	uint64_t at = tail_offset(vm, port, 20);
 	char keys[64], text[1024];
 	size_t n;
 
-	for (;;) {
+	while (still_here(vm)) {
 		while ((n = serial_log_read(vm, port, &at, text, sizeof(text))))
 			shell_write(sh, text, n);
 		n = shell_read(sh, keys, sizeof(keys), time_ns() + CONSOLE_POLL_NS);
 		if (n && memchr(keys, KEY_LEAVE, n))
-			break;
+			return;
 		if (n)
 			serial_input(vm, port, keys, n);
 	}
+	shell_printf(sh, "\r\n%s is not on this host any more", vm->cfg.name);
 }
 
 static int vm_console_cmd(struct shell *sh, int argc, char **argv)
