@@ -126,6 +126,7 @@ static bool loopback_pending(void)
 	return false;
 }
 
+/* Most turns find one burst and the next one nothing: whom it wakes runs when the owner sleeps. */
 static unsigned turn(void)
 {
 	unsigned frames = net_ifs_poll(POLL_BUDGET), done = frames;
@@ -159,15 +160,20 @@ static uint64_t stay_busy(uint64_t since_ns)
 static void owner_run(void *arg)
 {
 	uint64_t since_ns = time_ns();
+	unsigned busy_turns = 0;
 
 	(void)arg;
+	world_wakes_here(true);
 	for (;;) {
 		uint32_t ms;
 
 		if (turn() || loopback_pending() || net_ifs_arm()) {
+			if (busy_turns++)
+				world_share(); /* work goes on: readers run beside it */
 			since_ns = stay_busy(since_ns);
 			continue;
 		}
+		busy_turns = 0;
 		ms = sys_timeouts_sleeptime();
 		(void)event_wait(&owner.ev, ms == SYS_TIMEOUTS_SLEEPTIME_INFINITE
 						    ? NEVER_NS

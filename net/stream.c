@@ -80,7 +80,9 @@ static int wait_room(struct stream *s, uint64_t deadline_ns)
 	int err = 0;
 
 	if (!has_room(s)) {
+		world_wakes_here(true); /* this world sleeps next */
 		stream_post(s);
+		world_wakes_here(false);
 		NET_COUNT(queue_waits, 1);
 		err = stream_wait(s, can_write, &s->wr, &s->wr_waiting, deadline_ns);
 	}

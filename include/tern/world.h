@@ -45,6 +45,13 @@ void world_yield(void);
 /* Cheap: something of equal or higher priority has waited its turn (slice over) or a higher one is ready. */
 bool world_should_yield(void);
 void world_sleep_ns(uint64_t ns);
+/*
+ * For a world that is about to sleep: while on, worlds that it wakes run here after
+ * it, when nothing else waits here, instead of waking an idle CPU. If it does not
+ * sleep after all, world_share() lets idle CPUs take what waits.
+ */
+void world_wakes_here(bool on);
+void world_share(void);
 
 /* Wait queue: sleepers under a spinlock of their owner's. */
 struct waitq {

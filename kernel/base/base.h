@@ -47,6 +47,7 @@ struct world {
 	uint8_t prio;			 /* [const] */
 	uint8_t state;			 /* [own] enum world_state */
 	bool detached;			 /* [const] */
+	bool wakes_here;		 /* [own] see world_wakes_here */
 	bool timed_out;			 /* [q] the timer took it off its queue */
 	int pinned;			 /* [const] CPU or -1 */
 	uint32_t cpu;			 /* [own] CPU it runs or last ran on */

@@ -77,14 +77,24 @@ static bool claim_any_idle(void)
 	return false;
 }
 
-static unsigned choose_cpu(const struct world *w)
+/* The waker sleeps next, and nothing else waits for this CPU. */
+static bool wakes_here(void)
+{
+	const struct percpu *c = this_cpu();
+
+	return !c->irq_depth && c->current->wakes_here && !runq_ahead(runq_of(c->index), 0);
+}
+
+static unsigned choose_cpu(const struct world *w, bool here)
 {
 	if (w->pinned >= 0)
 		return (unsigned)w->pinned;
-	if (__atomic_load_n(&w->on_cpu, __ATOMIC_ACQUIRE) || percpu[w->cpu].idle)
+	if (__atomic_load_n(&w->on_cpu, __ATOMIC_ACQUIRE))
 		return w->cpu;
-	if (this_cpu()->idle) /* a handler on an idle CPU: no kick needed */
+	if (here || this_cpu()->idle) /* a handler on an idle CPU: no kick needed */
 		return this_cpu()->index;
+	if (percpu[w->cpu].idle)
+		return w->cpu;
 	for (unsigned i = 0; i < cpu_count(); i++)
 		if (percpu[i].idle)
 			return i;
@@ -95,7 +105,7 @@ static unsigned choose_cpu(const struct world *w)
 struct queued {
 	unsigned cpu;
 	int prio, cur_prio;
-	bool first_of_prio, pinned;
+	bool first_of_prio, stays;
 };
 
 static void notify(const struct queued *e)
@@ -111,11 +121,11 @@ static void notify(const struct queued *e)
 	if ((preempts || (e->prio == e->cur_prio && e->first_of_prio)) &&
 	    e->cpu != this_cpu()->index)
 		cpu_kick(e->cpu);
-	if (!e->pinned)
+	if (!e->stays)
 		claim_any_idle(); /* it may steal the world */
 }
 
-void runq_add(unsigned cpu, struct world *w)
+static void add(unsigned cpu, struct world *w, bool here)
 {
 	struct rq *rq = runq_of(cpu);
 	unsigned long flags = spin_lock(&rq->lock);
@@ -123,7 +133,7 @@ void runq_add(unsigned cpu, struct world *w)
 			    .prio = w->prio,
 			    .cur_prio = rq->cur_prio,
 			    .first_of_prio = !rq->first[w->prio],
-			    .pinned = w->pinned >= 0 };
+			    .stays = w->pinned >= 0 || (here && cpu == this_cpu()->index) };
 
 	w->state = WORLD_READY;
 	rq_push(rq, w);
@@ -132,11 +142,22 @@ void runq_add(unsigned cpu, struct world *w)
 	irq_restore(flags);
 }
 
+void runq_add(unsigned cpu, struct world *w)
+{
+	add(cpu, w, false);
+}
+
+void runq_share(void)
+{
+	claim_any_idle();
+}
+
 void sched_ready(struct world *w)
 {
 	unsigned long flags = irq_save();
+	bool here = wakes_here();
 
-	runq_add(choose_cpu(w), w);
+	add(choose_cpu(w, here), w, here);
 	irq_restore(flags);
 }
 

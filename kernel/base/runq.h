@@ -23,6 +23,8 @@ struct rq {
 struct rq *runq_of(unsigned cpu);
 /* Queues w on that CPU and tells whoever must know. w may be gone at return. */
 void runq_add(unsigned cpu, struct world *w);
+/* Has an idle CPU look at the queues. */
+void runq_share(void);
 /* Bits of the priorities at or above prio that have worlds waiting here; bit 0 is prio itself. */
 uint32_t runq_ahead(const struct rq *rq, unsigned prio);
 /*

@@ -103,6 +103,20 @@ void world_yield(void)
 	irq_restore(flags);
 }
 
+void world_wakes_here(bool on)
+{
+	world_self()->wakes_here = on;
+}
+
+void world_share(void)
+{
+	unsigned long flags = irq_save();
+
+	if (runq_ahead(this_cpu()->sched, 0))
+		runq_share();
+	irq_restore(flags);
+}
+
 /* One of equal priority waits: true once the slice is over, and until then the timer sees to it. */
 static bool slice_over(struct rq *rq, const struct world *self)
 {
