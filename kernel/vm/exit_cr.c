@@ -153,8 +153,10 @@ static bool xcr0_ok(uint64_t v, uint64_t allowed)
 enum exit_next exit_xsetbv(struct vcpu *c, struct vmexit *x)
 {
 	uint64_t v = (c->v.gpr[GPR_RDX] << 32) | (uint32_t)c->v.gpr[GPR_RAX];
+	struct virt_mode m = { 0 };
 
-	if ((uint32_t)c->v.gpr[GPR_RCX] || !xcr0_ok(v, c->vm->virt.xcr0_mask) ||
+	virt->mode(&c->v, &m);
+	if (m.cpl || (uint32_t)c->v.gpr[GPR_RCX] || !xcr0_ok(v, c->vm->virt.xcr0_mask) ||
 	    virt->set_cr(&c->v, VIRT_XCR0, v))
 		vcpu_raise_gp(c);
 	else
