@@ -292,7 +292,8 @@ static bool port_send(const struct port *p, const struct frame *f)
 			   sizeof(p->remote));
 	else
 		n = send(p->fd, f->data, f->size, 0);
-	return n >= 0 || errno != EAGAIN;	/* an absent receiver loses the frame, as a wire does */
+	/* An absent receiver loses the frame, as a wire does. */
+	return n >= 0 || errno != EAGAIN;
 }
 
 /* Sends what is due; returns when to look again, or UINT64_MAX. */

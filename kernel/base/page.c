@@ -40,7 +40,7 @@ static struct {
 	uint64_t count;			    /* frames */
 	struct free_block *list[2][ORDERS]; /* [1] below 4 GiB */
 	uint64_t owner_pages[FRAME_OWNERS];
-	uint64_t *fresh;		    /* bit per frame: never allocated; NULL: does not matter */
+	uint64_t *fresh; /* bit per frame: never allocated; NULL: does not matter */
 } mem = { .lock = SPINLOCK_INIT(LOCK_PAGE, "pages") };
 
 static struct free_block **list_of(uint64_t pfn, unsigned order)
