@@ -13,6 +13,8 @@
 
 #include "job.h"
 
+#define RUN_RETRY_NS NSEC_PER_SEC
+
 /* COMMIT_RUN: the VM is this host's. */
 static int run(struct mig_job *j)
 {
@@ -21,9 +23,10 @@ static int run(struct mig_job *j)
 
 	vdevs_resume(vm);
 	j->running.started_ns = time_ns();
-	err = vm_run_incoming(vm);
-	if (err) /* its vCPU worlds were made with the skeleton: nothing is left that can fail */
-		panic("%s is ours and cannot run: %d", j->st.vm, err);
+	while ((err = vm_run_incoming(vm))) { /* it is ours and nobody else's: it waits for memory, it is not lost */
+		log_error("mig", "job %u: %s is ours and cannot run yet (%d)", (unsigned)j->st.id, j->st.vm, err);
+		world_sleep_ns(RUN_RETRY_NS);
+	}
 	mutex_lock(&vm->lock); /* not earlier: the user's commands must not meet a VM that is not yet started */
 	vm->mig = NULL;
 	mutex_unlock(&vm->lock);
