@@ -10,7 +10,7 @@
  */
 #include "vm_int.h"
 
-#define MSR_TSC 0x10u
+#define FAR_TSC (1ull << 52) /* weeks at any frequency */
 
 static bool scaled(const struct vm *vm)
 {
@@ -30,10 +30,13 @@ uint64_t vcpu_guest_tsc(struct vcpu *c)
 
 uint64_t vcpu_tsc_deadline_ns(struct vcpu *c, uint64_t guest_tsc)
 {
-	uint64_t host = guest_tsc - c->v.tsc_offset;
+	uint64_t now = vcpu_guest_tsc(c), delta = guest_tsc - now, host;
 
-	if ((int64_t)(guest_tsc - vcpu_guest_tsc(c)) <= 0)
+	if ((int64_t)delta <= 0)
 		return 0; /* past */
+	/* A guest may ask for the end of time: nothing below overflows, and the callback asks
+	 * again. */
+	host = now + MIN(delta, FAR_TSC) - c->v.tsc_offset;
 	if (scaled(c->vm))
 		host = mul_div64(host, tsc_khz(), c->vm->virt.tsc_khz);
 	return tsc_to_ns(host) + 1; /* rounded up: never early */
