@@ -13,6 +13,7 @@ struct listener {
 	struct tcp_pcb *pcb;	     /* [own] */
 	struct stream *first, *last; /* [lock] accepted by TCP, not yet by us */
 	unsigned nr, max;	     /* [lock] */
+	unsigned accepting;	     /* [lock] worlds in stream_accept */
 	bool closed;		     /* [lock] */
 };
 
@@ -191,6 +192,7 @@ int stream_accept(struct listener *l, uint64_t deadline_ns, struct stream **out)
 	unsigned long flags = spin_lock(&l->lock);
 	int err = 0;
 
+	l->accepting++;
 	while (!l->first && !l->closed && !err)
 		err = waitq_sleep(&l->wait, &l->lock, &flags, deadline_ns);
 	if (l->first) {
@@ -199,6 +201,7 @@ int stream_accept(struct listener *l, uint64_t deadline_ns, struct stream **out)
 	} else if (l->closed) {
 		err = -ECANCELED;
 	}
+	l->accepting--;
 	spin_unlock(&l->lock, flags);
 	return err;
 }
@@ -212,7 +215,16 @@ static int end_listen(void *arg)
 	return 0;
 }
 
-/* The accepting world must be out of stream_accept. */
+static bool is_accepting(struct listener *l)
+{
+	unsigned long flags = spin_lock(&l->lock);
+	bool is = l->accepting != 0;
+
+	spin_unlock(&l->lock, flags);
+	return is;
+}
+
+/* A world that is in stream_accept gets what came before, then -ECANCELED. */
 void listener_close(struct listener *l)
 {
 	unsigned long flags = spin_lock(&l->lock);
@@ -226,5 +238,7 @@ void listener_close(struct listener *l)
 		stream_abort(s);
 		stream_close(s);
 	}
+	while (is_accepting(l))
+		world_sleep_ns(NSEC_PER_MSEC);
 	free(l);
 }

@@ -74,6 +74,8 @@ struct stream {
 	uint16_t close_ticks;	       /* [own] since the close made progress */
 	bool sent_any;		       /* [own] snd_max is valid */
 	uint32_t snd_max;	       /* [own] highest sequence number sent */
+	bool recovering;	       /* [own] what was lost is being sent again */
+	uint32_t recover;	       /* [own] until this is acknowledged */
 	bool rtt_timing;	       /* [own] */
 	uint32_t rtt_seq;	       /* [own] */
 	uint64_t rtt_start_ns, rtt_ns; /* [own] */

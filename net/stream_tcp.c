@@ -166,6 +166,20 @@ static void acknowledge(struct stream *s, uint32_t bytes)
 		stream_wake_writer(s);
 }
 
+/*
+ * [RFC 6582 3.2 "Specification"] An ACK that moves on but not past what had been
+ * sent when a loss was found: the next hole begins there, and waits for no time-out.
+ */
+static void recover_more(struct stream *s)
+{
+	if (!s->recovering)
+		return;
+	if (TCP_SEQ_GEQ(s->pcb->lastack, s->recover))
+		s->recovering = false;
+	else if (!(s->pcb->flags & TF_RTO) && s->pcb->unacked)
+		(void)tcp_rexmit(s->pcb);
+}
+
 static bool all_acked(const struct stream *s)
 {
 	return s->acked == STREAM_LOAD(s->queued);
@@ -187,6 +201,7 @@ static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t len)
 	(void)pcb;
 	s->close_ticks = 0;
 	measure_rtt(s);
+	recover_more(s);
 	acknowledge(s, len);
 	pump(s);
 	if (stream_flags(s) & S_CLOSE)
@@ -339,6 +354,10 @@ unsigned stream_note_send(const struct netif_hint *h, const uint8_t *tcp, unsign
 	end = seq + payload;
 	if (s->sent_any && TCP_SEQ_LT(seq, s->snd_max)) {
 		NET_COUNT(tcp_rexmit, 1);
+		if (!s->recovering) {
+			s->recovering = true;
+			s->recover = s->snd_max;
+		}
 		s->rtt_timing = false; /* [RFC 6298 3 "Taking RTT Samples"], Karn's rule */
 		return s->path_mss;
 	}
