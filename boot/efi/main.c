@@ -10,8 +10,8 @@
  * provisional page tables (paging.c). Any failure before that is printed and
  * leaves the machine to the firmware.
  */
+#include "boot/common/memmap.h"
 #include "loader.h"
-#include "memmap.h"
 
 #define MAP_BYTES (128ull << 10) /* firmware's map; it grows while we allocate */
 #define CR4_LA57 BIT(12)
@@ -33,6 +33,11 @@ uint64_t loader_alloc(uint64_t bytes)
 	uefi_call_wrapper(BS->SetMem, 3, (void *)a, (UINTN)(EFI_PAGES(bytes) << PAGE_SHIFT),
 			  (UINT8)0);
 	return a;
+}
+
+void loader_copy(uint64_t to, uint64_t from, uint64_t bytes)
+{
+	CopyMem((void *)to, (void *)from, (UINTN)bytes);
 }
 
 EFI_STATUS loader_error(const CHAR16 *what, EFI_STATUS status)
@@ -103,9 +108,14 @@ static EFI_STATUS load_files(EFI_HANDLE image, struct bootinfo *bi, struct kerne
 	s = file_read(root, L"\\tern\\kernel.elf", &elf);
 	if (EFI_ERROR(s))
 		return loader_error(L"reading \\tern\\kernel.elf", s);
-	s = elf_load(&elf, k);
-	if (EFI_ERROR(s))
-		return loader_error(L"\\tern\\kernel.elf is no Tern kernel or does not fit", s);
+	switch (elf_load(&elf, k)) {
+	case ELF_BAD:
+		return loader_error(L"\\tern\\kernel.elf is no Tern kernel", EFI_LOAD_ERROR);
+	case ELF_NO_MEMORY:
+		return loader_error(L"memory for the kernel", EFI_OUT_OF_RESOURCES);
+	case ELF_LOADED:
+		break;
+	}
 	bi->kernel_start = k->mem.start;
 	bi->kernel_size = k->mem.size;
 	return files_read_boot(root, bi);
@@ -191,18 +201,6 @@ static EFI_STATUS leave_boot_services(EFI_HANDLE image, struct efi_map *m)
 		s = uefi_call_wrapper(BS->ExitBootServices, 2, image, m->key);
 	}
 	return s;
-}
-
-NORETURN static void enter_kernel(uint64_t cr3, uint64_t entry, struct bootinfo *bi)
-{
-	__asm__ volatile("cli\n\t"
-			 "cld\n\t"
-			 "movq %0, %%cr3\n\t"
-			 "xorl %%ebp, %%ebp\n\t"
-			 "jmpq *%1" ::"r"(cr3),
-			 "r"(entry), "D"(bi)
-			 : "memory");
-	__builtin_unreachable();
 }
 
 static EFI_STATUS load(EFI_HANDLE image, EFI_SYSTEM_TABLE *st, uint64_t tsc)

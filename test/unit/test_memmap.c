@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The loader's memory map: painted ranges against a byte-per-page model. */
-// SOURCES: boot/efi/memmap.c
+// SOURCES: boot/common/memmap.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "boot/efi/memmap.h"
+#include "boot/common/memmap.h"
 
 #define PAGES 400u
 #define PG(n) ((uint64_t)(n) << PAGE_SHIFT)

@@ -4,7 +4,7 @@
  * equal those of the virtual addresses. The file is checked as if it were
  * damaged: a bad stick must give a message, not a wild write.
  */
-#include "loader.h"
+#include "load.h"
 
 struct elf64_header {
 	uint8_t ident[16];
@@ -75,25 +75,25 @@ static void load_segments(const struct blob *file, const struct kernel_image *k)
 
 	for (unsigned i = 0; i < h->phnum; i++, p++)
 		if (p->type == ELF_PT_LOAD)
-			CopyMem((void *)(k->mem.start + (p->vaddr - k->virt)),
-				(void *)(file->start + p->offset), (UINTN)p->filesz);
+			loader_copy(k->mem.start + (p->vaddr - k->virt), file->start + p->offset,
+				    p->filesz);
 }
 
-EFI_STATUS elf_load(const struct blob *file, struct kernel_image *out)
+enum elf_result elf_load(const struct blob *file, struct kernel_image *out)
 {
 	uint64_t lo, hi;
 
 	if (!header_ok(file) || !image_range(file, &lo, &hi))
-		return EFI_LOAD_ERROR;
+		return ELF_BAD;
 	/* The same offset within 2 MiB as linked, so that large pages can map it. */
 	uint64_t raw = loader_alloc(hi - lo + 2 * SIZE_2M);
 
 	if (raw == 0)
-		return EFI_OUT_OF_RESOURCES;
+		return ELF_NO_MEMORY;
 	out->virt = lo;
 	out->entry = ((const struct elf64_header *)file->start)->entry;
 	out->mem.start = ALIGN_UP(raw, SIZE_2M) + (lo & (SIZE_2M - 1));
 	out->mem.size = hi - lo;
 	load_segments(file, out);
-	return EFI_SUCCESS;
+	return ELF_LOADED;
 }

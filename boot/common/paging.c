@@ -5,7 +5,7 @@
  * tables), and the kernel where it is linked. Everything is writable and
  * executable; W^X begins with the kernel's tables.
  */
-#include "loader.h"
+#include "load.h"
 
 #define PTE_P 1ull
 #define PTE_W 2ull
