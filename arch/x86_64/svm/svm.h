@@ -5,11 +5,10 @@
  *
  *   svm_cap.c    what this CPU has          svm_inject.c  events, windows, NMI
  *   svm_cpu.c    per pCPU: enable, ASIDs    svm_state.c   neutral state, modes
- *   svm_vcpu.c   life, load/put             svm_check.c   may this state be entered?
- *   svm_entry.S  VMRUN                      svm_msr.c     MSR permission map, MSRs
- *   svm_exit.c   #VMEXIT -> vmexit          svm_fpu.c     vector state, XCR0
+ *   svm_vcpu.c   life, load/put             svm_msr.c     MSR permission map, MSRs
  *   svm_run.c    run()                      npt.c         leaf format
- *   svm_ops.c    the table
+ *   svm_entry.S  VMRUN                      svm_ops.c     the table
+ *   svm_exit.c   #VMEXIT -> vmexit
  *
  * Legend: [const] after init, [own] by the vCPU's world, [cpu] by that pCPU.
  */
@@ -18,19 +17,13 @@
 
 #include <tern/virt.h>
 
+#include "arch/x86_64/guest.h"
 #include "vmcb.h"
 
 /* What the CPU offers; written once by svm_probe. */
 struct svm_features {
 	bool next_rip, decode_assist, flush_by_asid, tsc_rate, pause_filter;
-	bool xsave, rdtscp;
-	uint32_t asids;	     /* ASIDs are 1..asids-1 */
-	uint64_t xcr0;	     /* components the host switches for guests */
-	uint32_t xsave_size; /* bytes of an area with all of them, standard format */
-	uint32_t mxcsr_mask;
-	uint64_t cr4_mask; /* bits a guest's CR4 may have */
-	uint64_t efer_mask;
-	uint64_t cr3_mask;
+	uint32_t asids;	   /* ASIDs are 1..asids-1 */
 	hpa_t iopm, msrpm; /* shared by all VMs */
 };
 extern struct svm_features svm_feat;
@@ -77,16 +70,8 @@ static inline void svm_intercept(struct vmcb *b, unsigned what, bool on)
 		b->c.intercept[what >> 5] &= ~bit;
 }
 
-static inline bool svm_canonical(uint64_t a)
-{
-	int64_t top = (int64_t)a >> 47;
-
-	return top == 0 || top == -1;
-}
-
 /* svm_cap.c */
 int svm_probe(struct virt_caps *caps, char *why, size_t why_len);
-uint32_t svm_xsave_size(uint64_t xcr0);
 /* svm_cpu.c */
 int svm_cpu_alloc(unsigned cpu);
 int svm_cpu_on(void);
@@ -120,60 +105,18 @@ void svm_mode(struct virt_vcpu *v, struct virt_mode *m);
 void svm_state_save(struct virt_vcpu *v, struct virt_state *out);
 int svm_state_load(struct virt_vcpu *v, const struct virt_state *in);
 int svm_set_cr(struct virt_vcpu *v, unsigned cr, uint64_t value);
-/* svm_check.c */
-int svm_state_check(const struct virt_vcpu *v, const struct virt_state *in);
-bool svm_cr_ok(uint64_t cr0, uint64_t cr3, uint64_t cr4, uint64_t efer);
-bool svm_xcr0_ok(const struct virt_vcpu *v, uint64_t xcr0);
-bool svm_pat_ok(uint64_t pat);
-bool svm_exception_has_error(unsigned vector);
 /* svm_msr.c */
 int svm_msr_init(void);
 int svm_msr_get(struct virt_vcpu *v, uint32_t index, uint64_t *value);
 int svm_msr_set(struct virt_vcpu *v, uint32_t index, uint64_t value);
 uint64_t svm_guest_tsc(const struct virt_vcpu *v);
 uint64_t svm_tsc_ratio(const struct virt_vm *vm);
-/* svm_fpu.c */
-void svm_fpu_reset(struct svm_vcpu *s);
-void svm_fpu_load(struct svm_vcpu *s);
-void svm_fpu_save(struct svm_vcpu *s);
-void svm_fpu_export(const struct virt_vcpu *v, struct virt_state *out);
-void svm_fpu_import(struct svm_vcpu *s, const struct virt_state *in);
-bool svm_fpu_ok(const struct virt_vcpu *v, const struct virt_state *in);
-uint64_t svm_xgetbv(void);
-void svm_xsetbv(uint64_t v);
 /* npt.c */
 extern const struct slat_format npt_format;
 extern const struct slat_format npt_format_1g;
 
-#define MSR_EFER 0xc0000080u
-#define MSR_STAR 0xc0000081u
-#define MSR_LSTAR 0xc0000082u
-#define MSR_CSTAR 0xc0000083u
-#define MSR_SFMASK 0xc0000084u
-#define MSR_FS_BASE 0xc0000100u
-#define MSR_GS_BASE 0xc0000101u
-#define MSR_KERNEL_GS_BASE 0xc0000102u
-#define MSR_TSC_AUX 0xc0000103u
 #define MSR_TSC_RATIO 0xc0000104u
-#define MSR_TSC 0x10u
-#define MSR_SYSENTER_CS 0x174u
-#define MSR_SYSENTER_ESP 0x175u
-#define MSR_SYSENTER_EIP 0x176u
-#define MSR_DEBUGCTL 0x1d9u
-#define MSR_PAT 0x277u
 #define MSR_VM_CR 0xc0010114u
 #define MSR_VM_HSAVE_PA 0xc0010117u
-
-#define CR0_PE BIT(0)
-#define CR0_ET BIT(4)
-#define CR0_NW BIT(29)
-#define CR0_CD BIT(30)
-#define CR0_PG BIT(31)
-#define CR4_PAE BIT(5)
-#define CR4_OSXSAVE BIT(18)
-#define RFLAGS_TF BIT(8)
-#define RFLAGS_IF BIT(9)
-#define RFLAGS_RF BIT(16)
-#define RFLAGS_VM BIT(17)
 
 #endif

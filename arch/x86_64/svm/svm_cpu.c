@@ -55,11 +55,11 @@ int svm_cpu_on(void)
 
 	if (!c)
 		return -ENOMEM;
-	if (svm_feat.xsave)
+	if (guest_feat.xsave)
 		cr4 |= CR4_OSXSAVE;
 	write_cr4(cr4);
-	if (svm_feat.xsave)
-		svm_xsetbv(svm_feat.xcr0);
+	if (guest_feat.xsave)
+		guest_xsetbv(guest_feat.xcr0);
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME);
 	wrmsr(MSR_VM_HSAVE_PA, c->hsave.v);
 	/* FS, GS, TR, LDTR, KernelGSBase, STAR, SYSENTER of the host do not change after this. */

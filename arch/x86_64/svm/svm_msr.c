@@ -137,7 +137,7 @@ int svm_msr_get(struct virt_vcpu *v, uint32_t index, uint64_t *value)
 		return 0;
 	case MSR_TSC_AUX:
 		*value = s->tsc_aux;
-		return svm_feat.rdtscp ? 0 : -ENOENT;
+		return guest_feat.rdtscp ? 0 : -ENOENT;
 	default:
 		return -ENOENT;
 	}
@@ -147,7 +147,7 @@ static int set_efer(struct svm_vcpu *s, uint64_t value)
 {
 	struct vmcb_save *b = &s->vmcb->s;
 
-	if (value & ~svm_feat.efer_mask)
+	if (value & ~guest_feat.efer_mask)
 		return -EINVAL;
 	if ((b->cr0 & CR0_PG) && ((b->efer ^ value) & EFER_LME))
 		return -EINVAL;
@@ -158,7 +158,7 @@ static int set_efer(struct svm_vcpu *s, uint64_t value)
 
 static int set_tsc_aux(struct virt_vcpu *v, uint64_t value)
 {
-	if (!svm_feat.rdtscp)
+	if (!guest_feat.rdtscp)
 		return -ENOENT;
 	if (value >> 32)
 		return -EINVAL;
@@ -175,7 +175,7 @@ int svm_msr_set(struct virt_vcpu *v, uint32_t index, uint64_t value)
 	uint64_t *slot = slot_of(&s->vmcb->s, index, &address);
 
 	if (slot) {
-		if (address && !svm_canonical(value))
+		if (address && !guest_canonical(value))
 			return -EINVAL;
 		*slot = value;
 		return 0;
@@ -184,7 +184,7 @@ int svm_msr_set(struct virt_vcpu *v, uint32_t index, uint64_t value)
 	case MSR_EFER:
 		return set_efer(s, value);
 	case MSR_PAT:
-		if (!svm_pat_ok(value))
+		if (!guest_pat_ok(value))
 			return -EINVAL;
 		s->vmcb->s.g_pat = value;
 		return 0;

@@ -70,17 +70,17 @@ static void enter_with_xcr0(struct virt_vcpu *v)
 {
 	struct svm_vcpu *s = svm_of(v);
 	struct svm_cpu *c = this_cpu()->virt;
-	bool own = svm_feat.xsave;
+	bool own = guest_feat.xsave;
 
-	if (own && s->xcr0 != svm_feat.xcr0)
-		svm_xsetbv(s->xcr0);
+	if (own && s->xcr0 != guest_feat.xcr0)
+		guest_xsetbv(s->xcr0);
 	svm_enter(v->gpr, ptr_hpa(s->vmcb).v, c->host.v);
 	if (!own)
 		return;
 	if (s->vmcb->s.cr4 & CR4_OSXSAVE)
-		s->xcr0 = svm_xgetbv();
-	if (s->xcr0 != svm_feat.xcr0)
-		svm_xsetbv(svm_feat.xcr0);
+		s->xcr0 = guest_xgetbv();
+	if (s->xcr0 != guest_feat.xcr0)
+		guest_xsetbv(guest_feat.xcr0);
 }
 
 void svm_run(struct virt_vcpu *v, struct vmexit *x)

@@ -125,7 +125,7 @@ void svm_state_save(struct virt_vcpu *v, struct virt_state *out)
 	out->event = v->event;
 	out->irq_shadow = (b->c.int_shadow & INT_SHADOW) && v->rip == s->exit_rip;
 	out->nmi_blocked = s->nmi_blocked;
-	svm_fpu_export(v, out);
+	guest_fpu_export(v, s->fpu, out);
 	if (loaded)
 		svm_vcpu_load(v);
 	irq_restore(flags);
@@ -177,7 +177,7 @@ static void load_rest(struct virt_vcpu *v, const struct virt_state *in)
 	svm_intercept(s->vmcb, INTERCEPT_IRET, in->nmi_blocked);
 	s->vmcb->c.int_shadow = in->irq_shadow ? INT_SHADOW : 0;
 	s->flush = true;
-	svm_fpu_import(s, in);
+	guest_fpu_import(s->fpu, in);
 }
 
 int svm_state_load(struct virt_vcpu *v, const struct virt_state *in)
@@ -186,7 +186,7 @@ int svm_state_load(struct virt_vcpu *v, const struct virt_state *in)
 	unsigned long flags;
 	bool loaded;
 
-	if (svm_state_check(v, in))
+	if (guest_state_check(v, in))
 		return -EINVAL;
 	settle(v);
 	flags = irq_save();
@@ -224,7 +224,7 @@ int svm_set_cr(struct virt_vcpu *v, unsigned cr, uint64_t value)
 		return 0;
 	}
 	if (cr == VIRT_XCR0) {
-		if (!svm_feat.xsave || !svm_xcr0_ok(v, value))
+		if (!guest_feat.xsave || !guest_xcr0_ok(v, value))
 			return -EINVAL;
 		s->xcr0 = value;
 		return 0;
@@ -233,7 +233,7 @@ int svm_set_cr(struct virt_vcpu *v, unsigned cr, uint64_t value)
 		b->cr2 = value;
 		return 0;
 	}
-	if ((cr != 0 && cr != 3 && cr != 4) || !svm_cr_ok(cr0, cr3, cr4, efer & ~EFER_SVME))
+	if ((cr != 0 && cr != 3 && cr != 4) || !guest_cr_ok(cr0, cr3, cr4, efer & ~EFER_SVME))
 		return -EINVAL;
 	b->cr0 = cr0 | CR0_ET;
 	b->cr3 = cr3;

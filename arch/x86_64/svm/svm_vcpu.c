@@ -137,7 +137,7 @@ void svm_vcpu_reset(struct virt_vcpu *v)
 	s->tsc_aux = s->debugctl = 0;
 	s->flush = true;
 	memset(s->dr, 0, sizeof(s->dr));
-	svm_fpu_reset(s);
+	guest_fpu_reset(s->fpu);
 	memset(v->gpr, 0, sizeof(v->gpr));
 	v->gpr[GPR_RDX] = cpuid(1, 0).eax;
 	v->rip = s->exit_rip = s->vmcb->s.rip;
@@ -166,11 +166,11 @@ void svm_vcpu_load(struct virt_vcpu *v)
 	WRITE_DR(1, s->dr[1]);
 	WRITE_DR(2, s->dr[2]);
 	WRITE_DR(3, s->dr[3]);
-	if (svm_feat.rdtscp)
+	if (guest_feat.rdtscp)
 		wrmsr(MSR_TSC_AUX, s->tsc_aux);
 	if (svm_feat.tsc_rate)
 		wrmsr(MSR_TSC_RATIO, svm_tsc_ratio(v->vm));
-	svm_fpu_load(s);
+	guest_fpu_load(s->fpu);
 	__atomic_store_n(&v->cpu, self, __ATOMIC_RELEASE);
 }
 
@@ -185,6 +185,6 @@ void svm_vcpu_put(struct virt_vcpu *v)
 	READ_DR(1, s->dr[1]);
 	READ_DR(2, s->dr[2]);
 	READ_DR(3, s->dr[3]);
-	svm_fpu_save(s);
+	guest_fpu_save(s->fpu);
 	__atomic_store_n(&v->cpu, -1, __ATOMIC_RELEASE);
 }

@@ -209,13 +209,7 @@ enum svm_intercept {
 #define NPF_FINAL BIT(32)
 #define NPF_WALK BIT(33)
 
-#define EFER_SCE BIT(0)
-#define EFER_LME BIT(8)
-#define EFER_LMA BIT(10)
-#define EFER_NXE BIT(11)
 #define EFER_SVME BIT(12)
 #define EFER_LMSLE BIT(13)
-#define EFER_FFXSR BIT(14)
-#define EFER_TCE BIT(15)
 
 #endif

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * AMD-V: may the CPU be entered with this state? A migration's stream is
- * hostile until shown otherwise: everything that VMRUN refuses, or that would
+ * May a CPU be entered with this state? A migration's stream is hostile until
+ * shown otherwise: everything that either vendor's entry refuses, or that would
  * fault in the host when it is loaded, is refused here.
  * [APM2 15.5.1 "Basic Operation", "Canonicalization and Consistency Checks"]
  */
 #include <errno.h>
 
-#include "svm.h"
+#include "guest.h"
 
 #define CR0_KNOWN 0xe005003full /* PG CD NW AM WP NE ET TS EM MP PE */
 #define RFLAGS_KNOWN 0x3f7fd7ull
@@ -19,7 +19,7 @@
 #define SEG_CODE BIT(3)
 
 /* 0 uncached, 1 write-combining, 4 write-through, 5 write-protected, 6 write-back, 7 uncached- */
-bool svm_pat_ok(uint64_t pat)
+bool guest_pat_ok(uint64_t pat)
 {
 	for (unsigned i = 0; i < 8; i++) {
 		uint64_t type = pat >> (8 * i) & 0xff;
@@ -30,28 +30,28 @@ bool svm_pat_ok(uint64_t pat)
 	return true;
 }
 
-bool svm_exception_has_error(unsigned vector)
+bool guest_exception_has_error(unsigned vector)
 {
 	return vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21;
 }
 
-bool svm_cr_ok(uint64_t cr0, uint64_t cr3, uint64_t cr4, uint64_t efer)
+bool guest_cr_ok(uint64_t cr0, uint64_t cr3, uint64_t cr4, uint64_t efer)
 {
 	bool paging = (cr0 & CR0_PG) != 0;
 	bool long_mode = paging && (efer & EFER_LME);
 
-	if ((cr0 & ~CR0_KNOWN) || (cr4 & ~svm_feat.cr4_mask) || (efer & ~svm_feat.efer_mask))
+	if ((cr0 & ~CR0_KNOWN) || (cr4 & ~guest_feat.cr4_mask) || (efer & ~guest_feat.efer_mask))
 		return false;
 	if ((paging && !(cr0 & CR0_PE)) || ((cr0 & CR0_NW) && !(cr0 & CR0_CD)))
 		return false;
 	if (long_mode != ((efer & EFER_LMA) != 0) || (long_mode && !(cr4 & CR4_PAE)))
 		return false;
-	return !(cr3 & ~svm_feat.cr3_mask);
+	return !(cr3 & ~guest_feat.cr3_mask);
 }
 
-bool svm_xcr0_ok(const struct virt_vcpu *v, uint64_t xcr0)
+bool guest_xcr0_ok(const struct virt_vcpu *v, uint64_t xcr0)
 {
-	uint64_t mask = svm_feat.xsave ? (v->vm->xcr0_mask & svm_feat.xcr0) | 1 : 1;
+	uint64_t mask = guest_feat.xsave ? (v->vm->xcr0_mask & guest_feat.xcr0) | 1 : 1;
 
 	if (!(xcr0 & 1) || (xcr0 & ~mask))
 		return false;
@@ -67,7 +67,7 @@ static bool segs_ok(const struct virt_state *in)
 
 	for (unsigned i = 0; i < SEG_COUNT; i++)
 		if ((in->seg[i].attr & ~(SEG_KNOWN | SEG_UNUSABLE)) ||
-		    !svm_canonical(in->seg[i].base))
+		    !guest_canonical(in->seg[i].base))
 			return false;
 	if ((cs->attr & SEG_UNUSABLE) || !(cs->attr & SEG_P) || !(cs->attr & SEG_S))
 		return false;
@@ -75,7 +75,7 @@ static bool segs_ok(const struct virt_state *in)
 		return false;
 	if (is_long && (cs->attr & SEG_L) && (cs->attr & SEG_DB))
 		return false;
-	return svm_canonical(in->gdtr.base) && svm_canonical(in->idtr.base) &&
+	return guest_canonical(in->gdtr.base) && guest_canonical(in->idtr.base) &&
 	       in->gdtr.limit <= 0xffff && in->idtr.limit <= 0xffff;
 }
 
@@ -88,7 +88,7 @@ static bool flow_ok(const struct virt_state *in)
 	if ((in->rflags & RFLAGS_VM) && (is_long || !(in->cr0 & CR0_PE)))
 		return false;
 	if (is_long && (in->seg[SEG_CS].attr & SEG_L))
-		return svm_canonical(in->rip);
+		return guest_canonical(in->rip);
 	return !(in->rip >> 32);
 }
 
@@ -99,9 +99,9 @@ static bool debug_ok(const struct virt_state *in)
 
 static bool msrs_ok(const struct virt_state *in)
 {
-	return svm_canonical(in->lstar) && svm_canonical(in->cstar) &&
-	       svm_canonical(in->kernel_gs_base) && svm_canonical(in->sysenter_esp) &&
-	       svm_canonical(in->sysenter_eip) && svm_pat_ok(in->pat) && !(in->tsc_aux >> 32) &&
+	return guest_canonical(in->lstar) && guest_canonical(in->cstar) &&
+	       guest_canonical(in->kernel_gs_base) && guest_canonical(in->sysenter_esp) &&
+	       guest_canonical(in->sysenter_eip) && guest_pat_ok(in->pat) && !(in->tsc_aux >> 32) &&
 	       !in->spec_ctrl && !in->xss && !in->nr_msrs && in->cr8 < 16;
 }
 
@@ -115,7 +115,7 @@ static bool event_ok(const struct virt_event *e)
 		return e->vector == 2;
 	case EV_EXCEPTION:
 		return e->vector < 32 && e->vector != 2 &&
-		       e->has_error == svm_exception_has_error(e->vector);
+		       e->has_error == guest_exception_has_error(e->vector);
 	case EV_SOFT_INT:
 		return e->insn_len && e->insn_len <= 15;
 	default:
@@ -123,11 +123,11 @@ static bool event_ok(const struct virt_event *e)
 	}
 }
 
-int svm_state_check(const struct virt_vcpu *v, const struct virt_state *in)
+int guest_state_check(const struct virt_vcpu *v, const struct virt_state *in)
 {
-	bool ok = svm_cr_ok(in->cr0, in->cr3, in->cr4, in->efer) && segs_ok(in) && flow_ok(in) &&
-		  debug_ok(in) && msrs_ok(in) && event_ok(&in->event) && svm_xcr0_ok(v, in->xcr0) &&
-		  svm_fpu_ok(v, in);
+	bool ok = guest_cr_ok(in->cr0, in->cr3, in->cr4, in->efer) && segs_ok(in) && flow_ok(in) &&
+		  debug_ok(in) && msrs_ok(in) && event_ok(&in->event) && guest_xcr0_ok(v, in->xcr0) &&
+		  guest_fpu_ok(v, in);
 
 	return ok ? 0 : -EINVAL;
 }

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the two backends share: what this CPU can give to guests (guest_cap.c),
+ * whether a state may be entered (guest_check.c), vector state (guest_fpu.c).
+ */
+#ifndef ARCH_X86_64_GUEST_H
+#define ARCH_X86_64_GUEST_H
+
+#include <tern/virt.h>
+
+/* Written once by guest_probe. */
+struct guest_features {
+	bool xsave, rdtscp;
+	uint64_t xcr0;	     /* components the host switches for guests */
+	uint32_t xsave_size; /* bytes of an area with all of them, standard format */
+	uint32_t mxcsr_mask;
+	uint64_t cr4_mask; /* bits a guest's CR4 may have */
+	uint64_t efer_mask;
+	uint64_t cr3_mask;
+};
+extern struct guest_features guest_feat;
+
+static inline bool guest_canonical(uint64_t a)
+{
+	int64_t top = (int64_t)a >> 47;
+
+	return top == 0 || top == -1;
+}
+
+/* guest_cap.c */
+void guest_probe(void);
+uint32_t guest_xsave_size(uint64_t xcr0);
+/* guest_check.c */
+int guest_state_check(const struct virt_vcpu *v, const struct virt_state *in);
+bool guest_cr_ok(uint64_t cr0, uint64_t cr3, uint64_t cr4, uint64_t efer);
+bool guest_xcr0_ok(const struct virt_vcpu *v, uint64_t xcr0);
+bool guest_pat_ok(uint64_t pat);
+bool guest_exception_has_error(unsigned vector);
+/* guest_fpu.c: an area is one page */
+void guest_fpu_reset(uint8_t *fpu);
+void guest_fpu_load(uint8_t *fpu);
+void guest_fpu_save(uint8_t *fpu);
+void guest_fpu_export(const struct virt_vcpu *v, const uint8_t *fpu, struct virt_state *out);
+void guest_fpu_import(uint8_t *fpu, const struct virt_state *in);
+bool guest_fpu_ok(const struct virt_vcpu *v, const struct virt_state *in);
+uint64_t guest_xgetbv(void);
+void guest_xsetbv(uint64_t v);
+
+#define MSR_TSC 0x10u
+#define MSR_SYSENTER_CS 0x174u
+#define MSR_SYSENTER_ESP 0x175u
+#define MSR_SYSENTER_EIP 0x176u
+#define MSR_DEBUGCTL 0x1d9u
+#define MSR_PAT 0x277u
+#define MSR_EFER 0xc0000080u
+#define MSR_STAR 0xc0000081u
+#define MSR_LSTAR 0xc0000082u
+#define MSR_CSTAR 0xc0000083u
+#define MSR_SFMASK 0xc0000084u
+#define MSR_FS_BASE 0xc0000100u
+#define MSR_GS_BASE 0xc0000101u
+#define MSR_KERNEL_GS_BASE 0xc0000102u
+#define MSR_TSC_AUX 0xc0000103u
+
+#define EFER_SCE BIT(0)
+#define EFER_LME BIT(8)
+#define EFER_LMA BIT(10)
+#define EFER_NXE BIT(11)
+#define EFER_FFXSR BIT(14)
+#define EFER_TCE BIT(15)
+
+#define CR0_PE BIT(0)
+#define CR0_ET BIT(4)
+#define CR0_NE BIT(5)
+#define CR0_NW BIT(29)
+#define CR0_CD BIT(30)
+#define CR0_PG BIT(31)
+#define CR4_PAE BIT(5)
+#define CR4_OSXSAVE BIT(18)
+
+#define RFLAGS_TF BIT(8)
+#define RFLAGS_IF BIT(9)
+#define RFLAGS_RF BIT(16)
+#define RFLAGS_VM BIT(17)
+
+#endif
