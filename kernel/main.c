@@ -39,6 +39,7 @@ static const struct pci_driver *const pci_drivers[] = {
 /* In order of preference; the first that the CPU has is taken. */
 static const struct virt_ops *const virt_backends[] = {
 	&svm_ops,
+	&vmx_ops,
 };
 
 static const char *hostname(void)

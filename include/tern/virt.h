@@ -159,7 +159,13 @@ struct virt_vm {
 	uint64_t xcr0_mask; /* [const] XSAVE components the guest may use */
 	uint32_t tsc_khz;   /* [const] the guest's TSC frequency, 0 = the host's; used with
 			       caps.tsc_scaling */
-	void *priv;	    /* [const] backend's */
+	/*
+	 * [atom] Where a backend with caps.pml notes at every exit which pages the vCPU has
+	 * made dirty; NULL while nobody asks. All chunks present; changes take effect when
+	 * a flush token taken afterwards has been consumed.
+	 */
+	struct pageset *log;
+	void *priv; /* [const] backend's */
 };
 
 struct virt_vcpu {
@@ -227,11 +233,12 @@ struct virt_ops {
 	 * own. */
 	int (*msr_get)(struct virt_vcpu *v, uint32_t index, uint64_t *value);
 	int (*msr_set)(struct virt_vcpu *v, uint32_t index, uint64_t value); /* -EINVAL: #GP */
-	/* Flushes what hardware caches of dirty state (PML) into set; NULL where none. */
+	/* Flushes what hardware caches of dirty state into set; NULL where none. */
 	int (*dirty_sync)(struct virt_vcpu *v, struct pageset *set);
 };
 
 extern const struct virt_ops svm_ops; /* arch/x86_64/svm/svm_ops.c */
+extern const struct virt_ops vmx_ops; /* arch/x86_64/vmx/vmx_ops.c */
 
 /* The backend chosen at boot, NULL before or without one; kernel/vm/virt.c. */
 extern const struct virt_ops *virt;

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * VT-x: model-specific registers. The bitmap lets through what the VMCS
+ * switches (FS, GS, SYSENTER) and what the host never uses and therefore
+ * leaves in the CPU while the vCPU is loaded (SYSCALL's, KernelGSBase);
+ * everything else exits, and the kernel decides.
+ * [SDM 3C 25.6.9 "MSR-Bitmap Address"]
+ */
+#include <errno.h>
+#include <string.h>
+
+#include <tern/cpu.h>
+#include <tern/timer.h>
+
+#include "vmx.h"
+
+#define RATIO_SHIFT 48
+#define RATIO_ONE (1ull << RATIO_SHIFT)
+#define MAP_READ_HIGH 0x400u
+#define MAP_WRITE 0x800u
+
+static const uint32_t live_index[LIVE_MSRS] = {
+	[LIVE_STAR] = MSR_STAR,	    [LIVE_LSTAR] = MSR_LSTAR,
+	[LIVE_CSTAR] = MSR_CSTAR,   [LIVE_SFMASK] = MSR_SFMASK,
+	[LIVE_KERNEL_GS] = MSR_KERNEL_GS_BASE,
+};
+
+/* Where the VMCS keeps an MSR as it is. */
+static const struct {
+	uint32_t index, field;
+	bool address, pass;
+} kept[] = {
+	{ MSR_FS_BASE, GUEST_BASE(SEG_FS), true, true },
+	{ MSR_GS_BASE, GUEST_BASE(SEG_GS), true, true },
+	{ MSR_SYSENTER_CS, GUEST_SYSENTER_CS, false, true },
+	{ MSR_SYSENTER_ESP, GUEST_SYSENTER_ESP, true, true },
+	{ MSR_SYSENTER_EIP, GUEST_SYSENTER_EIP, true, true },
+	{ MSR_PAT, GUEST_PAT, false, false },
+	{ MSR_EFER, GUEST_EFER, false, false },
+};
+
+static void allow(uint8_t *map, uint32_t msr)
+{
+	uint32_t n = msr & 0x1fff, base = msr >= 0xc0000000 ? MAP_READ_HIGH : 0;
+
+	map[base + n / 8] &= (uint8_t) ~(1u << n % 8);
+	map[MAP_WRITE + base + n / 8] &= (uint8_t) ~(1u << n % 8);
+}
+
+int vmx_msr_init(void)
+{
+	uint8_t *map;
+
+	if (page_alloc(ORDER_4K, 0, FRAME_VM, &vmx_feat.msr_bitmap))
+		return -ENOMEM;
+	map = hpa_ptr(vmx_feat.msr_bitmap);
+	memset(map, 0xff, PAGE_SIZE);
+	for (unsigned i = 0; i < ARRAY_SIZE(kept); i++)
+		if (kept[i].pass)
+			allow(map, kept[i].index);
+	for (unsigned i = 0; i < LIVE_MSRS; i++)
+		allow(map, live_index[i]);
+	return 0;
+}
+
+void vmx_live_load(struct vmx_vcpu *s)
+{
+	for (unsigned i = 0; i < LIVE_MSRS; i++)
+		wrmsr(live_index[i], s->live[i]);
+}
+
+void vmx_live_save(struct vmx_vcpu *s)
+{
+	for (unsigned i = 0; i < LIVE_MSRS; i++)
+		s->live[i] = rdmsr(live_index[i]);
+}
+
+/* ---- the TSC ---- */
+
+/* Guest TSC ticks for each of the host's, 16.48 fixed point. [SDM 3C 26.3 "TSC Scaling"] */
+uint64_t vmx_tsc_ratio(const struct virt_vm *vm)
+{
+	if (!vmx_feat.tsc_scaling || !vm->tsc_khz || vm->tsc_khz == tsc_khz())
+		return RATIO_ONE;
+	return mul_div64(vm->tsc_khz, RATIO_ONE, tsc_khz());
+}
+
+static uint64_t scaled_tsc(const struct virt_vm *vm)
+{
+	uint64_t ratio = vmx_tsc_ratio(vm);
+
+	if (ratio == RATIO_ONE)
+		return rdtsc();
+	return (uint64_t)((unsigned __int128)rdtsc() * ratio >> RATIO_SHIFT);
+}
+
+uint64_t vmx_guest_tsc(const struct virt_vcpu *v)
+{
+	return scaled_tsc(v->vm) + v->tsc_offset;
+}
+
+/* ---- for the kernel ---- */
+
+static int find_live(uint32_t index)
+{
+	for (int i = 0; i < LIVE_MSRS; i++)
+		if (live_index[i] == index)
+			return i;
+	return -1;
+}
+
+static int find_kept(uint32_t index)
+{
+	for (int i = 0; i < (int)ARRAY_SIZE(kept); i++)
+		if (kept[i].index == index)
+			return i;
+	return -1;
+}
+
+static uint64_t read_field(struct virt_vcpu *v, uint32_t field)
+{
+	struct vmx_hold h = vmcs_open(v);
+	uint64_t value = vmcs_read(field);
+
+	vmcs_close(v, h);
+	return value;
+}
+
+static void write_field(struct virt_vcpu *v, uint32_t field, uint64_t value)
+{
+	struct vmx_hold h = vmcs_open(v);
+
+	vmcs_write(field, value);
+	vmcs_close(v, h);
+}
+
+int vmx_msr_get(struct virt_vcpu *v, uint32_t index, uint64_t *value)
+{
+	struct vmx_vcpu *s = vmx_of(v);
+	int i = find_kept(index);
+
+	if (i >= 0) {
+		*value = read_field(v, kept[i].field);
+		return 0;
+	}
+	i = find_live(index);
+	if (i >= 0) {
+		*value = v->cpu >= 0 ? rdmsr(index) : s->live[i];
+		return 0;
+	}
+	switch (index) {
+	case MSR_TSC:
+		*value = vmx_guest_tsc(v);
+		return 0;
+	case MSR_DEBUGCTL:
+		*value = s->debugctl;
+		return 0;
+	case MSR_TSC_AUX:
+		*value = s->tsc_aux;
+		return guest_feat.rdtscp ? 0 : -ENOENT;
+	default:
+		return -ENOENT;
+	}
+}
+
+static int set_efer(struct virt_vcpu *v, uint64_t value)
+{
+	struct vmx_hold h = vmcs_open(v);
+	uint64_t old = vmcs_read(GUEST_EFER);
+	bool paging = (vmcs_read(GUEST_CR0) & CR0_PG) != 0;
+	bool bad = (value & ~guest_feat.efer_mask) || (paging && ((old ^ value) & EFER_LME));
+
+	if (!bad)
+		vmcs_write(GUEST_EFER, (value & ~EFER_LMA) | (old & EFER_LMA));
+	vmcs_close(v, h);
+	vmx_of(v)->flush = true; /* NXE changes what translations mean */
+	return bad ? -EINVAL : 0;
+}
+
+static int set_tsc_aux(struct virt_vcpu *v, uint64_t value)
+{
+	if (!guest_feat.rdtscp)
+		return -ENOENT;
+	if (value >> 32)
+		return -EINVAL;
+	vmx_of(v)->tsc_aux = value;
+	if (v->cpu >= 0)
+		wrmsr(MSR_TSC_AUX, value);
+	return 0;
+}
+
+static int set_kept(struct virt_vcpu *v, int i, uint64_t value)
+{
+	if (kept[i].index == MSR_EFER)
+		return set_efer(v, value);
+	if (kept[i].address && !guest_canonical(value))
+		return -EINVAL;
+	if (kept[i].index == MSR_PAT && !guest_pat_ok(value))
+		return -EINVAL;
+	write_field(v, kept[i].field, value);
+	return 0;
+}
+
+static int set_live(struct virt_vcpu *v, int i, uint64_t value)
+{
+	if (i != LIVE_STAR && i != LIVE_SFMASK && !guest_canonical(value))
+		return -EINVAL;
+	vmx_of(v)->live[i] = value;
+	if (v->cpu >= 0 && wrmsr_safe(live_index[i], value))
+		return -EINVAL;
+	return 0;
+}
+
+int vmx_msr_set(struct virt_vcpu *v, uint32_t index, uint64_t value)
+{
+	struct vmx_vcpu *s = vmx_of(v);
+	int i = find_kept(index);
+
+	if (i >= 0)
+		return set_kept(v, i, value);
+	i = find_live(index);
+	if (i >= 0)
+		return set_live(v, i, value);
+	switch (index) {
+	case MSR_TSC:
+		v->tsc_offset = value - scaled_tsc(v->vm);
+		return 0;
+	case MSR_DEBUGCTL:
+		if (value & ~0x3full)
+			return -EINVAL;
+		s->debugctl = value; /* no last-branch records: kept, without effect */
+		return 0;
+	case MSR_TSC_AUX:
+		return set_tsc_aux(v, value);
+	default:
+		return -ENOENT;
+	}
+}

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * VT-x: a vCPU's life, its moves between pCPUs, and run().
+ *
+ * Invariants of run()
+ *  - in_guest is set before slat->gen is read, with a full barrier between: who
+ *    bumps gen and then sees in_guest clear knows that the next entry flushes;
+ *    who sees it set kicks and waits for flushed_gen.
+ *  - in_guest is set before kicked is read, so a kick is seen either here or as
+ *    an interrupt that ends the guest at once.
+ *  - flushed_gen is published after INVEPT on this pCPU, and the log of dirty
+ *    pages (PML) is emptied before in_guest is cleared or gen read again: who
+ *    has seen a flush acknowledged has all that was logged before it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <tern/cpu.h>
+#include <tern/pageset.h>
+#include <tern/percpu.h>
+
+#include "vmx.h"
+
+#define PML_ENTRIES 512u
+
+/* ---- life ---- */
+
+static int pages_alloc(struct vmx_vcpu *s)
+{
+	hpa_t a;
+
+	if (page_alloc(ORDER_4K, PAGE_ZERO, FRAME_VM, &s->vmcs))
+		return -ENOMEM;
+	if (page_alloc(ORDER_4K, PAGE_ZERO, FRAME_VM, &a))
+		goto put_vmcs;
+	s->fpu = hpa_ptr(a);
+	if (!vmx_feat.pml)
+		return 0;
+	if (page_alloc(ORDER_4K, PAGE_ZERO, FRAME_VM, &a))
+		goto put_fpu;
+	s->pml = hpa_ptr(a);
+	return 0;
+put_fpu:
+	page_put(ptr_hpa(s->fpu));
+put_vmcs:
+	page_put(s->vmcs);
+	return -ENOMEM;
+}
+
+int vmx_vcpu_init(struct virt_vcpu *v)
+{
+	struct vmx_vcpu *s = calloc(1, sizeof(*s));
+	struct vmx_hold h;
+	unsigned long flags;
+
+	if (!s)
+		return -ENOMEM;
+	if (pages_alloc(s)) {
+		free(s);
+		return -ENOMEM;
+	}
+	s->vpid = vmx_vpid_take();
+	s->last_cpu = -1;
+	v->priv = s;
+	v->cpu = -1;
+	*(uint32_t *)hpa_ptr(s->vmcs) = vmx_feat.revision;
+	flags = irq_save();
+	vmcs_clear(s);
+	h = vmcs_open(v);
+	vmx_setup_vmcs(v);
+	vmcs_close(v, h);
+	irq_restore(flags);
+	vmx_vcpu_reset(v);
+	return 0;
+}
+
+void vmx_vcpu_fini(struct virt_vcpu *v)
+{
+	struct vmx_vcpu *s = vmx_of(v);
+
+	tern_assert(v->cpu < 0);
+	vmx_vpid_give(s->vpid);
+	if (s->pml)
+		page_put(ptr_hpa(s->pml));
+	page_put(ptr_hpa(s->fpu));
+	page_put(s->vmcs);
+	free(s);
+	v->priv = NULL;
+}
+
+/* [SDM 3A 10.1.1 "Processor State After Reset"] */
+static const struct virt_state reset_state = {
+	.seg[SEG_ES] = { .limit = 0xffff, .attr = 0x93 },
+	.seg[SEG_CS] = { .base = 0xffff0000, .limit = 0xffff, .selector = 0xf000, .attr = 0x9b },
+	.seg[SEG_SS] = { .limit = 0xffff, .attr = 0x93 },
+	.seg[SEG_DS] = { .limit = 0xffff, .attr = 0x93 },
+	.seg[SEG_FS] = { .limit = 0xffff, .attr = 0x93 },
+	.seg[SEG_GS] = { .limit = 0xffff, .attr = 0x93 },
+	.seg[SEG_LDTR] = { .limit = 0xffff, .attr = 0x82 },
+	.seg[SEG_TR] = { .limit = 0xffff, .attr = 0x8b },
+	.gdtr.limit = 0xffff,
+	.idtr.limit = 0xffff,
+	.cr0 = CR0_CD | CR0_NW | CR0_ET,
+	.dr6 = 0xffff0ff0,
+	.dr7 = 0x400,
+	.rflags = 2,
+	.rip = 0xfff0,
+	.pat = 0x0007040600070406ull,
+	.xcr0 = 1,
+};
+
+void vmx_vcpu_reset(struct virt_vcpu *v)
+{
+	uint64_t tsc_offset = v->tsc_offset;
+	unsigned long flags = irq_save();
+	bool loaded = v->cpu >= 0;
+
+	vmx_vcpu_put(v);
+	vmx_put_state(v, &reset_state);
+	guest_fpu_reset(vmx_of(v)->fpu);
+	v->gpr[GPR_RDX] = cpuid(1, 0).eax;
+	v->tsc_offset = tsc_offset; /* the TSC goes on */
+	if (loaded)
+		vmx_vcpu_load(v);
+	irq_restore(flags);
+}
+
+/* ---- load and put ---- */
+
+#define READ_DR(n, to) __asm__ volatile("mov %%db" #n ", %0" : "=r"(to))
+#define WRITE_DR(n, from) __asm__ volatile("mov %0, %%db" #n ::"r"(from))
+
+void vmx_vcpu_load(struct virt_vcpu *v)
+{
+	struct vmx_vcpu *s = vmx_of(v);
+	int self = (int)this_cpu()->index;
+
+	if (v->cpu == self)
+		return;
+	tern_assert(v->cpu < 0);
+	vmcs_load(s);
+	vmx_setup_host();
+	if (vmx_feat.tsc_scaling)
+		vmcs_write(VMCS_TSC_MULTIPLIER, vmx_tsc_ratio(v->vm));
+	WRITE_DR(0, s->dr[0]);
+	WRITE_DR(1, s->dr[1]);
+	WRITE_DR(2, s->dr[2]);
+	WRITE_DR(3, s->dr[3]);
+	WRITE_DR(6, s->dr6);
+	vmx_live_load(s);
+	if (guest_feat.rdtscp)
+		wrmsr(MSR_TSC_AUX, s->tsc_aux);
+	guest_fpu_load(s->fpu);
+	__atomic_store_n(&v->cpu, self, __ATOMIC_RELEASE);
+}
+
+void vmx_vcpu_put(struct virt_vcpu *v)
+{
+	struct vmx_vcpu *s = vmx_of(v);
+
+	if (v->cpu < 0)
+		return;
+	tern_assert(v->cpu == (int)this_cpu()->index);
+	READ_DR(0, s->dr[0]);
+	READ_DR(1, s->dr[1]);
+	READ_DR(2, s->dr[2]);
+	READ_DR(3, s->dr[3]);
+	READ_DR(6, s->dr6);
+	vmx_live_save(s);
+	guest_fpu_save(s->fpu);
+	vmcs_clear(s);
+	__atomic_store_n(&v->cpu, -1, __ATOMIC_RELEASE);
+}
+
+/* ---- run ---- */
+
+static void flush_if_behind(struct virt_vcpu *v)
+{
+	struct vmx_vcpu *s = vmx_of(v);
+	uint64_t gen = __atomic_load_n(&v->vm->slat->gen, __ATOMIC_SEQ_CST);
+	bool moved = s->last_cpu != v->cpu, behind = moved || gen != v->flushed_gen;
+
+	if (s->flush || moved)
+		vmx_invvpid(s->vpid);
+	if (behind)
+		vmx_invept(ept_pointer(v->vm->slat));
+	if (!behind && !s->flush)
+		return;
+	s->flush = false;
+	s->last_cpu = v->cpu;
+	v->flushes++;
+	__atomic_store_n(&v->flushed_gen, gen, __ATOMIC_SEQ_CST);
+}
+
+/* Moves what the CPU has logged of written pages to the VM's log. */
+static void empty_pml(struct virt_vcpu *v)
+{
+	struct vmx_vcpu *s = vmx_of(v);
+	struct pageset *log = __atomic_load_n(&v->vm->log, __ATOMIC_SEQ_CST);
+	unsigned next = (unsigned)(vmcs_read(GUEST_PML_INDEX) + 1) & 0xffff; /* index 0xffff: full */
+
+	for (unsigned i = next; log && i < PML_ENTRIES; i++)
+		(void)pageset_mark(log, s->pml[i] >> PAGE_SHIFT);
+	if (next < PML_ENTRIES)
+		vmcs_write(GUEST_PML_INDEX, PML_ENTRIES - 1);
+}
+
+static void switch_pml(struct virt_vcpu *v)
+{
+	struct vmx_vcpu *s = vmx_of(v);
+	bool want = __atomic_load_n(&v->vm->log, __ATOMIC_SEQ_CST) != NULL;
+
+	if (!s->pml || want == s->pml_on)
+		return;
+	vmcs_set_bit(VMCS_PROC2, PROC2_PML, want);
+	s->pml_on = want;
+}
+
+/*
+ * PAE paging takes its four PDPTEs from the VMCS: after a change from outside
+ * they are read from guest memory. False: that page has to be mapped first.
+ */
+static bool take_pdptes(struct virt_vcpu *v)
+{
+	struct vmx_vcpu *s = vmx_of(v);
+	struct slat_leaf leaf;
+	const uint64_t *table;
+	uint64_t at;
+
+	if (!s->pdptes_stale)
+		return true;
+	if ((vmcs_read(GUEST_CR0) & CR0_PG) && (vmcs_read(GUEST_CR4) & CR4_PAE) &&
+	    !(vmcs_read(GUEST_EFER) & EFER_LMA)) {
+		at = vmcs_read(GUEST_CR3) & 0xffffffe0ull;
+		if (!slat_lookup(v->vm->slat, GPA(at), &leaf))
+			return false;
+		table = hpa_ptr(HPA(leaf.hpa.v + (at - leaf.gpa.v)));
+		for (unsigned i = 0; i < 4; i++)
+			vmcs_write(GUEST_PDPTE(i), table[i]);
+	}
+	s->pdptes_stale = false;
+	return true;
+}
+
+static void ask_for_pdptes(struct virt_vcpu *v, struct vmexit *x)
+{
+	*x = (struct vmexit){ .reason = EXIT_SLAT_FAULT };
+	x->fault.gpa = GPA(vmcs_read(GUEST_CR3) & 0xffffffe0ull);
+	x->fault.walk = true;
+	vmx_mode(v, &x->mode);
+}
+
+static void registers_in(struct virt_vcpu *v)
+{
+	struct vmx_vcpu *s = vmx_of(v);
+
+	if (v->rip != s->exit_rip) /* the kernel stepped over the instruction in the shadow */
+		s->blocking &= ~(uint32_t)(BLOCKED_STI | BLOCKED_MOV_SS);
+	vmcs_write(GUEST_INTERRUPTIBILITY, s->blocking);
+	vmcs_write(GUEST_RIP, v->rip);
+	vmcs_write(GUEST_RFLAGS, v->rflags);
+	vmcs_write(GUEST_RSP, v->gpr[GPR_RSP]);
+	vmcs_write(VMCS_TSC_OFFSET, v->tsc_offset);
+}
+
+static void registers_out(struct virt_vcpu *v)
+{
+	struct vmx_vcpu *s = vmx_of(v);
+
+	v->rip = s->exit_rip = vmcs_read(GUEST_RIP);
+	v->rflags = vmcs_read(GUEST_RFLAGS);
+	v->gpr[GPR_RSP] = vmcs_read(GUEST_RSP);
+	s->blocking = (uint32_t)vmcs_read(GUEST_INTERRUPTIBILITY);
+	s->launched = true;
+}
+
+/* The guest runs with its own XCR0 and CR2, which the VMCS does not hold. */
+static int enter(struct virt_vcpu *v)
+{
+	struct vmx_vcpu *s = vmx_of(v);
+	bool switch_xcr0 = guest_feat.xsave && s->xcr0 != guest_feat.xcr0;
+	int r;
+
+	if (switch_xcr0)
+		guest_xsetbv(s->xcr0);
+	__asm__ volatile("mov %0, %%cr2" ::"r"(s->cr2));
+	r = vmx_enter(v->gpr, s->launched);
+	__asm__ volatile("mov %%cr2, %0" : "=r"(s->cr2));
+	if (switch_xcr0)
+		guest_xsetbv(guest_feat.xcr0);
+	return r;
+}
+
+static void go(struct virt_vcpu *v, struct vmexit *x)
+{
+	if (!take_pdptes(v)) {
+		ask_for_pdptes(v, x);
+		return;
+	}
+	flush_if_behind(v);
+	switch_pml(v);
+	vmx_event_enter(v);
+	registers_in(v);
+	if (enter(v)) {
+		vmx_fail_instruction(v, x);
+		return;
+	}
+	registers_out(v);
+	if (vmx_of(v)->pml_on)
+		empty_pml(v);
+	vmx_exit(v, x);
+}
+
+void vmx_run(struct virt_vcpu *v, struct vmexit *x)
+{
+	unsigned long flags = irq_save();
+	uint32_t self = this_cpu()->index;
+
+	tern_assert(v->cpu == (int)self);
+	__atomic_store_n(&v->in_guest, self + 1, __ATOMIC_SEQ_CST);
+	this_cpu()->in_guest = 1;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (__atomic_exchange_n(&v->kicked, 0, __ATOMIC_SEQ_CST)) {
+		x->reason = EXIT_NONE;
+		x->insn_len = x->insn_bytes = 0;
+	} else {
+		go(v, x);
+	}
+	this_cpu()->in_guest = 0;
+	__atomic_store_n(&v->in_guest, 0, __ATOMIC_RELEASE);
+	irq_restore(flags);
+}
