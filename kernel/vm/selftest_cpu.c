@@ -85,6 +85,10 @@ static void kick_once(struct tiny *t, unsigned cpu)
 	while (!t->why && __atomic_load_n(&t->exits, __ATOMIC_SEQ_CST) == before) {
 		if (time_ns() - start > 5 * NSEC_PER_SEC)
 			tiny_fail(t, "a kicked vCPU stays in the guest");
+		if (t->why)
+			log_error("selftest", "exits %llu, in_guest %u, kicked %u, on CPU %d, this %u",
+				  (unsigned long long)t->exits, t->c.v.in_guest, t->c.v.kicked,
+				  t->c.v.cpu, cpu_self());
 		world_yield();
 	}
 }
@@ -240,12 +244,16 @@ static bool nmi_in_nmi(struct tiny *t, struct vmexit *x)
 
 static void test_nmi(struct tiny *t)
 {
+	uint64_t windows;
+
 	set_gates(t);
 	if (!tiny_start_long(t, guest_wait))
 		return;
 	t->on_exit = nmi_in_nmi;
 	tiny_run(t);
-	if (t->outs != 3 || t->out[2].port != 0x81 || t->by_reason[EXIT_NMI_WINDOW] != 1)
+	windows = t->by_reason[EXIT_NMI_WINDOW];
+	/* Whether the first comes by a window too depends on what else exits before its turn. */
+	if (t->outs != 3 || t->out[2].port != 0x81 || !windows || windows > 2)
 		tiny_fail(t, "the second NMI was lost or came twice");
 	if (t->c.v.rflags & 0x100)
 		tiny_fail(t, "single-step is left on");

@@ -5,10 +5,11 @@
  *
  *   vmx_cap.c    what this CPU has          vmx_inject.c  events, windows, NMI
  *   vmx_cpu.c    per pCPU: VMXON, VMCS      vmx_state.c   neutral state, modes
- *   vmx_vcpu.c   life, load/put, run        vmx_msr.c     MSR bitmap, MSRs
+ *   vmx_vcpu.c   life, load/put             vmx_msr.c     MSR bitmap, MSRs
  *   vmx_entry.S  VMLAUNCH, VMRESUME         vmx_fail.c    failures in words
  *   vmx_exit.c   VM exit -> vmexit          vmx_ops.c     the table
  *   ept.c        leaf format                vmx_setup.c   constant fields of a VMCS
+ *   vmx_run.c    run()
  *
  * Legend: [const] after init, [own] by the vCPU's world, [cpu] by that pCPU.
  */
@@ -29,6 +30,8 @@ struct vmx_features {
 	uint32_t revision;
 	uint32_t control[GROUPS]; /* what every VMCS starts with; PML is turned on later */
 	bool ept_ad, ept_1g, vpid, pml, tsc_scaling, ple;
+	bool timer;	      /* preemption timer */
+	uint32_t timer_ticks; /* of it in a millisecond */
 	bool invept_single, invvpid_single;
 	bool string_info; /* INS and OUTS tell address size and segment */
 	uint64_t cr0_fixed; /* bits of CR0 that must be 1 in the guest: NE */
@@ -61,6 +64,7 @@ struct vmx_vcpu {
 	bool flush;		  /* [own] the guest's own translations must go at the next entry */
 	bool pdptes_stale;	  /* [own] PAE: to be read from guest memory before entry */
 	bool pml_on;		  /* [own] */
+	bool timer_on;		  /* [own] */
 	uint32_t blocking;	  /* [own] interruptibility */
 	uint64_t exit_rip;	  /* [own] RIP at the last exit: a changed one ends the shadow */
 	uint64_t host_cr3;	  /* [own] as in the VMCS */
@@ -137,6 +141,7 @@ void vmx_vcpu_fini(struct virt_vcpu *v);
 void vmx_vcpu_reset(struct virt_vcpu *v);
 void vmx_vcpu_load(struct virt_vcpu *v);
 void vmx_vcpu_put(struct virt_vcpu *v);
+/* vmx_run.c */
 void vmx_run(struct virt_vcpu *v, struct vmexit *x);
 /* vmx_entry.S: interrupts off; gpr without RSP, which is in the VMCS. 0, or 1: the instruction failed. */
 int vmx_enter(uint64_t *gpr, bool launched);

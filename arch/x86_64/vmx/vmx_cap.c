@@ -13,12 +13,15 @@
 
 #include <tern/bootinfo.h>
 #include <tern/cpu.h>
+#include <tern/timer.h>
 
 #include "vmx.h"
 
 #define MSR_VMX_BASIC 0x480u
 #define BASIC_STRING_INFO BIT(54)
 #define BASIC_TRUE_CONTROLS BIT(55)
+#define MSR_VMX_MISC 0x485u
+#define MISC_TIMER_SHIFT 0x1full
 #define MSR_VMX_CR4_FIXED1 0x489u
 #define MSR_VMX_EPT_VPID 0x48cu
 #define CPUID_VMX BIT(5)
@@ -57,6 +60,7 @@ static const struct {
 	{ GROUP_PIN, PIN_EXTERNAL_INTERRUPT, true, "exits on external interrupts" },
 	{ GROUP_PIN, PIN_NMI, true, "exits on NMI" },
 	{ GROUP_PIN, PIN_VIRTUAL_NMI, true, "virtual NMIs" },
+	{ GROUP_PIN, PIN_TIMER, false, "timer" },
 	{ GROUP_PROC, PROC_TSC_OFFSET, true, "a TSC offset" },
 	{ GROUP_PROC, PROC_HLT, true, "exits on HLT" },
 	{ GROUP_PROC, PROC_MWAIT, true, "exits on MWAIT" },
@@ -191,6 +195,10 @@ int vmx_probe(struct virt_caps *caps, char *why, size_t why_len)
 	guest_feat.rdtscp = guest_feat.rdtscp && have2(PROC2_RDTSCP);
 	guest_feat.efer_mask &= EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE;
 	guest_feat.cr4_mask &= rdmsr(MSR_VMX_CR4_FIXED1);
+	/* Turned on by entry. */
+	vmx_feat.timer = vmx_feat.control[GROUP_PIN] >> PIN_TIMER & 1;
+	vmx_feat.control[GROUP_PIN] &= ~(1u << PIN_TIMER);
+	vmx_feat.timer_ticks = (uint32_t)((uint64_t)tsc_khz() >> (rdmsr(MSR_VMX_MISC) & MISC_TIMER_SHIFT));
 	vmx_feat.cr0_fixed = CR0_NE;
 	vmx_feat.cr4_owned = ~(CR4_GUESTS_OWN & guest_feat.cr4_mask);
 	r = vmx_msr_init();

@@ -135,6 +135,7 @@ static const struct row rows[REASONS] = {
 	[REASON_EPT_VIOLATION] = { true, EXIT_SLAT_FAULT, false, fill_violation },
 	[REASON_EPT_MISCONFIG] = { true, EXIT_FAILED, false, fill_misconfig },
 	[REASON_INVEPT] = { true, EXIT_UNDEFINED, true, NULL },
+	[REASON_TIMER] = { true, EXIT_NONE, false, NULL },
 	[REASON_INVVPID] = { true, EXIT_UNDEFINED, true, NULL },
 	[REASON_WBINVD] = { true, EXIT_WBINVD, true, NULL },
 	[REASON_XSETBV] = { true, EXIT_XSETBV, true, NULL },
