@@ -75,7 +75,5 @@ MUST_CHECK int slat_table_alloc(struct slat *s, hpa_t *out);
 uint64_t slat_leaf_bits(const struct slat_format *f, unsigned prot);
 void slat_describe(const struct slat_format *f, uint64_t e, unsigned level, uint64_t base,
 		   struct slat_leaf *out);
-/* After the changes that it stands for. */
-void slat_owe(struct slat *s, struct slat_flush *owed);
 
 #endif

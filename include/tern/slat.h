@@ -57,6 +57,9 @@ static inline void slat_flush_merge(struct slat_flush *into, struct slat_flush t
 		into->gen = t.gen;
 }
 
+/* A debt for a change that was made before, in the tables or beside them. */
+void slat_owe(struct slat *s, struct slat_flush *owed);
+
 MUST_CHECK int slat_init(struct slat *s, const struct slat_format *fmt);
 void slat_fini(struct slat *s); /* frees tables, not what they map */
 

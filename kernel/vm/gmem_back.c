@@ -110,7 +110,7 @@ static int map_large(struct gmem *g, struct gmem_block *b, gfn_t first)
 		if (r)
 			return r;
 	}
-	return slat_map(&g->slat, gfn_gpa(first), HPA(b->base), SIZE_2M, SLAT_R | SLAT_W | SLAT_X);
+	return slat_map(&g->slat, gfn_gpa(first), HPA(b->base), SIZE_2M, trace_rights(g));
 }
 
 static int map_small(struct gmem *g, struct gmem_block *b, gfn_t n, unsigned index)
@@ -119,7 +119,7 @@ static int map_small(struct gmem *g, struct gmem_block *b, gfn_t n, unsigned ind
 	int r = back_locked(g, b, index, &a);
 
 	if (!r)
-		r = slat_map(&g->slat, gfn_gpa(n), a, PAGE_SIZE, SLAT_R | SLAT_W | SLAT_X);
+		r = slat_map(&g->slat, gfn_gpa(n), a, PAGE_SIZE, trace_rights(g));
 	return r == -EEXIST ? 0 : r; /* another vCPU was here first */
 }
 
@@ -145,11 +145,13 @@ int gmem_fault(struct gmem *g, gpa_t a, bool write, bool fetch)
 	struct gmem_block *b = gmem_block_of(g, gpa_gfn(a), &index);
 	int r;
 
-	(void)write, (void)fetch; /* RAM has all rights */
+	(void)fetch; /* RAM may be executed */
 	if (!b)
 		return -EFAULT;
 	mutex_lock(&g->lock);
 	r = fault_locked(g, b, gpa_gfn(a), index);
+	if (!r && write)
+		r = trace_write_locked(g, gpa_gfn(a));
 	mutex_unlock(&g->lock);
 	return r;
 }

@@ -25,6 +25,14 @@ struct gmem_block {
 };
 #define BLOCK_SMALL 1ull
 
+/* How the guest's writes are seen: trace.c. */
+enum trace_kind {
+	TRACE_NONE,
+	TRACE_SCAN,    /* D bits, by a scan of all tables */
+	TRACE_LOG,     /* D bits of the pages in the CPU's log (PML) */
+	TRACE_PROTECT, /* first writes fault: a CPU without D bits */
+};
+
 struct gmem_rom {
 	uint64_t gpa, hpa, len;
 };
@@ -43,6 +51,8 @@ struct gmem {
 	uint64_t taken_bytes;		/* [lock] host memory behind this RAM */
 	struct pageset marks;		/* [atom] software dirty marks; all chunks present */
 	uint32_t tracking;		/* [atom] */
+	enum trace_kind trace;		/* [lock] how writes of the guest are seen while tracking */
+	struct pageset log;		/* [atom] TRACE_LOG: what the CPU logged; all chunks present */
 	struct dirty_stats dirty;	/* dirty.c: the harvester's */
 };
 
@@ -58,6 +68,15 @@ MUST_CHECK int gmem_take_locked(struct gmem *g, struct gmem_block *b, unsigned i
 void gmem_set_valid(struct gmem *g, struct gmem_block *b, unsigned index);
 /* Backs the frame, with zeros when it was absent. -EFAULT: not RAM. */
 MUST_CHECK int gmem_back(struct gmem *g, gfn_t n, hpa_t *out);
+extern enum trace_kind trace_forced; /* for self-tests; TRACE_NONE: choose */
+/* trace.c. Starts, reads and ends the tracing; dirty.c says in which order. */
+MUST_CHECK int trace_start(struct vm *vm, struct slat_flush *owed);
+MUST_CHECK int trace_harvest(struct vm *vm, struct pageset *into, struct slat_flush *owed);
+void trace_stop(struct vm *vm, struct slat_flush *owed);
+void trace_end(struct vm *vm); /* after the flush of what trace_stop owes */
+/* g->lock held: the rights that a new leaf gets, and a write to a leaf that is there. */
+unsigned trace_rights(const struct gmem *g);
+MUST_CHECK int trace_write_locked(struct gmem *g, gfn_t n);
 /* After a store of the hypervisor's own. */
 void gmem_mark(struct gmem *g, gfn_t n);
 

@@ -13,6 +13,7 @@
 #include <tern/log.h>
 #include <tern/timer.h>
 
+#include "gmem_int.h"
 #include "selftest.h"
 
 #define WRITTEN 0x800000ull
@@ -80,7 +81,8 @@ static void test_bits(struct tiny *t)
 	}
 	if (touch(t) && !dirty_start(&t->vm)) {
 		if (touch(t)) {
-			check_bits(t);
+			if (trace_forced != TRACE_PROTECT && gmem_slat(t->vm.mem)->fmt->dirty)
+				check_bits(t);
 			if (harvest(t, &set))
 				check_set(t, &set);
 			if (harvest(t, &set) && !pageset_empty(&set))
@@ -237,8 +239,43 @@ static void test_lost(struct tiny *t)
 	free(sh);
 }
 
+/* ---- the simpler ways of tracing, where the CPU would take a better one ---- */
+
+static void forced(struct tiny *t, enum trace_kind kind, void (*test)(struct tiny *t))
+{
+	trace_forced = kind;
+	test(t);
+	trace_forced = TRACE_NONE;
+}
+
+static void test_bits_scan(struct tiny *t)
+{
+	if (gmem_slat(t->vm.mem)->fmt->dirty)
+		forced(t, TRACE_SCAN, test_bits);
+}
+
+static void test_lost_scan(struct tiny *t)
+{
+	if (gmem_slat(t->vm.mem)->fmt->dirty)
+		forced(t, TRACE_SCAN, test_lost);
+}
+
+static void test_bits_protect(struct tiny *t)
+{
+	forced(t, TRACE_PROTECT, test_bits);
+}
+
+static void test_lost_protect(struct tiny *t)
+{
+	forced(t, TRACE_PROTECT, test_lost);
+}
+
 const struct tiny_test tiny_dirty_tests[] = {
 	{ "virt-ad-bits", test_bits },
 	{ "virt-lost-page", test_lost },
+	{ "virt-ad-bits-scan", test_bits_scan },
+	{ "virt-lost-page-scan", test_lost_scan },
+	{ "virt-ad-bits-protect", test_bits_protect },
+	{ "virt-lost-page-protect", test_lost_protect },
 	{ NULL, NULL },
 };
