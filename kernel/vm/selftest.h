@@ -12,6 +12,7 @@
 /* Runs them when list names "virt"; one line "selftest: ok NAME" each. In a world. */
 void virt_selftest(const char *list);
 
+#define TINY_IRQS_ON 0x202ull /* RFLAGS */
 #define TINY_RAM (16ull << 20)
 #define TINY_CODE 0x8000ull
 #define TINY_STACK 0x10000ull
@@ -56,7 +57,7 @@ struct tiny_test {
 extern const struct tiny_test tiny_cpu_tests[], tiny_dirty_tests[]; /* end with a NULL name */
 
 extern const char guest_code[], guest_code_end[], guest_real[], guest_basic[], guest_exits[],
-	guest_spin[], guest_wait[], guest_window[], guest_on_irq[], guest_on_fault[],
+	guest_spin[], guest_spin_some[], guest_wait[], guest_window[], guest_on_irq[], guest_on_fault[],
 	guest_on_nmi[], guest_on_ud[], guest_ud[], guest_touch[], guest_sequence[], guest_vector[];
 
 #endif

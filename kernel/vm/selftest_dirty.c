@@ -228,6 +228,7 @@ static void test_lost(struct tiny *t)
 		return;
 	}
 	if (tiny_start_long(t, guest_sequence)) {
+		t->c.v.rflags = TINY_IRQS_ON;
 		t->c.v.gpr[GPR_RSI] = SEQ_BASE;
 		t->c.v.gpr[GPR_RDX] = SEQ_PAGES;
 		rounds(t, sh, &set, cpu_self() ? 0 : 1);

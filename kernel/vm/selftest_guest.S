@@ -63,6 +63,15 @@ guest_spin:
 	incq %rax
 	jmp guest_spin
 
+/* Does not exit for some hundred million instructions. */
+	.globl guest_spin_some
+guest_spin_some:
+	movl $100000000, %ecx
+1:	decl %ecx
+	jnz 1b
+2:	hlt
+	jmp 2b
+
 /* Takes what comes. */
 	.globl guest_wait
 guest_wait:

@@ -9,8 +9,11 @@ from lablib.client import Lab
 
 pytestmark = pytest.mark.svm
 
-SELFTESTS = {"real", "long", "exits", "kick", "inject", "own-events", "window", "nmi", "state",
-             "vector", "ad-bits", "lost-page"}
+SELFTESTS = {
+    "real", "long", "exits", "kick", "inject", "own-events", "window", "nmi", "state", "vector",
+    "ad-bits", "lost-page", "kick-masked", "ad-bits-scan", "lost-page-scan", "ad-bits-protect",
+    "lost-page-protect"
+}
 
 
 @pytest.mark.parametrize("smp", [1, 2, 4])

@@ -74,6 +74,8 @@ static void enter_with_xcr0(struct virt_vcpu *v)
 
 	if (own && s->xcr0 != guest_feat.xcr0)
 		guest_xsetbv(s->xcr0);
+	/* VMRUN loads CR2 from the VMCB; Bochs 2.7 does not, and nobody here needs the host's. */
+	__asm__ volatile("mov %0, %%cr2" ::"r"(s->vmcb->s.cr2));
 	svm_enter(v->gpr, ptr_hpa(s->vmcb).v, c->host.v);
 	if (!own)
 		return;
