@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 // SOURCES: kernel/vm/gmem.c kernel/vm/gmem_back.c kernel/vm/gmem_io.c kernel/vm/gmem_move.c
-// SOURCES: kernel/vm/dirty.c
+// SOURCES: kernel/vm/dirty.c kernel/vm/trace.c
 // SOURCES: arch/x86_64/slat.c arch/x86_64/slat_change.c arch/x86_64/slat_dirty.c
 // SOURCES: arch/x86_64/slat_merge.c
 // SOURCES: kernel/lib/pageset.c
@@ -106,6 +106,15 @@ uint64_t time_ns(void)
 }
 
 const struct virt_ops *virt = &(const struct virt_ops){ .name = "none" };
+struct virt_caps virt_caps;
+static const char *dirty_setting; /* of tern.conf */
+static struct pageset *const *cpu_log;
+
+const char *config_get(const char *key)
+{
+	return strcmp(key, "dirty") ? NULL : dirty_setting;
+}
+
 static uint64_t flushed;
 
 void vm_flush(struct vm *vm, struct slat_flush owed)
@@ -127,6 +136,8 @@ static bool cpu_store(struct gmem *g, uint64_t gpa, uint8_t v)
 		if (!level || (*slot & 0x80)) {
 			uint64_t size = PAGE_SIZE << (9 * level);
 
+			if (!(*slot & D) && cpu_log && *cpu_log)
+				(void)pageset_mark(*cpu_log, gpa >> PAGE_SHIFT);
 			*slot |= D | 0x20;
 			((uint8_t *)hpa_ptr(HPA(*slot & 0xffffffffff000ull &
 						~(size - 1))))[gpa & (size - 1)] = v;
@@ -306,7 +317,7 @@ static void test_receive(void **state)
 
 /* Rounds of copying what is reported, with stores before, between and after: the copy is the
  * memory. */
-static void test_rounds(void **state)
+static void rounds(void)
 {
 	uint8_t *copy = calloc(1, RAM), *model = calloc(1, RAM);
 	struct vm vm = { .nr_vcpus = 0 };
@@ -314,6 +325,8 @@ static void test_rounds(void **state)
 	struct pageset set;
 	uint64_t reported = 0, carried = 0;
 
+	cpu_log = &vm.virt.log;
+	flushed = 0;
 	assert_int_equal(gmem_create(RAM, &npt, &vm.mem), 0);
 	assert_int_equal(pageset_init(&set, gmem_max_gfn(vm.mem)), 0);
 	for (unsigned i = 0; i < 500; i++)
@@ -369,6 +382,29 @@ static void test_rounds(void **state)
 	free(copy);
 	free(model);
 	assert_int_equal(pages_out, 0);
+	cpu_log = NULL;
+}
+
+static void test_rounds_scan(void **state)
+{
+	virt_caps.pml = false;
+	rounds();
+	(void)state;
+}
+
+static void test_rounds_log(void **state)
+{
+	virt_caps.pml = true;
+	rounds();
+	virt_caps.pml = false;
+	(void)state;
+}
+
+static void test_rounds_protect(void **state)
+{
+	dirty_setting = "protect";
+	rounds();
+	dirty_setting = NULL;
 	(void)state;
 }
 
@@ -377,7 +413,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_access), cmocka_unit_test(test_layout),
 		cmocka_unit_test(test_rom),    cmocka_unit_test(test_receive),
-		cmocka_unit_test(test_rounds),
+		cmocka_unit_test(test_rounds_scan),
+		cmocka_unit_test(test_rounds_log),
+		cmocka_unit_test(test_rounds_protect),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
