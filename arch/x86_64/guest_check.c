@@ -126,8 +126,8 @@ static bool event_ok(const struct virt_event *e)
 int guest_state_check(const struct virt_vcpu *v, const struct virt_state *in)
 {
 	bool ok = guest_cr_ok(in->cr0, in->cr3, in->cr4, in->efer) && segs_ok(in) && flow_ok(in) &&
-		  debug_ok(in) && msrs_ok(in) && event_ok(&in->event) && guest_xcr0_ok(v, in->xcr0) &&
-		  guest_fpu_ok(v, in);
+		  debug_ok(in) && msrs_ok(in) && event_ok(&in->event) &&
+		  guest_xcr0_ok(v, in->xcr0) && guest_fpu_ok(v, in);
 
 	return ok ? 0 : -EINVAL;
 }

@@ -95,8 +95,7 @@ void guest_fpu_export(const struct virt_vcpu *v, const uint8_t *fpu, struct virt
 	memset(out->xsave, 0, sizeof(out->xsave));
 	memcpy(out->xsave, fpu, out->xsave_size);
 	memset(out->xsave + 464, 0, 48); /* software's part of the legacy area */
-	put64(out->xsave + FPU_HEADER,
-	      guest_feat.xsave ? get64(fpu + FPU_HEADER) & (mask | 3) : 3);
+	put64(out->xsave + FPU_HEADER, guest_feat.xsave ? get64(fpu + FPU_HEADER) & (mask | 3) : 3);
 	memset(out->xsave + FPU_HEADER + 8, 0, 56);
 }
 

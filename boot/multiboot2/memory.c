@@ -28,14 +28,15 @@ static void *copy8(void *to, const void *from, uint64_t n)
 void *memcpy(void *to, const void *from, __SIZE_TYPE__ n);
 void *memset(void *to, int c, __SIZE_TYPE__ n);
 
-__attribute__((optimize("no-tree-loop-distribute-patterns"))) void *
-memcpy(void *to, const void *from, __SIZE_TYPE__ n)
+__attribute__((optimize("no-tree-loop-distribute-patterns"))) void *memcpy(void *to,
+									   const void *from,
+									   __SIZE_TYPE__ n)
 {
 	return copy8(to, from, n);
 }
 
 __attribute__((optimize("no-tree-loop-distribute-patterns"))) void *memset(void *to, int c,
-									    __SIZE_TYPE__ n)
+									   __SIZE_TYPE__ n)
 {
 	uint8_t *d = to;
 

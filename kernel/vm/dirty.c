@@ -5,9 +5,9 @@
  *
  * Invariants
  *  - Each round, in this order: take the software marks; flush what hardware
- *    caches of dirty state; read and clear D (or what stands for it: trace.c); make every pCPU that runs
- *    the VM invalidate, and wait for each; only then may contents be read. A
- *    cleared D bit with a stale TLB entry is a lost page.
+ *    caches of dirty state; read and clear D (or what stands for it: trace.c); make every pCPU that
+ * runs the VM invalidate, and wait for each; only then may contents be read. A cleared D bit with a
+ * stale TLB entry is a lost page.
  *  - A harvested set belongs to the caller, who sends it or gives it back.
  *    After a failure nothing is lost: D bits that are not in the set are still
  *    set, marks likewise.

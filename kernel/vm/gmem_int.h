@@ -52,8 +52,8 @@ struct gmem {
 	struct pageset marks;		/* [atom] software dirty marks; all chunks present */
 	uint32_t tracking;		/* [atom] */
 	enum trace_kind trace;		/* [lock] how writes of the guest are seen while tracking */
-	struct pageset log;		/* [atom] TRACE_LOG: what the CPU logged; all chunks present */
-	struct dirty_stats dirty;	/* dirty.c: the harvester's */
+	struct pageset log;	  /* [atom] TRACE_LOG: what the CPU logged; all chunks present */
+	struct dirty_stats dirty; /* dirty.c: the harvester's */
 };
 
 /* g->lock held: host memory that was promised has been taken. */

@@ -57,7 +57,8 @@ struct tiny_test {
 extern const struct tiny_test tiny_cpu_tests[], tiny_dirty_tests[]; /* end with a NULL name */
 
 extern const char guest_code[], guest_code_end[], guest_real[], guest_basic[], guest_exits[],
-	guest_spin[], guest_spin_some[], guest_wait[], guest_window[], guest_on_irq[], guest_on_fault[],
-	guest_on_nmi[], guest_on_ud[], guest_ud[], guest_touch[], guest_sequence[], guest_vector[];
+	guest_spin[], guest_spin_some[], guest_wait[], guest_window[], guest_on_irq[],
+	guest_on_fault[], guest_on_nmi[], guest_on_ud[], guest_ud[], guest_touch[],
+	guest_sequence[], guest_vector[];
 
 #endif

@@ -105,7 +105,8 @@ static void kicks(struct tiny *t, const char *guest, uint64_t rflags, unsigned c
 	world_sleep_ns(20 * NSEC_PER_MSEC);
 	for (unsigned i = 0; i < count && !t->why; i++)
 		kick_once(t, cpu);
-	/* Not kick_once: it may have seen stop already, and then there is no further exit to wait for. */
+	/* Not kick_once: it may have seen stop already, and then there is no further exit to wait
+	 * for. */
 	__atomic_store_n(&t->stop, 1, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&t->c.v.kicked, 1, __ATOMIC_SEQ_CST);
 	cpu_kick(cpu);
@@ -117,7 +118,8 @@ static void test_kick(struct tiny *t)
 	kicks(t, guest_spin, TINY_IRQS_ON, 100);
 }
 
-/* The guest's own IF must not matter. Bochs' AMD-V gets this wrong: the guest ends by itself, with a HLT. */
+/* The guest's own IF must not matter. Bochs' AMD-V gets this wrong: the guest ends by itself, with
+ * a HLT. */
 static void test_kick_masked(struct tiny *t)
 {
 	kicks(t, guest_spin_some, 2, 10);

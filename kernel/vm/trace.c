@@ -187,7 +187,8 @@ static int protect_again(struct gmem *g, const struct pageset *set, struct slat_
 	return r;
 }
 
-/* dirty.c has just moved the marks to into. A page in it from earlier is protected at the cost of a look. */
+/* dirty.c has just moved the marks to into. A page in it from earlier is protected at the cost of a
+ * look. */
 static int harvest_protect(struct gmem *g, const struct pageset *into, struct slat_flush *owed)
 {
 	int r;

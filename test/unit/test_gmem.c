@@ -411,8 +411,10 @@ static void test_rounds_protect(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_access), cmocka_unit_test(test_layout),
-		cmocka_unit_test(test_rom),    cmocka_unit_test(test_receive),
+		cmocka_unit_test(test_access),
+		cmocka_unit_test(test_layout),
+		cmocka_unit_test(test_rom),
+		cmocka_unit_test(test_receive),
 		cmocka_unit_test(test_rounds_scan),
 		cmocka_unit_test(test_rounds_log),
 		cmocka_unit_test(test_rounds_protect),

@@ -151,7 +151,7 @@ enum vmcs_field {
 #define EVENT_TYPE_NMI 2u
 #define EVENT_TYPE_EXCEPTION 3u
 #define EVENT_TYPE_SOFT 4u
-#define EVENT_TYPE_PRIVILEGED 5u /* INT1 */
+#define EVENT_TYPE_PRIVILEGED 5u     /* INT1 */
 #define EVENT_TYPE_SOFT_EXCEPTION 6u /* INT3, INTO */
 
 /* [SDM 3C Table "Format of Interruptibility State"] */

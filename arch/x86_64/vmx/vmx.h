@@ -33,10 +33,10 @@ struct vmx_features {
 	bool timer;	      /* preemption timer */
 	uint32_t timer_ticks; /* of it in a millisecond */
 	bool invept_single, invvpid_single;
-	bool string_info; /* INS and OUTS tell address size and segment */
+	bool string_info;   /* INS and OUTS tell address size and segment */
 	uint64_t cr0_fixed; /* bits of CR0 that must be 1 in the guest: NE */
 	uint64_t cr4_owned; /* bits of CR4 that a guest sets only through an exit */
-	hpa_t msr_bitmap; /* shared by all VMs */
+	hpa_t msr_bitmap;   /* shared by all VMs */
 	struct slat_format ept;
 };
 extern struct vmx_features vmx_feat;
@@ -49,25 +49,25 @@ struct vmx_cpu {
 enum vmx_live_msr { LIVE_STAR, LIVE_LSTAR, LIVE_CSTAR, LIVE_SFMASK, LIVE_KERNEL_GS, LIVE_MSRS };
 
 struct vmx_vcpu {
-	hpa_t vmcs;	 /* [const] */
-	uint64_t *pml;	 /* [const] log of dirty pages, NULL without the feature */
-	uint8_t *fpu;	 /* [const] XSAVE area, valid while not loaded */
-	uint64_t xcr0;	 /* [own] guest's; on the CPU only inside run() */
+	hpa_t vmcs;		  /* [const] */
+	uint64_t *pml;		  /* [const] log of dirty pages, NULL without the feature */
+	uint8_t *fpu;		  /* [const] XSAVE area, valid while not loaded */
+	uint64_t xcr0;		  /* [own] guest's; on the CPU only inside run() */
 	uint64_t dr[4], dr6;	  /* [own] valid while not loaded */
 	uint64_t live[LIVE_MSRS]; /* [own] likewise */
 	uint64_t cr2;		  /* [own] on the CPU only inside run() */
 	uint64_t tsc_aux;	  /* [own] */
 	uint64_t debugctl;	  /* [own] */
 	uint16_t vpid;		  /* [const] 0 = none */
-	int last_cpu;		  /* [own] pCPU of the last entry: others may hold stale translations */
-	bool launched;		  /* [own] VMRESUME next */
-	bool flush;		  /* [own] the guest's own translations must go at the next entry */
-	bool pdptes_stale;	  /* [own] PAE: to be read from guest memory before entry */
-	bool pml_on;		  /* [own] */
-	bool timer_on;		  /* [own] */
-	uint32_t blocking;	  /* [own] interruptibility */
-	uint64_t exit_rip;	  /* [own] RIP at the last exit: a changed one ends the shadow */
-	uint64_t host_cr3;	  /* [own] as in the VMCS */
+	int last_cpu;	   /* [own] pCPU of the last entry: others may hold stale translations */
+	bool launched;	   /* [own] VMRESUME next */
+	bool flush;	   /* [own] the guest's own translations must go at the next entry */
+	bool pdptes_stale; /* [own] PAE: to be read from guest memory before entry */
+	bool pml_on;	   /* [own] */
+	bool timer_on;	   /* [own] */
+	uint32_t blocking; /* [own] interruptibility */
+	uint64_t exit_rip; /* [own] RIP at the last exit: a changed one ends the shadow */
+	uint64_t host_cr3; /* [own] as in the VMCS */
 	struct virt_event injected; /* [own] what the last entry delivered */
 };
 
@@ -84,7 +84,10 @@ static inline uint64_t vmcs_read(uint32_t field)
 	uint64_t v;
 	bool bad;
 
-	__asm__ volatile("vmread %2, %0" : "=r"(v), "=@ccbe"(bad) : "r"((uint64_t)field) : "memory");
+	__asm__ volatile("vmread %2, %0"
+			 : "=r"(v), "=@ccbe"(bad)
+			 : "r"((uint64_t)field)
+			 : "memory");
 	if (bad)
 		vmcs_access_failed("VMREAD", field);
 	return v;
@@ -143,7 +146,8 @@ void vmx_vcpu_load(struct virt_vcpu *v);
 void vmx_vcpu_put(struct virt_vcpu *v);
 /* vmx_run.c */
 void vmx_run(struct virt_vcpu *v, struct vmexit *x);
-/* vmx_entry.S: interrupts off; gpr without RSP, which is in the VMCS. 0, or 1: the instruction failed. */
+/* vmx_entry.S: interrupts off; gpr without RSP, which is in the VMCS. 0, or 1: the instruction
+ * failed. */
 int vmx_enter(uint64_t *gpr, bool launched);
 extern const char vmx_exit_point[];
 /* vmx_exit.c */

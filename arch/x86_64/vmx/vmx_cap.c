@@ -132,7 +132,8 @@ static int find_controls(bool true_controls, char *why, size_t len)
 
 		if (!(allowed[g] >> 32 & bit) && controls[i].required)
 			return refuse(why, len, "VT-x without %s", controls[i].name);
-		if ((allowed[g] >> 32 & bit) && (controls[i].required || !left_out(controls[i].name)))
+		if ((allowed[g] >> 32 & bit) &&
+		    (controls[i].required || !left_out(controls[i].name)))
 			vmx_feat.control[g] |= bit;
 	}
 	if (allowed[GROUP_PROC] & (BIT(PROC_CR3_LOAD) | BIT(PROC_CR3_STORE)))
@@ -198,7 +199,8 @@ int vmx_probe(struct virt_caps *caps, char *why, size_t why_len)
 	/* Turned on by entry. */
 	vmx_feat.timer = vmx_feat.control[GROUP_PIN] >> PIN_TIMER & 1;
 	vmx_feat.control[GROUP_PIN] &= ~(1u << PIN_TIMER);
-	vmx_feat.timer_ticks = (uint32_t)((uint64_t)tsc_khz() >> (rdmsr(MSR_VMX_MISC) & MISC_TIMER_SHIFT));
+	vmx_feat.timer_ticks =
+		(uint32_t)((uint64_t)tsc_khz() >> (rdmsr(MSR_VMX_MISC) & MISC_TIMER_SHIFT));
 	vmx_feat.cr0_fixed = CR0_NE;
 	vmx_feat.cr4_owned = ~(CR4_GUESTS_OWN & guest_feat.cr4_mask);
 	r = vmx_msr_init();

@@ -7,7 +7,8 @@
  * it can move. Who needs the fields of a vCPU that is not loaded opens it for
  * that long (vmcs_open, vmcs_close). A VPID is a vCPU's for life; the pCPU that
  * it comes to anew invalidates what it may hold from an earlier time.
- * [SDM 3C 25.11 "Software Use of the VMCS and Related Structures"] [SDM 3C 24.7 "Enabling and Entering VMX Operation"]
+ * [SDM 3C 25.11 "Software Use of the VMCS and Related Structures"] [SDM 3C 24.7 "Enabling and
+ * Entering VMX Operation"]
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -2,7 +2,8 @@
 /*
  * VT-x: entries that the CPU refused, in words. A failed instruction is our
  * own error, a refused guest state mostly the guest's or a migration's.
- * [SDM 3C 31.4 "VM Instruction Error Numbers"] [SDM 3C 27.8 "VM-Entry Failures During or After Loading Guest State"]
+ * [SDM 3C 31.4 "VM Instruction Error Numbers"] [SDM 3C 27.8 "VM-Entry Failures During or After
+ * Loading Guest State"]
  */
 #include <stdio.h>
 

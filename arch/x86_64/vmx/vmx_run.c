@@ -43,7 +43,8 @@ static void empty_pml(struct virt_vcpu *v)
 {
 	struct vmx_vcpu *s = vmx_of(v);
 	struct pageset *log = __atomic_load_n(&v->vm->log, __ATOMIC_SEQ_CST);
-	unsigned next = (unsigned)(vmcs_read(GUEST_PML_INDEX) + 1) & 0xffff; /* index 0xffff: full */
+	unsigned next =
+		(unsigned)(vmcs_read(GUEST_PML_INDEX) + 1) & 0xffff; /* index 0xffff: full */
 
 	for (unsigned i = next; log && i < PML_ENTRIES; i++)
 		(void)pageset_mark(log, s->pml[i] >> PAGE_SHIFT);

@@ -113,4 +113,3 @@ void vmx_setup_host(void)
 	vmcs_write(HOST_GDTR_BASE, gdtr.base);
 	vmcs_write(HOST_IDTR_BASE, idtr.base);
 }
-

@@ -96,7 +96,8 @@ void vmx_mode(struct virt_vcpu *v, struct virt_mode *m)
 
 /* ---- out ---- */
 
-/* Another world's vCPU may still be leaving its CPU; then its registers come to memory in a moment. */
+/* Another world's vCPU may still be leaving its CPU; then its registers come to memory in a moment.
+ */
 static void settle(struct virt_vcpu *v)
 {
 	while (__atomic_load_n(&v->cpu, __ATOMIC_ACQUIRE) >= 0 && v->cpu != (int)cpu_self())
