@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <tern/cpu.h>
 #include <tern/log.h>
@@ -13,7 +14,7 @@
 
 const struct virt_ops *virt;
 struct virt_caps virt_caps;
-static char absent_reason[128] = "not looked for yet";
+static char absent_reason[256] = "not looked for yet";
 
 const char *virt_absent_reason(void)
 {
@@ -39,7 +40,7 @@ static void turn_off_here(void *arg)
 	ops->cpu_off();
 }
 
-static int enable_all(const struct virt_ops *ops)
+static int enable_all(const struct virt_ops *ops, char *why, size_t why_len)
 {
 	for (unsigned i = 0; i < cpu_count(); i++) {
 		struct turn_on t = { .ops = ops };
@@ -47,8 +48,8 @@ static int enable_all(const struct virt_ops *ops)
 		cpu_call(i, turn_on_here, &t);
 		if (!t.error)
 			continue;
-		(void)snprintf(absent_reason, sizeof(absent_reason),
-			       "CPU %u refused to enable %s (error %d)", i, ops->name, t.error);
+		(void)snprintf(why, why_len, "CPU %u refused to enable %s (error %d)", i, ops->name,
+			       t.error);
 		while (i--)
 			cpu_call(i, turn_off_here, &ops);
 		return t.error;
@@ -68,15 +69,25 @@ static void announce(void)
 		 c->asids);
 }
 
+/* Every candidate's reason: which of them concerns this machine is for the reader to see. */
+static void add_reason(const char *why)
+{
+	size_t n = strlen(absent_reason);
+
+	(void)snprintf(absent_reason + n, sizeof(absent_reason) - n, "%s%s", n ? "; " : "", why);
+}
+
 void virt_choose(const struct virt_ops *const *candidates, unsigned count)
 {
-	(void)snprintf(absent_reason, sizeof(absent_reason), "no backend for this CPU");
+	char why[128];
+
+	absent_reason[0] = 0;
 	for (unsigned i = 0; i < count && !virt; i++) {
-		if (candidates[i]->probe(&virt_caps, absent_reason, sizeof(absent_reason)))
-			continue;
-		if (enable_all(candidates[i]))
-			continue;
-		virt = candidates[i];
+		if (!candidates[i]->probe(&virt_caps, why, sizeof(why)) &&
+		    !enable_all(candidates[i], why, sizeof(why)))
+			virt = candidates[i];
+		else
+			add_reason(why);
 	}
 	if (virt)
 		announce();
