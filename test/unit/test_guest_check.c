@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// SOURCES: arch/x86_64/svm/svm_check.c arch/x86_64/svm/svm_fpu.c
+// SOURCES: arch/x86_64/guest_check.c arch/x86_64/guest_fpu.c
 /*
- * May a CPU be entered with this state? Each field that VMRUN or a restore in
+ * May a CPU be entered with this state? Each field that VM entry or a restore in
  * the host would choke on is broken alone, in a state that is good otherwise.
  */
 #include <errno.h>
@@ -13,9 +13,9 @@
 
 #include <cmocka.h>
 
-#include "arch/x86_64/svm/svm.h"
+#include "arch/x86_64/guest.h"
 
-struct svm_features svm_feat = {
+struct guest_features guest_feat = {
 	.xsave = true,
 	.xcr0 = 0x2e7,
 	.xsave_size = 2696,
@@ -27,7 +27,7 @@ struct svm_features svm_feat = {
 
 static const uint32_t component_end[10] = { 512, 512, 832, 0, 0, 1152, 1664, 2688, 0, 2696 };
 
-uint32_t svm_xsave_size(uint64_t xcr0)
+uint32_t guest_xsave_size(uint64_t xcr0)
 {
 	uint32_t size = 576;
 
@@ -51,7 +51,7 @@ static void setup(void)
 	s->rflags = 0x246;
 	s->cr0 = 0x80050033;
 	s->cr3 = 0x2a10000;
-	s->cr4 = 0x7006f0 & svm_feat.cr4_mask;
+	s->cr4 = 0x7006f0 & guest_feat.cr4_mask;
 	s->efer = 0xd01;
 	s->xcr0 = 7;
 	s->dr6 = 0xffff0ff0;
@@ -72,7 +72,7 @@ static void setup(void)
 
 static int check(const struct virt_state *s)
 {
-	return svm_state_check(&vcpu, s);
+	return guest_state_check(&vcpu, s);
 }
 
 #define REFUSED(change)                                                                            \
@@ -104,7 +104,7 @@ static void test_control(void **state)
 	REFUSED(s.cr4 &= ~CR4_PAE);
 	REFUSED(s.cr3 |= BIT(40));
 	REFUSED(s.cr3 |= BIT(63));
-	REFUSED(s.efer |= EFER_SVME);
+	REFUSED(s.efer |= BIT(12));
 	REFUSED(s.efer |= BIT(1));
 	REFUSED(s.efer &= ~EFER_LMA);
 	REFUSED(s.efer &= ~EFER_LME);
