@@ -34,8 +34,8 @@ lab; ACCEL=kvm uses nested virtualization where the machine has it."""
 
 
 def cmd_up(lab, a):
-    lab.up(a.hosts, cpu=a.cpu, smp=a.smp, mem=a.mem, nics=a.nics, files=a.files,
-           disks=a.disk or [], conf=a.conf or [], mtu=a.mtu, max_time=a.max_time,
+    lab.up(a.hosts, cpu=a.cpu, cpu_model=a.cpu_model, smp=a.smp, mem=a.mem, nics=a.nics,
+           files=a.files, disks=a.disk or [], conf=a.conf or [], mtu=a.mtu, max_time=a.max_time,
            timeout=a.timeout, wait=not a.no_wait)
     if not a.no_wait:
         for name in a.hosts:
@@ -153,6 +153,8 @@ def parser():
     p = add("up", cmd_up, "start hosts and wait until they are ready")
     p.add_argument("hosts", nargs="+", metavar="NAME")
     p.add_argument("--cpu", default="svm", help="svm (AMD-V) or vmx (Intel VT-x)")
+    p.add_argument("--cpu-model", metavar="MODEL",
+                   help="QEMU's -cpu, like 'max,-avx2' (max, or $TERN_LAB_CPU)")
     p.add_argument("--smp", type=int, default=2, help="CPUs of each host (2)")
     p.add_argument("--mem", type=int, default=1024, metavar="MIB", help="memory (1024)")
     p.add_argument("--nics", type=int, default=1, help="network devices (1)")

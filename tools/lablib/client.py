@@ -24,7 +24,7 @@ Answer = namedtuple("Answer", "status text")
 
 READY = r"^.*tern: ready\s*$"
 PANIC = r"\b(?:panic|PANIC)\b|Tern was not started"
-DEFAULTS = dict(cpu="svm", smp=2, mem=1024, nics=1, files=None, disks=(), conf=())
+DEFAULTS = dict(cpu="svm", cpu_model=None, smp=2, mem=1024, nics=1, files=None, disks=(), conf=())
 
 
 class Lab:
@@ -119,6 +119,7 @@ class Lab:
                 raise LabError(f"host {name} is up already")
         image.make(f"{self.dir}/{name}/esp.img", config, files)
         self.request("up", host=name, index=index, cpu=opt["cpu"], smp=opt["smp"],
+                     cpu_model=opt["cpu_model"],
                      mem=opt["mem"], nics=opt["nics"],
                      disks=[os.path.abspath(d.partition(",")[0]) + "".join(d.partition(",")[1:])
                             for d in opt["disks"]])

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """How one host is run.  `for_cpu(NAME)` gives the emulator for a CPU kind; each
 has `argv(host)`, the command line, and `check()`, which raises LabError when it
-cannot work here.  HOST carries: dir, smp, mem_mib, disks, nics (net.Nic).
+cannot work here.  HOST carries: dir, smp, mem_mib, cpu_model, disks, nics (net.Nic).
 
 Emulators get: COM1 as a unix socket HOST.dir/serial, the boot volume
 HOST.dir/esp.img, one network device per NIC.
@@ -30,10 +30,11 @@ class Qemu:
         if self.kvm and not os.access("/dev/kvm", os.R_OK | os.W_OK):
             raise LabError("ACCEL=kvm: no access to /dev/kvm")
 
-    def _cpu(self):
+    def _cpu(self, host):
         if self.kvm:
             return ["-accel", "kvm", "-cpu", "host"]
-        return ["-accel", "tcg,thread=multi", "-cpu", os.environ.get("TERN_LAB_CPU", "max")]
+        model = host.cpu_model or os.environ.get("TERN_LAB_CPU", "max")
+        return ["-accel", "tcg,thread=multi", "-cpu", model]
 
     @staticmethod
     def _disks(host):
@@ -58,7 +59,7 @@ class Qemu:
 
     def argv(self, host):
         shutil.copyfile(CODE[1], f"{host.dir}/vars.fd")
-        return [self.program, "-name", f"tern-{host.name}", "-machine", "q35", *self._cpu(),
+        return [self.program, "-name", f"tern-{host.name}", "-machine", "q35", *self._cpu(host),
                 "-m", str(host.mem_mib), "-smp", str(host.smp),
                 "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
                 "-boot", "menu=off",
