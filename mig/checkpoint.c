@@ -40,7 +40,8 @@ static bool printable(const char *text)
 
 static bool is_name(const char *name)
 {
-	static const char set[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+	static const char set[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
 
 	return *name && *name != '-' && *name != '.' && !name[strspn(name, set)];
 }
@@ -150,7 +151,8 @@ int checkpoint_check(struct vm *vm, const void *buf, size_t len, char *why, size
 	why[0] = '\0';
 	rec_reader_init(&r, buf, len);
 	while ((err = rec_next(&r)) == 1) {
-		err = is_cpu_record(r.head.type) ? vm_cpu_check(vm, &r, why, why_len) : vdevs_check(vm, &r);
+		err = is_cpu_record(r.head.type) ? vm_cpu_check(vm, &r, why, why_len)
+						 : vdevs_check(vm, &r);
 		if (err == -ENOENT && r.head.flags & REC_OPTIONAL)
 			continue;
 		if (err) {
@@ -172,7 +174,8 @@ int checkpoint_load(struct vm *vm, const void *buf, size_t len, int64_t clock_de
 
 	rec_reader_init(&r, buf, len);
 	while ((err = rec_next(&r)) == 1) {
-		err = is_cpu_record(r.head.type) ? vm_cpu_load(vm, &r, clock_delta_ns) : vdevs_load(vm, &r);
+		err = is_cpu_record(r.head.type) ? vm_cpu_load(vm, &r, clock_delta_ns)
+						 : vdevs_load(vm, &r);
 		if (err && !(err == -ENOENT && r.head.flags & REC_OPTIONAL))
 			return err;
 	}

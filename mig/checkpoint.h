@@ -21,7 +21,8 @@ MUST_CHECK int offer_check(const void *buf, size_t len, struct offer *o, char *w
 
 /* All vCPUs parked, devices quiesced. */
 void checkpoint_save(struct vm *vm, struct rec_writer *w);
-MUST_CHECK int checkpoint_check(struct vm *vm, const void *buf, size_t len, char *why, size_t why_len);
+MUST_CHECK int checkpoint_check(struct vm *vm, const void *buf, size_t len, char *why,
+				size_t why_len);
 /* After a check of the same bytes. clock_delta_ns: this host's clock minus the source's. */
 MUST_CHECK int checkpoint_load(struct vm *vm, const void *buf, size_t len, int64_t clock_delta_ns);
 

@@ -31,11 +31,11 @@ enum dest_state { DST_EMPTY, DST_HELD, DST_OWNS, DST_GONE };
 /* What a step asks its caller to do. */
 enum commit_action {
 	COMMIT_NOTHING,
-	COMMIT_RUN,	/* let the VM run here */
+	COMMIT_RUN, /* let the VM run here */
 	COMMIT_SEND_GO,
-	COMMIT_FREE,	/* give this host's copy up */
-	COMMIT_ASK,	/* in doubt: settle with the peer, show it */
-	COMMIT_REFUSE,	/* the step is not allowed now; nothing changes */
+	COMMIT_FREE,   /* give this host's copy up */
+	COMMIT_ASK,    /* in doubt: settle with the peer, show it */
+	COMMIT_REFUSE, /* the step is not allowed now; nothing changes */
 };
 
 enum commit_action src_stun(enum source_state *s);

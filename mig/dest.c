@@ -24,20 +24,20 @@
 
 /* Where the conversation is; a bit each, for the table. */
 enum talk {
-	T_HELLO = 1,	 /* nothing said yet */
-	T_OFFER = 2,	 /* hello done */
-	T_ACCEPTED = 4,	 /* offer accepted */
-	T_MEMORY = 8,	 /* skeleton made, pages come */
-	T_REMAIN = 16,	 /* description of the rest is here */
-	T_STATE = 32,	 /* records are here */
-	T_READY = 64,	 /* READY said */
+	T_HELLO = 1,	/* nothing said yet */
+	T_OFFER = 2,	/* hello done */
+	T_ACCEPTED = 4, /* offer accepted */
+	T_MEMORY = 8,	/* skeleton made, pages come */
+	T_REMAIN = 16,	/* description of the rest is here */
+	T_STATE = 32,	/* records are here */
+	T_READY = 64,	/* READY said */
 	T_OVER = 128,
 };
 
 struct dest {
 	struct peer peer;
 	enum talk talk;
-	struct mig_job *j;   /* from OFFER on */
+	struct mig_job *j; /* from OFFER on */
 	uint8_t id[WIRE_ID_BYTES];
 	struct offer offer;
 	struct pageset owed; /* pages of REMAIN that have not come */
@@ -46,7 +46,8 @@ struct dest {
 	char code[WIRE_CODE], why[WIRE_TEXT]; /* what to tell the source */
 };
 
-static int refuse(struct dest *d, int err, const char *code, const char *fmt, ...) PRINTF_LIKE(4, 5);
+static int refuse(struct dest *d, int err, const char *code, const char *fmt, ...)
+	PRINTF_LIKE(4, 5);
 static int refuse(struct dest *d, int err, const char *code, const char *fmt, ...)
 {
 	va_list ap;
@@ -68,7 +69,8 @@ static int on_hello(struct dest *d, const void *body, size_t len)
 		return refuse(d, -EBADMSG, "bad-stream", "the hello is not one");
 	if (h.version < WIRE_VERSION_MIN || h.version_min > WIRE_VERSION)
 		return refuse(d, -ENOTSUP, "version",
-			      "the source speaks protocol %u to %u, this host %u to %u: update the older one",
+			      "the source speaks protocol %u to %u, this host %u to %u: update the "
+			      "older one",
 			      h.version_min, h.version, WIRE_VERSION_MIN, WIRE_VERSION);
 	memcpy(d->id, h.id, sizeof(d->id));
 	memcpy(mine.id, h.id, sizeof(mine.id));
@@ -118,8 +120,10 @@ static int check_room(struct dest *d)
 	}
 	page_stats(&p);
 	if (p.free_bytes < d->offer.cfg.mem_bytes)
-		return refuse(d, -ENOMEM, "no-memory", "the VM has %u MiB, the destination has %u MiB free",
-			      (unsigned)(d->offer.cfg.mem_bytes >> 20), (unsigned)(p.free_bytes >> 20));
+		return refuse(d, -ENOMEM, "no-memory",
+			      "the VM has %u MiB, the destination has %u MiB free",
+			      (unsigned)(d->offer.cfg.mem_bytes >> 20),
+			      (unsigned)(p.free_bytes >> 20));
 	return 0;
 }
 
@@ -151,7 +155,8 @@ static int on_offer(struct dest *d, const void *body, size_t len)
 	r.to = info.peer;
 	d->j = job_new(&r, true, d->id);
 	if (!d->j)
-		return refuse(d, -ENOMEM, "no-memory", "the destination has no memory for another job");
+		return refuse(d, -ENOMEM, "no-memory",
+			      "the destination has no memory for another job");
 	d->j->peer = d->peer; /* for aborts from outside; this world uses its own */
 	job_phase(d->j, MIG_PREFLIGHT);
 	d->talk = T_ACCEPTED;
@@ -167,7 +172,8 @@ static int on_settle(struct dest *d, const void *body, size_t len)
 	if (m.reserved || (m.outcome != OUTCOME_ABORTED && m.outcome != OUTCOME_GO))
 		return refuse(d, -EBADMSG, "bad-stream", "settle with an unknown outcome");
 	if (memcmp(m.id, d->id, sizeof(m.id)))
-		return refuse(d, -EBADMSG, "bad-stream", "settle names another migration than hello");
+		return refuse(d, -EBADMSG, "bad-stream",
+			      "settle names another migration than hello");
 	dest_settle(&m, &v);
 	d->talk = T_OVER;
 	return peer_send(&d->peer, WIRE_VERDICT, &v, sizeof(v));
@@ -198,7 +204,11 @@ static int on_skeleton(struct dest *d, const void *body, size_t len)
 	(void)body;
 	(void)len;
 	if (err)
-		return refuse(d, err, err == -ENOMEM ? "no-memory" : err == -EEXIST ? "exists" : "failed", "%s", why);
+		return refuse(d, err,
+			      err == -ENOMEM   ? "no-memory"
+			      : err == -EEXIST ? "exists"
+					       : "failed",
+			      "%s", why);
 	memcpy(vm->uuid, d->offer.uuid, sizeof(vm->uuid));
 	memcpy(d->j->uuid, d->offer.uuid, sizeof(d->j->uuid));
 	vm->tsc_khz = d->offer.tsc_khz;
@@ -223,7 +233,10 @@ static int on_pages(struct dest *d, const void *body, size_t len)
 		return refuse(d, -EBADMSG, "bad-stream", "a page batch is malformed");
 	err = ram_recv_batch(&d->peer, g, b, d->talk == T_REMAIN ? &d->owed : NULL);
 	if (err)
-		return refuse(d, err, err == -ENOMEM ? "no-memory" : err == -EFAULT ? "bad-stream" : "link",
+		return refuse(d, err,
+			      err == -ENOMEM   ? "no-memory"
+			      : err == -EFAULT ? "bad-stream"
+					       : "link",
 			      "a page batch could not be stored (%d)", err);
 	d->j->st.pages_sent += b->raw_pages;
 	d->j->st.bytes_sent += len + d->peer.payload + sizeof(struct wire_head);
@@ -239,7 +252,8 @@ static int on_remain(struct dest *d, const void *body, size_t len)
 	int err = 0;
 
 	if (wire_remain_check(body, len, gmem_max_gfn(d->j->vm->mem)))
-		return refuse(d, -EBADMSG, "bad-stream", "the description of the remaining pages is malformed");
+		return refuse(d, -EBADMSG, "bad-stream",
+			      "the description of the remaining pages is malformed");
 	for (uint32_t i = 0; !err && i < r->runs; i++)
 		err = pageset_set_range(&d->owed, wire_run_first(run[i]), wire_run_count(run[i]));
 	if (err)
@@ -277,10 +291,12 @@ static int on_end(struct dest *d, const void *body, size_t len)
 			      (unsigned)pageset_count(&d->owed));
 	err = checkpoint_check(j->vm, d->state, d->state_len, why, sizeof(why));
 	if (err)
-		return refuse(d, err, "bad-state", "%s", why[0] ? why : "the VM's state does not fit this host");
+		return refuse(d, err, "bad-state", "%s",
+			      why[0] ? why : "the VM's state does not fit this host");
 	err = checkpoint_load(j->vm, d->state, d->state_len, end.clock_delta_ns);
 	if (err)
-		return refuse(d, err, "bad-state", "the VM's state passed its check but did not load (%d)", err);
+		return refuse(d, err, "bad-state",
+			      "the VM's state passed its check but did not load (%d)", err);
 	j->st.state_ns = time_ns() - t0;
 	f = spin_lock(&j->lock);
 	wanted = dst_loaded(&j->dst) != COMMIT_REFUSE;
@@ -289,7 +305,8 @@ static int on_end(struct dest *d, const void *body, size_t len)
 	job_changed_locked(j);
 	spin_unlock(&j->lock, f);
 	if (!wanted)
-		return refuse(d, -ECANCELED, "canceled", "the source has settled meanwhile that the VM stays there");
+		return refuse(d, -ECANCELED, "canceled",
+			      "the source has settled meanwhile that the VM stays there");
 	d->talk = T_READY;
 	return peer_send(&d->peer, WIRE_READY, NULL, 0);
 }
@@ -366,14 +383,16 @@ static void broken(struct dest *d, int err)
 	unsigned long f;
 
 	if (d->code[0])
-		peer_send_text(&d->peer, d->talk <= T_OFFER ? WIRE_REFUSE : WIRE_ABORT, d->code, d->why);
+		peer_send_text(&d->peer, d->talk <= T_OFFER ? WIRE_REFUSE : WIRE_ABORT, d->code,
+			       d->why);
 	if (!j) {
 		log_warn("mig", "refused a stream: %s %s", d->code[0] ? d->code : "link", d->why);
 		return;
 	}
 	f = spin_lock(&j->lock);
 	action = dst_lost(&j->dst);
-	if (action == COMMIT_ASK) { /* with the step: whoever settles it from here on ends the job */
+	if (action ==
+	    COMMIT_ASK) { /* with the step: whoever settles it from here on ends the job */
 		j->st.phase = MIG_IN_DOUBT;
 		job_changed_locked(j);
 	}

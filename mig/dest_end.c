@@ -23,11 +23,14 @@ static int run(struct mig_job *j)
 
 	vdevs_resume(vm);
 	j->running.started_ns = time_ns();
-	while ((err = vm_run_incoming(vm))) { /* it is ours and nobody else's: it waits for memory, it is not lost */
-		log_error("mig", "job %u: %s is ours and cannot run yet (%d)", (unsigned)j->st.id, j->st.vm, err);
+	while ((err = vm_run_incoming(vm))) { /* it is ours and nobody else's: it waits for memory,
+						 it is not lost */
+		log_error("mig", "job %u: %s is ours and cannot run yet (%d)", (unsigned)j->st.id,
+			  j->st.vm, err);
 		world_sleep_ns(RUN_RETRY_NS);
 	}
-	mutex_lock(&vm->lock); /* not earlier: the user's commands must not meet a VM that is not yet started */
+	mutex_lock(&vm->lock); /* not earlier: the user's commands must not meet a VM that is not
+				  yet started */
 	vm->mig = NULL;
 	mutex_unlock(&vm->lock);
 	j->vm = NULL;
@@ -61,7 +64,8 @@ static void take_apart(struct mig_job *j)
 	vm->mig = NULL;
 	mutex_unlock(&vm->lock);
 	if (vm_stop(vm, why, sizeof(why)) || vm_delete(vm, why, sizeof(why)))
-		log_error("mig", "job %u: the incomplete %s stays: %s", (unsigned)j->st.id, j->st.vm, why);
+		log_error("mig", "job %u: the incomplete %s stays: %s", (unsigned)j->st.id,
+			  j->st.vm, why);
 	vm_put(vm);
 }
 
@@ -107,7 +111,8 @@ void dest_settle(const struct wire_settle *m, struct wire_verdict *v)
 	if (!j)
 		return;
 	if (m->outcome == OUTCOME_GO && dest_take(j))
-		log_warn("mig", "job %u: the source says GO for a copy that is gone", (unsigned)j->st.id);
+		log_warn("mig", "job %u: the source says GO for a copy that is gone",
+			 (unsigned)j->st.id);
 	(void)dest_forbid(j, m->outcome == OUTCOME_ABORTED);
 	v->verdict = j->dst == DST_OWNS ? VERDICT_RUNNING : VERDICT_DISCARDED;
 	v->started_ns = j->running.started_ns;

@@ -25,10 +25,12 @@ static struct {
 const char *mig_phase_name(enum mig_phase p)
 {
 	static const char *const names[MIG_PHASES] = {
-		[MIG_QUEUED] = "queued",     [MIG_PREFLIGHT] = "preflight", [MIG_SKELETON] = "skeleton",
-		[MIG_PRECOPY] = "precopy",   [MIG_STUN] = "stun",	    [MIG_TRANSFER] = "transfer",
-		[MIG_READY] = "ready",	     [MIG_GO] = "go",		    [MIG_IN_DOUBT] = "in-doubt",
-		[MIG_DONE] = "done",	     [MIG_FAILED] = "failed",	    [MIG_CANCELED] = "canceled",
+		[MIG_QUEUED] = "queued",     [MIG_PREFLIGHT] = "preflight",
+		[MIG_SKELETON] = "skeleton", [MIG_PRECOPY] = "precopy",
+		[MIG_STUN] = "stun",	     [MIG_TRANSFER] = "transfer",
+		[MIG_READY] = "ready",	     [MIG_GO] = "go",
+		[MIG_IN_DOUBT] = "in-doubt", [MIG_DONE] = "done",
+		[MIG_FAILED] = "failed",     [MIG_CANCELED] = "canceled",
 	};
 
 	return p < MIG_PHASES ? names[p] : "?";
@@ -208,9 +210,10 @@ void job_over(struct mig_job *j, enum mig_phase p)
 	spin_unlock(&jobs.lock, list);
 	if (before)
 		return;
-	log_line(p == MIG_DONE ? LOG_INFO : LOG_WARN, "mig", "job %u: %s %s %s in %u ms%s%s", (unsigned)j->st.id,
-		 j->st.vm, j->st.incoming ? "in" : "out", mig_phase_name(p),
-		 (unsigned)(j->st.total_ns / NSEC_PER_MSEC), j->st.error[0] ? ": " : "", j->st.error);
+	log_line(p == MIG_DONE ? LOG_INFO : LOG_WARN, "mig", "job %u: %s %s %s in %u ms%s%s",
+		 (unsigned)j->st.id, j->st.vm, j->st.incoming ? "in" : "out", mig_phase_name(p),
+		 (unsigned)(j->st.total_ns / NSEC_PER_MSEC), j->st.error[0] ? ": " : "",
+		 j->st.error);
 }
 
 static void snapshot(struct mig_job *j, struct mig_status *out)

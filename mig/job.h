@@ -20,34 +20,34 @@
 #define BATCHES_OUT_MAX 64u /* unacknowledged batches */
 
 struct mig_job {
-	struct mig_request req;	    /* [const] */
-	uint8_t id[WIRE_ID_BYTES];  /* [const] of the migration, on both hosts */
+	struct mig_request req;	   /* [const] */
+	uint8_t id[WIRE_ID_BYTES]; /* [const] of the migration, on both hosts */
 	struct spinlock lock;
-	struct waitq changed;	    /* anything below under [job] changed */
-	struct mig_status st;	    /* [job] */
-	uint64_t started_ns;	    /* [const] */
-	bool cancel;		    /* [job] asked for */
-	bool go_on;		    /* [job] continue after a hold */
-	enum source_state src;	    /* [job] outgoing */
-	enum dest_state dst;	    /* [job] incoming */
-	uint32_t replies;	    /* [job] bit per wire_type that came from the destination */
-	int link_error;		    /* [job] why the stream ended, 0 = it is up */
-	uint64_t acked_seq, acked_bytes; /* [job] */
+	struct waitq changed;  /* anything below under [job] changed */
+	struct mig_status st;  /* [job] */
+	uint64_t started_ns;   /* [const] */
+	bool cancel;	       /* [job] asked for */
+	bool go_on;	       /* [job] continue after a hold */
+	enum source_state src; /* [job] outgoing */
+	enum dest_state dst;   /* [job] incoming */
+	uint32_t replies;      /* [job] bit per wire_type that came from the destination */
+	int link_error;	       /* [job] why the stream ended, 0 = it is up */
+	uint64_t acked_seq, acked_bytes;       /* [job] */
 	uint64_t batch_bytes[BATCHES_OUT_MAX]; /* [job] by seq modulo */
-	struct wire_clock clock;    /* [job] last reply and when it came */
-	uint64_t clock_came_ns;	    /* [job] */
-	struct wire_running running; /* [job] */
-	int64_t clock_delta_ns;	    /* [own] destination's clock minus ours */
-	uint64_t rtt_ns;	    /* [own] best of the exchange */
-	struct vm *vm;		    /* [own] with a reference */
-	struct peer peer;	    /* [own]; peer.s under stream_lock for others' aborts */
+	struct wire_clock clock;	       /* [job] last reply and when it came */
+	uint64_t clock_came_ns;		       /* [job] */
+	struct wire_running running;	       /* [job] */
+	int64_t clock_delta_ns;		       /* [own] destination's clock minus ours */
+	uint64_t rtt_ns;		       /* [own] best of the exchange */
+	struct vm *vm;			       /* [own] with a reference */
+	struct peer peer; /* [own]; peer.s under stream_lock for others' aborts */
 	struct mutex stream_lock;
-	bool settling;		    /* [list] the settle world has work with it */
-	bool asking;		    /* [job] it is talking to the peer: the operator waits */
-	bool over;		    /* [list, job] may be forgotten when the list is full */
-	unsigned users;		    /* [list] job_new, job_find and the like, until job_put */
-	uint8_t uuid[16];	    /* [own] incoming: of vm, valid while vm is set */
-	struct mig_job *next;	    /* [list] */
+	bool settling;	      /* [list] the settle world has work with it */
+	bool asking;	      /* [job] it is talking to the peer: the operator waits */
+	bool over;	      /* [list, job] may be forgotten when the list is full */
+	unsigned users;	      /* [list] job_new, job_find and the like, until job_put */
+	uint8_t uuid[16];     /* [own] incoming: of vm, valid while vm is set */
+	struct mig_job *next; /* [list] */
 };
 
 void jobs_init(void);
@@ -64,7 +64,8 @@ void job_put(struct mig_job *j);
 void job_phase(struct mig_job *j, enum mig_phase p);
 void job_progress(struct mig_job *j, unsigned percent); /* never goes back */
 void job_error(struct mig_job *j, const char *code, const char *fmt, ...) PRINTF_LIKE(3, 4);
-/* Final: phase, total time; the job may be forgotten when nobody holds it. The first call counts. */
+/* Final: phase, total time; the job may be forgotten when nobody holds it. The first call counts.
+ */
 void job_over(struct mig_job *j, enum mig_phase p);
 void job_changed_locked(struct mig_job *j);
 /* Sleeps until something changed or the deadline; j->lock held. */
@@ -98,8 +99,9 @@ void job_close_stream(struct mig_job *j);
 void job_drop_vm(struct mig_job *j);
 
 /* source_end.c: what follows a commit action on the source. */
-void source_resume(struct mig_job *j);	/* COMMIT_RUN: the VM goes on here */
-void source_resume_all(struct mig_job *j); /* the same for a VM in doubt: devices and tracking too */
+void source_resume(struct mig_job *j); /* COMMIT_RUN: the VM goes on here */
+void source_resume_all(
+	struct mig_job *j);		/* the same for a VM in doubt: devices and tracking too */
 void source_release(struct mig_job *j); /* COMMIT_FREE: the VM lives elsewhere, this copy ends */
 
 #endif

@@ -27,13 +27,16 @@ static void incoming_world(void *arg)
 
 static void serve(struct stream *s)
 {
-	struct world_opts o = { .name = "mig-in", .prio = WORLD_NORMAL, .cpu = -1, .stack_size = MIG_STACK };
+	struct world_opts o = {
+		.name = "mig-in", .prio = WORLD_NORMAL, .cpu = -1, .stack_size = MIG_STACK
+	};
 	bool full = __atomic_add_fetch(&incoming, 1, __ATOMIC_RELAXED) > INCOMING_MAX;
 
 	if (!full && !world_create(NULL, &o, incoming_world, s))
 		return;
 	__atomic_sub_fetch(&incoming, 1, __ATOMIC_RELAXED);
-	log_warn("mig", "an incoming stream is turned away: %s", full ? "too many at a time" : "no memory");
+	log_warn("mig", "an incoming stream is turned away: %s",
+		 full ? "too many at a time" : "no memory");
 	stream_abort(s);
 	stream_close(s);
 }
@@ -80,16 +83,19 @@ static void defaults(struct mig_request *r)
 }
 
 /* Makes the job the VM's owner, when it runs and nobody else has it. */
-static int claim(struct mig_job *j, struct vm *vm, char *code, size_t code_len, char *why, size_t why_len)
+static int claim(struct mig_job *j, struct vm *vm, char *code, size_t code_len, char *why,
+		 size_t why_len)
 {
 	int err = 0;
 
 	mutex_lock(&vm->lock);
 	if (vm->mig) {
-		snprintf(why, why_len, "%s is being migrated already ('tasks' shows it)", vm->cfg.name);
+		snprintf(why, why_len, "%s is being migrated already ('tasks' shows it)",
+			 vm->cfg.name);
 		err = fail(code, code_len, "busy", -EBUSY);
 	} else if (vm->state != VM_RUNNING) {
-		snprintf(why, why_len, "%s is %s: only a running VM moves", vm->cfg.name, vm_state_name(vm->state));
+		snprintf(why, why_len, "%s is %s: only a running VM moves", vm->cfg.name,
+			 vm_state_name(vm->state));
 		err = fail(code, code_len, "not-running", -EINVAL);
 	} else {
 		vm->mig = j;
@@ -101,13 +107,16 @@ static int claim(struct mig_job *j, struct vm *vm, char *code, size_t code_len, 
 
 static int launch(struct mig_job *j)
 {
-	struct world_opts o = { .name = "mig-out", .prio = j->req.hipri ? WORLD_HIGH : WORLD_NORMAL, .cpu = -1,
+	struct world_opts o = { .name = "mig-out",
+				.prio = j->req.hipri ? WORLD_HIGH : WORLD_NORMAL,
+				.cpu = -1,
 				.stack_size = MIG_STACK };
 
 	return world_create(NULL, &o, source_world, j);
 }
 
-int mig_start(const struct mig_request *req, uint32_t *id, char *code, size_t code_len, char *why, size_t why_len)
+int mig_start(const struct mig_request *req, uint32_t *id, char *code, size_t code_len, char *why,
+	      size_t why_len)
 {
 	struct mig_request r = *req;
 	uint8_t wire_id[WIRE_ID_BYTES];
@@ -124,7 +133,8 @@ int mig_start(const struct mig_request *req, uint32_t *id, char *code, size_t co
 	j = job_new(&r, false, wire_id);
 	if (!j) {
 		vm_put(vm);
-		snprintf(why, why_len, "no memory for another job, or too many are unfinished ('tasks')");
+		snprintf(why, why_len,
+			 "no memory for another job, or too many are unfinished ('tasks')");
 		return fail(code, code_len, "no-memory", -ENOMEM);
 	}
 	err = claim(j, vm, code, code_len, why, why_len);
@@ -171,9 +181,9 @@ int mig_cancel(uint32_t id, char *why, size_t why_len)
 	spin_unlock(&j->lock, f);
 	if (err)
 		snprintf(why, why_len,
-			 j->over	  ? "job %u is over" :
-			 j->st.incoming ? "job %u is an incoming one: cancel it at its source" :
-					    "job %u has said GO: the VM is the other host's",
+			 j->over	  ? "job %u is over"
+			 : j->st.incoming ? "job %u is an incoming one: cancel it at its source"
+					  : "job %u has said GO: the VM is the other host's",
 			 (unsigned)id);
 	job_put(j);
 	return err;
@@ -219,7 +229,8 @@ static int source_resolve(struct mig_job *j, bool here)
 		return -EPERM;
 	if (action == COMMIT_RUN) {
 		job_error(j, "resolved", "the operator said that the VM is here");
-		source_resume_all(j); /* and settle.c goes on to tell the other side that it is not wanted */
+		source_resume_all(
+			j); /* and settle.c goes on to tell the other side that it is not wanted */
 		job_over(j, MIG_FAILED);
 	} else {
 		j->settling = false;
@@ -242,7 +253,8 @@ int mig_resolve(const char *vm, bool here, char *why, size_t why_len)
 		snprintf(why, why_len, "no migration of '%s' is in doubt here", name);
 		return -ENOENT;
 	}
-	log_warn("mig", "job %u: the operator says that %s is %s", (unsigned)j->st.id, name, here ? "here" : "there");
+	log_warn("mig", "job %u: the operator says that %s is %s", (unsigned)j->st.id, name,
+		 here ? "here" : "there");
 	err = j->st.incoming ? dest_resolve(j, here) : source_resolve(j, here);
 	if (err)
 		snprintf(why, why_len, "it has just been settled: see 'vm list'");

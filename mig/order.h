@@ -23,7 +23,8 @@
 struct order {
 	struct pageset fresh, old, hot;
 	struct pageset harvested; /* scratch: what dirty_harvest found */
-	uint8_t *last, *streak;	  /* by gfn: sequence number of the last harvest it was in, and how many in a row */
+	uint8_t *last, *streak;	  /* by gfn: sequence number of the last harvest it was in, and how
+				     many in a row */
 	uint8_t seq;
 	bool fresh_turn;
 };

@@ -30,7 +30,9 @@ static int send_bytes(struct peer *p, const void *buf, size_t len)
 int peer_send(struct peer *p, enum wire_type type, const void *body, size_t len)
 {
 	uint8_t small[sizeof(struct wire_head) + SMALL_BODY];
-	struct wire_head h = { .magic = WIRE_MAGIC, .type = (uint16_t)type, .length = (uint32_t)len };
+	struct wire_head h = { .magic = WIRE_MAGIC,
+			       .type = (uint16_t)type,
+			       .length = (uint32_t)len };
 	int err;
 
 	memcpy(small, &h, sizeof(h));
@@ -58,9 +60,12 @@ void peer_send_text(struct peer *p, enum wire_type type, const char *code, const
 		return; /* the peer learns it from the stream's end */
 }
 
-int peer_send_pages(struct peer *p, const void *body, size_t len, const hpa_t *pages, unsigned count)
+int peer_send_pages(struct peer *p, const void *body, size_t len, const hpa_t *pages,
+		    unsigned count)
 {
-	struct wire_head h = { .magic = WIRE_MAGIC, .type = WIRE_PAGES, .length = (uint32_t)len,
+	struct wire_head h = { .magic = WIRE_MAGIC,
+			       .type = WIRE_PAGES,
+			       .length = (uint32_t)len,
 			       .payload = count * (uint32_t)PAGE_SIZE };
 	int err = send_bytes(p, &h, sizeof(h));
 
@@ -77,7 +82,8 @@ int peer_send_pages(struct peer *p, const void *body, size_t len, const hpa_t *p
 	return err;
 }
 
-int peer_recv(struct peer *p, struct wire_head *h, void *buf, size_t cap, void **body, uint64_t deadline_ns)
+int peer_recv(struct peer *p, struct wire_head *h, void *buf, size_t cap, void **body,
+	      uint64_t deadline_ns)
 {
 	int err = stream_read_all(p->s, h, sizeof(*h), deadline_ns);
 

@@ -26,7 +26,8 @@
 #define LINK_TIMEOUT_NS (10 * NSEC_PER_SEC)
 #define ALIVE_EVERY_NS NSEC_PER_SEC
 #define CONNECT_TIMEOUT_NS (5 * NSEC_PER_SEC)
-/* From stun to READY at most; then the VM is let go here. Far above any budget: it bounds a broken peer. */
+/* From stun to READY at most; then the VM is let go here. Far above any budget: it bounds a broken
+ * peer. */
 #define READY_TIMEOUT_NS (5 * NSEC_PER_SEC)
 /* From GO to RUNNING; then the migration is in doubt and is settled in the background. */
 #define RUNNING_TIMEOUT_NS (5 * NSEC_PER_SEC)

@@ -25,7 +25,8 @@
 #define HARVEST_EVERY_NS (50 * NSEC_PER_MSEC)
 /* A scan takes longer with more memory; it may cost this share of the time at most. */
 #define SCAN_SHARE 20u
-/* Within the budget it still goes on while at least a quarter of what is sent makes the rest smaller. */
+/* Within the budget it still goes on while at least a quarter of what is sent makes the rest
+ * smaller. */
 #define WORTH_SHARE 4u
 #define SMALL_REST_PAGES 64u
 #define PRECOPY_PERCENT 95u
@@ -45,7 +46,8 @@ uint64_t predict_blackout_ns(const struct source *s, uint64_t pages)
 	uint64_t bytes = pages * PAGE_SIZE + ram_unacked_bytes(s->ram);
 	uint64_t rate = s->rate_bytes_s ? s->rate_bytes_s : RATE_START;
 
-	return FIXED_BLACKOUT_NS + ROUND_TRIPS_IN_STUN * s->j->rtt_ns + mul_div64(bytes, NSEC_PER_SEC, rate);
+	return FIXED_BLACKOUT_NS + ROUND_TRIPS_IN_STUN * s->j->rtt_ns +
+	       mul_div64(bytes, NSEC_PER_SEC, rate);
 }
 
 /* Throughput since the last mark, by what the destination acknowledged. */
@@ -73,10 +75,10 @@ static void end_round(struct precopy *p)
 		j->st.round[j->st.rounds] = p->round;
 	j->st.rounds++;
 	spin_unlock(&j->lock, f);
-	log_debug("mig", "job %u: round %u: %u pages, %u zero, %u ms, %u dirtied, %u MB/s", (unsigned)j->st.id,
-		  j->st.rounds - 1, (unsigned)p->round.pages, (unsigned)p->round.zero_pages,
-		  (unsigned)(p->round.ns / NSEC_PER_MSEC), (unsigned)p->round.dirtied,
-		  (unsigned)(p->s->rate_bytes_s / 1000000));
+	log_debug("mig", "job %u: round %u: %u pages, %u zero, %u ms, %u dirtied, %u MB/s",
+		  (unsigned)j->st.id, j->st.rounds - 1, (unsigned)p->round.pages,
+		  (unsigned)p->round.zero_pages, (unsigned)(p->round.ns / NSEC_PER_MSEC),
+		  (unsigned)p->round.dirtied, (unsigned)(p->s->rate_bytes_s / 1000000));
 	p->round = (struct mig_round){ 0 };
 	p->round_start_ns = time_ns();
 }
@@ -91,7 +93,8 @@ static void show(struct precopy *p, uint64_t rest, uint64_t dirtied, uint64_t dt
 	j->st.dirty_pages_s = dt ? mul_div64(dirtied, NSEC_PER_SEC, dt) : 0;
 	spin_unlock(&j->lock, f);
 	if (rest < p->first_rest)
-		job_progress(j, (unsigned)((p->first_rest - rest) * PRECOPY_PERCENT / p->first_rest));
+		job_progress(j,
+			     (unsigned)((p->first_rest - rest) * PRECOPY_PERCENT / p->first_rest));
 }
 
 /* Is the blackout worth shortening further, by what the last interval achieved? */
@@ -99,7 +102,8 @@ static bool worth_going_on(struct precopy *p, uint64_t rest)
 {
 	struct mig_status *st = &p->s->j->st;
 	uint64_t sent = st->pages_sent + st->zero_sent - p->last_sent;
-	bool worth = rest > SMALL_REST_PAGES && rest < p->last_rest && (p->last_rest - rest) * WORTH_SHARE >= sent;
+	bool worth = rest > SMALL_REST_PAGES && rest < p->last_rest &&
+		     (p->last_rest - rest) * WORTH_SHARE >= sent;
 
 	p->last_sent += sent;
 	p->last_rest = rest;
@@ -133,10 +137,12 @@ static int harvest(struct precopy *p)
 static int not_converging(struct source *s)
 {
 	job_error(s->j, "not-converging",
-		  "the guest writes %u MB/s, the link takes %u MB/s: %u MiB left after %u rounds; a larger "
+		  "the guest writes %u MB/s, the link takes %u MB/s: %u MiB left after %u rounds; "
+		  "a larger "
 		  "--budget or less load helps",
-		  (unsigned)(s->j->st.dirty_pages_s * PAGE_SIZE / 1000000), (unsigned)(s->rate_bytes_s / 1000000),
-		  (unsigned)(order_pages(&s->order) >> 8), s->j->st.rounds);
+		  (unsigned)(s->j->st.dirty_pages_s * PAGE_SIZE / 1000000),
+		  (unsigned)(s->rate_bytes_s / 1000000), (unsigned)(order_pages(&s->order) >> 8),
+		  s->j->st.rounds);
 	return -EAGAIN;
 }
 
@@ -176,7 +182,9 @@ static int wait_for_link(struct precopy *p)
 
 int source_precopy(struct source *s)
 {
-	struct precopy p = { .s = s, .round_start_ns = time_ns(), .harvest_due_ns = time_ns() + HARVEST_EVERY_NS };
+	struct precopy p = { .s = s,
+			     .round_start_ns = time_ns(),
+			     .harvest_due_ns = time_ns() + HARVEST_EVERY_NS };
 	int err = order_add_backed(&s->order, s->j->vm->mem);
 	unsigned waits = 0;
 

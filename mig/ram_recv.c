@@ -34,7 +34,8 @@ static int receive_run(struct peer *p, struct gmem *g, wire_run run)
 	for (; !err && left; left -= count, n += count) {
 		err = receive_extent(g, n, left, &start, &count);
 		if (!err)
-			err = stream_read_all(p->s, hpa_ptr(start), count * PAGE_SIZE, time_ns() + LINK_TIMEOUT_NS);
+			err = stream_read_all(p->s, hpa_ptr(start), count * PAGE_SIZE,
+					      time_ns() + LINK_TIMEOUT_NS);
 	}
 	return err;
 }

@@ -15,6 +15,7 @@
  * its zero runs, and takes all its pages out of owed (when not NULL). -EFAULT
  * when a frame is not RAM, -ENOMEM, stream errors.
  */
-MUST_CHECK int ram_recv_batch(struct peer *p, struct gmem *g, const struct wire_pages *b, struct pageset *owed);
+MUST_CHECK int ram_recv_batch(struct peer *p, struct gmem *g, const struct wire_pages *b,
+			      struct pageset *owed);
 
 #endif

@@ -80,7 +80,8 @@ static bool gather(struct ram_sender *s, const struct pageset *todo, gfn_t *at)
 
 	s->nr_raw = s->nr_zero = 0;
 	while (s->nr_raw + s->nr_zero < s->batch_pages &&
-	       pageset_next_run(todo, *at, s->batch_pages - s->nr_raw - s->nr_zero, &first, &count)) {
+	       pageset_next_run(todo, *at, s->batch_pages - s->nr_raw - s->nr_zero, &first,
+				&count)) {
 		for (uint64_t i = 0; i < count; i++)
 			take_page(s, first + i);
 		*at = first + count;

@@ -23,8 +23,10 @@ void ram_sender_free(struct ram_sender *s);
  * did to *r. -ECANCELED when the job's cancel flag is set; stream errors.
  */
 MUST_CHECK int ram_send_set(struct ram_sender *s, struct pageset *todo, struct mig_round *r);
-/* One batch, of the members from *at on, which it advances: 1 sent, 0 none left there, or as above. */
-MUST_CHECK int ram_send_batch(struct ram_sender *s, struct pageset *todo, gfn_t *at, struct mig_round *r);
+/* One batch, of the members from *at on, which it advances: 1 sent, 0 none left there, or as above.
+ */
+MUST_CHECK int ram_send_batch(struct ram_sender *s, struct pageset *todo, gfn_t *at,
+			      struct mig_round *r);
 /* Waits until every batch is acknowledged. */
 MUST_CHECK int ram_send_drain(struct ram_sender *s, uint64_t deadline_ns);
 uint64_t ram_unacked_bytes(struct ram_sender *s);

@@ -92,7 +92,8 @@ static void in_doubt_verdict(struct mig_job *j, const struct wire_verdict *v)
 		job_over(j, MIG_FAILED);
 	} else if (action == COMMIT_ASK && !j->st.error[0]) {
 		job_error(j, "unknown-there",
-			  "the destination has restarted and knows nothing: 'migrate resolve %s here' if it is lost",
+			  "the destination has restarted and knows nothing: 'migrate resolve %s "
+			  "here' if it is lost",
 			  j->st.vm);
 		log_warn("mig", "job %u: %s", (unsigned)j->st.id, j->st.error);
 	}

@@ -40,8 +40,12 @@ static int connect_peer(struct source *s)
 
 	net_addr_format(&j->req.to, peer, sizeof(peer));
 	if (err) {
-		job_error(j, "unreachable", "no Tern answers at %s port %u (%s): is it up, is the link?", peer,
-			  MIG_PORT, err == -ECONNREFUSED ? "refused" : err == -ETIMEDOUT ? "timed out" : "no route");
+		job_error(j, "unreachable",
+			  "no Tern answers at %s port %u (%s): is it up, is the link?", peer,
+			  MIG_PORT,
+			  err == -ECONNREFUSED ? "refused"
+			  : err == -ETIMEDOUT  ? "timed out"
+					       : "no route");
 		return err;
 	}
 	peer_init(&j->peer, stream, false);
@@ -173,7 +177,8 @@ static int send_remain(struct source *s)
 	if (!r)
 		return -ENOMEM;
 	run = (wire_run *)(r + 1);
-	for (at = 0; r->runs < runs && pageset_next_run(&s->todo, at, WIRE_RUN_PAGES, &first, &count);) {
+	for (at = 0;
+	     r->runs < runs && pageset_next_run(&s->todo, at, WIRE_RUN_PAGES, &first, &count);) {
 		run[r->runs++] = wire_run_make(first, (uint32_t)count);
 		r->pages += count;
 		at = first + count;
@@ -268,11 +273,13 @@ static void commit(struct source *s)
 	if (err) {
 		settle_add(j); /* before the operator can resolve it, which may end the settling */
 		job_phase(j, MIG_IN_DOUBT);
-		log_warn("mig", "job %u: GO sent, no answer: %s is held here until its other host answers",
+		log_warn("mig",
+			 "job %u: GO sent, no answer: %s is held here until its other host answers",
 			 (unsigned)j->st.id, j->st.vm);
 		return;
 	}
-	j->st.blackout_ns = (uint64_t)((int64_t)j->running.started_ns - j->clock_delta_ns - (int64_t)s->parked_at_ns);
+	j->st.blackout_ns = (uint64_t)((int64_t)j->running.started_ns - j->clock_delta_ns -
+				       (int64_t)s->parked_at_ns);
 	j->st.first_run_ns = j->running.load_ns;
 	src_running(&j->src);
 	source_release(j);
@@ -305,8 +312,12 @@ static void give_up(struct source *s, int err)
 	if (err == -ECANCELED)
 		job_error(j, "canceled", "canceled in phase %s", mig_phase_name(j->st.phase));
 	else
-		job_error(j, err == -EBADMSG ? "bad-stream" : err == -ENOMEM ? "no-memory" : "link",
-			  "%s in phase %s; the VM goes on here", words_for(err), mig_phase_name(j->st.phase));
+		job_error(j,
+			  err == -EBADMSG  ? "bad-stream"
+			  : err == -ENOMEM ? "no-memory"
+					   : "link",
+			  "%s in phase %s; the VM goes on here", words_for(err),
+			  mig_phase_name(j->st.phase));
 	if (s->quiesced)
 		vdevs_resume(j->vm);
 	src_abort(&j->src);
@@ -316,7 +327,8 @@ static void give_up(struct source *s, int err)
 		peer_send_text(&j->peer, WIRE_ABORT, j->st.error_code, j->st.error);
 	if (s->tracking)
 		dirty_stop(j->vm);
-	if (was_parked) /* READY may be on its way: the destination must learn that it is not needed */
+	if (was_parked) /* READY may be on its way: the destination must learn that it is not needed
+			 */
 		settle_add(j);
 }
 
@@ -339,7 +351,7 @@ static void clean_up(struct source *s)
 
 static int steps_before_go(struct source *s)
 {
-	static int (*const step[])(struct source *) = { preflight, skeleton, precopy, stun,
+	static int (*const step[])(struct source *) = { preflight, skeleton,	precopy, stun,
 							transfer,  await_ready, go };
 	int err = 0;
 
@@ -362,7 +374,8 @@ static void migrate(struct source *s)
 		return;
 	}
 	if (j->req.dry_run && err == -ECANCELED && !j->cancel) {
-		peer_send_text(&j->peer, WIRE_ABORT, "dry-run", "preflight passed; nothing was asked for");
+		peer_send_text(&j->peer, WIRE_ABORT, "dry-run",
+			       "preflight passed; nothing was asked for");
 		clean_up(s);
 		job_drop_vm(j);
 		job_over(j, MIG_DONE);

@@ -12,12 +12,12 @@
 
 struct source {
 	struct mig_job *j;
-	struct world *ears;	 /* reads what the destination says */
+	struct world *ears; /* reads what the destination says */
 	struct ram_sender *ram;
-	struct order order;	 /* pre-copy: pages owed, in the order of sending */
-	struct pageset todo;	 /* stun: all pages still owed */
+	struct order order;  /* pre-copy: pages owed, in the order of sending */
+	struct pageset todo; /* stun: all pages still owed */
 	bool tracking, parked, quiesced;
-	uint64_t rate_bytes_s;	 /* smoothed, by acknowledgements */
+	uint64_t rate_bytes_s; /* smoothed, by acknowledgements */
 	uint64_t rate_mark_ns, rate_mark_bytes;
 	uint64_t parked_at_ns;
 };

@@ -33,7 +33,8 @@ void source_release(struct mig_job *j)
 	mutex_unlock(&vm->lock);
 	vm_set_state(vm, VM_STUNNED); /* parked, and now to be taken apart */
 	if (vm_stop(vm, why, sizeof(why)) || vm_delete(vm, why, sizeof(why)))
-		log_error("mig", "job %u: %s has moved but its copy here stays: %s", (unsigned)j->st.id, j->st.vm, why);
+		log_error("mig", "job %u: %s has moved but its copy here stays: %s",
+			  (unsigned)j->st.id, j->st.vm, why);
 	j->vm = NULL;
 	vm_put(vm);
 }

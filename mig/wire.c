@@ -15,7 +15,8 @@ static const struct {
 	uint8_t by;
 	uint32_t min, max; /* body bytes */
 } rules[WIRE_TYPES] = {
-	[WIRE_HELLO] = { BY_SOURCE | BY_DEST, sizeof(struct wire_hello), sizeof(struct wire_hello) },
+	[WIRE_HELLO] = { BY_SOURCE | BY_DEST, sizeof(struct wire_hello),
+			 sizeof(struct wire_hello) },
 	[WIRE_OFFER] = { BY_SOURCE, 32, 1u << 20 },
 	[WIRE_ACCEPT] = { BY_DEST, 0, 0 },
 	[WIRE_REFUSE] = { BY_DEST, sizeof(struct wire_text), sizeof(struct wire_text) },
@@ -47,7 +48,8 @@ int wire_head_check(const struct wire_head *h, bool from_source)
 	if (h->length < rules[h->type].min || h->length > rules[h->type].max)
 		return -EBADMSG;
 	if (h->type == WIRE_PAGES)
-		return h->payload % PAGE_SIZE || h->payload > WIRE_BATCH_MAX * PAGE_SIZE ? -EBADMSG : 0;
+		return h->payload % PAGE_SIZE || h->payload > WIRE_BATCH_MAX * PAGE_SIZE ? -EBADMSG
+											 : 0;
 	return h->payload ? -EBADMSG : 0;
 }
 
@@ -81,7 +83,8 @@ int wire_pages_check(const void *body, size_t len, uint32_t payload, uint64_t ma
 	const wire_run *run = (const wire_run *)(p + 1);
 	uint64_t raw, zero;
 
-	if (len < sizeof(*p) || p->reserved || p->raw_runs > WIRE_RUNS_MAX || p->zero_runs > WIRE_RUNS_MAX)
+	if (len < sizeof(*p) || p->reserved || p->raw_runs > WIRE_RUNS_MAX ||
+	    p->zero_runs > WIRE_RUNS_MAX)
 		return -EBADMSG;
 	if (len != sizeof(*p) + ((size_t)p->raw_runs + p->zero_runs) * sizeof(*run))
 		return -EBADMSG;
@@ -97,7 +100,8 @@ int wire_remain_check(const void *body, size_t len, uint64_t max_gfn)
 	const struct wire_remain *r = body;
 	uint64_t pages;
 
-	if (len < sizeof(*r) || r->reserved || r->runs > (WIRE_REMAIN_MAX - sizeof(*r)) / sizeof(wire_run) ||
+	if (len < sizeof(*r) || r->reserved ||
+	    r->runs > (WIRE_REMAIN_MAX - sizeof(*r)) / sizeof(wire_run) ||
 	    len != sizeof(*r) + (size_t)r->runs * sizeof(wire_run))
 		return -EBADMSG;
 	pages = runs_pages((const wire_run *)(r + 1), r->runs, max_gfn);
@@ -119,5 +123,7 @@ int wire_text_check(const struct wire_text *t)
 
 int wire_hello_check(const struct wire_hello *h)
 {
-	return h->reserved || h->version_min > h->version || !memchr(h->host, 0, sizeof(h->host)) ? -EBADMSG : 0;
+	return h->reserved || h->version_min > h->version || !memchr(h->host, 0, sizeof(h->host))
+		       ? -EBADMSG
+		       : 0;
 }

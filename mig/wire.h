@@ -17,7 +17,7 @@
 #define WIRE_MAGIC 0x4d4e5254u /* "TRNM" in memory order */
 #define WIRE_VERSION 1u
 #define WIRE_VERSION_MIN 1u
-#define WIRE_BATCH_MAX 2048u	 /* pages in one batch */
+#define WIRE_BATCH_MAX 2048u /* pages in one batch */
 #define WIRE_RUNS_MAX WIRE_BATCH_MAX
 #define WIRE_STATE_MAX (4u << 20)
 #define WIRE_REMAIN_MAX (4u << 20) /* bytes of run list */
@@ -26,11 +26,11 @@
 #define WIRE_CODE 24
 
 enum wire_type {
-	WIRE_HELLO = 1,	   /* both ways, first */
-	WIRE_OFFER = 2,	   /* S->D: REC_VM, REC_CPUID: may it come? */
-	WIRE_ACCEPT = 3,   /* D->S */
-	WIRE_REFUSE = 4,   /* D->S: code and text; the stream ends */
-	WIRE_CLOCK = 5,	   /* S->D: send time */
+	WIRE_HELLO = 1,	 /* both ways, first */
+	WIRE_OFFER = 2,	 /* S->D: REC_VM, REC_CPUID: may it come? */
+	WIRE_ACCEPT = 3, /* D->S */
+	WIRE_REFUSE = 4, /* D->S: code and text; the stream ends */
+	WIRE_CLOCK = 5,	 /* S->D: send time */
 	WIRE_CLOCK_REPLY = 6,
 	WIRE_SKELETON = 7, /* S->D: make the VM */
 	WIRE_SKELETON_DONE = 8,
@@ -72,7 +72,7 @@ struct wire_text { /* REFUSE, ABORT */
 };
 _Static_assert(sizeof(struct wire_text) == 184, "text");
 
-struct wire_clock { /* CLOCK: sent; CLOCK_REPLY: both */
+struct wire_clock {	   /* CLOCK: sent; CLOCK_REPLY: both */
 	uint64_t sent_ns;  /* source's clock */
 	uint64_t there_ns; /* destination's clock */
 };
@@ -87,7 +87,7 @@ struct wire_pages {
 	uint32_t zero_runs; /* 12 runs that are all zeros */
 	uint32_t raw_pages; /* 16 payload = raw_pages * 4096 */
 	uint32_t reserved;  /* 20 */
-	/* wire_run raw[raw_runs], zero[zero_runs] */
+			    /* wire_run raw[raw_runs], zero[zero_runs] */
 };
 _Static_assert(sizeof(struct wire_pages) == 24, "pages");
 

@@ -37,15 +37,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MAX_PORTS	32
-#define FRAME_MAX	(66u * 1024)
-#define VNET_HDR	10u
-#define BURST		64
-#define QUEUE_RATE	(1u << 20)	/* bytes a limited port may hold back */
-#define QUEUE_DELAY	(256u << 20)	/* bytes a long wire may hold */
-#define QUEUE_FULL	(4u << 20)	/* bytes kept for a receiver that takes nothing now */
-#define RETRY_NS	200000ull	/* until it is tried again */
-#define NS_PER_S	1000000000ull
+#define MAX_PORTS 32
+#define FRAME_MAX (66u * 1024)
+#define VNET_HDR 10u
+#define BURST 64
+#define QUEUE_RATE (1u << 20)	 /* bytes a limited port may hold back */
+#define QUEUE_DELAY (256u << 20) /* bytes a long wire may hold */
+#define QUEUE_FULL (4u << 20)	 /* bytes kept for a receiver that takes nothing now */
+#define RETRY_NS 200000ull	 /* until it is tried again */
+#define NS_PER_S 1000000000ull
 
 struct frame {
 	struct frame *next;
@@ -58,7 +58,7 @@ struct frame {
 struct lane {
 	struct frame *head, **tail;
 	size_t bytes;
-	uint64_t free_ns;	/* when the limited wire has sent what it took */
+	uint64_t free_ns; /* when the limited wire has sent what it took */
 };
 
 struct port {
@@ -66,7 +66,7 @@ struct port {
 	int fd;
 	bool is_tap, down;
 	uint64_t delay_ns, rate_bps;
-	double loss;		/* 0..1 */
+	double loss; /* 0..1 */
 	struct sockaddr_un remote;
 	struct lane in, out;
 };

@@ -13,7 +13,8 @@ trap_stubs:
 	.rept 256
 	.balign 16
 	/* These push an error code themselves. [SDM 3A "Exception and Interrupt Reference"] */
-	.if vector != 8 && !(vector >= 10 && vector <= 14) && vector != 17 && vector != 21 && vector != 29 && vector != 30
+	.if vector != 8 && !(vector >= 10 && vector <= 14) && vector != 17 && vector != 21 && \
+		vector != 29 && vector != 30
 	pushq $0
 	.endif
 	pushq $vector

@@ -44,12 +44,12 @@ struct boot_fb {
 
 struct bootinfo {
 	uint64_t magic;
-	uint64_t rsdp;		 /* host-physical of the ACPI root, 0 = none */
-	uint64_t kernel_start;	 /* host-physical of the kernel image */
-	uint64_t kernel_size;	 /* bytes, bss included */
-	uint64_t config_start;	 /* tern.conf's text, host-physical; 0 = none */
-	uint64_t config_size;	 /* bytes */
-	uint64_t loader_tsc;	 /* TSC when the loader was entered */
+	uint64_t rsdp;	       /* host-physical of the ACPI root, 0 = none */
+	uint64_t kernel_start; /* host-physical of the kernel image */
+	uint64_t kernel_size;  /* bytes, bss included */
+	uint64_t config_start; /* tern.conf's text, host-physical; 0 = none */
+	uint64_t config_size;  /* bytes */
+	uint64_t loader_tsc;   /* TSC when the loader was entered */
 	struct boot_fb fb;
 	uint32_t mem_count, file_count;
 	struct boot_mem mem[BOOT_MAX_MEM]; /* sorted by start, no overlaps */

@@ -19,12 +19,13 @@ void cpu_kick(unsigned cpu);
 void cpu_call(unsigned cpu, void (*fn)(void *), void *arg);
 
 struct cpu_id {
-	char vendor[13];   /* "AuthenticAMD" */
+	char vendor[13]; /* "AuthenticAMD" */
 	char brand[49];
 	uint32_t family, model, stepping;
 	uint32_t max_leaf, max_ext_leaf;
 	unsigned phys_bits, virt_bits;
-	bool has_1g_pages, has_x2apic, has_tsc_deadline, has_invariant_tsc, has_xsave, has_hypervisor;
+	bool has_1g_pages, has_x2apic, has_tsc_deadline, has_invariant_tsc, has_xsave,
+		has_hypervisor;
 };
 const struct cpu_id *cpu_identity(void);
 

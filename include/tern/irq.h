@@ -16,7 +16,8 @@ MUST_CHECK int irq_alloc(int cpu, irq_handler *fn, void *arg, const char *name, 
 void irq_free(unsigned cpu, unsigned vector);
 /* Message for MSI and MSI-X that raises this vector. [SDM 3A "Message Signalled Interrupts"] */
 void irq_msi_message(unsigned cpu, unsigned vector, uint64_t *addr, uint32_t *data);
-/* Routes a global system interrupt through the IOAPIC to handler. -ENODEV without an IOAPIC pin for it. */
+/* Routes a global system interrupt through the IOAPIC to handler. -ENODEV without an IOAPIC pin for
+ * it. */
 MUST_CHECK int irq_gsi_attach(unsigned gsi, bool level, bool active_low, irq_handler *fn, void *arg,
 			      const char *name);
 /* ISA IRQ -> GSI and its polarity, by the MADT's overrides. */

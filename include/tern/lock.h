@@ -27,7 +27,7 @@ enum lock_level {
 	LOCK_WAITQ = 90,
 	LOCK_TIMER = 95,
 	LOCK_SCHED = 100,
-	LOCK_HEAP = 105, /* takes pages */
+	LOCK_HEAP = 105,   /* takes pages */
 	LOCK_HOSTPT = 105, /* mmio_map */
 	LOCK_PAGE = 110,
 	LOCK_LOG = 130,
@@ -42,7 +42,10 @@ struct spinlock {
 	const char *name;
 };
 
-#define SPINLOCK_INIT(lvl, nm) { .level = (lvl), .name = (nm) }
+#define SPINLOCK_INIT(lvl, nm)                                                                     \
+	{                                                                                          \
+		.level = (lvl), .name = (nm)                                                       \
+	}
 
 void spin_init(struct spinlock *l, enum lock_level level, const char *name);
 /* Takes the lock, interrupts off; the result goes to the matching spin_unlock. */

@@ -34,11 +34,12 @@ const char *mig_phase_name(enum mig_phase p);
 struct mig_request {
 	char vm[VM_NAME_MAX];
 	struct net_addr to;
-	uint32_t budget_ms;  /* stun budget, 0 = 300 */
-	uint32_t bw_mbit;    /* 0 = no limit */
+	uint32_t budget_ms;   /* stun budget, 0 = 300 */
+	uint32_t bw_mbit;     /* 0 = no limit */
 	uint32_t batch_pages; /* 0 = 512 */
-	uint32_t max_rounds; /* 0 = 30 */
-	enum mig_phase hold; /* stop at the start of this phase until mig_continue; MIG_QUEUED = none */
+	uint32_t max_rounds;  /* 0 = 30 */
+	enum mig_phase
+		hold; /* stop at the start of this phase until mig_continue; MIG_QUEUED = none */
 	bool dry_run;
 	bool hipri;
 };
@@ -54,7 +55,7 @@ struct mig_status {
 	struct net_addr peer;
 	enum mig_phase phase;
 	bool held;
-	unsigned percent;      /* never goes back */
+	unsigned percent; /* never goes back */
 	unsigned rounds;
 	struct mig_round round[MIG_MAX_ROUNDS];
 	uint64_t start_ns, total_ns, blackout_ns, predicted_blackout_ns;
@@ -62,14 +63,14 @@ struct mig_status {
 	uint64_t park_ns, harvest_ns, pages_ns, state_ns, ready_ns, go_ns, first_run_ns;
 	uint64_t bytes_sent, pages_sent, zero_sent, resent, copied_bytes;
 	uint64_t rate_bytes_s, dirty_pages_s;
-	char error_code[24];   /* "unreachable", "no-memory", ... */
-	char error[160];       /* for people */
+	char error_code[24]; /* "unreachable", "no-memory", ... */
+	char error[160];     /* for people */
 };
 
 void mig_init(void); /* listener and its world */
 /* 0 with the job's id, or an error with code and text. */
-MUST_CHECK int mig_start(const struct mig_request *r, uint32_t *id, char *code, size_t code_len, char *why,
-			 size_t why_len);
+MUST_CHECK int mig_start(const struct mig_request *r, uint32_t *id, char *code, size_t code_len,
+			 char *why, size_t why_len);
 bool mig_status(uint32_t id, struct mig_status *out);
 /* Jobs, newest last, from *cursor (0 to start). */
 bool mig_next(uint32_t *cursor, struct mig_status *out);

@@ -37,10 +37,11 @@ struct frame {
 	uint16_t flags;
 };
 
-#define PAGE_ZERO 1u	  /* contents cleared */
-#define PAGE_LOW4G 2u	  /* below 4 GiB, for old DMA engines */
+#define PAGE_ZERO 1u  /* contents cleared */
+#define PAGE_LOW4G 2u /* below 4 GiB, for old DMA engines */
 
-/* Block of 2^order pages with one reference, or -ENOMEM. Never sleeps; not from interrupt handlers. */
+/* Block of 2^order pages with one reference, or -ENOMEM. Never sleeps; not from interrupt handlers.
+ */
 MUST_CHECK int page_alloc(unsigned order, unsigned flags, enum frame_owner owner, hpa_t *out);
 /* One more / one less reference on the block that holds this frame; the last put frees it. */
 void page_get(hpa_t block);

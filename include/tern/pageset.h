@@ -26,7 +26,7 @@ struct pageset {
 
 MUST_CHECK int pageset_init(struct pageset *s, uint64_t pages); /* -ENOMEM */
 void pageset_fini(struct pageset *s);
-MUST_CHECK int pageset_reserve(struct pageset *s); /* makes all chunks present */
+MUST_CHECK int pageset_reserve(struct pageset *s);	/* makes all chunks present */
 MUST_CHECK int pageset_set(struct pageset *s, gfn_t n); /* -ENOMEM, -ERANGE */
 MUST_CHECK int pageset_set_range(struct pageset *s, gfn_t first, uint64_t count);
 void pageset_clear(struct pageset *s, gfn_t n);
@@ -36,11 +36,13 @@ uint64_t pageset_count(const struct pageset *s);
 bool pageset_empty(const struct pageset *s);
 /* Atomic set on a reserved set; true when it was not in before. */
 bool pageset_mark(struct pageset *s, gfn_t n);
-/* Atomically takes all members out of src and adds them to dst; src must be reserved. -ENOMEM loses nothing. */
+/* Atomically takes all members out of src and adds them to dst; src must be reserved. -ENOMEM loses
+ * nothing. */
 MUST_CHECK int pageset_drain(struct pageset *dst, struct pageset *src);
 MUST_CHECK int pageset_merge(struct pageset *dst, const struct pageset *src); /* dst |= src */
 void pageset_subtract(struct pageset *dst, const struct pageset *src);	      /* dst &= ~src */
 /* First member >= from with the length of its run (at most max); false when none. */
-bool pageset_next_run(const struct pageset *s, gfn_t from, uint64_t max, gfn_t *first, uint64_t *count);
+bool pageset_next_run(const struct pageset *s, gfn_t from, uint64_t max, gfn_t *first,
+		      uint64_t *count);
 
 #endif

@@ -31,11 +31,11 @@ _Static_assert(sizeof(struct rec_header) == 16, "record header");
 /* Registry of record types; docs/wire.md lists their bodies. */
 enum rec_type {
 	REC_END = 0,
-	REC_VM = 1,	 /* name, memory size, vCPU count, devices */
-	REC_CPUID = 2,	 /* the CPUID table as the guest sees it */
-	REC_VCPU = 3,	 /* struct virt_state without XSAVE */
-	REC_XSAVE = 4,	 /* standard format */
-	REC_TIME = 5,	 /* TSC frequency, guest TSC, kvmclock */
+	REC_VM = 1,    /* name, memory size, vCPU count, devices */
+	REC_CPUID = 2, /* the CPUID table as the guest sees it */
+	REC_VCPU = 3,  /* struct virt_state without XSAVE */
+	REC_XSAVE = 4, /* standard format */
+	REC_TIME = 5,  /* TSC frequency, guest TSC, kvmclock */
 	REC_LAPIC = 16,
 	REC_IOAPIC = 17,
 	REC_PIC = 18,
@@ -43,7 +43,7 @@ enum rec_type {
 	REC_RTC = 20,
 	REC_UART = 21,
 	REC_PM = 22,
-	REC_PCI = 23,	 /* host bridge, LPC, config space and BARs */
+	REC_PCI = 23, /* host bridge, LPC, config space and BARs */
 	REC_FWCFG = 24,
 	REC_VIRTIO = 25, /* transport and queues */
 	REC_VRNG = 26,
@@ -60,7 +60,8 @@ struct rec_writer {
 
 void rec_writer_init(struct rec_writer *w);
 void rec_writer_fini(struct rec_writer *w);
-void rec_begin(struct rec_writer *w, enum rec_type type, uint16_t version, uint16_t flags, uint16_t instance);
+void rec_begin(struct rec_writer *w, enum rec_type type, uint16_t version, uint16_t flags,
+	       uint16_t instance);
 void rec_u8(struct rec_writer *w, uint8_t v);
 void rec_u16(struct rec_writer *w, uint16_t v);
 void rec_u32(struct rec_writer *w, uint32_t v);
@@ -72,11 +73,11 @@ MUST_CHECK int rec_finish(struct rec_writer *w);	       /* appends REC_END; 0 or
 
 struct rec_reader {
 	const uint8_t *buf;
-	size_t len;  /* of the whole stream of records */
-	size_t pos;  /* next record */
+	size_t len;		/* of the whole stream of records */
+	size_t pos;		/* next record */
 	struct rec_header head; /* of the current record */
-	size_t at, end;	     /* cursor and end of the current body */
-	bool bad;    /* a read went past the body */
+	size_t at, end;		/* cursor and end of the current body */
+	bool bad;		/* a read went past the body */
 };
 
 void rec_reader_init(struct rec_reader *r, const void *buf, size_t len);

@@ -12,7 +12,8 @@
 /* Runs those in the comma-separated list; NULL runs none. In a world. */
 void selftest_run(const char *list);
 
-/* For self-tests of other rooms: is name a word of list; the line for one test, why NULL when ok. */
+/* For self-tests of other rooms: is name a word of list; the line for one test, why NULL when ok.
+ */
 bool selftest_listed(const char *list, const char *name);
 void selftest_report(const char *name, const char *why);
 

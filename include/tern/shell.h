@@ -15,7 +15,8 @@ struct shell_cmd {
 	const char *path;  /* "vm create" */
 	const char *usage; /* "NAME --mem SIZE [--vcpus N] ..." */
 	const char *help;  /* one line */
-	int (*run)(struct shell *sh, int argc, char **argv); /* argv[0] = last word of path; --json is taken out */
+	int (*run)(struct shell *sh, int argc,
+		   char **argv); /* argv[0] = last word of path; --json is taken out */
 	/* Completion: calls shell_offer with candidates for the last word. May be NULL. */
 	void (*complete)(struct shell *sh, int argc, char **argv);
 };
@@ -28,7 +29,8 @@ void shell_printf(struct shell *sh, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Prints the error and returns 1, for "return shell_error(...)". */
 int shell_error(struct shell *sh, const char *code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void shell_offer(struct shell *sh, const char *candidate);
-/* A progress line that replaces the last one (in plain interactive mode), else a new line when it changed. */
+/* A progress line that replaces the last one (in plain interactive mode), else a new line when it
+ * changed. */
 void shell_progress(struct shell *sh, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* The user pressed Ctrl-C (or the client went away) since the command began. */
 bool shell_interrupted(struct shell *sh);

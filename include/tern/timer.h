@@ -30,7 +30,8 @@ struct timer {
 void timer_setup(struct timer *t, void (*fn)(struct timer *));
 /* Arms or re-arms; any context. */
 void timer_arm(struct timer *t, uint64_t deadline_ns);
-/* True when it was armed. After return the callback does not run on any CPU. Not from the callback itself. */
+/* True when it was armed. After return the callback does not run on any CPU. Not from the callback
+ * itself. */
 bool timer_cancel(struct timer *t);
 
 #endif

@@ -17,21 +17,23 @@ struct vdev;
 struct vdev_ops {
 	const char *name;
 	void (*reset)(struct vdev *d);
-	/* No new work; in flight is finished by the deadline, else -ETIMEDOUT and the device goes on. */
+	/* No new work; in flight is finished by the deadline, else -ETIMEDOUT and the device goes
+	 * on. */
 	int (*quiesce)(struct vdev *d, uint64_t deadline_ns);
 	void (*resume)(struct vdev *d);
 	void (*save)(struct vdev *d, struct rec_writer *w);
-	/* Refuses what load could not take; changes nothing. The reader stands at one of this device's records. */
+	/* Refuses what load could not take; changes nothing. The reader stands at one of this
+	 * device's records. */
 	int (*check)(struct vdev *d, struct rec_reader *r);
 	int (*load)(struct vdev *d, struct rec_reader *r);
 	void (*destroy)(struct vdev *d);
 };
 
 struct vdev {
-	const struct vdev_ops *ops; /* [const] */
-	struct vm *vm;		    /* [const] */
-	struct mutex lock;	    /* the device's state; LOCK_VDEV */
-	uint16_t instance;	    /* [const] record instance: unique per record type */
+	const struct vdev_ops *ops;   /* [const] */
+	struct vm *vm;		      /* [const] */
+	struct mutex lock;	      /* the device's state; LOCK_VDEV */
+	uint16_t instance;	      /* [const] record instance: unique per record type */
 	uint16_t rec_first, rec_last; /* [const] record types it takes */
 	struct vdev *next;
 };
@@ -53,7 +55,8 @@ extern const struct vm_platform q35_platform; /* kernel/vdev/q35.c */
 #define SERIAL_PORTS 2
 #define SERIAL_VCONSOLE 2
 #define SERIAL_LOGS 3
-/* Copies kept output from absolute offset *from (advanced past what was lost and given); returns bytes. */
+/* Copies kept output from absolute offset *from (advanced past what was lost and given); returns
+ * bytes. */
 size_t serial_log_read(struct vm *vm, unsigned port, uint64_t *from, char *buf, size_t len);
 uint64_t serial_log_end(struct vm *vm, unsigned port); /* absolute offset of the next byte */
 /* Waits until output past from exists: 0 or -ETIMEDOUT. */

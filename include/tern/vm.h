@@ -24,12 +24,12 @@
 #define VM_CMDLINE_MAX 1024
 
 enum vm_state {
-	VM_OFF,	     /* defined, no contents */
+	VM_OFF, /* defined, no contents */
 	VM_RUNNING,
-	VM_PAUSED,   /* by the user */
-	VM_STUNNED,  /* parked by a migration, short */
-	VM_IN_DOUBT, /* parked: the other host may run it (migrate resolve) */
-	VM_INCOMING, /* skeleton on a migration's destination */
+	VM_PAUSED,	  /* by the user */
+	VM_STUNNED,	  /* parked by a migration, short */
+	VM_IN_DOUBT,	  /* parked: the other host may run it (migrate resolve) */
+	VM_INCOMING,	  /* skeleton on a migration's destination */
 	VM_STOPPED_ERROR, /* stopped after a guest error; reason in vm->stop_reason */
 	VM_STATES
 };
@@ -52,24 +52,24 @@ struct vcpu_stats {
 };
 
 struct vcpu {
-	struct virt_vcpu v;  /* [own] */
-	struct vm *vm;	     /* [const] */
-	unsigned index;	     /* [const] */
-	struct world *world; /* [vm] */
-	struct event wake;   /* HLT ends, park ends */
-	uint32_t park_asked; /* [atom] */
-	uint32_t parked;     /* [atom] out of guest, will not enter until unpark */
-	uint32_t nmi_pending; /* [atom] */
-	uint32_t init_asked;  /* [atom] INIT came; 1 + vector of a SIPI in sipi_asked */
-	uint32_t sipi_asked;  /* [atom] */
-	uint32_t sleeping;    /* [atom] its world waits for wake: a kick signals it */
-	bool loaded;	      /* [own] the switch hooks load and put it */
-	bool window;	      /* [own] irq_window is asked for */
-	struct vcpu_msrs *msrs; /* [parked] MSRs that the kernel keeps (kernel/vm/exit_msr.c) */
-	bool halted;	     /* [parked] guest is in HLT */
-	bool waiting_sipi;   /* [parked] application processor not started */
-	void *lapic;	     /* [const] vdev's */
-	struct pvclock *clock; /* [own] kvmclock state */
+	struct virt_vcpu v;	 /* [own] */
+	struct vm *vm;		 /* [const] */
+	unsigned index;		 /* [const] */
+	struct world *world;	 /* [vm] */
+	struct event wake;	 /* HLT ends, park ends */
+	uint32_t park_asked;	 /* [atom] */
+	uint32_t parked;	 /* [atom] out of guest, will not enter until unpark */
+	uint32_t nmi_pending;	 /* [atom] */
+	uint32_t init_asked;	 /* [atom] INIT came; 1 + vector of a SIPI in sipi_asked */
+	uint32_t sipi_asked;	 /* [atom] */
+	uint32_t sleeping;	 /* [atom] its world waits for wake: a kick signals it */
+	bool loaded;		 /* [own] the switch hooks load and put it */
+	bool window;		 /* [own] irq_window is asked for */
+	struct vcpu_msrs *msrs;	 /* [parked] MSRs that the kernel keeps (kernel/vm/exit_msr.c) */
+	bool halted;		 /* [parked] guest is in HLT */
+	bool waiting_sipi;	 /* [parked] application processor not started */
+	void *lapic;		 /* [const] vdev's */
+	struct pvclock *clock;	 /* [own] kvmclock state */
 	struct vcpu_stats stats; /* [own], read racily for display */
 };
 
@@ -89,7 +89,8 @@ struct irqchip_ops {
 	void (*set_gsi)(struct vm *vm, unsigned gsi, bool level);
 	/* A message a device's MSI writes; any context. */
 	void (*msi)(struct vm *vm, uint64_t addr, uint32_t data);
-	/* INIT: this vCPU's LAPIC to its reset state, but for its ID and base. By the vCPU's world. */
+	/* INIT: this vCPU's LAPIC to its reset state, but for its ID and base. By the vCPU's world.
+	 */
 	void (*init)(struct vcpu *c);
 };
 
@@ -100,55 +101,58 @@ struct msr_ops {
 };
 
 struct vm {
-	struct vm_config cfg;	/* [const] */
-	uint32_t refs;		/* [atom] */
-	struct mutex lock;	/* guards [vm] fields; LOCK_VM */
-	enum vm_state state;	/* [vm], read racily for display */
-	struct virt_vm virt;	/* [const] */
-	struct gmem *mem;	/* [const] */
-	unsigned nr_vcpus;	/* [const] */
-	struct vcpu *vcpu[VM_VCPUS_MAX]; /* [const] */
+	struct vm_config cfg;		   /* [const] */
+	uint32_t refs;			   /* [atom] */
+	struct mutex lock;		   /* guards [vm] fields; LOCK_VM */
+	enum vm_state state;		   /* [vm], read racily for display */
+	struct virt_vm virt;		   /* [const] */
+	struct gmem *mem;		   /* [const] */
+	unsigned nr_vcpus;		   /* [const] */
+	struct vcpu *vcpu[VM_VCPUS_MAX];   /* [const] */
 	const struct irqchip_ops *irqchip; /* [const] */
-	void *platform;		/* [const] vdev's: all devices of the VM */
-	struct vdev *devs;	/* [const] after create: list in order of creation */
-	struct io_region *io;	/* [vm]: dispatch table */
-	struct msr_region *msrs; /* [const] */
+	void *platform;			   /* [const] vdev's: all devices of the VM */
+	struct vdev *devs;		   /* [const] after create: list in order of creation */
+	struct io_region *io;		   /* [vm]: dispatch table */
+	struct msr_region *msrs;	   /* [const] */
 	struct cpuid_table *cpuid; /* [const] what CPUID shows, fixed at create or by the stream */
-	uint32_t tsc_khz;	/* [const] the guest's TSC frequency */
-	int64_t clock_offset_ns; /* [parked] kvmclock system time = time_ns() + offset */
-	uint8_t uuid[16];	/* [const] */
-	char stop_reason[96];	/* [vm] */
-	struct vm_run *run;	/* [const] parking and life of the vCPU worlds (kernel/vm/park.c) */
-	void *mig;		/* [vm] the migration that owns it now, or NULL */
-	struct vm *next;	/* [registry] */
+	uint32_t tsc_khz;	   /* [const] the guest's TSC frequency */
+	int64_t clock_offset_ns;   /* [parked] kvmclock system time = time_ns() + offset */
+	uint8_t uuid[16];	   /* [const] */
+	char stop_reason[96];	   /* [vm] */
+	struct vm_run *run; /* [const] parking and life of the vCPU worlds (kernel/vm/park.c) */
+	void *mig;	    /* [vm] the migration that owns it now, or NULL */
+	struct vm *next;    /* [registry] */
 };
 
 /* Registered once by main.c: builds and tears down the devices. */
 struct vm_platform {
 	int (*create)(struct vm *vm); /* devices, irqchip; no guest memory contents */
 	void (*destroy)(struct vm *vm);
-	int (*reset)(struct vm *vm);  /* devices to power-on state */
+	int (*reset)(struct vm *vm); /* devices to power-on state */
 	/* Loads firmware or kernel and sets vCPU 0's start state. Error text in why. */
 	int (*boot)(struct vm *vm, char *why, size_t why_len);
 };
 void vm_set_platform(const struct vm_platform *p);
 
-/* Errors come with a text for people in why (96 bytes or more). VMs returned have a reference for the caller. */
+/* Errors come with a text for people in why (96 bytes or more). VMs returned have a reference for
+ * the caller. */
 MUST_CHECK int vm_create(const struct vm_config *cfg, struct vm **out, char *why, size_t why_len);
 /* Migration's skeleton: like vm_create but VM_INCOMING, named in the registry, no boot. */
-MUST_CHECK int vm_create_incoming(const struct vm_config *cfg, struct vm **out, char *why, size_t why_len);
+MUST_CHECK int vm_create_incoming(const struct vm_config *cfg, struct vm **out, char *why,
+				  size_t why_len);
 struct vm *vm_find(const char *name); /* with a reference, or NULL */
 void vm_get(struct vm *vm);
 void vm_put(struct vm *vm);
 /* Calls fn with each VM; a reference is held during the call. */
 void vm_for_each(void (*fn)(void *arg, struct vm *vm), void *arg);
 
-MUST_CHECK int vm_start(struct vm *vm, char *why, size_t why_len);  /* OFF -> RUNNING */
-MUST_CHECK int vm_stop(struct vm *vm, char *why, size_t why_len);   /* power off at once */
+MUST_CHECK int vm_start(struct vm *vm, char *why, size_t why_len); /* OFF -> RUNNING */
+MUST_CHECK int vm_stop(struct vm *vm, char *why, size_t why_len);  /* power off at once */
 MUST_CHECK int vm_pause(struct vm *vm, char *why, size_t why_len);
 MUST_CHECK int vm_resume(struct vm *vm, char *why, size_t why_len);
 MUST_CHECK int vm_delete(struct vm *vm, char *why, size_t why_len); /* OFF or stopped only */
-/* From inside an exit handler or device: the guest powered off, or must be stopped. Asynchronous. */
+/* From inside an exit handler or device: the guest powered off, or must be stopped. Asynchronous.
+ */
 void vm_request_off(struct vm *vm, const char *reason, bool error);
 void vm_request_reset(struct vm *vm);
 
@@ -161,9 +165,11 @@ void vm_set_state(struct vm *vm, enum vm_state s);
 /* Starts the vCPU worlds of an INCOMING VM whose state is loaded. */
 MUST_CHECK int vm_run_incoming(struct vm *vm);
 
-/* Makes a vCPU look at its interrupts: wakes it from HLT or makes it leave the guest. Any context. */
+/* Makes a vCPU look at its interrupts: wakes it from HLT or makes it leave the guest. Any context.
+ */
 void vcpu_kick(struct vcpu *c);
-/* Interrupts that go around the IRR, sent by a LAPIC. Any context; the vCPU takes them at its next turn. */
+/* Interrupts that go around the IRR, sent by a LAPIC. Any context; the vCPU takes them at its next
+ * turn. */
 void vcpu_send_nmi(struct vcpu *c);
 void vcpu_send_init(struct vcpu *c);
 void vcpu_send_sipi(struct vcpu *c, uint8_t vector);
@@ -171,7 +177,8 @@ void vcpu_send_sipi(struct vcpu *c, uint8_t vector);
 /* Consumes a flush token: kicks, waits until every vCPU inside the guest has flushed to it. */
 void vm_flush(struct vm *vm, struct slat_flush owed);
 
-/* Guest-visible access dispatch. A region's handlers run under its device's mutex when it has one. */
+/* Guest-visible access dispatch. A region's handlers run under its device's mutex when it has one.
+ */
 enum io_space { IO_PIO, IO_MMIO };
 struct io_ops {
 	/* size 1, 2, 4 or 8; offset from the region's base. Unhandled reads leave all-ones. */

@@ -30,19 +30,22 @@ struct world_opts {
 	enum world_prio prio;
 	int cpu;	     /* pinned there, or -1 */
 	uint32_t stack_size; /* bytes, 0 = 16 KiB */
-	/* Called with interrupts off when the world leaves / takes a CPU; may be NULL (vCPU state). */
+	/* Called with interrupts off when the world leaves / takes a CPU; may be NULL (vCPU state).
+	 */
 	void (*switch_out)(void *arg);
 	void (*switch_in)(void *arg);
 };
 
 /* Runs fn(arg) in a new world. -ENOMEM. *out may be joined once; pass NULL to detach. */
-MUST_CHECK int world_create(struct world **out, const struct world_opts *o, void (*fn)(void *), void *arg);
+MUST_CHECK int world_create(struct world **out, const struct world_opts *o, void (*fn)(void *),
+			    void *arg);
 void world_join(struct world *w);
 NORETURN void world_exit(void);
 struct world *world_self(void); /* never NULL once scheduling runs */
 const char *world_name(const struct world *w);
 void world_yield(void);
-/* Cheap: something of equal or higher priority has waited its turn (slice over) or a higher one is ready. */
+/* Cheap: something of equal or higher priority has waited its turn (slice over) or a higher one is
+ * ready. */
 bool world_should_yield(void);
 void world_sleep_ns(uint64_t ns);
 /*
@@ -77,15 +80,15 @@ struct event {
 };
 
 void event_init(struct event *e, const char *name);
-void event_signal(struct event *e); /* any context */
+void event_signal(struct event *e);		       /* any context */
 int event_wait(struct event *e, uint64_t deadline_ns); /* 0 or -ETIMEDOUT */
 
 struct world_info {
 	char name[32];
-	int cpu;	    /* last CPU */
-	uint64_t run_ns;    /* time on a CPU since creation */
+	int cpu;	 /* last CPU */
+	uint64_t run_ns; /* time on a CPU since creation */
 	uint64_t switches;
-	const char *state;  /* "running", "ready", "sleeping" */
+	const char *state; /* "running", "ready", "sleeping" */
 };
 /* Copies up to max entries; returns how many worlds exist. */
 unsigned world_list(struct world_info *out, unsigned max);

@@ -269,8 +269,8 @@ void selftest_report(const char *name, const char *why)
 {
 	char line[120];
 
-	(void)snprintf(line, sizeof(line), "selftest: %s %s%s%s\n", why ? "FAILED" : "ok", name, why ? ": " : "",
-		       why ? why : "");
+	(void)snprintf(line, sizeof(line), "selftest: %s %s%s%s\n", why ? "FAILED" : "ok", name,
+		       why ? ": " : "", why ? why : "");
 	console_write(line, strlen(line));
 }
 

@@ -27,10 +27,22 @@ static void quarter(uint32_t s[16], unsigned a, unsigned b, unsigned c, unsigned
 void chacha_block(const uint32_t key[8], uint64_t counter, uint64_t nonce, uint32_t out[16])
 {
 	const uint32_t in[16] = {
-		0x61707865,	   0x3320646e, 0x79622d32,	 0x6b206574,
-		key[0],		   key[1],     key[2],		 key[3],
-		key[4],		   key[5],     key[6],		 key[7],
-		(uint32_t)counter, (uint32_t)(counter >> 32), (uint32_t)nonce, (uint32_t)(nonce >> 32),
+		0x61707865,
+		0x3320646e,
+		0x79622d32,
+		0x6b206574,
+		key[0],
+		key[1],
+		key[2],
+		key[3],
+		key[4],
+		key[5],
+		key[6],
+		key[7],
+		(uint32_t)counter,
+		(uint32_t)(counter >> 32),
+		(uint32_t)nonce,
+		(uint32_t)(nonce >> 32),
 	};
 
 	for (unsigned i = 0; i < 16; i++)

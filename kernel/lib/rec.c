@@ -83,9 +83,12 @@ void rec_str(struct rec_writer *w, const char *s)
 	rec_bytes(w, s, n);
 }
 
-void rec_begin(struct rec_writer *w, enum rec_type type, uint16_t version, uint16_t flags, uint16_t instance)
+void rec_begin(struct rec_writer *w, enum rec_type type, uint16_t version, uint16_t flags,
+	       uint16_t instance)
 {
-	struct rec_header h = { .type = (uint16_t)type, .version = version, .flags = flags, .instance = instance };
+	struct rec_header h = {
+		.type = (uint16_t)type, .version = version, .flags = flags, .instance = instance
+	};
 
 	w->open = w->len + 1;
 	rec_bytes(w, &h, sizeof(h));

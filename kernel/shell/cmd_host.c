@@ -133,7 +133,8 @@ static int host_worlds(struct shell *sh, int argc, char **argv)
 	if (shell_json(sh))
 		json_array(sh, NULL);
 	else
-		shell_printf(sh, "%-24s %3s %10s %10s  %s\n", "world", "cpu", "run ms", "switches", "state");
+		shell_printf(sh, "%-24s %3s %10s %10s  %s\n", "world", "cpu", "run ms", "switches",
+			     "state");
 	for (unsigned i = 0; i < n; i++) {
 		if (!shell_json(sh)) {
 			shell_printf(sh, "%-24s %3d %10llu %10llu  %s\n", w[i].name, w[i].cpu,
@@ -170,7 +171,8 @@ static int refuse_with_guests(struct shell *sh, int *argc, char **argv)
 
 	vm_for_each(count_running, &n);
 	if (n && !force)
-		return shell_error(sh, "busy", "%u VM(s) run here: migrate or stop them, or say --force", n);
+		return shell_error(sh, "busy",
+				   "%u VM(s) run here: migrate or stop them, or say --force", n);
 	return 0;
 }
 
@@ -188,7 +190,8 @@ static int host_poweroff(struct shell *sh, int argc, char **argv)
 		return 1;
 	log_warn("host", "power-off asked for at the console");
 	if (arch_power_off())
-		return shell_error(sh, "unsupported", "this machine names no way to switch itself off");
+		return shell_error(sh, "unsupported",
+				   "this machine names no way to switch itself off");
 	return 0;
 }
 
@@ -221,7 +224,8 @@ static int help(struct shell *sh, int argc, char **argv)
 	else if (!any)
 		return shell_error(sh, "unknown-command", "no command starts with '%s'", argv[1]);
 	else if (!n)
-		shell_printf(sh, "help WORD shows how to use what starts with WORD; --json works everywhere\n");
+		shell_printf(sh, "help WORD shows how to use what starts with WORD; --json works "
+				 "everywhere\n");
 	return 0;
 }
 

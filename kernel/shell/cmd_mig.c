@@ -88,10 +88,10 @@ static void status_json(struct shell *sh, const struct mig_status *s)
 
 static void progress_line(struct shell *sh, const struct mig_status *s)
 {
-	shell_progress(sh, "%u %s %s %3u%%  %s round %u  %u MiB sent  %u MB/s  dirty %u pages/s", (unsigned)s->id,
-		       s->incoming ? "in" : "out", s->vm, s->percent, mig_phase_name(s->phase), s->rounds,
-		       (unsigned)(s->bytes_sent >> 20), (unsigned)(s->rate_bytes_s / 1000000),
-		       (unsigned)s->dirty_pages_s);
+	shell_progress(sh, "%u %s %s %3u%%  %s round %u  %u MiB sent  %u MB/s  dirty %u pages/s",
+		       (unsigned)s->id, s->incoming ? "in" : "out", s->vm, s->percent,
+		       mig_phase_name(s->phase), s->rounds, (unsigned)(s->bytes_sent >> 20),
+		       (unsigned)(s->rate_bytes_s / 1000000), (unsigned)s->dirty_pages_s);
 }
 
 static void status_plain(struct shell *sh, const struct mig_status *s)
@@ -99,9 +99,11 @@ static void status_plain(struct shell *sh, const struct mig_status *s)
 	char peer[48];
 
 	net_addr_format(&s->peer, peer, sizeof(peer));
-	shell_printf(sh, "%u  %s %s %s  %s%s  %u%%  %u ms  %u MiB  rounds %u  blackout %u ms", (unsigned)s->id,
-		     s->vm, s->incoming ? "from" : "to", peer, mig_phase_name(s->phase), s->held ? " (held)" : "",
-		     s->percent, ms(s->total_ns), (unsigned)(s->bytes_sent >> 20), s->rounds, ms(s->blackout_ns));
+	shell_printf(sh, "%u  %s %s %s  %s%s  %u%%  %u ms  %u MiB  rounds %u  blackout %u ms",
+		     (unsigned)s->id, s->vm, s->incoming ? "from" : "to", peer,
+		     mig_phase_name(s->phase), s->held ? " (held)" : "", s->percent,
+		     ms(s->total_ns), (unsigned)(s->bytes_sent >> 20), s->rounds,
+		     ms(s->blackout_ns));
 	if (s->error[0])
 		shell_printf(sh, "  %s: %s", s->error_code, s->error);
 	shell_printf(sh, "\n");
@@ -124,7 +126,8 @@ static int follow(struct shell *sh, uint32_t id)
 
 	while (mig_status(id, &s) && !ended(&s)) {
 		if (shell_interrupted(sh)) {
-			shell_printf(sh, "job %u goes on: 'migrate status %u' shows it\n", (unsigned)id, (unsigned)id);
+			shell_printf(sh, "job %u goes on: 'migrate status %u' shows it\n",
+				     (unsigned)id, (unsigned)id);
 			return 1;
 		}
 		if (!shell_json(sh) && (s.phase != shown || time_ns() >= due)) {
@@ -139,8 +142,9 @@ static int follow(struct shell *sh, uint32_t id)
 	if (s.phase != MIG_DONE) {
 		if (shell_json(sh))
 			show(sh, &s);
-		return shell_error(sh, s.error_code[0] ? s.error_code : mig_phase_name(s.phase), "%s",
-				   s.error[0] ? s.error : "the migration did not end; see 'migrate status'");
+		return shell_error(
+			sh, s.error_code[0] ? s.error_code : mig_phase_name(s.phase), "%s",
+			s.error[0] ? s.error : "the migration did not end; see 'migrate status'");
 	}
 	show(sh, &s);
 	return 0;
@@ -174,8 +178,10 @@ static bool hold_opt(struct shell *sh, int *argc, char **argv, enum mig_phase *h
 			return true;
 		}
 	}
-	shell_error(sh, "invalid", "--hold %s: a phase is one of preflight skeleton precopy stun transfer ready go",
-		    text);
+	shell_error(
+		sh, "invalid",
+		"--hold %s: a phase is one of preflight skeleton precopy stun transfer ready go",
+		text);
 	return false;
 }
 
@@ -204,7 +210,8 @@ static int migrate_cmd(struct shell *sh, int argc, char **argv)
 	if (!number_opt(sh, &argc, argv, "--budget", &r.budget_ms) ||
 	    !number_opt(sh, &argc, argv, "--bw", &r.bw_mbit) ||
 	    !number_opt(sh, &argc, argv, "--batch", &r.batch_pages) ||
-	    !number_opt(sh, &argc, argv, "--rounds", &r.max_rounds) || !hold_opt(sh, &argc, argv, &r.hold))
+	    !number_opt(sh, &argc, argv, "--rounds", &r.max_rounds) ||
+	    !hold_opt(sh, &argc, argv, &r.hold))
 		return 1;
 	if (argc != 3)
 		return shell_error(sh, "usage", "migrate VM HOST: got %d argument(s)", argc - 1);
@@ -212,7 +219,8 @@ static int migrate_cmd(struct shell *sh, int argc, char **argv)
 		return shell_error(sh, "not-found", "no VM '%s' here", argv[1]);
 	strcpy(r.vm, argv[1]);
 	if (resolve_host(argv[2], &r.to))
-		return shell_error(sh, "invalid", "'%s' is neither an address nor a host.%s of tern.conf", argv[2],
+		return shell_error(sh, "invalid",
+				   "'%s' is neither an address nor a host.%s of tern.conf", argv[2],
 				   argv[2]);
 	if (mig_start(&r, &id, code, sizeof(code), why, sizeof(why)))
 		return shell_error(sh, code, "%s", why);
@@ -319,15 +327,17 @@ static int resolve_cmd(struct shell *sh, int argc, char **argv)
 
 static const struct shell_cmd cmds[] = {
 	{ "migrate",
-	  "VM HOST [--wait] [--dry-run] [--hipri] [--budget MS] [--bw MBIT] [--batch PAGES] [--rounds N] "
+	  "VM HOST [--wait] [--dry-run] [--hipri] [--budget MS] [--bw MBIT] [--batch PAGES] "
+	  "[--rounds N] "
 	  "[--hold PHASE]",
 	  "move a running VM to another host", migrate_cmd, cmd_offer_vms },
-	{ "migrate status", "[JOB]", "a job's state and figures, or all of them", status_cmd, NULL },
+	{ "migrate status", "[JOB]", "a job's state and figures, or all of them", status_cmd,
+	  NULL },
 	{ "migrate follow", "JOB", "watch a job until it ends", follow_cmd, NULL },
 	{ "migrate cancel", "JOB", "give a migration up; the VM goes on here", cancel_cmd, NULL },
 	{ "migrate continue", "JOB", "let a job go on that --hold stopped", continue_cmd, NULL },
-	{ "migrate resolve", "VM here|there", "say who has a VM whose migration is in doubt", resolve_cmd,
-	  cmd_offer_vms },
+	{ "migrate resolve", "VM here|there", "say who has a VM whose migration is in doubt",
+	  resolve_cmd, cmd_offer_vms },
 	{ "tasks", "", "migrations since start, running and ended", tasks_cmd, NULL },
 };
 

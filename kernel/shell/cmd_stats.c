@@ -37,7 +37,8 @@ static void section_end(struct shell *sh)
 
 static void memory_stats(struct shell *sh)
 {
-	static const char *const names[FRAME_OWNERS] = { "free", "kernel", "net", "guest", "slat", "vm", "boot" };
+	static const char *const names[FRAME_OWNERS] = { "free", "kernel", "net", "guest",
+							 "slat", "vm",	   "boot" };
 	struct page_stats p;
 
 	page_stats(&p);
@@ -101,7 +102,8 @@ static int stats_cmd(struct shell *sh, int argc, char **argv)
 {
 	(void)argv;
 	if (argc > 1)
-		return shell_error(sh, "usage", "stats takes no arguments; see also 'vm info', 'net info'");
+		return shell_error(sh, "usage",
+				   "stats takes no arguments; see also 'vm info', 'net info'");
 	if (shell_json(sh))
 		json_object(sh, NULL);
 	section(sh, "host");

@@ -59,13 +59,15 @@ struct vm *cmd_find_vm(struct shell *sh, int argc, char **argv)
 	}
 	vm = vm_find(argv[1]);
 	if (!vm)
-		shell_error(sh, "not-found", "no VM '%s' here: 'vm list' shows those that are", argv[1]);
+		shell_error(sh, "not-found", "no VM '%s' here: 'vm list' shows those that are",
+			    argv[1]);
 	return vm;
 }
 
 static int bad_name(const char *name)
 {
-	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
+	size_t n =
+		strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
 
 	return !n || name[n] || n >= VM_NAME_MAX || name[0] == '-' || name[0] == '.';
 }
@@ -76,7 +78,8 @@ static bool copy_opt(struct shell *sh, const char *what, const char *from, char 
 	if (!from)
 		return true;
 	if (strlen(from) >= cap) {
-		shell_error(sh, "invalid", "%s is longer than %u characters", what, (unsigned)cap - 1);
+		shell_error(sh, "invalid", "%s is longer than %u characters", what,
+			    (unsigned)cap - 1);
 		return false;
 	}
 	strcpy(to, from);
@@ -87,21 +90,25 @@ static bool file_there(struct shell *sh, const char *name)
 {
 	if (!name[0] || bootfs_find(name))
 		return true;
-	shell_error(sh, "not-found", "no file %s: 'host files' lists what was found at start", name);
+	shell_error(sh, "not-found", "no file %s: 'host files' lists what was found at start",
+		    name);
 	return false;
 }
 
-static bool config_numbers(struct shell *sh, const char *mem, const char *vcpus, struct vm_config *cfg)
+static bool config_numbers(struct shell *sh, const char *mem, const char *vcpus,
+			   struct vm_config *cfg)
 {
 	uint64_t n = 1;
 
 	if (parse_size(mem ? mem : "256M", &cfg->mem_bytes) || !cfg->mem_bytes ||
 	    cfg->mem_bytes % SIZE_2M) {
-		shell_error(sh, "invalid", "--mem %s is not a size in steps of 2M (like 256M, 1G)", mem);
+		shell_error(sh, "invalid", "--mem %s is not a size in steps of 2M (like 256M, 1G)",
+			    mem);
 		return false;
 	}
 	if (vcpus && (parse_u64(vcpus, &n) || n < 1 || n > VM_VCPUS_MAX)) {
-		shell_error(sh, "invalid", "--vcpus %s is not a number from 1 to %u", vcpus, VM_VCPUS_MAX);
+		shell_error(sh, "invalid", "--vcpus %s is not a number from 1 to %u", vcpus,
+			    VM_VCPUS_MAX);
 		return false;
 	}
 	cfg->vcpus = (unsigned)n;
@@ -121,11 +128,13 @@ static int vm_create_cmd(struct shell *sh, int argc, char **argv)
 	int err;
 
 	if (argc != 2)
-		return shell_error(sh, "usage", "vm create NAME --kernel FILE [--mem SIZE] [--vcpus N] "
-						"[--initrd FILE] [--cmdline TEXT]");
+		return shell_error(sh, "usage",
+				   "vm create NAME --kernel FILE [--mem SIZE] [--vcpus N] "
+				   "[--initrd FILE] [--cmdline TEXT]");
 	if (bad_name(argv[1]))
-		return shell_error(sh, "invalid", "'%s' is not a name: letters, digits, - _ . up to %u",
-				   argv[1], VM_NAME_MAX - 1);
+		return shell_error(sh, "invalid",
+				   "'%s' is not a name: letters, digits, - _ . up to %u", argv[1],
+				   VM_NAME_MAX - 1);
 	if (!kernel)
 		return shell_error(sh, "usage", "--kernel FILE is needed (a bzImage under /boot/)");
 	strcpy(cfg.name, argv[1]);
@@ -201,8 +210,9 @@ static void list_one(void *arg, struct vm *vm)
 	uint64_t backed = gmem_backed_pages(vm->mem) * PAGE_SIZE;
 
 	if (!shell_json(sh)) {
-		shell_printf(sh, "%-20s %-10s %5u %7llu %7llu\n", vm->cfg.name, vm_state_name(vm->state),
-			     vm->nr_vcpus, (unsigned long long)(vm->cfg.mem_bytes >> 20),
+		shell_printf(sh, "%-20s %-10s %5u %7llu %7llu\n", vm->cfg.name,
+			     vm_state_name(vm->state), vm->nr_vcpus,
+			     (unsigned long long)(vm->cfg.mem_bytes >> 20),
 			     (unsigned long long)(backed >> 20));
 		return;
 	}
@@ -223,7 +233,8 @@ static int vm_list_cmd(struct shell *sh, int argc, char **argv)
 	if (shell_json(sh))
 		json_array(sh, NULL);
 	else
-		shell_printf(sh, "%-20s %-10s %5s %7s %7s\n", "name", "state", "vcpus", "MiB", "backed");
+		shell_printf(sh, "%-20s %-10s %5s %7s %7s\n", "name", "state", "vcpus", "MiB",
+			     "backed");
 	vm_for_each(list_one, sh);
 	if (shell_json(sh))
 		json_end(sh);
@@ -231,15 +242,24 @@ static int vm_list_cmd(struct shell *sh, int argc, char **argv)
 }
 
 static const char *const exit_names[EXIT_REASONS] = {
-	[EXIT_NONE] = "host",		 [EXIT_CPUID] = "cpuid",
-	[EXIT_HLT] = "hlt",		 [EXIT_PAUSE] = "pause",
-	[EXIT_MSR_READ] = "msr_read",	 [EXIT_MSR_WRITE] = "msr_write",
-	[EXIT_PIO] = "pio",		 [EXIT_SLAT_FAULT] = "slat_fault",
-	[EXIT_IRQ_WINDOW] = "irq_window", [EXIT_NMI_WINDOW] = "nmi_window",
-	[EXIT_CR_ACCESS] = "cr_access",	 [EXIT_XSETBV] = "xsetbv",
-	[EXIT_HYPERCALL] = "hypercall",	 [EXIT_EXCEPTION] = "exception",
-	[EXIT_WBINVD] = "wbinvd",	 [EXIT_DEBUG] = "debug",
-	[EXIT_UNDEFINED] = "undefined",	 [EXIT_TRIPLE_FAULT] = "triple_fault",
+	[EXIT_NONE] = "host",
+	[EXIT_CPUID] = "cpuid",
+	[EXIT_HLT] = "hlt",
+	[EXIT_PAUSE] = "pause",
+	[EXIT_MSR_READ] = "msr_read",
+	[EXIT_MSR_WRITE] = "msr_write",
+	[EXIT_PIO] = "pio",
+	[EXIT_SLAT_FAULT] = "slat_fault",
+	[EXIT_IRQ_WINDOW] = "irq_window",
+	[EXIT_NMI_WINDOW] = "nmi_window",
+	[EXIT_CR_ACCESS] = "cr_access",
+	[EXIT_XSETBV] = "xsetbv",
+	[EXIT_HYPERCALL] = "hypercall",
+	[EXIT_EXCEPTION] = "exception",
+	[EXIT_WBINVD] = "wbinvd",
+	[EXIT_DEBUG] = "debug",
+	[EXIT_UNDEFINED] = "undefined",
+	[EXIT_TRIPLE_FAULT] = "triple_fault",
 	[EXIT_FAILED] = "failed",
 };
 
@@ -270,7 +290,8 @@ static void vcpu_plain(struct shell *sh, const struct vcpu *c)
 		     (unsigned long long)c->v.flushes);
 	for (unsigned i = 0; i < EXIT_REASONS; i++)
 		if (c->stats.exits[i])
-			shell_printf(sh, " %s %llu", exit_names[i], (unsigned long long)c->stats.exits[i]);
+			shell_printf(sh, " %s %llu", exit_names[i],
+				     (unsigned long long)c->stats.exits[i]);
 	shell_printf(sh, "\n");
 }
 
@@ -297,7 +318,8 @@ static void info_plain(struct shell *sh, struct vm *vm)
 {
 	shell_printf(sh, "name     %s\nstate    %s%s%s\n", vm->cfg.name, vm_state_name(vm->state),
 		     vm->stop_reason[0] ? ": " : "", vm->stop_reason);
-	shell_printf(sh, "memory   %llu MiB, %llu MiB backed\n", (unsigned long long)(vm->cfg.mem_bytes >> 20),
+	shell_printf(sh, "memory   %llu MiB, %llu MiB backed\n",
+		     (unsigned long long)(vm->cfg.mem_bytes >> 20),
 		     (unsigned long long)(gmem_backed_pages(vm->mem) >> 8));
 	shell_printf(sh, "kernel   %s\ninitrd   %s\ncmdline  %s\n", vm->cfg.kernel, vm->cfg.initrd,
 		     vm->cfg.cmdline);
@@ -320,7 +342,8 @@ static int vm_info_cmd(struct shell *sh, int argc, char **argv)
 }
 
 static const struct shell_cmd cmds[] = {
-	{ "vm create", "NAME --kernel FILE [--mem SIZE] [--vcpus N] [--initrd FILE] [--cmdline TEXT]",
+	{ "vm create",
+	  "NAME --kernel FILE [--mem SIZE] [--vcpus N] [--initrd FILE] [--cmdline TEXT]",
 	  "define a VM; files are those under /boot/", vm_create_cmd, NULL },
 	{ "vm start", "NAME", "power a VM on", vm_start_cmd, cmd_offer_vms },
 	{ "vm stop", "NAME", "power a VM off at once", vm_stop_cmd, cmd_offer_vms },

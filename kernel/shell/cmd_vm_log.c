@@ -23,7 +23,8 @@ static bool port_opt(struct shell *sh, int *argc, char **argv, unsigned *port)
 	uint64_t n = 0;
 
 	if (text && (parse_u64(text, &n) || n >= SERIAL_LOGS)) {
-		shell_error(sh, "invalid", "--port %s: a VM has serial ports 0 and 1, and 2, its virtio console",
+		shell_error(sh, "invalid",
+			    "--port %s: a VM has serial ports 0 and 1, and 2, its virtio console",
 			    text);
 		return false;
 	}
@@ -92,7 +93,8 @@ static uint64_t tail_offset(struct vm *vm, unsigned port, uint64_t lines)
 
 static int vm_log_cmd(struct shell *sh, int argc, char **argv)
 {
-	const char *since = shell_opt(&argc, argv, "--since"), *tail = shell_opt(&argc, argv, "--tail");
+	const char *since = shell_opt(&argc, argv, "--since"),
+		   *tail = shell_opt(&argc, argv, "--tail");
 	uint64_t from = 0, lines;
 	struct vm *vm;
 	unsigned port;
@@ -102,7 +104,8 @@ static int vm_log_cmd(struct shell *sh, int argc, char **argv)
 	if (since && parse_u64(since, &from))
 		return shell_error(sh, "invalid", "--since %s is not a byte offset", since);
 	if (tail && (parse_u64(tail, &lines) || lines > TAIL_MAX))
-		return shell_error(sh, "invalid", "--tail %s is not a number of lines up to %u", tail, TAIL_MAX);
+		return shell_error(sh, "invalid", "--tail %s is not a number of lines up to %u",
+				   tail, TAIL_MAX);
 	vm = cmd_find_vm(sh, argc, argv);
 	if (!vm)
 		return 1;
@@ -150,8 +153,9 @@ static int vm_console_cmd(struct shell *sh, int argc, char **argv)
 	unsigned port;
 
 	if (sh->framed)
-		return shell_error(sh, "unsupported", "vm console needs a person's console; programs use vm log "
-						      "and vm type");
+		return shell_error(sh, "unsupported",
+				   "vm console needs a person's console; programs use vm log "
+				   "and vm type");
 	if (!port_opt(sh, &argc, argv, &port))
 		return 1;
 	vm = cmd_find_vm(sh, argc, argv);
@@ -188,12 +192,12 @@ static int vm_type_cmd(struct shell *sh, int argc, char **argv)
 }
 
 static const struct shell_cmd cmds[] = {
-	{ "vm log", "NAME [--port N] [--tail LINES | --since OFFSET]", "a guest's kept serial output", vm_log_cmd,
-	  cmd_offer_vms },
-	{ "vm console", "NAME [--port N]", "talk to a guest's serial port; Ctrl-] leaves", vm_console_cmd,
-	  cmd_offer_vms },
-	{ "vm type", "NAME TEXT... [--port N]", "type a line into a guest's serial port", vm_type_cmd,
-	  cmd_offer_vms },
+	{ "vm log", "NAME [--port N] [--tail LINES | --since OFFSET]",
+	  "a guest's kept serial output", vm_log_cmd, cmd_offer_vms },
+	{ "vm console", "NAME [--port N]", "talk to a guest's serial port; Ctrl-] leaves",
+	  vm_console_cmd, cmd_offer_vms },
+	{ "vm type", "NAME TEXT... [--port N]", "type a line into a guest's serial port",
+	  vm_type_cmd, cmd_offer_vms },
 };
 
 void cmd_vm_log_register(void)

@@ -101,7 +101,9 @@ static void framed_refuse(const char *tag, const char *why)
 
 static void framed_start(const char *tag, const char *command)
 {
-	struct world_opts o = { .name = "command", .prio = WORLD_NORMAL, .cpu = -1, .stack_size = SHELL_STACK };
+	struct world_opts o = {
+		.name = "command", .prio = WORLD_NORMAL, .cpu = -1, .stack_size = SHELL_STACK
+	};
 	struct shell *sh = keys.nr_framed < SHELL_FRAMED_MAX ? calloc(1, sizeof(*sh)) : NULL;
 	unsigned long f;
 
@@ -176,7 +178,8 @@ static void console_world(void *arg)
 			line_start = end;
 			if (!framed) {
 				if (c == KEY_CTRL_C && interactive.running && !interactive.raw)
-					__atomic_store_n(&interactive.interrupted, 1, __ATOMIC_RELAXED);
+					__atomic_store_n(&interactive.interrupted, 1,
+							 __ATOMIC_RELAXED);
 				else
 					keys_push(c);
 			} else if (end) {
@@ -284,7 +287,9 @@ void shell_start(const char *hostname)
 	cmd_net_register();
 	if (world_create(NULL, &o, console_world, NULL))
 		panic("no memory for the console");
-	o = (struct world_opts){ .name = "shell", .prio = WORLD_NORMAL, .cpu = -1, .stack_size = SHELL_STACK };
+	o = (struct world_opts){
+		.name = "shell", .prio = WORLD_NORMAL, .cpu = -1, .stack_size = SHELL_STACK
+	};
 	if (world_create(NULL, &o, shell_world, NULL))
 		panic("no memory for the shell");
 }

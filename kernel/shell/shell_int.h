@@ -74,7 +74,8 @@ void lineedit_reset(struct lineedit *e);
 void lineedit_remember(struct lineedit *e);
 void lineedit_insert(struct lineedit *e, const char *text, struct shell *sh);
 
-/* parse.c: splits a line into words in place; quotes and backslash protect. -EINVAL on an open quote, -E2BIG. */
+/* parse.c: splits a line into words in place; quotes and backslash protect. -EINVAL on an open
+ * quote, -E2BIG. */
 MUST_CHECK int shell_tokenize(char *line, int *argc, char **argv, int max);
 
 /* cmd_vm.c: the VM that argv[1] names, with a reference; NULL with the error said. */

@@ -213,7 +213,8 @@ static int parse(struct rec_reader *r, struct pic8259 half[2])
 		c->poll = flag >> 4 & 1;
 		c->special_mask = flag >> 5 & 1;
 		c->special_nested = flag >> 6 & 1;
-		if ((c->base & 7) || (packed & 8) || c->init_step > 4 || c->init_step == 1 || flag >> 7)
+		if ((c->base & 7) || (packed & 8) || c->init_step > 4 || c->init_step == 1 ||
+		    flag >> 7)
 			return -EBADMSG;
 	}
 	return rec_done(r);

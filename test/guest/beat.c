@@ -28,7 +28,7 @@
 
 #include "guest.h"
 
-#define US_PER_S	1000000ull
+#define US_PER_S 1000000ull
 
 static _Atomic uint64_t tick_gap_us;
 static _Atomic int64_t rng_bytes = -1;
@@ -91,7 +91,7 @@ static void *tick_thread(void *arg)
 		note_gap(now - last);
 		last = now;
 		next += period;
-		if (next < now)		/* no burst to catch up after a pause */
+		if (next < now) /* no burst to catch up after a pause */
 			next = now + period;
 		sleep_until_us(next);
 	}
@@ -141,9 +141,8 @@ int beat_due(uint64_t now)
 void beat(uint64_t now, const struct progress *p)
 {
 	say("hb %llu %llu %llu %llu %llu %lld %llu", (unsigned long long)beat_seq++,
-	    (unsigned long long)now, (unsigned long long)p->pages,
-	    (unsigned long long)p->passes, (unsigned long long)p->errors,
-	    (long long)atomic_load(&rng_bytes),
+	    (unsigned long long)now, (unsigned long long)p->pages, (unsigned long long)p->passes,
+	    (unsigned long long)p->errors, (long long)atomic_load(&rng_bytes),
 	    (unsigned long long)atomic_exchange(&tick_gap_us, 0));
 	beat_next_us += beat_period_us;
 	if (beat_next_us < now)

@@ -13,9 +13,9 @@
 
 #include "guest.h"
 
-#define WORDS	(GUEST_PAGE / 8)
-#define BODY	3u
-#define KEY	0x7465726e67756573ull
+#define WORDS (GUEST_PAGE / 8)
+#define BODY 3u
+#define KEY 0x7465726e67756573ull
 #define SLICE_US 5000u
 
 static uint64_t *set;
@@ -74,9 +74,9 @@ static void check_some(uint64_t pages)
 		if (!page_right(at)) {
 			if (total.errors++ < 16)
 				say("bad page=%llu generation=%llu wanted=%u",
-				    (unsigned long long)at,
-				    (unsigned long long)set[at * WORDS + 1], wanted[at]);
-			page_fill(at);		/* report each loss once */
+				    (unsigned long long)at, (unsigned long long)set[at * WORDS + 1],
+				    wanted[at]);
+			page_fill(at); /* report each loss once */
 			wanted[at] = 0;
 		}
 		if (++at == set_pages) {

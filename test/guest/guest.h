@@ -16,14 +16,14 @@
 
 #include <stdint.h>
 
-#define GUEST_PAGE	4096u
-#define PAGES_PER_MIB	256u
+#define GUEST_PAGE 4096u
+#define PAGES_PER_MIB 256u
 
 /* What the heartbeat line reports; the mode's loop owns it. */
 struct progress {
-	uint64_t pages;		/* pages written since the start */
-	uint64_t passes;	/* full check passes over the working set */
-	uint64_t errors;	/* pages found wrong, ever */
+	uint64_t pages;	 /* pages written since the start */
+	uint64_t passes; /* full check passes over the working set */
+	uint64_t errors; /* pages found wrong, ever */
 };
 
 /* setup.c: mounts, consoles, modules, parameters */
@@ -43,9 +43,9 @@ void beat(uint64_t now, const struct progress *p);
 
 /* Sliced pacing: how many pages are due since the last call. */
 struct pace {
-	long rate_mib;		/* MiB a second; 0 none, < 0 as many as possible */
+	long rate_mib; /* MiB a second; 0 none, < 0 as many as possible */
 	uint64_t last_us;
-	uint64_t credit;	/* pages x 10^6 not yet handed out */
+	uint64_t credit; /* pages x 10^6 not yet handed out */
 };
 uint64_t pace_due(struct pace *p, uint64_t now);
 

@@ -22,8 +22,8 @@ static void step(void)
 	unsigned char *byte = range + at * GUEST_PAGE;
 
 	if (*byte != round_value && total.errors++ < 16)
-		say("bad page=%llu value=%u wanted=%u", (unsigned long long)at,
-		    (unsigned)*byte, (unsigned)round_value);
+		say("bad page=%llu value=%u wanted=%u", (unsigned long long)at, (unsigned)*byte,
+		    (unsigned)round_value);
 	*byte = (unsigned char)(round_value + 1);
 	total.pages++;
 	if (++at == range_pages) {
@@ -40,7 +40,7 @@ void run_pageseq(void)
 
 	range_pages = mib * PAGES_PER_MIB;
 	range = range_alloc(mib);
-	round_value = 1;	/* one round in 256 leaves pages that are all zero: wanted */
+	round_value = 1; /* one round in 256 leaves pages that are all zero: wanted */
 	for (uint64_t i = 0; i < range_pages; i++)
 		range[i * GUEST_PAGE] = round_value;
 	say("guest: pageseq ws=%llu rate=%ld", (unsigned long long)mib, pace.rate_mib);

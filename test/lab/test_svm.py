@@ -106,7 +106,7 @@ def test_stop_start_delete(guest):
     assert guest.state() in ("off", "stopped")
     lab.run("a", "vm start g")
     again = Guest(lab, "g", "a")
-    again.wait(lambda: len([t for t in again.text.splitlines() if t.startswith("guest: ready")]) >= 1,
+    again.wait(lambda: any(t.startswith("guest: ready") for t in again.text.splitlines()),
                120, "second boot")
     lab.run("a", "vm stop g")
     lab.run("a", "vm delete g")
@@ -125,15 +125,18 @@ def test_memory_comes_back(pair):
 
 BAD = [
     "nonsense", "vm", "vm nonsense", "vm start nobody", "vm create", "vm create x",
-    "vm create x --kernel /boot/nothing", "vm create x --kernel /boot/vmlinuz --initrd /boot/nothing",
+    "vm create x --kernel /boot/nothing",
+    "vm create x --kernel /boot/vmlinuz --initrd /boot/nothing",
     "vm create x --kernel /boot/vmlinuz --mem 64G", "vm create x --kernel /boot/vmlinuz --mem 12Q",
     "vm create x --kernel /boot/vmlinuz --mem 0", "vm create x --kernel /boot/vmlinuz --vcpus 0",
     "vm create x --kernel /boot/vmlinuz --vcpus 1000", "vm create x --kernel /boot/vmlinuz extra",
-    "vm create 'bad name' --kernel /boot/vmlinuz", "vm create " + "n" * 80 + " --kernel /boot/vmlinuz",
+    "vm create 'bad name' --kernel /boot/vmlinuz",
+    "vm create " + "n" * 80 + " --kernel /boot/vmlinuz",
     "vm create x --kernel /boot/initrd", "vm create x --kernel '", "vm log nobody", "vm info",
     "vm info a b", "migrate", "migrate nobody 10.77.0.2", "migrate nobody nowhere",
     "migrate status 999", "migrate status x", "migrate cancel 999", "migrate continue 999",
-    "migrate resolve nobody here", "migrate resolve nobody elsewhere", "net ping", "net ping nowhere",
+    "migrate resolve nobody here", "migrate resolve nobody elsewhere",
+    "net ping", "net ping nowhere",
     "net bench 10.77.0.99", "log --since x", "host info extra", "vm list extra",
 ]
 

@@ -127,12 +127,14 @@ end:	do
 #ifdef BREAK_RUN_WITHOUT_GO /* must be found: the destination takes over by a time-out */
 	:: atomic { d == HELD && !stream -> d = OWNS }
 #endif
-#ifdef BREAK_FORGET_DISCARD /* must be found: a discarded copy is taken for unknown, and nobody asks again */
+/* must be found: a discarded copy is taken for unknown, and nobody asks again */
+#ifdef BREAK_FORGET_DISCARD
 	:: atomic { d == EMPTY && d_over && m_settle_go -> m_settle_go = false; m_v_running = true }
 #endif
 
 	/* dest_settle */
-	:: atomic { m_settle_go && d == HELD -> deliver(m_settle_go); assert(go_sent); d = OWNS; m_v_running = true }
+	:: atomic { m_settle_go && d == HELD ->
+		deliver(m_settle_go); assert(go_sent); d = OWNS; m_v_running = true }
 	:: atomic { m_settle_go && d == OWNS -> deliver(m_settle_go); m_v_running = true }
 	:: atomic { m_settle_go && d == EMPTY -> deliver(m_settle_go);
 		if
@@ -157,8 +159,8 @@ end:	do
 		s_crashed = true; s = GONE; s_unsettled = false; stream = false;
 		m_ready = false; m_running = false }
 	:: atomic { !d_crashed && (d == HELD || d == OWNS || m_end) ->
-		d_crashed = true; d = EMPTY; d_knows = false; d_over = false; d_asks = false; stream = false;
-		m_end = false; m_go = false; m_abort = false }
+		d_crashed = true; d = EMPTY; d_knows = false; d_over = false; d_asks = false;
+		stream = false; m_end = false; m_go = false; m_abort = false }
 	:: atomic { losses > 0 && stream -> losses--; stream = false }	/* link cut */
 	:: atomic { losses > 0 && m_end -> losses--; m_end = false; stream = false }
 	:: atomic { losses > 0 && m_ready -> losses--; m_ready = false; stream = false }
@@ -178,16 +180,17 @@ proctype operator()
 {
 end:	do
 	/* the source asks; the destination has restarted and lost its copy */
-	:: atomic { s == GO_SENT && s_told_unknown && d == EMPTY && !d_knows ->	/* src_resolve(here) */
+	/* src_resolve(here) */
+	:: atomic { s == GO_SENT && s_told_unknown && d == EMPTY && !d_knows ->
 		s = RUNS; s_was_told_here = true; s_unsettled = false }
 	/* the source asks; the copy there runs */
-	:: atomic { s == GO_SENT && !stream && d == OWNS ->			/* src_resolve(there) */
+	:: atomic { s == GO_SENT && !stream && d == OWNS -> /* src_resolve(there) */
 		s = RELEASED }
 	/* the destination asks; the source is dead */
-	:: atomic { d == HELD && d_asks && s == GONE ->				/* dst_resolve(here) */
+	:: atomic { d == HELD && d_asks && s == GONE -> /* dst_resolve(here) */
 		d = OWNS; d_told_here = true; d_asks = false }
 	/* the destination asks; the source has it, running or itself in doubt */
-	:: atomic { d == HELD && d_asks && (s == RUNS || s == GO_SENT) ->				/* dst_resolve(there) */
+	:: atomic { d == HELD && d_asks && (s == RUNS || s == GO_SENT) -> /* dst_resolve(there) */
 		d = EMPTY; d_over = true; d_asks = false }
 	od
 }

@@ -237,10 +237,9 @@ static void test_fresh(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_boot),  cmocka_unit_test(test_blocks),
-		cmocka_unit_test(test_fresh),
-		cmocka_unit_test(test_zones), cmocka_unit_test(test_random),
-		cmocka_unit_test(test_moves),
+		cmocka_unit_test(test_boot),   cmocka_unit_test(test_blocks),
+		cmocka_unit_test(test_fresh),  cmocka_unit_test(test_zones),
+		cmocka_unit_test(test_random), cmocka_unit_test(test_moves),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,12 +15,16 @@
 
 static struct wire_head head(uint16_t type, uint32_t length, uint32_t payload)
 {
-	return (struct wire_head){ .magic = WIRE_MAGIC, .type = type, .length = length, .payload = payload };
+	return (struct wire_head){
+		.magic = WIRE_MAGIC, .type = type, .length = length, .payload = payload
+	};
 }
 
 static void head_golden(void **state)
 {
-	static const uint8_t golden[16] = { 'T', 'R', 'N', 'M', 9, 0, 0, 0, 32, 0, 0, 0, 0, 16, 0, 0 };
+	static const uint8_t golden[16] = {
+		'T', 'R', 'N', 'M', 9, 0, 0, 0, 32, 0, 0, 0, 0, 16, 0, 0
+	};
 	struct wire_head h = head(WIRE_PAGES, 32, PAGE_SIZE);
 
 	assert_memory_equal(&h, golden, sizeof(golden));
@@ -32,7 +36,8 @@ static void head_refused(void **state)
 	struct wire_head h = head(WIRE_GO, 0, 0);
 
 	assert_int_equal(wire_head_check(&h, true), 0);
-	assert_int_equal(wire_head_check(&h, false), -EBADMSG); /* a destination has no GO to give */
+	assert_int_equal(wire_head_check(&h, false),
+			 -EBADMSG); /* a destination has no GO to give */
 	h.magic ^= 1;
 	assert_int_equal(wire_head_check(&h, true), -EBADMSG);
 	h = head(WIRE_GO, 1, 0);
@@ -70,7 +75,8 @@ static void pages_checked(void **state)
 	assert_int_equal(wire_pages_check(&b, len, 5 * PAGE_SIZE, 100), 0);
 	assert_int_equal(wire_pages_check(&b, len, 4 * PAGE_SIZE, 100), -EBADMSG);
 	assert_int_equal(wire_pages_check(&b, len - 8, 5 * PAGE_SIZE, 100), -EBADMSG);
-	assert_int_equal(wire_pages_check(&b, len, 5 * PAGE_SIZE, 99), -EBADMSG); /* past the end of memory */
+	assert_int_equal(wire_pages_check(&b, len, 5 * PAGE_SIZE, 99),
+			 -EBADMSG); /* past the end of memory */
 	b.p.raw_pages = 4;
 	assert_int_equal(wire_pages_check(&b, len, 4 * PAGE_SIZE, 100), -EBADMSG);
 	b.p.raw_pages = 5;
@@ -87,7 +93,8 @@ static void remain_checked(void **state)
 	struct {
 		struct wire_remain r;
 		wire_run run[2];
-	} b = { .r = { .pages = 7, .runs = 2 }, .run = { wire_run_make(1, 3), wire_run_make(8, 4) } };
+	} b = { .r = { .pages = 7, .runs = 2 },
+		.run = { wire_run_make(1, 3), wire_run_make(8, 4) } };
 
 	assert_int_equal(wire_remain_check(&b, sizeof(b), 12), 0);
 	assert_int_equal(wire_remain_check(&b, sizeof(b), 11), -EBADMSG);
@@ -114,8 +121,8 @@ static void text_is_printable(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(head_golden),	  cmocka_unit_test(head_refused),
-		cmocka_unit_test(pages_checked),  cmocka_unit_test(remain_checked),
+		cmocka_unit_test(head_golden),	     cmocka_unit_test(head_refused),
+		cmocka_unit_test(pages_checked),     cmocka_unit_test(remain_checked),
 		cmocka_unit_test(text_is_printable),
 	};
 

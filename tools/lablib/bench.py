@@ -248,7 +248,8 @@ def table(fig, got):
         if rival:
             for key, mine in (("total", "total_ms"), ("gap", "gap_ms"), ("sent", "sent_mib")):
                 got[f"{case}_{key}_of_rival"] = med[mine] / rival[key]
-                TARGETS[f"{case}_{key}_of_rival"] = (f"{case}: {RIVAL[key][0]}", RIVAL[key][1], False)
+                TARGETS[f"{case}_{key}_of_rival"] = (f"{case}: {RIVAL[key][0]}", RIVAL[key][1],
+                                                     False)
     if "net" in fig:
         print(f"net bench: {fig['net']:.1f} MB/s")
     for name, value in got.items():

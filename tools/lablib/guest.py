@@ -112,9 +112,11 @@ class Guest:
             raise LabError(f"guest {self.name}: {bad[0].strip()}")
         for before, after in zip(self.beats, self.beats[1:]):
             if after.seq != before.seq + 1:
-                raise LabError(f"guest {self.name}: heartbeat {before.seq} is followed by {after.seq}")
+                raise LabError(f"guest {self.name}: heartbeat {before.seq} is followed by "
+                               f"{after.seq}")
             if after.t_us <= before.t_us:
-                raise LabError(f"guest {self.name}: its clock went from {before.t_us} to {after.t_us}")
+                raise LabError(f"guest {self.name}: its clock went from {before.t_us} to "
+                               f"{after.t_us}")
             if after.errors:
                 raise LabError(f"guest {self.name}: {after.errors} wrong pages")
 
@@ -160,7 +162,8 @@ class Guest:
             if st["phase"] in OVER:
                 raise LabError(f"migration ended in '{st['phase']}', not {until}: {json.dumps(st)}")
             if time.monotonic() > end:
-                raise LabError(f"migration still in {st['phase']} after {timeout} s: {json.dumps(st)}")
+                raise LabError(f"migration still in {st['phase']} after {timeout} s: "
+                               f"{json.dumps(st)}")
             time.sleep(POLL_S)
 
     def migrate(self, to, *options, timeout=120, each=None):

@@ -155,7 +155,8 @@ class Host:
             await self.send(f"@{tag} {line}\n".encode())
             return await asyncio.wait_for(future, timeout)
         except asyncio.TimeoutError:
-            raise paths.LabError(f"host {self.name}: no answer to '{line}' in {timeout} s") from None
+            raise paths.LabError(
+                f"host {self.name}: no answer to '{line}' in {timeout} s") from None
         finally:
             del self.pending[tag]
 
