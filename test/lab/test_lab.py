@@ -94,8 +94,8 @@ def _state(pid):
 
 
 def test_wrong_arguments():
-    for args in (["up", "a", "--cpu", "vmx"], ["up", "../x"], ["cmd", "a", "x"],
-                 ["link", "a", "delay"]):
+    for args in (["up", "a", "--cpu", "vmx"], ["up", "a", "--nic", "ne2000"], ["up", "../x"],
+                 ["cmd", "a", "x"], ["link", "a", "delay"]):
         done = subprocess.run([f"{TOP}/tools/lab", *args], capture_output=True, text=True,
                               check=False, env={**os.environ, "TERN_LAB": "never-up"})
         assert done.returncode == 2 and done.stderr.startswith("lab: "), done

@@ -34,7 +34,7 @@ lab; ACCEL=kvm uses nested virtualization where the machine has it."""
 
 
 def cmd_up(lab, a):
-    lab.up(a.hosts, cpu=a.cpu, cpu_model=a.cpu_model, smp=a.smp, mem=a.mem, nics=a.nics,
+    lab.up(a.hosts, cpu=a.cpu, cpu_model=a.cpu_model, smp=a.smp, mem=a.mem, nics=a.nics, nic=a.nic,
            files=a.files, disks=a.disk or [], conf=a.conf or [], mtu=a.mtu, max_time=a.max_time,
            timeout=a.timeout, wait=not a.no_wait)
     if not a.no_wait:
@@ -158,6 +158,7 @@ def parser():
     p.add_argument("--smp", type=int, default=2, help="CPUs of each host (2)")
     p.add_argument("--mem", type=int, default=1024, metavar="MIB", help="memory (1024)")
     p.add_argument("--nics", type=int, default=1, help="network devices (1)")
+    p.add_argument("--nic", default="virtio", help="their kind: virtio, e1000, e1000e (virtio)")
     p.add_argument("--mtu", type=int, default=int(os.environ.get("TERN_LAB_MTU", "9000")))
     p.add_argument("--files", metavar="DIR", help="its files appear under /boot/")
     p.add_argument("--disk", action="append", metavar="FILE[,shared]", help="a raw disk (NVMe)")

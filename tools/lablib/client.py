@@ -24,7 +24,8 @@ Answer = namedtuple("Answer", "status text")
 
 READY = r"^.*tern: ready\s*$"
 PANIC = r"\b(?:panic|PANIC)\b|Tern was not started"
-DEFAULTS = dict(cpu="svm", cpu_model=None, smp=2, mem=1024, nics=1, files=None, disks=(), conf=())
+DEFAULTS = dict(cpu="svm", cpu_model=None, smp=2, mem=1024, nics=1,
+                nic="virtio", files=None, disks=(), conf=())
 
 
 class Lab:
@@ -96,6 +97,8 @@ class Lab:
         opt = {**DEFAULTS, **{k: v for k, v in options.items() if v is not None}}
         machine = emulator.for_cpu(opt["cpu"])
         machine.check()
+        if opt["nic"] not in emulator.CARDS:
+            raise LabError(f"--nic {opt['nic']}: {', '.join(emulator.CARDS)}")
         files = image.boot_files(opt["files"])
         for name in names:
             if not name.isalnum() or len(name) > 12:
@@ -120,7 +123,7 @@ class Lab:
         image.make(f"{self.dir}/{name}/esp.img", config, files)
         self.request("up", host=name, index=index, cpu=opt["cpu"], smp=opt["smp"],
                      cpu_model=opt["cpu_model"],
-                     mem=opt["mem"], nics=opt["nics"],
+                     mem=opt["mem"], nics=opt["nics"], nic=opt["nic"],
                      disks=[os.path.abspath(d.partition(",")[0]) + "".join(d.partition(",")[1:])
                             for d in opt["disks"]])
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """How one host is run.  `for_cpu(NAME)` gives the emulator for a CPU kind; each
 has `argv(host)`, the command line, and `check()`, which raises LabError when it
-cannot work here.  HOST carries: dir, smp, mem_mib, cpu_model, disks, nics (net.Nic).
+cannot work here.  HOST carries: dir, smp, mem_mib, cpu_model, disks, nics (net.Nic), card.
 
 Emulators get: COM1 as a unix socket HOST.dir/serial, the boot volume
 HOST.dir/esp.img, one network device per NIC.
@@ -10,6 +10,8 @@ import os
 import shutil
 
 from .paths import LabError
+
+CARDS = ("virtio", "e1000", "e1000e")
 
 CODE = ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd")
 
@@ -50,11 +52,14 @@ class Qemu:
 
     @staticmethod
     def _nics(host, mtu):
+        card = host.card
+        if card == "virtio":
+            card = ("virtio-net-pci,disable-legacy=on,mrg_rxbuf=on,rx_queue_size=1024,"
+                    f"host_mtu={mtu}")
         out = []
         for k, nic in enumerate(host.nics):
             out += ["-netdev", f"{nic.netdev},id=n{k}",
-                    "-device", f"virtio-net-pci,netdev=n{k},mac={nic.mac},disable-legacy=on,"
-                    f"mrg_rxbuf=on,rx_queue_size=1024,host_mtu={mtu},romfile="]
+                    "-device", f"{card},netdev=n{k},mac={nic.mac},romfile="]
         return out
 
     def argv(self, host):

@@ -27,7 +27,7 @@ class Host:
         self.name, self.mtu = name, mtu
         self.dir = os.path.join(lab_dir, name)
         self.index, self.smp, self.mem_mib = req["index"], req["smp"], req["mem"]
-        self.cpu_model = req.get("cpu_model")
+        self.cpu_model, self.card = req.get("cpu_model"), req.get("nic", "virtio")
         self.disks = req.get("disks", [])
         self.nics = [net.Nic(name, self.index, k) for k in range(req["nics"])]
         self.proc = self.writer = self.reader = None
