@@ -14,24 +14,20 @@
  */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <tern/bootinfo.h>
 #include <tern/page.h>
 
-#include "bridge.h"
 #include "bzimage.h"
-#include "q35.h"
+#include "direct.h"
 
 #define GDT_GPA 0x1000u
 #define ZERO_PAGE_GPA 0x2000u
 #define CMDLINE_GPA 0x3000u
 #define STACK_GPA 0x9000u
 #define TABLES_GPA 0x10000u
-#define ACPI_TABLES_GPA (Q35_BIOS_BASE + 0x40)
 
 #define ENTRY_64 0x200u
-#define COPY_CHUNK (512u << 10)
 
 /* Zero page. [Linux Documentation/x86/zero-page.rst] */
 #define ZP_RSDP 0x070u
@@ -50,15 +46,9 @@
 #define CS_SELECTOR 0x10u
 #define DS_SELECTOR 0x18u
 #define CS_ATTR 0xa9bu	      /* code, read, accessed, present, long, 4 KiB granular */
-#define DS_ATTR 0xc93u	      /* data, write, accessed, present, 32-bit, granular */
-#define TR_ATTR 0x08bu	      /* busy TSS */
 #define CR0_START 0x80000031u /* PG, NE, ET, PE */
 #define CR4_PAE 0x20u
 #define EFER_LONG 0x500u /* LMA, LME */
-
-#define STATE_ORDER 1u
-_Static_assert(sizeof(struct virt_state) <= PAGE_SIZE << STATE_ORDER,
-	       "scratch pages hold a vCPU's state");
 
 struct boot {
 	struct vm *vm;
@@ -68,29 +58,6 @@ struct boot {
 	char *why;
 	size_t why_len;
 };
-
-static int copy_file(struct boot *b, gpa_t to, const struct boot_file *f, uint64_t from,
-		     uint64_t len)
-{
-	const uint8_t *p = (const uint8_t *)hpa_ptr(HPA(f->start)) + from;
-
-	while (len > 0) {
-		size_t n = (size_t)MIN(len, COPY_CHUNK);
-		int rc = gmem_write(b->vm->mem, to, p, n);
-
-		if (rc) {
-			snprintf(b->why, b->why_len, "%s: host memory ran out while loading",
-				 f->name);
-			return rc;
-		}
-		to.v += n;
-		p += n;
-		len -= n;
-		if (world_should_yield())
-			world_yield();
-	}
-	return 0;
-}
 
 static int find_files(struct boot *b)
 {
@@ -201,72 +168,20 @@ static int write_low_memory(struct boot *b)
 	return rc;
 }
 
-static int write_acpi(struct boot *b)
-{
-	struct acpi_image *m = malloc(sizeof(*m));
-	int rc;
-
-	if (!m)
-		return -ENOMEM;
-	acpi_build(m, b->vm->nr_vcpus);
-	acpi_relocate(m, ACPI_TABLES_GPA);
-	rc = gmem_write(b->vm->mem, GPA(Q35_BIOS_BASE), m->rsdp, ACPI_RSDP_SIZE);
-	if (!rc)
-		rc = gmem_write(b->vm->mem, GPA(ACPI_TABLES_GPA), m->tables, m->len);
-	free(m);
-	return rc;
-}
-
-static void set_up_chipset(struct boot *b)
-{
-	struct pci_bus *bus = q35_of(b->vm)->pci;
-
-	pci_cfg_write(bus, HOST_SLOT, HOST_PCIEXBAR, 4,
-		      (uint32_t)Q35_ECAM_BASE | HOST_PCIEXBAR_ENABLE);
-	pci_cfg_write(bus, LPC_SLOT, LPC_PMBASE, 4, Q35_PM_BASE);
-	pci_cfg_write(bus, LPC_SLOT, LPC_ACPI_CNTL, 1, LPC_ACPI_ENABLE);
-	pci_assign(bus, Q35_MMIO_BASE, Q35_MMIO_END);
-}
-
-static void set_segments(struct virt_state *s)
-{
-	for (unsigned i = 0; i <= SEG_GS; i++)
-		s->seg[i] = (struct virt_seg){ .limit = UINT32_MAX,
-					       .selector = DS_SELECTOR,
-					       .attr = DS_ATTR };
-	s->seg[SEG_CS] =
-		(struct virt_seg){ .limit = UINT32_MAX, .selector = CS_SELECTOR, .attr = CS_ATTR };
-	s->seg[SEG_LDTR] = (struct virt_seg){ .attr = SEG_UNUSABLE };
-	s->seg[SEG_TR] = (struct virt_seg){ .limit = 0x67, .attr = TR_ATTR };
-	s->gdtr = (struct virt_seg){ .base = GDT_GPA, .limit = 4 * 8 - 1 };
-	s->idtr = (struct virt_seg){ .base = 0 };
-}
-
 /* Interrupts off, paging on, RSI at the zero page; the rest as after reset. */
-static int set_entry(struct boot *b)
+static void fill_entry(struct virt_state *s, void *arg)
 {
-	struct vcpu *c = b->vm->vcpu[0];
-	struct virt_state *s;
-	hpa_t scratch;
-	int rc = page_alloc(STATE_ORDER, 0, FRAME_VM, &scratch);
+	const struct boot *b = arg;
 
-	if (rc)
-		return rc;
-	s = hpa_ptr(scratch);
-	virt->state_save(&c->v, s);
-	memset(s->gpr, 0, sizeof(s->gpr));
 	s->gpr[GPR_RSI] = ZERO_PAGE_GPA;
 	s->gpr[GPR_RSP] = STACK_GPA;
 	s->rip = b->bz.load + ENTRY_64;
-	s->rflags = 2;
 	s->cr0 = CR0_START;
 	s->cr3 = TABLES_GPA;
 	s->cr4 = CR4_PAE;
 	s->efer = EFER_LONG;
-	set_segments(s);
-	rc = virt->state_load(&c->v, s);
-	page_put(scratch);
-	return rc;
+	direct_segments(s, CS_ATTR, CS_SELECTOR, DS_SELECTOR);
+	s->gdtr = (struct virt_seg){ .base = GDT_GPA, .limit = 4 * 8 - 1 };
 }
 
 int linux_boot(struct vm *vm, char *why, size_t why_len)
@@ -277,18 +192,19 @@ int linux_boot(struct vm *vm, char *why, size_t why_len)
 	if (!rc)
 		rc = place(&b);
 	if (!rc)
-		rc = copy_file(&b, GPA(b.bz.load), b.kernel, b.bz.payload, b.bz.payload_len);
+		rc = direct_copy(vm, GPA(b.bz.load), b.kernel, b.bz.payload, b.bz.payload_len, why,
+				 why_len);
 	if (!rc && b.initrd)
-		rc = copy_file(&b, GPA(b.initrd_gpa), b.initrd, 0, b.initrd->size);
+		rc = direct_copy(vm, GPA(b.initrd_gpa), b.initrd, 0, b.initrd->size, why, why_len);
 	if (rc)
 		return rc;
 	rc = write_low_memory(&b);
 	if (!rc)
-		rc = write_acpi(&b);
+		rc = direct_acpi(vm);
 	if (!rc)
-		rc = set_entry(&b);
+		rc = direct_enter(vm, fill_entry, &b);
 	if (rc)
 		snprintf(why, why_len, "the guest's start state could not be made (%d)", rc);
-	set_up_chipset(&b);
+	direct_chipset(vm);
 	return rc;
 }

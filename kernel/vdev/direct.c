@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What direct starts share (direct.h). */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <tern/page.h>
+
+#include "bridge.h"
+#include "direct.h"
+
+#define COPY_CHUNK (512u << 10)
+#define ACPI_TABLES_GPA (Q35_BIOS_BASE + 0x40)
+
+int direct_copy(struct vm *vm, gpa_t to, const struct boot_file *f, uint64_t from, uint64_t len,
+		char *why, size_t why_len)
+{
+	const uint8_t *p = (const uint8_t *)hpa_ptr(HPA(f->start)) + from;
+
+	while (len > 0) {
+		size_t n = (size_t)MIN(len, COPY_CHUNK);
+		int rc = gmem_write(vm->mem, to, p, n);
+
+		if (rc) {
+			snprintf(why, why_len, "%s: host memory ran out while loading", f->name);
+			return rc;
+		}
+		to.v += n;
+		p += n;
+		len -= n;
+		if (world_should_yield())
+			world_yield();
+	}
+	return 0;
+}
+
+int direct_acpi(struct vm *vm)
+{
+	struct acpi_image *m = malloc(sizeof(*m));
+	int rc;
+
+	if (!m)
+		return -ENOMEM;
+	acpi_build(m, vm->nr_vcpus);
+	acpi_relocate(m, ACPI_TABLES_GPA);
+	rc = gmem_write(vm->mem, GPA(Q35_BIOS_BASE), m->rsdp, ACPI_RSDP_SIZE);
+	if (!rc)
+		rc = gmem_write(vm->mem, GPA(ACPI_TABLES_GPA), m->tables, m->len);
+	free(m);
+	return rc;
+}
+
+void direct_chipset(struct vm *vm)
+{
+	struct pci_bus *bus = q35_of(vm)->pci;
+
+	pci_cfg_write(bus, HOST_SLOT, HOST_PCIEXBAR, 4,
+		      (uint32_t)Q35_ECAM_BASE | HOST_PCIEXBAR_ENABLE);
+	pci_cfg_write(bus, LPC_SLOT, LPC_PMBASE, 4, Q35_PM_BASE);
+	pci_cfg_write(bus, LPC_SLOT, LPC_ACPI_CNTL, 1, LPC_ACPI_ENABLE);
+	pci_assign(bus, Q35_MMIO_BASE, Q35_MMIO_END);
+}
+
+void direct_segments(struct virt_state *s, uint32_t code_attr, uint16_t code, uint16_t data)
+{
+	for (unsigned i = 0; i <= SEG_GS; i++)
+		s->seg[i] = (struct virt_seg){ .limit = UINT32_MAX,
+					       .selector = data,
+					       .attr = DIRECT_DATA_ATTR };
+	s->seg[SEG_CS] =
+		(struct virt_seg){ .limit = UINT32_MAX, .selector = code, .attr = code_attr };
+	s->seg[SEG_LDTR] = (struct virt_seg){ .attr = SEG_UNUSABLE };
+	s->seg[SEG_TR] = (struct virt_seg){ .limit = 0x67, .attr = DIRECT_TR_ATTR };
+	s->idtr = (struct virt_seg){ .base = 0 };
+}
+
+int direct_enter(struct vm *vm, void (*fill)(struct virt_state *s, void *arg), void *arg)
+{
+	struct vcpu *c = vm->vcpu[0];
+	struct virt_state *s = malloc(sizeof(*s));
+	int rc;
+
+	if (!s)
+		return -ENOMEM;
+	virt->state_save(&c->v, s);
+	memset(s->gpr, 0, sizeof(s->gpr));
+	s->rflags = 2;
+	fill(s, arg);
+	rc = virt->state_load(&c->v, s);
+	free(s);
+	return rc;
+}
