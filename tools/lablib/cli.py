@@ -10,7 +10,7 @@ import sys
 import termios
 import tty
 
-from .client import Lab
+from .client import DEFAULTS, Lab
 from .paths import LabError
 
 ABOUT = """Runs Tern hosts in emulators.
@@ -34,9 +34,9 @@ lab; ACCEL=kvm uses nested virtualization where the machine has it."""
 
 
 def cmd_up(lab, a):
-    lab.up(a.hosts, cpu=a.cpu, cpu_model=a.cpu_model, smp=a.smp, mem=a.mem, nics=a.nics, nic=a.nic,
-           files=a.files, disks=a.disk or [], conf=a.conf or [], mtu=a.mtu, max_time=a.max_time,
-           timeout=a.timeout, wait=not a.no_wait)
+    options = {k: getattr(a, k) for k in DEFAULTS}
+    lab.up(a.hosts, mtu=a.mtu, max_time=a.max_time, timeout=a.timeout, wait=not a.no_wait,
+           **options)
     if not a.no_wait:
         for name in a.hosts:
             print(f"{name}: ready, {lab.addr(name)}")
@@ -157,11 +157,14 @@ def parser():
                    help="QEMU's -cpu, like 'max,-avx2' (max, or $TERN_LAB_CPU)")
     p.add_argument("--smp", type=int, default=2, help="CPUs of each host (2)")
     p.add_argument("--mem", type=int, default=1024, metavar="MIB", help="memory (1024)")
+    p.add_argument("--prealloc", action="store_true",
+                   help="take all of its memory from this machine at once, not at first touch")
     p.add_argument("--nics", type=int, default=1, help="network devices (1)")
     p.add_argument("--nic", default="virtio", help="their kind: virtio, e1000, e1000e (virtio)")
     p.add_argument("--mtu", type=int, default=int(os.environ.get("TERN_LAB_MTU", "9000")))
     p.add_argument("--files", metavar="DIR", help="its files appear under /boot/")
-    p.add_argument("--disk", action="append", metavar="FILE[,shared]", help="a raw disk (NVMe)")
+    p.add_argument("--disk", action="append", dest="disks", metavar="FILE[,shared]",
+                   help="a raw disk (NVMe)")
     p.add_argument("--conf", action="append", metavar="'KEY = VALUE'", help="a line of tern.conf")
     p.add_argument("--max-time", type=int, default=3600, metavar="S",
                    help="the lab ends itself after so long (3600)")

@@ -24,8 +24,19 @@ Answer = namedtuple("Answer", "status text")
 
 READY = r"^.*tern: ready\s*$"
 PANIC = r"\b(?:panic|PANIC)\b|Tern was not started"
-DEFAULTS = dict(cpu="svm", cpu_model=None, smp=2, mem=1024, nics=1,
-                nic="virtio", files=None, disks=(), conf=())
+# What a host can be given: `lab up --NAME`, Lab.up(NAME=...), the emulator's host.opt["NAME"].
+DEFAULTS = {
+    "cpu": "svm",
+    "cpu_model": None,
+    "smp": 2,
+    "mem": 1024,
+    "prealloc": False,
+    "nics": 1,
+    "nic": "virtio",
+    "files": None,
+    "disks": (),
+    "conf": (),
+}
 
 
 class Lab:
@@ -121,11 +132,9 @@ class Lab:
             if host["name"] == name and host["alive"]:
                 raise LabError(f"host {name} is up already")
         image.make(f"{self.dir}/{name}/esp.img", config, files)
-        self.request("up", host=name, index=index, cpu=opt["cpu"], smp=opt["smp"],
-                     cpu_model=opt["cpu_model"],
-                     mem=opt["mem"], nics=opt["nics"], nic=opt["nic"],
-                     disks=[os.path.abspath(d.partition(",")[0]) + "".join(d.partition(",")[1:])
-                            for d in opt["disks"]])
+        disks = [os.path.abspath(d.partition(",")[0]) + "".join(d.partition(",")[1:])
+                 for d in opt["disks"]]
+        self.request("up", host=name, index=index, options={**opt, "disks": disks})
 
     def _no_panic(self, name):
         text = self.log(name)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """How one host is run.  `for_cpu(NAME)` gives the emulator for a CPU kind; each
 has `argv(host)`, the command line, and `check()`, which raises LabError when it
-cannot work here.  HOST carries: dir, smp, mem_mib, cpu_model, disks, nics (net.Nic), card.
+cannot work here.  HOST carries: name, dir, mtu, nics (net.Nic), opt (client.DEFAULTS).
 
 Emulators get: COM1 as a unix socket HOST.dir/serial, the boot volume
 HOST.dir/esp.img, one network device per NIC.
@@ -35,14 +35,14 @@ class Qemu:
     def _cpu(self, host):
         if self.kvm:
             return ["-accel", "kvm", "-cpu", "host"]
-        model = host.cpu_model or os.environ.get("TERN_LAB_CPU", "max")
+        model = host.opt["cpu_model"] or os.environ.get("TERN_LAB_CPU", "max")
         return ["-accel", "tcg,thread=multi", "-cpu", model]
 
     @staticmethod
     def _disks(host):
         out = ["-drive", f"if=none,id=esp,format=raw,file={host.dir}/esp.img",
                "-device", "virtio-blk-pci,drive=esp,disable-legacy=on,bootindex=1"]
-        for k, disk in enumerate(host.disks):
+        for k, disk in enumerate(host.opt["disks"]):
             path, _, mode = disk.partition(",")
             share = ",file.locking=off" if mode == "shared" else ""
             out += ["-drive", f"if=none,id=d{k},format=raw,file={path},cache=none{share}",
@@ -52,7 +52,7 @@ class Qemu:
 
     @staticmethod
     def _nics(host, mtu):
-        card = host.card
+        card = host.opt["nic"]
         if card == "virtio":
             card = ("virtio-net-pci,disable-legacy=on,mrg_rxbuf=on,rx_queue_size=1024,"
                     f"host_mtu={mtu}")
@@ -65,7 +65,8 @@ class Qemu:
     def argv(self, host):
         shutil.copyfile(CODE[1], f"{host.dir}/vars.fd")
         return [self.program, "-name", f"tern-{host.name}", "-machine", "q35", *self._cpu(host),
-                "-m", str(host.mem_mib), "-smp", str(host.smp),
+                "-m", str(host.opt["mem"]), *(["-mem-prealloc"] if host.opt["prealloc"] else []),
+                "-smp", str(host.opt["smp"]),
                 "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
                 "-boot", "menu=off",
                 "-drive", f"if=pflash,format=raw,readonly=on,file={CODE[0]}",

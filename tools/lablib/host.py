@@ -26,10 +26,8 @@ class Host:
     def __init__(self, lab_dir, name, req, mtu):
         self.name, self.mtu = name, mtu
         self.dir = os.path.join(lab_dir, name)
-        self.index, self.smp, self.mem_mib = req["index"], req["smp"], req["mem"]
-        self.cpu_model, self.card = req.get("cpu_model"), req.get("nic", "virtio")
-        self.disks = req.get("disks", [])
-        self.nics = [net.Nic(name, self.index, k) for k in range(req["nics"])]
+        self.index, self.opt = req["index"], req["options"]
+        self.nics = [net.Nic(name, self.index, k) for k in range(self.opt["nics"])]
         self.proc = self.writer = self.reader = None
         self.data, self.partial = bytearray(), b""
         self.changed = asyncio.Condition()
@@ -96,7 +94,7 @@ class Host:
 
     def status(self):
         return {"name": self.name, "alive": self.alive(), "pid": self.proc and self.proc.pid,
-                "addr": image.address(self.index), "smp": self.smp, "mem": self.mem_mib,
+                "addr": image.address(self.index), "smp": self.opt["smp"], "mem": self.opt["mem"],
                 "ready": b"tern: ready" in self.data, "log_bytes": len(self.data),
                 "exit": self.proc.returncode if self.proc else None,
                 "links": {str(n.number): n.rules for n in self.nics}}

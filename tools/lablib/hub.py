@@ -50,7 +50,7 @@ class Hub:
             self.net.add(nic)
         self.hosts[name] = host
         try:
-            await host.start(emulator.for_cpu(req["cpu"]), self.gone)
+            await host.start(emulator.for_cpu(host.opt["cpu"]), self.gone)
         except BaseException:
             self.gone(host)
             raise
