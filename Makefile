@@ -26,7 +26,7 @@ include mk/lint.mk
 include mk/run.mk
 
 .PHONY: all help clean
-all: $(KERNEL_ELF) $(EFI_APP) $(IMAGE)
+all: $(KERNEL_ELF) $(EFI_APP) $(MB2_APP) $(IMAGE)
 
 help:
 	@sed -n '3,12s/^# \{0,1\}//p' Makefile
@@ -34,4 +34,4 @@ help:
 # The libraries and what set-up fetched stay: `rm -rf build` removes these too.
 clean:
 	rm -rf $(addprefix $(BUILD)/,obj unit fuzz lint model tern.elf tern.pass1.elf tern.map \
-		tern.efi tern.efi.so kernel.elf tern.img)
+		tern.efi tern.efi.so tern.mb2 kernel.elf tern.img)

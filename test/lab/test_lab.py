@@ -94,7 +94,9 @@ def _state(pid):
 
 
 def test_wrong_arguments():
-    for args in (["up", "a", "--cpu", "vmx"], ["up", "a", "--nic", "ne2000"], ["up", "../x"],
+    for args in (["up", "a", "--cpu", "vax"], ["up", "a", "--nic", "ne2000"], ["up", "../x"],
+                 ["up", "a", "--cpu", "vmx", "--mem", "4096"],
+                 ["up", "a", "--cpu", "vmx", "--nic", "virtio"],
                  ["cmd", "a", "x"], ["link", "a", "delay"]):
         done = subprocess.run([f"{TOP}/tools/lab", *args], capture_output=True, text=True,
                               check=False, env={**os.environ, "TERN_LAB": "never-up"})

@@ -154,13 +154,14 @@ def parser():
     p.add_argument("hosts", nargs="+", metavar="NAME")
     p.add_argument("--cpu", default="svm", help="svm (AMD-V) or vmx (Intel VT-x)")
     p.add_argument("--cpu-model", metavar="MODEL",
-                   help="QEMU's -cpu, like 'max,-avx2' (max, or $TERN_LAB_CPU)")
-    p.add_argument("--smp", type=int, default=2, help="CPUs of each host (2)")
-    p.add_argument("--mem", type=int, default=1024, metavar="MIB", help="memory (1024)")
+                   help="QEMU's -cpu, like 'max,-avx2' (max, or $TERN_LAB_CPU); "
+                        "Bochs' (corei7_skylake_x)")
+    p.add_argument("--smp", type=int, help="CPUs of each host (svm 2, vmx 1)")
+    p.add_argument("--mem", type=int, metavar="MIB", help="memory (svm 1024, vmx 512)")
     p.add_argument("--prealloc", action="store_true",
                    help="take all of its memory from this machine at once, not at first touch")
     p.add_argument("--nics", type=int, default=1, help="network devices (1)")
-    p.add_argument("--nic", default="virtio", help="their kind: virtio, e1000, e1000e (virtio)")
+    p.add_argument("--nic", help="their kind: virtio, e1000, e1000e (svm virtio, vmx e1000)")
     p.add_argument("--mtu", type=int, default=int(os.environ.get("TERN_LAB_MTU", "9000")))
     p.add_argument("--files", metavar="DIR", help="its files appear under /boot/")
     p.add_argument("--disk", action="append", dest="disks", metavar="FILE[,shared]",

@@ -25,14 +25,15 @@ Answer = namedtuple("Answer", "status text")
 READY = r"^.*tern: ready\s*$"
 PANIC = r"\b(?:panic|PANIC)\b|Tern was not started"
 # What a host can be given: `lab up --NAME`, Lab.up(NAME=...), the emulator's host.opt["NAME"].
+# For None the emulator has a default.
 DEFAULTS = {
     "cpu": "svm",
     "cpu_model": None,
-    "smp": 2,
-    "mem": 1024,
+    "smp": None,
+    "mem": None,
     "prealloc": False,
     "nics": 1,
-    "nic": "virtio",
+    "nic": None,
     "files": None,
     "disks": (),
     "conf": (),
@@ -105,11 +106,12 @@ class Lab:
         return image.address(self._index(name), nic)
 
     def up(self, names, *, mtu=9000, max_time=3600, timeout=180, wait=True, **options):
-        opt = {**DEFAULTS, **{k: v for k, v in options.items() if v is not None}}
-        machine = emulator.for_cpu(opt["cpu"])
-        machine.check()
-        if opt["nic"] not in emulator.CARDS:
-            raise LabError(f"--nic {opt['nic']}: {', '.join(emulator.CARDS)}")
+        given = {k: v for k, v in options.items() if v is not None}
+        machine = emulator.for_cpu(given.get("cpu", DEFAULTS["cpu"]))
+        opt = {**DEFAULTS, **machine.defaults, **given}
+        if opt["nic"] not in machine.cards:
+            raise LabError(f"--nic {opt['nic']}: {', '.join(machine.cards)}")
+        machine.check(opt)
         files = image.boot_files(opt["files"])
         for name in names:
             if not name.isalnum() or len(name) > 12:
@@ -119,19 +121,19 @@ class Lab:
         else:
             self.start_hub(mtu, max_time)
         for name in names:
-            self._start(name, opt, files, mtu)
+            self._start(name, machine, opt, files, machine.mtu(mtu))
         if wait:
             for name in names:
                 self.wait(name, READY + "|" + PANIC, timeout)
                 self._no_panic(name)
 
-    def _start(self, name, opt, files, mtu):
+    def _start(self, name, machine, opt, files, mtu):
         index = self._index(name)
         config = image.config_text(name, index, opt["nics"], mtu, opt["conf"])
         for host in self.request("status")["hosts"]:
             if host["name"] == name and host["alive"]:
                 raise LabError(f"host {name} is up already")
-        image.make(f"{self.dir}/{name}/esp.img", config, files)
+        machine.make_volume(f"{self.dir}/{name}/{machine.volume}", config, files)
         disks = [os.path.abspath(d.partition(",")[0]) + "".join(d.partition(",")[1:])
                  for d in opt["disks"]]
         self.request("up", host=name, index=index, options={**opt, "disks": disks})

@@ -1,17 +1,25 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""How one host is run.  `for_cpu(NAME)` gives the emulator for a CPU kind; each
-has `argv(host)`, the command line, and `check()`, which raises LabError when it
-cannot work here.  HOST carries: name, dir, mtu, nics (net.Nic), opt (client.DEFAULTS).
+"""How one host is run.  `for_cpu(NAME)` gives the emulator for a CPU kind, QEMU
+here or Bochs (bochs.py); each has
 
-Emulators get: COM1 as a unix socket HOST.dir/serial, the boot volume
-HOST.dir/esp.img, one network device per NIC.
+    check(options)          LabError when it cannot work here, or not so
+    complaint(log)          what in its log says why it ended, or None
+    defaults                of the options that it has its own mind about
+    mtu(lab_mtu)            the largest that its network devices take
+    volume, make_volume     name and maker of the boot volume in HOST.dir
+    cards                   the network cards it has
+    argv(host)              the command line; HOST carries name, dir, mtu, port,
+                            nics (net.Nic), opt (client.DEFAULTS)
+    dials                   COM1: it connects to 127.0.0.1:HOST.port, else it listens
+                            at the unix socket HOST.dir/serial
+    offloads                its frames on a tap have a virtio-net header
 """
 import os
 import shutil
 
+from . import image
+from .bochs import Bochs
 from .paths import LabError
-
-CARDS = ("virtio", "e1000", "e1000e")
 
 CODE = ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd")
 
@@ -20,11 +28,23 @@ class Qemu:
     """AMD-V hosts: QEMU, by translation (TCG), or with ACCEL=kvm on a nesting machine."""
 
     program = "qemu-system-x86_64"
+    defaults = dict(smp=2, mem=1024, nic="virtio", cpu_model=None)
+    cards = ("virtio", "e1000", "e1000e")
+    dials, offloads = False, True
+    volume, make_volume = "esp.img", staticmethod(image.make)
 
     def __init__(self):
         self.kvm = os.environ.get("ACCEL") == "kvm"
 
-    def check(self):
+    @staticmethod
+    def mtu(lab_mtu):
+        return lab_mtu
+
+    @staticmethod
+    def complaint(_log):
+        return None
+
+    def check(self, _options):
         if not shutil.which(self.program):
             raise LabError(f"{self.program} is missing: run tools/setup")
         if not os.path.exists(CODE[0]):
@@ -82,5 +102,5 @@ def for_cpu(kind):
     if kind == "svm":
         return Qemu()
     if kind == "vmx":
-        raise LabError("--cpu vmx: not available yet (hosts with Intel VT-x need Bochs)")
+        return Bochs()
     raise LabError(f"--cpu {kind}: svm or vmx")

@@ -23,11 +23,12 @@ def _die_with_parent():
 
 
 class Host:
-    def __init__(self, lab_dir, name, req, mtu):
-        self.name, self.mtu = name, mtu
+    def __init__(self, lab_dir, name, req, machine, mtu):
+        self.name, self.machine, self.mtu = name, machine, mtu
         self.dir = os.path.join(lab_dir, name)
         self.index, self.opt = req["index"], req["options"]
-        self.nics = [net.Nic(name, self.index, k) for k in range(self.opt["nics"])]
+        self.nics = [net.Nic(name, self.index, k, mtu, machine.offloads)
+                     for k in range(self.opt["nics"])]
         self.proc = self.writer = self.reader = None
         self.data, self.partial = bytearray(), b""
         self.changed = asyncio.Condition()
@@ -37,13 +38,14 @@ class Host:
 
     # --- life -------------------------------------------------------------------
 
-    async def start(self, machine, on_exit):
+    async def start(self, on_exit):
         for leftover in ("serial", "qmp"):
             if os.path.exists(f"{self.dir}/{leftover}"):
                 os.unlink(f"{self.dir}/{leftover}")
         self.log = open(f"{self.dir}/log", "wb", buffering=0)
         self.times = open(f"{self.dir}/times", "w", encoding="ascii")
-        argv = machine.argv(self)
+        dialed = await self._listen() if self.machine.dials else None
+        argv = self.machine.argv(self)
         with open(f"{self.dir}/emulator.log", "w", encoding="utf-8") as err:
             err.write(" ".join(argv) + "\n")
             err.flush()
@@ -51,20 +53,37 @@ class Host:
                 *argv, stdin=asyncio.subprocess.DEVNULL, stdout=err, stderr=err,
                 start_new_session=True, preexec_fn=_die_with_parent)
         self.started = time.monotonic()
-        self.reader, self.writer = await self._connect()
+        self.reader, self.writer = await self._connect(dialed)
         self.tasks = [asyncio.create_task(self._read()),
                       asyncio.create_task(self._reap(on_exit))]
 
-    async def _connect(self):
+    async def _listen(self):
+        """For an emulator that dials: sets self.port; the future of its line."""
+        line = asyncio.get_running_loop().create_future()
+
+        def accept(reader, writer):
+            line.set_result((reader, writer))
+            server.close()          # no second one
+
+        server = await asyncio.start_server(accept, "127.0.0.1", 0)
+        self.port = server.sockets[0].getsockname()[1]
+        return line
+
+    async def _connect(self, dialed):
         for _ in range(600):
             if self.proc.returncode is not None:
                 break
             try:
-                return await asyncio.open_unix_connection(f"{self.dir}/serial")
+                if not dialed:
+                    return await asyncio.open_unix_connection(f"{self.dir}/serial")
+                if dialed.done():
+                    return dialed.result()
             except OSError:
-                await asyncio.sleep(0.05)
+                pass
+            await asyncio.sleep(0.05)
         with open(f"{self.dir}/emulator.log", encoding="utf-8", errors="replace") as f:
-            last = f.read().strip().splitlines()[-1]
+            text = f.read()
+        last = self.machine.complaint(text) or text.strip().splitlines()[-1]
         raise paths.LabError(f"host {self.name}: the emulator did not start: {last}")
 
     async def _reap(self, on_exit):

@@ -45,12 +45,13 @@ class Hub:
         name = req["host"]
         if name in self.hosts and self.hosts[name].alive():
             raise paths.LabError(f"host {name} is up already")
-        host = Host(self.dir, name, req, self.args.mtu)
+        machine = emulator.for_cpu(req["options"]["cpu"])
+        host = Host(self.dir, name, req, machine, machine.mtu(self.args.mtu))
         for nic in host.nics:
             self.net.add(nic)
         self.hosts[name] = host
         try:
-            await host.start(emulator.for_cpu(host.opt["cpu"]), self.gone)
+            await host.start(self.gone)
         except BaseException:
             self.gone(host)
             raise

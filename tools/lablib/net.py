@@ -52,12 +52,13 @@ def _sysctl(name, value):
 class Nic:
     """One host's port: what the emulator is told, and the link's present rules."""
 
-    def __init__(self, host, index, number):
+    def __init__(self, host, index, number, mtu, offloads):
         self.host, self.index, self.number = host, index, number
+        self.mtu, self.offloads = mtu, offloads
         self.mac = mac(index, number)
         self.name = f"{host}.{number}"
         self.rules = {}
-        self.netdev = ""
+        self.tap = self.netdev = ""
 
 
 class Relay:
@@ -103,30 +104,26 @@ class TapNet:
         self.bridges.add(name)
         return name
 
-    @staticmethod
-    def _tap(nic):
-        return f"h{nic.index}n{nic.number}"
-
     def add(self, nic):
-        tap = self._tap(nic)
         bridge = self._bridge(nic.number)
-        _ip("tuntap", "add", tap, "mode", "tap", "vnet_hdr")
-        _ip("link", "set", tap, "mtu", str(self.mtu), "master", bridge, "up")
-        nic.netdev = f"tap,ifname={tap},script=no,downscript=no,vnet_hdr=on"
+        nic.tap = f"h{nic.index}n{nic.number}"
+        _ip("tuntap", "add", nic.tap, "mode", "tap", *(["vnet_hdr"] if nic.offloads else []))
+        _ip("link", "set", nic.tap, "mtu", str(nic.mtu), "master", bridge, "up")
+        nic.netdev = f"tap,ifname={nic.tap},script=no,downscript=no,vnet_hdr=on"
 
     def remove(self, nic):
         self._unrelay(nic)
-        _ip("link", "del", self._tap(nic))
+        _ip("link", "del", nic.tap)
 
     def _relay(self, nic):
         """The relay in this NIC's link, put in if it is not there."""
         if nic.name in self.relays:
             return self.relays[nic.name]
-        tap, far = self._tap(nic), f"r{nic.index}n{nic.number}"
+        far = f"r{nic.index}n{nic.number}"
         _ip("tuntap", "add", far, "mode", "tap", "vnet_hdr")
         _ip("link", "set", far, "mtu", str(self.mtu), "master", self._bridge(nic.number), "up")
-        _ip("link", "set", tap, "nomaster")
-        self.relays[nic.name] = Relay([f"host=packet:{tap}", f"net=tap:{far}"])
+        _ip("link", "set", nic.tap, "nomaster")
+        self.relays[nic.name] = Relay([f"host=packet:{nic.tap}", f"net=tap:{far}"])
         return self.relays[nic.name]
 
     def _unrelay(self, nic):
@@ -134,16 +131,14 @@ class TapNet:
         if relay:
             relay.stop()
             _ip("link", "del", f"r{nic.index}n{nic.number}")
-            _ip("link", "set", self._tap(nic), "master", self._bridge(nic.number))
+            _ip("link", "set", nic.tap, "master", self._bridge(nic.number))
 
     def apply(self, nic, rule, value):
-        tap = self._tap(nic)
-        if rule in ("down", "up"):
-            _ip("link", "set", tap, rule)
-        elif rule == "clear":
+        if rule == "clear":
             self._unrelay(nic)
-            _ip("link", "set", tap, "up")
-        else:
+        if rule in ("down", "up", "clear") and nic.offloads:
+            _ip("link", "set", nic.tap, "down" if rule == "down" else "up")
+        elif rule != "clear":       # without: a tap that is down would end Bochs at its next frame
             self._relay(nic).rule("host", rule, value)
 
     def stop(self):
