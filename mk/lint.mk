@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# make lint: format, clang-tidy, headers that stand alone, who may know whom, text.
+# make lint: text, format, headers that stand alone, who may know whom, clang-tidy; each
+# is a target of its own too (lint-text ...), and one test of `make test`'s unit suite.
 # Each file's result is kept in $(BUILD)/lint until the file changes. `make format`
 # puts the C sources into the tree's format.
 
@@ -32,15 +33,16 @@ $(LINT)/%.tidy: % .clang-tidy $(BUILD)/obj/%.o
 		2>$@.log || { cat $@.log; exit 1; }
 	@touch $@
 
-.PHONY: lint lint-format lint-tidy lint-rooms lint-text format
+.PHONY: lint lint-format lint-headers lint-tidy lint-rooms lint-text format
 lint-format: $(LINT_C:%=$(LINT)/%.format)
+lint-headers: $(LINT)/headers
 lint-tidy: $(patsubst %,$(LINT)/%.tidy,$(filter %.c,$(KERNEL_SRCS)))
 lint-rooms: $(KERNEL_OBJS)
 	@tools/checkrooms $(BUILD)/obj
 lint-text:
 	@tools/linttext
 
-lint: lint-text lint-format $(LINT)/headers lint-rooms lint-tidy
+lint: lint-text lint-format lint-headers lint-rooms lint-tidy
 	@echo 'lint: ok'
 
 format: | $(SETUP_STAMP)

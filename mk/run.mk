@@ -15,7 +15,7 @@ demo: all guest
 	@tools/demo $(ARGS)
 
 # The unit suite needs no hosts; all others boot them.
-test: unit fuzz-build $(if $(filter unit fuzz model,$(SUITE)),,all guest)
+test: unit fuzz-build $(if $(filter unit lint fuzz model,$(SUITE)),,all guest)
 	@tools/runtests $(SUITE)
 
 model: $(SETUP_STAMP)
