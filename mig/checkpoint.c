@@ -14,6 +14,7 @@
 #include "checkpoint.h"
 
 #define OFFER_VERSION 1
+#define BOOT_VERSION 1
 
 static void vm_record_save(struct vm *vm, struct rec_writer *w)
 {
@@ -26,6 +27,19 @@ static void vm_record_save(struct vm *vm, struct rec_writer *w)
 	rec_str(w, vm->cfg.kernel);
 	rec_str(w, vm->cfg.initrd);
 	rec_str(w, vm->cfg.cmdline);
+	rec_end(w);
+}
+
+/* Only what is not Linux says how it starts: a host that does not know it refuses the VM. */
+static void boot_record_save(struct vm *vm, struct rec_writer *w)
+{
+	if (vm->cfg.boot == VM_BOOT_LINUX)
+		return;
+	rec_begin(w, REC_BOOT, BOOT_VERSION, 0, 0);
+	rec_u32(w, vm->cfg.boot);
+	rec_u32(w, vm->cfg.modules);
+	for (unsigned i = 0; i < vm->cfg.modules; i++)
+		rec_str(w, vm->cfg.module[i]);
 	rec_end(w);
 }
 
@@ -67,9 +81,29 @@ static int vm_record_check(struct rec_reader *r, struct offer *o)
 	return rec_done(r);
 }
 
+static int boot_record_check(struct rec_reader *r, struct offer *o)
+{
+	uint32_t boot;
+
+	if (r->head.version != BOOT_VERSION)
+		return -EBADMSG;
+	boot = rec_get_u32(r);
+	o->cfg.modules = rec_get_u32(r);
+	if (boot == VM_BOOT_LINUX || boot >= VM_BOOTS || o->cfg.modules > VM_MODULES_MAX)
+		return -EBADMSG;
+	o->cfg.boot = (enum vm_boot)boot;
+	for (unsigned i = 0; i < o->cfg.modules; i++) {
+		rec_get_str(r, o->cfg.module[i], sizeof(o->cfg.module[i]));
+		if (!printable(o->cfg.module[i]))
+			return -EBADMSG;
+	}
+	return rec_done(r);
+}
+
 void offer_save(struct vm *vm, struct rec_writer *w)
 {
 	vm_record_save(vm, w);
+	boot_record_save(vm, w);
 	vm_cpuid_save(vm, w);
 }
 
@@ -88,6 +122,8 @@ int offer_check(const void *buf, size_t len, struct offer *o, char *why, size_t 
 		} else if (r.head.type == REC_CPUID && !cpuid) {
 			err = vm_cpuid_check(&r, why, why_len);
 			cpuid = true;
+		} else if (r.head.type == REC_BOOT && !o->cfg.boot) {
+			err = boot_record_check(&r, o);
 		} else {
 			err = r.head.flags & REC_OPTIONAL ? 0 : -EBADMSG;
 		}

@@ -49,6 +49,8 @@ enum rec_type {
 	REC_VRNG = 26,
 	REC_VCONSOLE = 27,
 	REC_SERIAL_LOG = 28, /* kept output of a UART */
+	REC_BOOT = 29,	     /* how the VM is started, when not as Linux */
+	REC_TESTDEV = 30,
 };
 
 struct rec_writer {

@@ -22,6 +22,7 @@
 #define VM_VCPUS_MAX 64
 #define VM_PATH_MAX 64
 #define VM_CMDLINE_MAX 1024
+#define VM_MODULES_MAX 4
 
 enum vm_state {
 	VM_OFF, /* defined, no contents */
@@ -35,12 +36,22 @@ enum vm_state {
 };
 const char *vm_state_name(enum vm_state s);
 
+/* How cfg.kernel is started. */
+enum vm_boot {
+	VM_BOOT_LINUX,	   /* a bzImage, with an initrd */
+	VM_BOOT_MULTIBOOT, /* a multiboot 1 payload, with modules and test devices */
+	VM_BOOTS
+};
+
 struct vm_config {
 	char name[VM_NAME_MAX];
 	uint64_t mem_bytes;
 	unsigned vcpus;
+	enum vm_boot boot;
 	char kernel[VM_PATH_MAX], initrd[VM_PATH_MAX];
 	char cmdline[VM_CMDLINE_MAX];
+	unsigned modules;
+	char module[VM_MODULES_MAX][VM_PATH_MAX];
 };
 
 struct vm;
@@ -119,6 +130,8 @@ struct vm {
 	int64_t clock_offset_ns;   /* [parked] kvmclock system time = time_ns() + offset */
 	uint8_t uuid[16];	   /* [const] */
 	char stop_reason[96];	   /* [vm] */
+	bool exited;		   /* [vm] the guest gave an exit code, and so ended its run */
+	uint32_t exit_code;	   /* [vm] */
 	struct vm_run *run; /* [const] parking and life of the vCPU worlds (kernel/vm/park.c) */
 	void *mig;	    /* [vm] the migration that owns it now, or NULL */
 	struct vm *next;    /* [registry] */
@@ -155,6 +168,8 @@ MUST_CHECK int vm_delete(struct vm *vm, char *why, size_t why_len); /* OFF or st
  */
 void vm_request_off(struct vm *vm, const char *reason, bool error);
 void vm_request_reset(struct vm *vm);
+/* The guest ends its run with this code. */
+void vm_request_exit(struct vm *vm, uint32_t code);
 
 /* Stun: every vCPU out of the guest and staying out; returns when all are. Nests by
  * count. -ETIMEDOUT, or -ESRCH when the VM ended instead (state says how). */

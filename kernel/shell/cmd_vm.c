@@ -14,6 +14,9 @@
 #include "shell_int.h"
 
 #define WHY_MAX 160
+#define CREATE_ARGS                                                                                \
+	"NAME --kernel FILE [--initrd FILE] | --multiboot FILE [--module FILE]... [--mem SIZE] "   \
+	"[--vcpus N] [--cmdline TEXT]"
 
 /* The stable code word of an error of the VM room. */
 static const char *code_of(int err)
@@ -115,34 +118,67 @@ static bool config_numbers(struct shell *sh, const char *mem, const char *vcpus,
 	return true;
 }
 
+static bool config_modules(struct shell *sh, int *argc, char **argv, struct vm_config *cfg)
+{
+	const char *module;
+
+	while ((module = shell_opt(argc, argv, "--module")) != NULL) {
+		if (cfg->modules == VM_MODULES_MAX) {
+			shell_error(sh, "invalid", "more than %u modules", VM_MODULES_MAX);
+			return false;
+		}
+		if (!copy_opt(sh, "--module", module, cfg->module[cfg->modules], VM_PATH_MAX) ||
+		    !file_there(sh, module))
+			return false;
+		cfg->modules++;
+	}
+	return true;
+}
+
+/* What is started, and how: --kernel with --initrd, or --multiboot with --module. */
+static bool config_boot(struct shell *sh, int *argc, char **argv, struct vm_config *cfg)
+{
+	const char *kernel = shell_opt(argc, argv, "--kernel");
+	const char *multiboot = shell_opt(argc, argv, "--multiboot");
+	const char *initrd = shell_opt(argc, argv, "--initrd");
+
+	if (!config_modules(sh, argc, argv, cfg))
+		return false;
+	if (!kernel == !multiboot || (kernel && cfg->modules) || (multiboot && initrd)) {
+		shell_error(sh, "usage",
+			    "either --kernel FILE (a bzImage under /boot/), perhaps with --initrd "
+			    "FILE, or --multiboot FILE, perhaps with --module FILE, is needed");
+		return false;
+	}
+	if (multiboot)
+		cfg->boot = VM_BOOT_MULTIBOOT;
+	return copy_opt(sh, "--kernel", kernel, cfg->kernel, sizeof(cfg->kernel)) &&
+	       copy_opt(sh, "--multiboot", multiboot, cfg->kernel, sizeof(cfg->kernel)) &&
+	       copy_opt(sh, "--initrd", initrd, cfg->initrd, sizeof(cfg->initrd)) &&
+	       file_there(sh, cfg->kernel) && file_there(sh, cfg->initrd);
+}
+
 static int vm_create_cmd(struct shell *sh, int argc, char **argv)
 {
 	const char *mem = shell_opt(&argc, argv, "--mem");
 	const char *vcpus = shell_opt(&argc, argv, "--vcpus");
-	const char *kernel = shell_opt(&argc, argv, "--kernel");
-	const char *initrd = shell_opt(&argc, argv, "--initrd");
 	const char *cmdline = shell_opt(&argc, argv, "--cmdline");
 	struct vm_config cfg = { 0 };
 	char why[WHY_MAX] = "";
 	struct vm *vm;
 	int err;
 
+	if (!config_boot(sh, &argc, argv, &cfg))
+		return 1;
 	if (argc != 2)
-		return shell_error(sh, "usage",
-				   "vm create NAME --kernel FILE [--mem SIZE] [--vcpus N] "
-				   "[--initrd FILE] [--cmdline TEXT]");
+		return shell_error(sh, "usage", "vm create " CREATE_ARGS);
 	if (bad_name(argv[1]))
 		return shell_error(sh, "invalid",
 				   "'%s' is not a name: letters, digits, - _ . up to %u", argv[1],
 				   VM_NAME_MAX - 1);
-	if (!kernel)
-		return shell_error(sh, "usage", "--kernel FILE is needed (a bzImage under /boot/)");
 	strcpy(cfg.name, argv[1]);
 	if (!config_numbers(sh, mem, vcpus, &cfg) ||
-	    !copy_opt(sh, "--kernel", kernel, cfg.kernel, sizeof(cfg.kernel)) ||
-	    !copy_opt(sh, "--initrd", initrd, cfg.initrd, sizeof(cfg.initrd)) ||
-	    !copy_opt(sh, "--cmdline", cmdline, cfg.cmdline, sizeof(cfg.cmdline)) ||
-	    !file_there(sh, cfg.kernel) || !file_there(sh, cfg.initrd))
+	    !copy_opt(sh, "--cmdline", cmdline, cfg.cmdline, sizeof(cfg.cmdline)))
 		return 1;
 	err = vm_create(&cfg, &vm, why, sizeof(why));
 	if (err)
@@ -302,8 +338,15 @@ static void info_json(struct shell *sh, struct vm *vm)
 	json_str(sh, "state", vm_state_name(vm->state));
 	json_u64(sh, "mem_bytes", vm->cfg.mem_bytes);
 	json_u64(sh, "backed_pages", gmem_backed_pages(vm->mem));
+	if (vm->exited)
+		json_u64(sh, "exit_code", vm->exit_code);
+	json_str(sh, "boot", vm->cfg.boot == VM_BOOT_MULTIBOOT ? "multiboot" : "linux");
 	json_str(sh, "kernel", vm->cfg.kernel);
 	json_str(sh, "initrd", vm->cfg.initrd);
+	json_array(sh, "modules");
+	for (unsigned i = 0; i < vm->cfg.modules; i++)
+		json_str(sh, NULL, vm->cfg.module[i]);
+	json_end(sh);
 	json_str(sh, "cmdline", vm->cfg.cmdline);
 	json_u64(sh, "tsc_khz", vm->tsc_khz);
 	json_str(sh, "stop_reason", vm->stop_reason);
@@ -321,8 +364,15 @@ static void info_plain(struct shell *sh, struct vm *vm)
 	shell_printf(sh, "memory   %llu MiB, %llu MiB backed\n",
 		     (unsigned long long)(vm->cfg.mem_bytes >> 20),
 		     (unsigned long long)(gmem_backed_pages(vm->mem) >> 8));
-	shell_printf(sh, "kernel   %s\ninitrd   %s\ncmdline  %s\n", vm->cfg.kernel, vm->cfg.initrd,
-		     vm->cfg.cmdline);
+	if (vm->exited)
+		shell_printf(sh, "exit     %u\n", (unsigned)vm->exit_code);
+	if (vm->cfg.boot == VM_BOOT_MULTIBOOT)
+		shell_printf(sh, "payload  %s\n", vm->cfg.kernel);
+	else
+		shell_printf(sh, "kernel   %s\ninitrd   %s\n", vm->cfg.kernel, vm->cfg.initrd);
+	for (unsigned i = 0; i < vm->cfg.modules; i++)
+		shell_printf(sh, "module   %s\n", vm->cfg.module[i]);
+	shell_printf(sh, "cmdline  %s\n", vm->cfg.cmdline);
 	for (unsigned i = 0; i < vm->nr_vcpus; i++)
 		vcpu_plain(sh, vm->vcpu[i]);
 }
@@ -342,9 +392,8 @@ static int vm_info_cmd(struct shell *sh, int argc, char **argv)
 }
 
 static const struct shell_cmd cmds[] = {
-	{ "vm create",
-	  "NAME --kernel FILE [--mem SIZE] [--vcpus N] [--initrd FILE] [--cmdline TEXT]",
-	  "define a VM; files are those under /boot/", vm_create_cmd, NULL },
+	{ "vm create", CREATE_ARGS, "define a VM; files are those under /boot/", vm_create_cmd,
+	  NULL },
 	{ "vm start", "NAME", "power a VM on", vm_start_cmd, cmd_offer_vms },
 	{ "vm stop", "NAME", "power a VM off at once", vm_stop_cmd, cmd_offer_vms },
 	{ "vm pause", "NAME", "hold a VM's processors", vm_pause_cmd, cmd_offer_vms },

@@ -17,6 +17,7 @@
 #include "pm.h"
 #include "q35.h"
 #include "rtc.h"
+#include "testdev.h"
 #include "uart.h"
 #include "vconsole.h"
 #include "vrng.h"
@@ -85,6 +86,8 @@ static int create_others(struct vm *vm, struct q35 *q)
 	if (!rc)
 		rc = vconsole_create(vm, q->pci, Q35_SLOT_CONSOLE, q->log[SERIAL_VCONSOLE],
 				     &q->vconsole);
+	if (!rc && vm->cfg.boot == VM_BOOT_MULTIBOOT)
+		rc = testdev_create(vm);
 	return rc;
 }
 
@@ -119,9 +122,16 @@ static int platform_reset(struct vm *vm)
 	return 0;
 }
 
+static int platform_boot(struct vm *vm, char *why, size_t why_len)
+{
+	if (vm->cfg.boot == VM_BOOT_MULTIBOOT)
+		return multiboot_boot(vm, why, why_len);
+	return linux_boot(vm, why, why_len);
+}
+
 const struct vm_platform q35_platform = {
 	.create = platform_create,
 	.destroy = platform_destroy,
 	.reset = platform_reset,
-	.boot = linux_boot,
+	.boot = platform_boot,
 };

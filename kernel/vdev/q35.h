@@ -62,5 +62,7 @@ unsigned q35_e820(struct vm *vm, bool direct, struct e820_entry out[Q35_E820_MAX
 
 /* linux_boot.c: kernel, initrd and command line of vm->cfg into memory, vCPU 0 at its entry. */
 MUST_CHECK int linux_boot(struct vm *vm, char *why, size_t why_len);
+/* multiboot_boot.c: likewise a multiboot 1 payload, modules and command line. */
+MUST_CHECK int multiboot_boot(struct vm *vm, char *why, size_t why_len);
 
 #endif

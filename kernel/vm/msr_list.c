@@ -26,6 +26,12 @@ struct msr_def {
 	{                                                                                          \
 		0x201 + 2 * (n), 0, PHYS_MASK | BIT(11), 0, "MTRR mask"                            \
 	}
+#define PERF(n)                                                                                    \
+	{ 0xc0010000 + (n), 0, 0, ~0ull,                                                           \
+	  "event select: every AMD CPU has four, these count not" },                               \
+	{                                                                                          \
+		0xc0010004 + (n), 0, 0, ~0ull, "its counter"                                       \
+	}
 #define FIX(index)                                                                                 \
 	{                                                                                          \
 		index, 0, ~0ull, 0, "fixed MTRR"                                                   \
@@ -57,6 +63,10 @@ static const struct msr_def msr_list[] = {
 	VAR(5),
 	VAR(6),
 	VAR(7),
+	PERF(0),
+	PERF(1),
+	PERF(2),
+	PERF(3),
 	{ 0xc0010010, 0, BIT(18) | BIT(19) | BIT(20) | BIT(21) | BIT(22), 0,
 	  "SYSCFG: MTRR extensions" },
 	{ 0xc0010015, BIT(24), 0, ~0ull, "HWCR: TSC counts at a fixed rate" },

@@ -183,6 +183,23 @@ void vm_request_off(struct vm *vm, const char *reason, bool error)
 	vm_stop_worlds(vm, error ? REQ_ERROR : REQ_OFF, reason);
 }
 
+void vm_request_exit(struct vm *vm, uint32_t code)
+{
+	unsigned long flags = spin_lock(&vm->run->lock);
+	bool first = !vm->run->stop && !vm->exited;
+	char text[32];
+
+	if (first) {
+		vm->exited = true;
+		vm->exit_code = code;
+	}
+	spin_unlock(&vm->run->lock, flags);
+	if (!first)
+		return; /* it ends already, for another reason */
+	snprintf(text, sizeof(text), "guest exit code %u", (unsigned)code);
+	vm_request_off(vm, text, false);
+}
+
 void vm_request_reset(struct vm *vm)
 {
 	uint32_t none = REQ_NONE;

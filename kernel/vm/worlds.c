@@ -79,6 +79,7 @@ int vm_launch_worlds(struct vm *vm)
 	run->live = vm->nr_vcpus;
 	vm->state = VM_RUNNING;
 	vm->stop_reason[0] = '\0';
+	vm->exited = false;
 	for (unsigned i = 0; i < vm->nr_vcpus; i++)
 		vm->vcpu[i]->parked = 0;
 	vm_park_ask_locked(vm);
