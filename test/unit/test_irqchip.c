@@ -8,7 +8,7 @@
 // SOURCES: kernel/vdev/lapic_regs.c kernel/vdev/lapic_mmio.c kernel/vdev/lapic_msr.c
 // SOURCES: kernel/vdev/lapic_timer.c kernel/vdev/ioapic.c kernel/vdev/pic.c
 // SOURCES: kernel/vdev/pic_model.c kernel/vdev/pit.c kernel/vdev/pit_state.c
-// kernel/vdev/pit_count.c SOURCES: kernel/vdev/vdev.c kernel/lib/rec.c test/unit/fake_vdev.c
+// SOURCES: kernel/vdev/pit_count.c kernel/vdev/vdev.c kernel/lib/rec.c test/unit/fake_vdev.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
