@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * When a drive fails or does not answer. An error is tried again at once; a
+ * drive that is silent, or not ready for a command, makes the channel's world
+ * reset it and then try again, IDE_TRIES times in all. While the channel is
+ * IDE_RECOVERING its registers are that world's alone, and requests queue up.
+ */
+#include <errno.h>
+
+#include <tern/cpu.h>
+#include <tern/log.h>
+
+#include "drivers/ide.h"
+
+#define RESET_HOLD_NS (10 * NSEC_PER_USEC)
+#define RESET_SETTLE_NS (2 * NSEC_PER_MSEC)
+#define RESET_POLL_NS (10 * NSEC_PER_MSEC)
+#define RESET_LIMIT_NS (31 * NSEC_PER_SEC) /* [ATA8-ACS 4.2 "Software reset"]: spinning up */
+
+static const char *op_name(enum blk_op op)
+{
+	static const char *const names[BLK_OPS] = { "read", "write", "flush", "discard",
+						    "write zeroes" };
+
+	return names[op];
+}
+
+static void count(uint64_t *counter)
+{
+	__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
+}
+
+bool ide_again_locked(struct ide_channel *ch, const char *why)
+{
+	struct blk_req *r = ch->current;
+	bool last = ++r->tries >= IDE_TRIES;
+
+	log_warn("ide", "%s: %s of %llu blocks at %llu: %s%s", r->dev->name, op_name(r->op),
+		 (unsigned long long)(r->op == BLK_FLUSH ? 0 : r->blocks),
+		 (unsigned long long)(r->op == BLK_FLUSH ? 0 : r->block), why,
+		 last ? ", given up" : ", tried again");
+	if (!last)
+		count(&r->dev->stats.retries);
+	return !last;
+}
+
+void ide_broken_locked(struct ide_channel *ch)
+{
+	ch->state = IDE_RECOVERING;
+	event_signal(&ch->broken);
+}
+
+/*
+ * The timer is left to run when a request ends, because its callback takes the
+ * channel's lock; it looks at the deadline of the request that it then finds.
+ */
+void ide_arm_timeout_locked(struct ide_channel *ch, uint64_t ns)
+{
+	ch->deadline_ns = time_ns() + ns;
+	if (ch->timer_on)
+		return;
+	ch->timer_on = true;
+	timer_arm(&ch->timeout, ch->deadline_ns);
+}
+
+/* Past the deadline: an interrupt may only have been lost. */
+static struct blk_req *late_locked(struct ide_channel *ch, int *status)
+{
+	struct blk_req *r;
+
+	count(&ch->current->dev->stats.timeouts);
+	r = ide_poll_locked(ch, status);
+	if (!r && ch->state == IDE_BUSY && time_ns() >= ch->deadline_ns)
+		ide_broken_locked(ch);
+	return r;
+}
+
+static void on_timeout(struct timer *t)
+{
+	struct ide_channel *ch = container_of(t, struct ide_channel, timeout);
+	unsigned long flags = spin_lock(&ch->lock);
+	struct blk_req *r = NULL;
+	int status = 0;
+
+	if (ch->state == IDE_BUSY && time_ns() >= ch->deadline_ns)
+		r = late_locked(ch, &status);
+	ch->timer_on = ch->state == IDE_BUSY;
+	if (ch->timer_on)
+		timer_arm(t, ch->deadline_ns);
+	spin_unlock(&ch->lock, flags);
+	if (r)
+		blk_complete(r, status);
+}
+
+/* Drive 0 is selected by the reset; where there is none the other is waited for. */
+bool ide_reset(struct ide_channel *ch)
+{
+	uint64_t end = time_ns() + RESET_LIMIT_NS;
+
+	outb(ch->bm + BM_COMMAND, 0);
+	outb(ch->control, IDE_CONTROL_SRST);
+	delay_ns(RESET_HOLD_NS);
+	outb(ch->control, 0);
+	world_sleep_ns(RESET_SETTLE_NS);
+	if (!ch->drive[0].present)
+		ide_select(ch, IDE_DEVICE_SECOND);
+	while (ide_alt_status(ch) & IDE_STATUS_BSY) {
+		if (time_ns() >= end)
+			return false;
+		world_sleep_ns(RESET_POLL_NS);
+	}
+	(void)inb(ch->base + IDE_STATUS);
+	return true;
+}
+
+/* Every request that waits, for a drive that does not come back. */
+static void fail_all(struct blk_req *r)
+{
+	while (r) {
+		struct blk_req *next = r->next;
+
+		r->next = NULL;
+		blk_complete(r, -ETIMEDOUT);
+		r = next;
+	}
+}
+
+static void recover(struct ide_channel *ch)
+{
+	struct blk_req *ended = NULL, *rest = NULL;
+	bool alive = ide_reset(ch);
+	unsigned long flags = spin_lock(&ch->lock);
+
+	count(&ch->current->dev->stats.resets);
+	if (!alive) {
+		log_error("ide", "%s does not come out of its reset", ch->name);
+		rest = ch->first;
+		ch->first = NULL;
+	}
+	if (!ide_again_locked(ch, "no answer, reset") || !alive) {
+		ended = ide_finish_locked(ch);
+	} else {
+		ch->state = IDE_BUSY;
+		if (!ide_issue_locked(ch))
+			ide_broken_locked(ch);
+	}
+	spin_unlock(&ch->lock, flags);
+	if (ended)
+		blk_complete(ended, -ETIMEDOUT);
+	fail_all(rest);
+}
+
+static void recovery_world(void *channel)
+{
+	struct ide_channel *ch = channel;
+
+	for (;;) {
+		(void)event_wait(&ch->broken, NEVER_NS);
+		recover(ch);
+	}
+}
+
+int ide_recover_start(struct ide_channel *ch)
+{
+	struct world_opts o = { .name = ch->name, .prio = WORLD_HIGH, .cpu = -1 };
+
+	timer_setup(&ch->timeout, on_timeout);
+	event_init(&ch->broken, "ide recovery");
+	return world_create(NULL, &o, recovery_world, ch);
+}
