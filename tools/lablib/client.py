@@ -36,6 +36,7 @@ DEFAULTS = {
     "nic": None,
     "files": None,
     "disks": (),
+    "vga": False,
     "conf": (),
 }
 

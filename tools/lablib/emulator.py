@@ -60,14 +60,27 @@ class Qemu:
 
     @staticmethod
     def _disks(host):
+        """A disk is `FILE[,WORD]...`: NVMe, or with `ide` a drive of a PIIX3; `shared` with other
+        hosts; `debug=FILE`: fails as that file of QEMU's blkdebug says."""
         out = ["-drive", f"if=none,id=esp,format=raw,file={host.dir}/esp.img",
                "-device", "virtio-blk-pci,drive=esp,disable-legacy=on,bootindex=1"]
+        ide = 0
         for k, disk in enumerate(host.opt["disks"]):
-            path, _, mode = disk.partition(",")
-            share = ",file.locking=off" if mode == "shared" else ""
-            out += ["-drive", f"if=none,id=d{k},format=raw,file={path},cache=none{share}",
-                    "-device", f"nvme,drive=d{k},serial=disk{k}"
-                    + (",share-rw=on" if mode == "shared" else "")]
+            path, *words = disk.split(",")
+            for word in words:
+                if word.startswith("debug="):
+                    path = f"blkdebug:{word[6:]}:{path}"
+            lock, share = (",file.locking=off", ",share-rw=on") if "shared" in words else ("", "")
+            out += ["-drive", f"if=none,id=d{k},format=raw,file={path},cache=none,discard=unmap"
+                    + lock, "-device"]
+            if "ide" in words:
+                if ide == 0:
+                    out += ["piix3-ide,id=pata", "-device"]
+                out += [f"ide-hd,drive=d{k},bus=pata.{ide // 2},unit={ide % 2},serial=disk{k}"
+                        + share]
+                ide += 1
+            else:
+                out += [f"nvme,drive=d{k},serial=disk{k}{share}"]
         return out
 
     @staticmethod
@@ -93,7 +106,7 @@ class Qemu:
                 "-drive", f"if=pflash,format=raw,file={host.dir}/vars.fd",
                 *self._disks(host), *self._nics(host, host.mtu),
                 "-chardev", f"socket,id=com1,path={host.dir}/serial,server=on,wait=on",
-                "-serial", "chardev:com1",
+                "-serial", "chardev:com1", *(["-device", "VGA"] if host.opt["vga"] else []),
                 "-chardev", f"socket,id=qmp,path={host.dir}/qmp,server=on,wait=off",
                 "-mon", "chardev=qmp,mode=control"]
 
