@@ -90,5 +90,6 @@ void cmd_vm_log_register(void);
 void cmd_mig_register(void);
 void cmd_stats_register(void);
 void cmd_net_register(void);
+void cmd_disk_register(void);
 
 #endif

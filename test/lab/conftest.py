@@ -24,7 +24,8 @@ from lablib.paths import GUEST, LabError  # noqa: E402
 
 SUITES = {"lab": "tools/lab by itself, with toy hosts",
           "svm": "guests on one host", "migrate": "guests on the move",
-          "fault": "what goes wrong while they are", "net": "the hosts' own network"}
+          "fault": "what goes wrong while they are", "storage": "a host's disks",
+          "net": "the hosts' own network"}
 
 
 def pytest_configure(config):
