@@ -105,12 +105,13 @@ static bool msrs_ok(const struct virt_state *in)
 	       !in->spec_ctrl && !in->xss && !in->nr_msrs && in->cr8 < 16;
 }
 
-static bool event_ok(const struct virt_event *e)
+static bool event_ok(const struct virt_event *e, uint64_t rflags)
 {
 	switch (e->type) {
 	case EV_NONE:
-	case EV_IRQ:
 		return true;
+	case EV_IRQ:
+		return (rflags & RFLAGS_IF) != 0; /* it was on its way when the exit came */
 	case EV_NMI:
 		return e->vector == 2;
 	case EV_EXCEPTION:
@@ -126,7 +127,7 @@ static bool event_ok(const struct virt_event *e)
 int guest_state_check(const struct virt_vcpu *v, const struct virt_state *in)
 {
 	bool ok = guest_cr_ok(in->cr0, in->cr3, in->cr4, in->efer) && segs_ok(in) && flow_ok(in) &&
-		  debug_ok(in) && msrs_ok(in) && event_ok(&in->event) &&
+		  debug_ok(in) && msrs_ok(in) && event_ok(&in->event, in->rflags) &&
 		  guest_xcr0_ok(v, in->xcr0) && guest_fpu_ok(v, in);
 
 	return ok ? 0 : -EINVAL;

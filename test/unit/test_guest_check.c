@@ -204,6 +204,9 @@ static void test_events(void **state)
 		if (s.event.type > EV_SOFT_INT)
 			assert_int_equal(check(&s), -EINVAL);
 	}
+	TAKEN(s.event = ((struct virt_event){ .type = EV_IRQ, .vector = 0x40 }));
+	REFUSED((s.event = (struct virt_event){ .type = EV_IRQ, .vector = 0x40 },
+		 s.rflags &= ~RFLAGS_IF));
 	REFUSED(s.event = ((struct virt_event){ .type = EV_SOFT_INT, .vector = 0x80 }));
 	REFUSED(s.event = ((struct virt_event){ .type = EV_SOFT_INT, .insn_len = 16 }));
 	TAKEN(s.event =

@@ -146,6 +146,8 @@ enum vmcs_field {
 #define EVENT_TYPE_SHIFT 8
 #define EVENT_TYPE_MASK 7u
 #define EVENT_HAS_ERROR BIT(11)
+#define EVENT_NMI_UNBLOCKED                                                                        \
+	BIT(12) /* by an IRET; EPT violation and PML full have it in the same place */
 #define EVENT_VALID BIT(31)
 #define EVENT_TYPE_INTR 0u
 #define EVENT_TYPE_NMI 2u
@@ -173,7 +175,6 @@ enum vmcs_field {
 #define EPT_VIOLATION_PRESENT (BIT(3) | BIT(4) | BIT(5))
 #define EPT_VIOLATION_GVA BIT(7)
 #define EPT_VIOLATION_FINAL BIT(8)
-#define QUAL_NMI_UNBLOCKED BIT(12) /* by an IRET; PML full has it too */
 
 /* [SDM 3C Table "Exit Qualification for I/O Instructions"] */
 #define IO_SIZE 7u

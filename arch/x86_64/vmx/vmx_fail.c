@@ -81,6 +81,7 @@ void vmx_fail_entry(struct virt_vcpu *v, struct vmexit *x)
 		text = "VM entry could not load an MSR";
 		break;
 	case REASON_MACHINE_CHECK:
+		__asm__ volatile("int $18" ::: "memory"); /* the host's to judge */
 		text = "machine check during VM entry";
 		break;
 	default:

@@ -44,8 +44,8 @@ void vmx_event_enter(struct virt_vcpu *v)
 		vmcs_write(ENTRY_INSN_LEN, e->insn_len);
 	if (e->type == EV_EXCEPTION && e->vector == 14)
 		s->cr2 = e->cr2;
-	if (e->type == EV_IRQ || e->type == EV_NMI)
-		s->blocking &= ~(uint32_t)(BLOCKED_STI | BLOCKED_MOV_SS);
+	/* The shadow ends with the delivery; left in, entry would want a pending single-step. */
+	s->blocking &= ~(uint32_t)(BLOCKED_STI | BLOCKED_MOV_SS);
 	if (e->type == EV_NMI)
 		s->blocking &= ~(uint32_t)BLOCKED_NMI; /* delivery sets it */
 }
@@ -80,16 +80,32 @@ static void decode_interrupted(struct virt_vcpu *v, uint64_t info)
 	}
 }
 
+/* Is this the exit of an IRET that faulted after it had ended the block of NMI? */
+static bool iret_cut_short(void)
+{
+	uint64_t info;
+
+	switch (vmcs_read(EXIT_REASON)) {
+	case REASON_EPT_VIOLATION:
+	case REASON_PML_FULL:
+		return (vmcs_read(EXIT_QUALIFICATION) & EVENT_NMI_UNBLOCKED) != 0;
+	case REASON_EXCEPTION:
+		info = vmcs_read(EXIT_EVENT);
+		return ((info >> EVENT_TYPE_SHIFT) & EVENT_TYPE_MASK) == EVENT_TYPE_EXCEPTION &&
+		       (info & EVENT_VECTOR) != 8 && (info & EVENT_NMI_UNBLOCKED);
+	default:
+		return false;
+	}
+}
+
 void vmx_event_leave(struct virt_vcpu *v)
 {
 	uint64_t info = vmcs_read(EXIT_VECTORING);
-	uint64_t reason = vmcs_read(EXIT_REASON);
 
 	v->event = (struct virt_event){ .type = EV_NONE };
 	if (info & EVENT_VALID)
 		decode_interrupted(v, info);
-	else if ((reason == REASON_EPT_VIOLATION || reason == REASON_PML_FULL) &&
-		 (vmcs_read(EXIT_QUALIFICATION) & QUAL_NMI_UNBLOCKED))
+	else if (iret_cut_short())
 		vmx_of(v)->blocking |= BLOCKED_NMI;
 }
 

@@ -196,6 +196,15 @@ static void load_vmcs(const struct virt_state *in)
 	vmcs_set_bit(VMCS_PROC, PROC_NMI_WINDOW, false);
 }
 
+/* With interrupts off there is no shadow of STI. [SDM 3C 27.3.1.5 "Checks on Guest Non-Register
+ * State"] */
+static uint64_t shadow_bits(const struct virt_state *in)
+{
+	if (!in->irq_shadow)
+		return 0;
+	return in->rflags & RFLAGS_IF ? BLOCKED_STI : BLOCKED_MOV_SS;
+}
+
 static void load_rest(struct virt_vcpu *v, const struct virt_state *in)
 {
 	struct vmx_vcpu *s = vmx_of(v);
@@ -218,8 +227,7 @@ static void load_rest(struct virt_vcpu *v, const struct virt_state *in)
 	s->live[LIVE_KERNEL_GS] = in->kernel_gs_base;
 	s->tsc_aux = in->tsc_aux;
 	s->debugctl = in->debugctl;
-	s->blocking = (uint32_t)((in->irq_shadow ? BLOCKED_STI : 0) |
-				 (in->nmi_blocked ? BLOCKED_NMI : 0));
+	s->blocking = (uint32_t)(shadow_bits(in) | (in->nmi_blocked ? BLOCKED_NMI : 0));
 	s->flush = s->pdptes_stale = true;
 	(void)vmx_msr_set(v, MSR_TSC, in->tsc);
 }
