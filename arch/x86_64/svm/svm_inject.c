@@ -15,6 +15,9 @@
 
 #include "svm.h"
 
+#define DR6_BS BIT(14)
+#define DR6_CAUSES (BIT(15) | DR6_BS | BIT(13) | 0xfull)
+
 static uint64_t encode(const struct virt_event *e)
 {
 	static const uint8_t type[] = {
@@ -156,18 +159,28 @@ static void raise_again(struct virt_vcpu *v, uint8_t vector, bool has_error)
 					.has_error = has_error };
 }
 
+/* The VMCB's DR6 tells the cause; Bochs 2.7 leaves it as it was: then it is the single step. */
+static void explain(struct virt_vcpu *v)
+{
+	struct vmcb *b = svm_of(v)->vmcb;
+
+	if ((v->rflags & RFLAGS_TF) && !(b->s.dr6 & DR6_CAUSES))
+		b->s.dr6 |= DR6_BS;
+}
+
 void svm_on_debug(struct virt_vcpu *v, struct vmexit *x)
 {
 	struct svm_vcpu *s = svm_of(v);
 
 	if (!s->stepping) {
+		explain(v);
 		raise_again(v, 1, false);
 		return;
 	}
 	if (v->rflags & RFLAGS_TF)
 		raise_again(v, 1, false); /* the guest steps itself */
 	else
-		s->vmcb->s.dr6 &= ~BIT(14); /* BS */
+		s->vmcb->s.dr6 &= ~DR6_BS;
 	x->reason = EXIT_NMI_WINDOW;
 }
 
