@@ -17,6 +17,7 @@
 #include "selftest.h"
 
 #define GDT 0x1000ull
+#define GDT_LIMIT 0x1fu /* null, 64-bit code, data, 32-bit code */
 #define PML4 0x2000ull
 #define PDPT 0x3000ull
 #define PDS 0x4000ull
@@ -45,6 +46,7 @@ static void write_tables(struct tiny *t)
 	}
 	put64(t, GDT + 8, 0x00af9b000000ffffull);
 	put64(t, GDT + 16, 0x00cf93000000ffffull);
+	put64(t, GDT + 24, 0x00cf9b000000ffffull);
 	if (gmem_write(t->vm.mem, GPA(TINY_CODE), guest_code,
 		       (size_t)(guest_code_end - guest_code)))
 		tiny_fail(t, "guest code cannot be written");
@@ -57,6 +59,18 @@ void tiny_set_gate(struct tiny *t, unsigned vector, const char *handler)
 	put64(t, TINY_IDT + 16 * vector,
 	      (a & 0xffff) | 8ull << 16 | 0x8eull << 40 | (a >> 16 & 0xffff) << 48);
 	put64(t, TINY_IDT + 16 * vector + 8, a >> 32);
+}
+
+bool tiny_expect_out(struct tiny *t, unsigned i, uint16_t port, uint32_t value, const char *why)
+{
+	bool ok = i < t->outs && t->out[i].port == port && t->out[i].value == value;
+
+	if (!ok) {
+		log_error("selftest", "out %u of %u: port %x value %x, not %x %x", i, t->outs,
+			  t->out[i].port, t->out[i].value, port, value);
+		tiny_fail(t, why);
+	}
+	return ok;
 }
 
 bool tiny_create(struct tiny *t)
@@ -126,6 +140,22 @@ bool tiny_start_real(struct tiny *t, const char *entry)
 	return start(t, s, entry);
 }
 
+/* 32 bits, flat, without paging. */
+bool tiny_start_protected(struct tiny *t, const char *entry)
+{
+	struct virt_state *s = reset_state(t);
+
+	if (!s)
+		return false;
+	s->cr0 = 0x33; /* NE, ET, MP, PE */
+	for (unsigned i = SEG_ES; i <= SEG_GS; i++)
+		s->seg[i] =
+			(struct virt_seg){ .limit = 0xffffffff, .selector = 0x10, .attr = 0xc93 };
+	s->seg[SEG_CS] = (struct virt_seg){ .limit = 0xffffffff, .selector = 0x18, .attr = 0xc9b };
+	s->gdtr = (struct virt_seg){ .base = GDT, .limit = GDT_LIMIT };
+	return start(t, s, entry);
+}
+
 bool tiny_start_long(struct tiny *t, const char *entry)
 {
 	struct virt_state *s = reset_state(t);
@@ -140,7 +170,7 @@ bool tiny_start_long(struct tiny *t, const char *entry)
 		s->seg[i] =
 			(struct virt_seg){ .limit = 0xffffffff, .selector = 0x10, .attr = 0xc93 };
 	s->seg[SEG_CS] = (struct virt_seg){ .limit = 0xffffffff, .selector = 8, .attr = 0xa9b };
-	s->gdtr = (struct virt_seg){ .base = GDT, .limit = 0x17 };
+	s->gdtr = (struct virt_seg){ .base = GDT, .limit = GDT_LIMIT };
 	s->idtr = (struct virt_seg){ .base = TINY_IDT, .limit = 0xfff };
 	return start(t, s, entry);
 }
@@ -285,20 +315,29 @@ static void run_one(struct tiny *t, const struct tiny_test *test)
 	selftest_report(test->name, t->why);
 }
 
+static const struct tiny_test *const suites[] = { tiny_cpu_tests, tiny_mode_tests, tiny_event_tests,
+						  tiny_dirty_tests, tiny_caps_tests };
+
+static void run_listed(struct tiny *t, const char *list)
+{
+	bool all = selftest_listed(list, "virt");
+
+	for (unsigned i = 0; i < ARRAY_SIZE(suites); i++)
+		for (const struct tiny_test *test = suites[i]; test->name; test++)
+			if (all || selftest_listed(list, test->name))
+				run_one(t, test);
+}
+
 void virt_selftest(const char *list)
 {
 	struct tiny *t;
 
-	if (!list || !selftest_listed(list, "virt"))
+	if (!list || !strstr(list, "virt"))
 		return;
 	t = virt ? malloc(sizeof(*t)) : NULL;
-	if (!t) {
+	if (t)
+		run_listed(t, list);
+	else
 		selftest_report("virt", virt ? "out of memory" : virt_absent_reason());
-		return;
-	}
-	for (const struct tiny_test *test = tiny_cpu_tests; test->name; test++)
-		run_one(t, test);
-	for (const struct tiny_test *test = tiny_dirty_tests; test->name; test++)
-		run_one(t, test);
 	free(t);
 }

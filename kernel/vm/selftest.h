@@ -9,7 +9,8 @@
 
 #include <tern/vm.h>
 
-/* Runs them when list names "virt"; one line "selftest: ok NAME" each. In a world. */
+/* Runs those that list names, all of them for "virt"; one line "selftest: ok NAME" each. In a
+ * world. */
 void virt_selftest(const char *list);
 
 #define TINY_IRQS_ON 0x202ull /* RFLAGS */
@@ -43,22 +44,29 @@ struct tiny {
 bool tiny_create(struct tiny *t);
 void tiny_destroy(struct tiny *t);
 bool tiny_start_real(struct tiny *t, const char *entry);
+bool tiny_start_protected(struct tiny *t, const char *entry);
 bool tiny_start_long(struct tiny *t, const char *entry);
 /* Runs the guest in a world on that CPU (-1: any) until HLT, on_exit or stop. */
 struct world *tiny_launch(struct tiny *t, int cpu);
 void tiny_run(struct tiny *t);
 void tiny_fail(struct tiny *t, const char *why);
 void tiny_set_gate(struct tiny *t, unsigned vector, const char *handler);
+/* The guest's OUT number i, counted from 0, was this one. */
+bool tiny_expect_out(struct tiny *t, unsigned i, uint16_t port, uint32_t value, const char *why);
 
 struct tiny_test {
 	const char *name;
 	void (*run)(struct tiny *t);
 };
-extern const struct tiny_test tiny_cpu_tests[], tiny_dirty_tests[]; /* end with a NULL name */
+/* End with a NULL name. */
+extern const struct tiny_test tiny_cpu_tests[], tiny_mode_tests[], tiny_event_tests[],
+	tiny_dirty_tests[], tiny_caps_tests[];
 
 extern const char guest_code[], guest_code_end[], guest_real[], guest_basic[], guest_exits[],
 	guest_spin[], guest_spin_some[], guest_wait[], guest_window[], guest_on_irq[],
 	guest_on_fault[], guest_on_nmi[], guest_on_ud[], guest_ud[], guest_touch[],
-	guest_sequence[], guest_vector[];
+	guest_sequence[], guest_vector[], guest_modes[], guest_protected[], guest_own_faults[],
+	guest_own_int[], guest_on_own[], guest_step[], guest_on_step[], guest_tsc[], guest_store[],
+	guest_once[];
 
 #endif

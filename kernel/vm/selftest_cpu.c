@@ -11,25 +11,13 @@
 
 #include "selftest.h"
 
-static bool expect_out(struct tiny *t, unsigned i, uint16_t port, uint32_t value, const char *why)
-{
-	bool ok = i < t->outs && t->out[i].port == port && t->out[i].value == value;
-
-	if (!ok) {
-		log_error("selftest", "out %u of %u: port %x value %x, not %x %x", i, t->outs,
-			  t->out[i].port, t->out[i].value, port, value);
-		tiny_fail(t, why);
-	}
-	return ok;
-}
-
 static void test_real(struct tiny *t)
 {
 	if (!tiny_start_real(t, guest_real))
 		return;
 	tiny_run(t);
 	for (uint32_t i = 0; i < 3; i++)
-		expect_out(t, i, 0x80, 0x5a5a0001 + i, "CPUID or OUT in real mode");
+		tiny_expect_out(t, i, 0x80, 0x5a5a0001 + i, "CPUID or OUT in real mode");
 	if (t->by_reason[EXIT_HLT] != 1 || t->by_reason[EXIT_CPUID] != 3 ||
 	    t->by_reason[EXIT_PIO] != 3)
 		tiny_fail(t, "exits miscounted");
@@ -41,9 +29,9 @@ static void test_long(struct tiny *t)
 		return;
 	t->c.v.gpr[GPR_RDI] = TINY_DEVICE;
 	tiny_run(t);
-	expect_out(t, 0, 0x80, 0x5a5a0001, "CPUID in long mode");
-	expect_out(t, 1, 0x80, 0xbeef, "a load from a device");
-	expect_out(t, 2, 0x81, 1, "the TSC runs backwards");
+	tiny_expect_out(t, 0, 0x80, 0x5a5a0001, "CPUID in long mode");
+	tiny_expect_out(t, 1, 0x80, 0xbeef, "a load from a device");
+	tiny_expect_out(t, 2, 0x81, 1, "the TSC runs backwards");
 	if (t->mmio_writes != 1 || t->mmio_reads != 1 || t->by_reason[EXIT_MSR_READ] != 1 ||
 	    t->by_reason[EXIT_MSR_WRITE] != 1 || t->by_reason[EXIT_WBINVD] != 1)
 		tiny_fail(t, "exits miscounted");
@@ -123,152 +111,6 @@ static void test_kick(struct tiny *t)
 static void test_kick_masked(struct tiny *t)
 {
 	kicks(t, guest_spin_some, 2, 10);
-}
-
-/* ---- events ---- */
-
-static const struct virt_event events[] = {
-	{ .type = EV_IRQ, .vector = 0x40 },
-	{ .type = EV_EXCEPTION, .vector = 14, .has_error = true, .error = 6, .cr2 = 0x123000 },
-	{ .type = EV_EXCEPTION, .vector = 13, .has_error = true, .error = 0x18 },
-	{ .type = EV_NMI, .vector = 2 },
-	{ .type = EV_IRQ, .vector = 0x41 },
-	{ .type = EV_NMI, .vector = 2 },
-};
-
-/* At each HLT the next event. */
-static bool inject_next(struct tiny *t, struct vmexit *x)
-{
-	unsigned n = (unsigned)t->by_reason[EXIT_HLT];
-
-	if (x->reason != EXIT_HLT)
-		return false;
-	if (n > ARRAY_SIZE(events))
-		return true;
-	if (!t->c.v.irq_ready)
-		tiny_fail(t, "a halted guest with interrupts on is not ready");
-	if (!t->c.v.nmi_ready)
-		tiny_fail(t, "NMI is still blocked after IRET");
-	t->c.v.event = events[n - 1];
-	return t->why != NULL;
-}
-
-static void set_gates(struct tiny *t)
-{
-	tiny_set_gate(t, 0x40, guest_on_irq);
-	tiny_set_gate(t, 0x41, guest_on_irq);
-	tiny_set_gate(t, 14, guest_on_fault);
-	tiny_set_gate(t, 13, guest_on_fault);
-	tiny_set_gate(t, 2, guest_on_nmi);
-	tiny_set_gate(t, 6, guest_on_ud);
-}
-
-static void test_inject(struct tiny *t)
-{
-	set_gates(t);
-	if (!tiny_start_long(t, guest_wait))
-		return;
-	t->on_exit = inject_next;
-	tiny_run(t);
-	expect_out(t, 0, 0x81, 0x40, "an interrupt");
-	expect_out(t, 1, 0x83, 0x123000, "CR2 of a page fault");
-	expect_out(t, 2, 0x82, 6, "error code of a page fault");
-	expect_out(t, 4, 0x82, 0x18, "error code of #GP");
-	if (!t->why && (t->outs != 8 || t->out[5].port != 0x84 || t->out[7].port != 0x84))
-		tiny_fail(t, "NMI");
-	/* The first delivery met an IDT that the nested tables did not map yet. */
-	if (!t->delivery_faults)
-		tiny_fail(t, "no event was cut short by a nested fault");
-}
-
-/* Exceptions and INT n of the guest's own, cut short by nested faults as well. */
-static void test_own_events(struct tiny *t)
-{
-	set_gates(t);
-	if (!tiny_start_long(t, guest_ud))
-		return;
-	tiny_run(t);
-	if (t->outs != 2 || t->out[0].port != 0x85)
-		tiny_fail(t, "#UD of the guest's own");
-	expect_out(t, 1, 0x81, 0x40, "INT n of the guest's own");
-}
-
-static bool ask_window(struct tiny *t, struct vmexit *x)
-{
-	if (x->reason == EXIT_PIO && x->pio.port == 0x86) {
-		if (t->c.v.irq_ready)
-			tiny_fail(t, "ready with interrupts off");
-		virt->irq_window(&t->c.v, true);
-	}
-	return t->why != NULL || x->reason == EXIT_HLT;
-}
-
-static bool window_open(struct tiny *t, struct vmexit *x)
-{
-	if (x->reason == EXIT_IRQ_WINDOW) {
-		if (!t->c.v.irq_ready)
-			tiny_fail(t, "the window is open and the guest not ready");
-		t->c.v.event = events[0];
-	}
-	return ask_window(t, x);
-}
-
-static void test_window(struct tiny *t)
-{
-	set_gates(t);
-	if (!tiny_start_long(t, guest_window))
-		return;
-	t->on_exit = window_open;
-	tiny_run(t);
-	expect_out(t, 1, 0x81, 0x40, "an interrupt through the window");
-	if (t->by_reason[EXIT_IRQ_WINDOW] != 1)
-		tiny_fail(t, "the window opened more or less than once");
-}
-
-/* One NMI at the first HLT; another one while its handler runs has to wait for the IRET. */
-static bool nmi_in_nmi(struct tiny *t, struct vmexit *x)
-{
-	const struct virt_event nmi = { .type = EV_NMI, .vector = 2 };
-
-	/* The first one behind an interrupt that is delivered at the same entry. */
-	if (x->reason == EXIT_HLT && t->by_reason[EXIT_HLT] == 1) {
-		t->c.v.event = events[0];
-		virt->nmi_window(&t->c.v, true);
-		return false;
-	}
-	if (!t->outs && t->by_reason[EXIT_HLT] == 1 && t->c.v.nmi_ready) {
-		virt->nmi_window(&t->c.v, false);
-		t->c.v.event = nmi;
-	}
-	if (x->reason == EXIT_PIO && t->outs == 1) {
-		if (t->c.v.nmi_ready)
-			tiny_fail(t, "NMI is not blocked in its handler");
-		virt->nmi_window(&t->c.v, true);
-	}
-	if (x->reason == EXIT_NMI_WINDOW) {
-		if (!t->c.v.nmi_ready)
-			tiny_fail(t, "the NMI window is open and the guest not ready");
-		virt->nmi_window(&t->c.v, false);
-		t->c.v.event = nmi;
-	}
-	return t->why != NULL || t->by_reason[EXIT_HLT] == 2;
-}
-
-static void test_nmi(struct tiny *t)
-{
-	uint64_t windows;
-
-	set_gates(t);
-	if (!tiny_start_long(t, guest_wait))
-		return;
-	t->on_exit = nmi_in_nmi;
-	tiny_run(t);
-	windows = t->by_reason[EXIT_NMI_WINDOW];
-	/* Whether the first comes by a window too depends on what else exits before its turn. */
-	if (t->outs != 3 || t->out[2].port != 0x81 || !windows || windows > 2)
-		tiny_fail(t, "the second NMI was lost or came twice");
-	if (t->c.v.rflags & 0x100)
-		tiny_fail(t, "single-step is left on");
 }
 
 /* ---- state ---- */
@@ -363,10 +205,6 @@ const struct tiny_test tiny_cpu_tests[] = {
 	{ "virt-exits", test_exits },
 	{ "virt-kick", test_kick },
 	{ "virt-kick-masked", test_kick_masked },
-	{ "virt-inject", test_inject },
-	{ "virt-own-events", test_own_events },
-	{ "virt-window", test_window },
-	{ "virt-nmi", test_nmi },
 	{ "virt-state", test_state },
 	{ "virt-vector", test_vector },
 	{ NULL, NULL },

@@ -77,6 +77,8 @@ guest_spin_some:
 guest_wait:
 	sti
 1:	hlt
+	nop				/* as long as INT n, for one that is injected here */
+	nop
 	jmp 1b
 
 /* Interrupts off, then on: the window. */
@@ -165,5 +167,146 @@ guest_vector:
 	jnz 1b
 	hlt
 2:	ud2
+/* Faults of its own; before each a mark, at which the host hides pages. */
+	.globl guest_own_faults
+guest_own_faults:
+	leaq 1f(%rip), %r15
+	outb %al, $0x88
+	movl $0x28, %eax		/* beyond the GDT */
+	movl %eax, %ds
+1:	leaq 2f(%rip), %r15
+	outb %al, $0x88
+	movabsq $0x100003000, %rbx	/* not mapped */
+	movb (%rbx), %al
+2:	outb %al, $0x88
+	ud2
+	hlt
+
+	.globl guest_own_int
+guest_own_int:
+	outb %al, $0x88
+	int $0x41
+	hlt
+
+	.globl guest_on_own		/* shows CR2 and the error code, goes on at R15 */
+guest_on_own:
+	pushq %rax
+	movq %cr2, %rax
+	outl %eax, $0x83
+	movl 8(%rsp), %eax
+	outl %eax, $0x82
+	popq %rax
+	addq $8, %rsp
+	movq %r15, (%rsp)
+	iretq
+
+/* Steps over itself, an STI included; R14: where the stepping begins. */
+	.globl guest_step
+guest_step:
+	leaq 1f(%rip), %r14
+	xorl %r13d, %r13d
+	cli
+	pushfq
+	orq $0x100, (%rsp)
+	popfq
+1:	nop
+	sti
+	nop
+	nop
+	pushfq
+	andq $~0x100, (%rsp)
+	popfq
+	hlt
+
+	.globl guest_on_step		/* tells how far it is; counts in R13 where DR6 has BS */
+guest_on_step:
+	pushq %rax
+	movq 8(%rsp), %rax
+	subq %r14, %rax
+	outb %al, $0x8b
+	movq %db6, %rax
+	shrq $14, %rax
+	andl $1, %eax
+	addq %rax, %r13
+	movl $0xffff0ff0, %eax
+	movq %rax, %db6
+	popq %rax
+	iretq
+
+/* Its TSC before and after a million instructions. */
+	.globl guest_tsc
+guest_tsc:
+	rdtsc
+	outl %eax, $0x8a
+	movl $500000, %ecx
+1:	decl %ecx
+	jnz 1b
+	rdtsc
+	outl %eax, $0x8a
+	hlt
+
+	.globl guest_store
+guest_store:
+	movq %rax, (%rdi)
+	hlt
+
+	.globl guest_once
+guest_once:
+	nop
+	hlt
+
+#define HERE(label) (label - guest_code + 0x8000)
+
+/* From real mode to long mode. */
+	.globl guest_modes
+	.code16
+guest_modes:
+	movl $0x16, %eax
+	outl %eax, $0x89
+	lgdtl HERE(modes_gdtr)
+	movl %cr0, %eax
+	orl $1, %eax
+	movl %eax, %cr0
+	ljmpl $0x18, $HERE(modes_32)
+modes_gdtr:
+	.word 0x1f
+	.long 0x1000
+	.code32
+modes_32:
+	movl $0x10, %eax
+	movl %eax, %ds
+	movl %eax, %es
+	movl %eax, %ss
+	movl $0x32, %eax
+	outl %eax, $0x89
+	movl $0x620, %eax		/* PAE, OSFXSR, OSXMMEXCPT */
+	movl %eax, %cr4
+	movl $0x2000, %eax
+	movl %eax, %cr3
+	movl $0xc0000080, %ecx
+	rdmsr
+	orl $0x100, %eax		/* LME */
+	wrmsr
+	movl %cr0, %eax
+	orl $0x80000000, %eax
+	movl %eax, %cr0
+	ljmpl $8, $HERE(modes_64)
+	.code64
+modes_64:
+	movl $0x64, %eax
+	outl %eax, $0x89
+	hlt
+
+	.globl guest_protected
+	.code32
+guest_protected:
+	cpuid
+	movl %ebx, %eax
+	outl %eax, $0x89
+	pushl $0x12345678
+	popl %eax
+	outl %eax, $0x89
+	hlt
+	.code64
 guest_code_end:
 	.section .note.GNU-stack, "", @progbits

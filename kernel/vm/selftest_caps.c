@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Self-tests of what only some CPUs have: leaves of 1 GiB, a log of dirty pages
+ * that overflows, TSC scaling. Where the CPU lacks it there is nothing to test,
+ * and the log says so.
+ */
+#include <tern/cpu.h>
+#include <tern/dirty.h>
+#include <tern/log.h>
+#include <tern/timer.h>
+
+#include "gmem_int.h"
+#include "selftest.h"
+
+static bool present(bool has, const char *what)
+{
+	if (!has)
+		log_info("selftest", "not on this CPU: %s", what);
+	return has;
+}
+
+/* ---- 1 GiB leaves ---- */
+
+#define GIB SIZE_1G
+
+/* The guest's second GiB is the host's first: a store there must reach a page of the host's. */
+static void store_through(struct tiny *t, uint64_t *page, uint64_t value)
+{
+	if (!tiny_start_long(t, guest_store))
+		return;
+	t->c.v.gpr[GPR_RDI] = GIB + ptr_hpa(page).v;
+	t->c.v.gpr[GPR_RAX] = value;
+	tiny_run(t);
+	if (__atomic_load_n(page, __ATOMIC_SEQ_CST) != value)
+		tiny_fail(t, "a store through the leaf did not arrive");
+}
+
+static void large_leaf(struct tiny *t, uint64_t *page)
+{
+	struct slat *s = gmem_slat(t->vm.mem);
+	uint64_t at = GIB + ptr_hpa(page).v;
+	struct slat_flush owed = { 0 };
+	struct slat_leaf leaf;
+
+	if (slat_map(s, GPA(GIB), HPA(0), GIB, SLAT_R | SLAT_W)) {
+		tiny_fail(t, "a leaf of 1 GiB cannot be mapped");
+		return;
+	}
+	store_through(t, page, 0x1234567800000001ull);
+	if (!slat_lookup(s, GPA(at), &leaf) || leaf.size != GIB ||
+	    (s->fmt->dirty && (!leaf.accessed || !leaf.dirty)))
+		tiny_fail(t, "the leaf of 1 GiB does not show what was done");
+	if (slat_split(s, GPA(at), PAGE_SIZE, &owed))
+		tiny_fail(t, "a leaf of 1 GiB cannot be split");
+	vm_flush(&t->vm, owed);
+	store_through(t, page, 0x1234567800000002ull);
+	if (!slat_lookup(s, GPA(at), &leaf) || leaf.size == GIB)
+		tiny_fail(t, "the leaf of 1 GiB was not split");
+}
+
+static void test_1g(struct tiny *t)
+{
+	hpa_t a;
+
+	if (!present(gmem_slat(t->vm.mem)->fmt->has_1g, "leaves of 1 GiB"))
+		return;
+	if (page_alloc(ORDER_4K, PAGE_ZERO, FRAME_VM, &a)) {
+		tiny_fail(t, "out of memory");
+		return;
+	}
+	if (a.v < GIB)
+		large_leaf(t, hpa_ptr(a));
+	page_put(a);
+}
+
+/* ---- a log that overflows ---- */
+
+#define LOG_FIRST 0x800000ull
+#define LOG_PAGES 1900u /* the CPU's log holds 512 */
+
+static bool write_all(struct tiny *t, uint64_t pages)
+{
+	if (!tiny_start_long(t, guest_touch))
+		return false;
+	t->c.v.gpr[GPR_RSI] = LOG_FIRST;
+	t->c.v.gpr[GPR_RDI] = LOG_FIRST;
+	t->c.v.gpr[GPR_RCX] = pages;
+	t->c.v.gpr[GPR_RDX] = PAGE_SIZE;
+	tiny_run(t);
+	return !t->why;
+}
+
+/* Counts only pages of the range: the stack and so on are written as well. */
+static uint64_t harvested(struct tiny *t, struct pageset *set)
+{
+	uint64_t n = 0;
+
+	pageset_clear_all(set);
+	if (dirty_harvest(&t->vm, set))
+		tiny_fail(t, "a harvest failed");
+	for (gfn_t i = 0; i < LOG_PAGES; i++)
+		n += pageset_test(set, (LOG_FIRST >> PAGE_SHIFT) + i);
+	return n;
+}
+
+static void overflow(struct tiny *t, struct pageset *set)
+{
+	uint64_t exits = t->by_reason[EXIT_NONE];
+
+	if (!write_all(t, LOG_PAGES))
+		return;
+	if (virt_caps.pml && t->by_reason[EXIT_NONE] < exits + LOG_PAGES / 512)
+		tiny_fail(t, "the log did not overflow");
+	if (harvested(t, set) != LOG_PAGES)
+		tiny_fail(t, "pages are missing from the harvest");
+	if (harvested(t, set))
+		tiny_fail(t, "pages were reported twice");
+	/* Fewer than a log: what stands in it comes with the harvest. */
+	if (write_all(t, 100) && harvested(t, set) != 100)
+		tiny_fail(t, "a part of a log was not harvested");
+}
+
+static void test_log(struct tiny *t)
+{
+	struct pageset set;
+
+	(void)present(virt_caps.pml, "a log of dirty pages");
+	if (pageset_init(&set, gmem_max_gfn(t->vm.mem))) {
+		tiny_fail(t, "out of memory");
+		return;
+	}
+	if (write_all(t, LOG_PAGES) && !dirty_start(&t->vm)) {
+		/* Leaves of 4 KiB from here on. */
+		if (write_all(t, LOG_PAGES) && harvested(t, &set) == LOG_PAGES)
+			overflow(t, &set);
+		else
+			tiny_fail(t, "pages are missing from the first harvest");
+		dirty_stop(&t->vm);
+	} else {
+		tiny_fail(t, "tracking did not start");
+	}
+	pageset_fini(&set);
+}
+
+/* ---- a TSC of another frequency ---- */
+
+static uint64_t host_tsc[2];
+
+static bool note_tsc(struct tiny *t, struct vmexit *x)
+{
+	if (x->reason == EXIT_PIO && t->outs <= 2)
+		host_tsc[t->outs - 1] = rdtsc();
+	return t->why != NULL || x->reason == EXIT_HLT;
+}
+
+/* Half of the host's: over a million instructions the ratio is within 2 in 100. */
+static void test_tsc(struct tiny *t)
+{
+	uint64_t guest, host;
+
+	if (!present(virt_caps.tsc_scaling, "TSC scaling"))
+		return;
+	t->vm.virt.tsc_khz = tsc_khz() / 2;
+	if (!tiny_start_long(t, guest_tsc))
+		return;
+	t->on_exit = note_tsc;
+	tiny_run(t);
+	guest = (t->out[1].value - t->out[0].value) & 0xffffffff;
+	host = host_tsc[1] - host_tsc[0];
+	log_info("selftest", "%llu guest ticks in %llu of the host's", (unsigned long long)guest,
+		 (unsigned long long)host);
+	if (t->outs != 2 || 2 * guest < host - host / 50 || 2 * guest > host + host / 50)
+		tiny_fail(t, "the guest's TSC does not run at its own frequency");
+}
+
+const struct tiny_test tiny_caps_tests[] = {
+	{ "virt-1g-leaf", test_1g },
+	{ "virt-log-overflow", test_log },
+	{ "virt-tsc-scaling", test_tsc },
+	{ NULL, NULL },
+};
