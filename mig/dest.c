@@ -18,6 +18,7 @@
 #include <tern/vdev.h>
 
 #include "checkpoint.h"
+#include "history.h"
 #include "job.h"
 #include "phase.h"
 #include "ram_recv.h"
@@ -127,11 +128,21 @@ static int check_room(struct dest *d)
 	return 0;
 }
 
+static bool offered_before(const uint8_t id[WIRE_ID_BYTES])
+{
+	struct mig_job *same = job_find_wire_id(id);
+	struct wire_verdict v;
+
+	if (same)
+		job_put(same);
+	memcpy(v.id, id, sizeof(v.id));
+	return same || history_find(&v);
+}
+
 static int on_offer(struct dest *d, const void *body, size_t len)
 {
 	struct mig_request r = { 0 };
 	struct stream_info info;
-	struct mig_job *same;
 	char why[WIRE_TEXT] = "";
 	int err = offer_check(body, len, &d->offer, why, sizeof(why));
 
@@ -141,11 +152,8 @@ static int on_offer(struct dest *d, const void *body, size_t len)
 		return refuse(d, err, "cpu", "%s", why);
 	if (!virt)
 		return refuse(d, -ENOTSUP, "no-virtualization", "%s", virt_absent_reason());
-	same = job_find_wire_id(d->id);
-	if (same) {
-		job_put(same);
+	if (offered_before(d->id))
 		return refuse(d, -EBADMSG, "bad-stream", "this migration has been offered before");
-	}
 	discard_earlier(&d->offer);
 	err = check_room(d);
 	if (err)
@@ -300,8 +308,10 @@ static int on_end(struct dest *d, const void *body, size_t len)
 	j->st.state_ns = time_ns() - t0;
 	f = spin_lock(&j->lock);
 	wanted = dst_loaded(&j->dst) != COMMIT_REFUSE;
-	if (wanted)
+	if (wanted) {
 		j->st.phase = MIG_READY;
+		j->complete = true;
+	}
 	job_changed_locked(j);
 	spin_unlock(&j->lock, f);
 	if (!wanted)

@@ -11,6 +11,7 @@
 #include <tern/log.h>
 #include <tern/vdev.h>
 
+#include "history.h"
 #include "job.h"
 
 #define RUN_RETRY_NS NSEC_PER_SEC
@@ -32,6 +33,7 @@ static int run(struct mig_job *j)
 	mutex_lock(&vm->lock); /* not earlier: the user's commands must not meet a VM that is not
 				  yet started */
 	vm->mig = NULL;
+	memcpy(vm->came_by, j->id, sizeof(vm->came_by));
 	mutex_unlock(&vm->lock);
 	j->vm = NULL;
 	vm_put(vm);
@@ -108,8 +110,10 @@ void dest_settle(const struct wire_settle *m, struct wire_verdict *v)
 
 	*v = (struct wire_verdict){ .verdict = VERDICT_UNKNOWN };
 	memcpy(v->id, m->id, sizeof(v->id));
-	if (!j)
+	if (!j) {
+		(void)history_find(v);
 		return;
+	}
 	if (m->outcome == OUTCOME_GO && dest_take(j))
 		log_warn("mig", "job %u: the source says GO for a copy that is gone",
 			 (unsigned)j->st.id);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The list of jobs and the bookkeeping of one (job.h). Jobs that are over are
- * kept for `migrate status` and for a peer that asks later; the oldest are
- * forgotten when there are more than JOBS_KEPT.
+ * kept for `migrate status`; the oldest are forgotten when there are more than
+ * JOBS_KEPT. How an incoming one ended is remembered longer, for a source that asks
+ * later (history.h).
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -13,6 +14,7 @@
 #include <tern/log.h>
 #include <tern/timer.h>
 
+#include "history.h"
 #include "job.h"
 
 static struct {
@@ -41,6 +43,7 @@ void jobs_init(void)
 	spin_init(&jobs.lock, LOCK_MIG, "mig jobs");
 	jobs.last = &jobs.first;
 	jobs.next_id = 1;
+	history_init();
 }
 
 /* Takes the oldest job that is over out of the list; NULL when none is. */
@@ -192,6 +195,18 @@ void job_error(struct mig_job *j, const char *code, const char *fmt, ...)
 	spin_unlock(&j->lock, f);
 }
 
+/* How an incoming one that was complete here has ended. */
+static void remember(const struct mig_job *j)
+{
+	struct wire_verdict v = {
+		.verdict = j->dst == DST_OWNS ? VERDICT_RUNNING : VERDICT_DISCARDED,
+		.started_ns = j->running.started_ns,
+	};
+
+	memcpy(v.id, j->id, sizeof(v.id));
+	history_add(&v);
+}
+
 void job_over(struct mig_job *j, enum mig_phase p)
 {
 	unsigned long list = spin_lock(&jobs.lock), f = spin_lock(&j->lock);
@@ -210,6 +225,8 @@ void job_over(struct mig_job *j, enum mig_phase p)
 	spin_unlock(&jobs.lock, list);
 	if (before)
 		return;
+	if (j->complete)
+		remember(j);
 	log_line(p == MIG_DONE ? LOG_INFO : LOG_WARN, "mig", "job %u: %s %s %s in %u ms%s%s",
 		 (unsigned)j->st.id, j->st.vm, j->st.incoming ? "in" : "out", mig_phase_name(p),
 		 (unsigned)(j->st.total_ns / NSEC_PER_MSEC), j->st.error[0] ? ": " : "",

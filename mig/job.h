@@ -44,6 +44,7 @@ struct mig_job {
 	struct mutex stream_lock;
 	bool settling;	      /* [list] the settle world has work with it */
 	bool asking;	      /* [job] it is talking to the peer: the operator waits */
+	bool complete;	      /* [job] incoming: READY may have been said */
 	bool over;	      /* [list, job] may be forgotten when the list is full */
 	unsigned users;	      /* [list] job_new, job_find and the like, until job_put */
 	uint8_t uuid[16];     /* [own] incoming: of vm, valid while vm is set */

@@ -6,7 +6,7 @@
  * world tells the peer again and again, with patience, until it answers.
  *
  * Invariant: a repeated GO is harmless, because the destination's step is
- * idempotent and it remembers the migration's id; a destination that has
+ * idempotent and it remembers the migration's id (history.h); a destination that has
  * restarted answers UNKNOWN, and then only the operator can know.
  */
 #include <errno.h>

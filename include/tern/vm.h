@@ -129,6 +129,7 @@ struct vm {
 	uint32_t tsc_khz;	   /* [const] the guest's TSC frequency */
 	int64_t clock_offset_ns;   /* [parked] kvmclock system time = time_ns() + offset */
 	uint8_t uuid[16];	   /* [const] */
+	uint8_t came_by[16];	   /* [vm] id of the migration that brought it; zeros: made here */
 	char stop_reason[96];	   /* [vm] */
 	bool exited;		   /* [vm] the guest gave an exit code, and so ended its run */
 	uint32_t exit_code;	   /* [vm] */
