@@ -4,6 +4,8 @@
 #include <tern/bootinfo.h>
 #include <tern/log.h>
 
+#include <string.h>
+
 #include "acpi.h"
 #include "arch.h"
 #include "ioapic.h"
@@ -18,6 +20,7 @@ static struct arch_cpu boot_cpu;
 static char boot_ist[3][IST_SIZE] __attribute__((aligned(16)));
 static struct madt host_madt; /* [const] after arch_init */
 static uint32_t timer_khz;    /* [const] after arch_init */
+static const char *no_acpi;   /* [const] after arch_init: why, NULL with tables */
 
 unsigned cpu_self(void)
 {
@@ -53,18 +56,41 @@ void arch_early_init(struct bootinfo *bi)
 	smp_reserve_page(bi);
 }
 
-/* Without tables: this CPU only, and the IOAPIC where PCs have had it for long; ioapic.c probes it.
+const char *acpi_missing(void)
+{
+	return no_acpi;
+}
+
+/*
+ * Without the table of CPUs: this one only, and the IOAPIC where PCs have had it
+ * for long, its first pins the ISA interrupts; ioapic.c looks whether it answers.
  */
 static void assume_pc(struct madt *m)
 {
-	m->ioapics = 1;
-	m->ioapic[0] = (struct madt_ioapic){ .phys = IOAPIC_PHYS_PC };
+	*m = (struct madt){ .ioapics = 1, .ioapic[0] = { .phys = IOAPIC_PHYS_PC } };
 }
 
-static void describe_machine(unsigned tables)
+static void read_tables(const struct bootinfo *bi)
 {
-	if (tables == 0)
-		log_warn("acpi", "no tables: one CPU, and the IOAPIC of a PC if it answers");
+	const char *wish = config_get("acpi");
+
+	if (wish && strcmp(wish, "off") == 0)
+		no_acpi = "acpi = off in tern.conf";
+	else if (!bi->rsdp)
+		no_acpi = "firmware names no ACPI tables";
+	else if (!acpi_init(bi->rsdp, hostpt_firmware))
+		no_acpi = "firmware's ACPI tables are damaged";
+	else if (!acpi_find("APIC", 0))
+		no_acpi = "firmware's ACPI tables list no processors";
+	madt_parse(acpi_find("APIC", 0), &host_madt);
+	if (!no_acpi)
+		return;
+	assume_pc(&host_madt);
+	log_warn("acpi", "%s: one processor, and the IOAPIC of a PC", no_acpi);
+}
+
+static void describe_cpu(void)
+{
 	log_info("cpu", "%s (%s family %u model %u stepping %u), %s", cpu_identity()->brand,
 		 cpu_identity()->vendor, (unsigned)cpu_identity()->family,
 		 (unsigned)cpu_identity()->model, (unsigned)cpu_identity()->stepping,
@@ -76,23 +102,20 @@ void arch_init(struct bootinfo *bi)
 	uint32_t khz;
 
 	hostpt_init(bi);
-	unsigned tables = acpi_init(bi->rsdp, hostpt_firmware);
-
-	madt_parse(acpi_find("APIC", 0), &host_madt);
-	if (tables == 0)
-		assume_pc(&host_madt);
+	read_tables(bi);
 	irq_init();
 	if (apic_init(host_madt.lapic_phys))
 		panic("this CPU has no local APIC");
 	apic_cpu_init();
 	percpu[0].apic_id = apic_id();
 	percpu[0].online = 1;
-	describe_machine(tables);
+	describe_cpu();
 	calibrate(&khz, &timer_khz);
 	clock_set_khz(khz);
 	apic_timer_setup(timer_khz);
 	clock_read_rtc();
-	ioapic_init();
+	if (!ioapic_init())
+		log_warn("irq", "no IOAPIC: devices without MSI have no interrupt");
 	fpu_cpu_init();
 	__asm__ volatile("sti" ::: "memory");
 }

@@ -19,5 +19,7 @@ _Static_assert(sizeof(struct acpi_header) == 36, "ACPI table header");
 
 /* Table with a valid checksum, or NULL. nth counts tables of the same signature from 0. */
 const struct acpi_header *acpi_find(const char *signature, unsigned nth);
+/* Why the machine is run without its tables, on one CPU; NULL when it is not. */
+const char *acpi_missing(void);
 
 #endif

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <tern/acpi.h>
 #include <tern/arch.h>
 #include <tern/bootinfo.h>
 #include <tern/cpu.h>
@@ -51,6 +52,7 @@ static void host_info_json(struct shell *sh, const struct own_memory *m)
 	json_object(sh, NULL);
 	json_str(sh, "hostname", hostname());
 	json_u64(sh, "cpus", cpu_count());
+	json_bool(sh, "acpi", !acpi_missing());
 	json_str(sh, "cpu", id->brand);
 	json_str(sh, "vendor", id->vendor);
 	json_str(sh, "virtualization", virt ? virt_caps.name : "none");
@@ -85,6 +87,8 @@ static int host_info(struct shell *sh, int argc, char **argv)
 	}
 	shell_printf(sh, "host            %s\n", hostname());
 	shell_printf(sh, "processors      %u x %s (%s)\n", cpu_count(), id->brand, id->vendor);
+	if (acpi_missing())
+		shell_printf(sh, "                one only: %s\n", acpi_missing());
 	shell_printf(sh, "virtualization  %s\n", virt ? virt_caps.name : virt_absent_reason());
 	shell_printf(sh, "clock           TSC %u kHz\n", (unsigned)tsc_khz());
 	shell_printf(sh, "memory          %u MiB, free %u MiB, guests %u MiB, boot files %u MiB\n",

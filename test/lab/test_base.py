@@ -2,6 +2,7 @@
 """The kernel's base on the emulated machine: self-tests at boot, the panic report."""
 import os
 import re
+import zlib
 
 import pytest
 
@@ -38,3 +39,24 @@ def test_panic_report(lone):
     assert "panic: asked for by selftest" in log
     assert "world init" in log
     assert re.search(r"[0-9a-f]{16} selftest_run\+0x", log)
+
+
+def test_without_acpi(lone, tmp_path):
+    """One CPU of two, the old ways to the devices: clock, serial line, PCI, ISA interrupts."""
+    path = tmp_path / "disk"
+    path.write_bytes(bytes(range(256)) * 8192)
+    lone.up(["a"], smp=2, nics=1, disks=[f"{path},ide"],
+            conf=["acpi = off", "selftest = timer,wake"])
+    log = lone.log("a")
+    assert "acpi: acpi = off in tern.conf: one processor" in log
+    assert re.search(r"clock: TSC [0-9.]+ MHz by PIT", log)
+    assert "the console is polled" not in log
+    assert set(re.findall(r"selftest: ok (\w+)", log)) == {"timer", "wake"}
+    info = lone.ask("a", "host info")
+    assert (info["cpus"], info["acpi"]) == (1, False)
+    assert "one only: acpi = off in tern.conf" in lone.run("a", "host info")
+    assert lone.run("a", "disk sum disk0") == f"{zlib.crc32(path.read_bytes()):08x}"
+    assert lone.ask("a", "disk list")[0]["timeouts"] == 0      # its interrupt came
+    if lone.status()["net"] == "tap":       # by MSI-X
+        lone.run("a", "net ping 10.77.0.254 --count 1")
+    assert lone.cmd("a", "host poweroff").text.startswith("error: unsupported ")
