@@ -103,8 +103,10 @@ void stream_discard(struct stream *s);	/* frees one that the owner never saw */
 void stream_attach(struct stream *s, struct tcp_pcb *pcb);
 void stream_established(struct stream *s);
 void stream_service(struct stream *s);
-/* A data segment goes out: its path's MSS (0 = not known); counts what goes out twice. */
-unsigned stream_note_send(const struct netif_hint *h, const uint8_t *tcp, unsigned payload);
+/* The MSS of a segment's path, 0 = not known. */
+unsigned stream_path_mss(const struct netif_hint *h);
+/* A data segment has gone to the card: counts what goes out twice. */
+void stream_note_send(const struct netif_hint *h, const uint8_t *tcp, unsigned payload);
 /* stream_rx.c */
 err_t stream_receive(struct stream *s, struct pbuf *p); /* [own] ERR_MEM: not taken */
 void stream_rx_release(struct stream *s);		/* reader or owner, whoever is left */

@@ -338,18 +338,25 @@ void stream_service(struct stream *s)
 		serve_close(s);
 }
 
-unsigned stream_note_send(const struct netif_hint *h, const uint8_t *tcp, unsigned payload)
+static struct stream *hinted(const struct netif_hint *h)
 {
-	const struct tcp_pcb *pcb;
-	struct stream *s;
+	return h ? container_of(h, const struct tcp_pcb, netif_hints)->callback_arg : NULL;
+}
+
+unsigned stream_path_mss(const struct netif_hint *h)
+{
+	const struct stream *s = hinted(h);
+
+	return s ? s->path_mss : 0;
+}
+
+void stream_note_send(const struct netif_hint *h, const uint8_t *tcp, unsigned payload)
+{
+	struct stream *s = hinted(h);
 	uint32_t seq, end;
 
-	if (!h)
-		return 0;
-	pcb = container_of(h, const struct tcp_pcb, netif_hints);
-	s = pcb->callback_arg;
 	if (!s)
-		return 0;
+		return;
 	seq = (uint32_t)tcp[4] << 24 | (uint32_t)tcp[5] << 16 | (uint32_t)tcp[6] << 8 | tcp[7];
 	end = seq + payload;
 	if (s->sent_any && TCP_SEQ_LT(seq, s->snd_max)) {
@@ -359,7 +366,7 @@ unsigned stream_note_send(const struct netif_hint *h, const uint8_t *tcp, unsign
 			s->recover = s->snd_max;
 		}
 		s->rtt_timing = false; /* [RFC 6298 3 "Taking RTT Samples"], Karn's rule */
-		return s->path_mss;
+		return;
 	}
 	s->sent_any = true;
 	s->snd_max = end;
@@ -368,5 +375,4 @@ unsigned stream_note_send(const struct netif_hint *h, const uint8_t *tcp, unsign
 		s->rtt_seq = end;
 		s->rtt_start_ns = time_ns();
 	}
-	return s->path_mss;
 }

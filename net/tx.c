@@ -199,10 +199,9 @@ static bool offload(struct net_if *i, struct nic_tx *t, struct pbuf *p)
 		pseudo_sum(f + ETH_HLEN + (t->ipv6 ? IP6_SRC : IP4_SRC), t->ipv6 ? 32 : 8,
 			   p->tot_len - l4, f + l4 + TCP_CSUM);
 	}
-	NET_COUNT(tcp_segs_out, 1);
 	if (payload == 0)
 		return true;
-	mss = stream_note_send(i->lwip.hints, f + l4, payload);
+	mss = stream_path_mss(i->lwip.hints);
 	if (!mss)
 		mss = i->lwip.mtu - (hdr - ETH_HLEN);
 	if (payload <= mss)
@@ -210,6 +209,21 @@ static bool offload(struct net_if *i, struct nic_tx *t, struct pbuf *p)
 	t->gso_size = (uint16_t)mss;
 	t->hdr_len = (uint16_t)hdr;
 	return net_if_tso(&i->lwip, t->ipv6);
+}
+
+/* A segment that the card did not take is not sent yet: lwIP comes again with it. */
+static void note_sent(const struct net_if *i, const struct pbuf *p)
+{
+	const uint8_t *f = p->payload;
+	bool ipv6;
+	unsigned l4 = find_tcp(f, p->len, &ipv6), hdr;
+
+	if (!l4)
+		return;
+	NET_COUNT(tcp_segs_out, 1);
+	hdr = l4 + (unsigned)(f[l4 + TCP_OFFSET] >> 4) * 4;
+	if (p->tot_len > hdr)
+		stream_note_send(i->lwip.hints, f + l4, p->tot_len - hdr);
 }
 
 static int fill(struct tx_slot *s, struct pbuf *p)
@@ -259,5 +273,6 @@ err_t net_tx(struct netif *n, struct pbuf *p)
 		i->tx_stalled = true;
 		return ERR_MEM;
 	}
+	note_sent(i, p);
 	return ERR_OK;
 }
