@@ -179,11 +179,11 @@ static int attach_pin(struct pci_dev *d, irq_handler *fn, void *arg, const char 
 int pci_irq_attach(struct pci_dev *d, unsigned n, int cpu, irq_handler *fn, void *arg,
 		   const char *name, enum pci_irq_kind *kind)
 {
-	if (attach_msix(d, n, cpu, fn, arg, name) == 0) {
+	if (!d->no_msix && attach_msix(d, n, cpu, fn, arg, name) == 0) {
 		*kind = PCI_IRQ_MSIX;
 		return 0;
 	}
-	if (attach_msi(d, n, cpu, fn, arg, name) == 0) {
+	if (!d->no_msi && attach_msi(d, n, cpu, fn, arg, name) == 0) {
 		*kind = PCI_IRQ_MSI;
 		return 0;
 	}

@@ -17,6 +17,7 @@ struct pci_dev {
 	uint64_t bar[6];      /* host-physical or port; 0 = none */
 	uint64_t bar_size[6]; /* bytes */
 	bool bar_io[6];
+	bool no_msi, no_msix; /* kinds that the driver does not want pci_irq_attach to take */
 	const struct pci_driver *driver;
 	struct pci_dev *next;
 };
