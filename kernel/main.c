@@ -9,6 +9,7 @@
 #include <tern/arch.h>
 #include <tern/bootinfo.h>
 #include <tern/cpu.h>
+#include <tern/cpumodel.h>
 #include <tern/log.h>
 #include <tern/mig.h>
 #include <tern/net.h>
@@ -86,6 +87,7 @@ static void start_rooms(void)
 	net_init();
 	virt_choose(virt_backends, ARRAY_SIZE(virt_backends));
 	vm_set_platform(&q35_platform);
+	cpu_baseline_init();
 	mig_init();
 }
 

@@ -1,23 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A VM's state as records: what is offered in preflight, and what travels in
- * the stun. The destination checks everything before it loads anything.
+ * A VM's state as records: what travels in the stun. The destination checks everything before it
+ * loads anything.
  */
 #ifndef MIG_CHECKPOINT_H
 #define MIG_CHECKPOINT_H
 
 #include <tern/rec.h>
 #include <tern/vm.h>
-
-/* REC_VM and REC_CPUID. */
-void offer_save(struct vm *vm, struct rec_writer *w);
-struct offer {
-	struct vm_config cfg;
-	uint8_t uuid[16];
-	uint32_t tsc_khz;
-};
-/* Reads and checks an offer against this host; why says what does not fit. -EBADMSG, -ENOTSUP. */
-MUST_CHECK int offer_check(const void *buf, size_t len, struct offer *o, char *why, size_t why_len);
 
 /* All vCPUs parked, devices quiesced. */
 void checkpoint_save(struct vm *vm, struct rec_writer *w);

@@ -19,6 +19,7 @@
 
 #include "checkpoint.h"
 #include "history.h"
+#include "offer.h"
 #include "job.h"
 #include "phase.h"
 #include "ram_recv.h"
@@ -144,14 +145,15 @@ static int on_offer(struct dest *d, const void *body, size_t len)
 	struct mig_request r = { 0 };
 	struct stream_info info;
 	char why[WIRE_TEXT] = "";
-	int err = offer_check(body, len, &d->offer, why, sizeof(why));
+	int err = offer_read(body, len, &d->offer);
 
-	if (err == -EBADMSG)
-		return refuse(d, err, "bad-stream", "the offer is malformed");
 	if (err)
-		return refuse(d, err, "cpu", "%s", why);
+		return refuse(d, err, "bad-stream", "the offer is malformed");
 	if (!virt)
 		return refuse(d, -ENOTSUP, "no-virtualization", "%s", virt_absent_reason());
+	err = offer_check(&d->offer, why, sizeof(why));
+	if (err)
+		return refuse(d, err, "cpu", "%s", why);
 	if (offered_before(d->id))
 		return refuse(d, -EBADMSG, "bad-stream", "this migration has been offered before");
 	discard_earlier(&d->offer);

@@ -17,6 +17,7 @@
 #include <tern/vdev.h>
 
 #include "checkpoint.h"
+#include "offer.h"
 #include "phase.h"
 #include "source.h"
 

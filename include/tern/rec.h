@@ -31,11 +31,12 @@ _Static_assert(sizeof(struct rec_header) == 16, "record header");
 /* Registry of record types; docs/wire.md lists their bodies. */
 enum rec_type {
 	REC_END = 0,
-	REC_VM = 1,    /* name, memory size, vCPU count, devices */
-	REC_CPUID = 2, /* the CPUID table as the guest sees it */
-	REC_VCPU = 3,  /* struct virt_state without XSAVE */
-	REC_XSAVE = 4, /* standard format */
-	REC_TIME = 5,  /* TSC frequency, guest TSC, kvmclock */
+	REC_VM = 1,	  /* name, memory size, vCPU count, devices */
+	REC_CPUID = 2,	  /* the CPUID table as the guest sees it */
+	REC_VCPU = 3,	  /* struct virt_state without XSAVE */
+	REC_XSAVE = 4,	  /* standard format */
+	REC_TIME = 5,	  /* TSC frequency, guest TSC, kvmclock */
+	REC_CPU_KIND = 6, /* host's own or a baseline */
 	REC_LAPIC = 16,
 	REC_IOAPIC = 17,
 	REC_PIC = 18,

@@ -52,6 +52,7 @@ struct vm_config {
 	char cmdline[VM_CMDLINE_MAX];
 	unsigned modules;
 	char module[VM_MODULES_MAX][VM_PATH_MAX];
+	bool baseline; /* shown the common CPU (cpumodel.h), not this host's */
 };
 
 struct vm;
@@ -253,8 +254,9 @@ MUST_CHECK int vm_cpu_check(struct vm *vm, struct rec_reader *r, char *why, size
  * at the record; others: -ENOENT.
  */
 MUST_CHECK int vm_cpu_load(struct vm *vm, struct rec_reader *r, int64_t clock_delta_ns);
-/* CPU requirements of a VM against this host, for preflight: the REC_CPUID record alone. */
-MUST_CHECK int vm_cpuid_check(struct rec_reader *r, char *why, size_t why_len);
+/* What preflight needs of it: the REC_CPUID record alone, to be read by cpu_model_load. */
 void vm_cpuid_save(struct vm *vm, struct rec_writer *w);
+/* Can this host keep a guest's TSC at this frequency? 0, or -ENOTSUP with the reason. */
+MUST_CHECK int vm_tsc_check(uint32_t khz, char *why, size_t why_len);
 
 #endif

@@ -11,13 +11,6 @@
 #include "cpuid.h"
 
 #define LEAF_KVM 0x40000000u
-#define KVM_FEATURE_NOP_IO_DELAY BIT(1)	       /* no need to write port 0x80 between accesses */
-#define KVM_FEATURE_CLOCKSOURCE BIT(0)	       /* MSRs 0x11, 0x12 */
-#define KVM_FEATURE_CLOCKSOURCE2 BIT(3)	       /* MSRs 0x4b564d00, 01 */
-#define KVM_FEATURE_CLOCKSOURCE_STABLE BIT(24) /* all vCPUs' pages lie on one line */
-#define KVM_FEATURES                                                                               \
-	((uint32_t)(KVM_FEATURE_NOP_IO_DELAY | KVM_FEATURE_CLOCKSOURCE |                           \
-		    KVM_FEATURE_CLOCKSOURCE2 | KVM_FEATURE_CLOCKSOURCE_STABLE))
 
 static uint32_t *reg_of(struct cpuid_regs *r, unsigned reg)
 {
@@ -40,22 +33,22 @@ static uint32_t reg_get(const struct cpuid_regs *r, unsigned reg)
 	return *reg_of(&copy, reg);
 }
 
-static uint32_t host_max(cpuid_source *host, uint32_t leaf)
+static uint32_t host_max(const struct cpuid_source *host, uint32_t leaf)
 {
-	uint32_t base = leaf & 0x80000000u, max = host(base, 0).eax;
+	uint32_t base = leaf & 0x80000000u, max = host->read(host->ctx, base, 0).eax;
 
 	return max < base ? 0 : max;
 }
 
 /* Leaves above the host's highest read as zero, whatever the CPU does for them. */
-static struct cpuid_regs host_leaf(cpuid_source *host, uint32_t leaf, uint32_t sub)
+static struct cpuid_regs host_leaf(const struct cpuid_source *host, uint32_t leaf, uint32_t sub)
 {
 	struct cpuid_regs none = { 0 };
 
-	return leaf > host_max(host, leaf) ? none : host(leaf, sub);
+	return leaf > host_max(host, leaf) ? none : host->read(host->ctx, leaf, sub);
 }
 
-uint64_t cpuid_xcr0_mask(cpuid_source *host)
+uint64_t cpuid_xcr0_mask(const struct cpuid_source *host)
 {
 	struct cpuid_regs one = host_leaf(host, 1, 0), d;
 	uint64_t mask;
@@ -86,8 +79,8 @@ static bool action_shows(uint8_t action, uint64_t xcr0)
 }
 
 /* The word of features a guest may be shown here. */
-static uint32_t feature_word(cpuid_source *host, uint64_t xcr0, uint32_t leaf, uint32_t sub,
-			     unsigned reg)
+static uint32_t feature_word(const struct cpuid_source *host, uint64_t xcr0, uint32_t leaf,
+			     uint32_t sub, unsigned reg)
 {
 	struct cpuid_regs h = host_leaf(host, leaf, sub);
 	uint32_t have = *reg_of(&h, reg), word = 0;
@@ -104,7 +97,7 @@ static uint32_t feature_word(cpuid_source *host, uint64_t xcr0, uint32_t leaf, u
 	return word;
 }
 
-static struct cpuid_regs feature_leaf(cpuid_source *host, uint64_t xcr0, uint32_t leaf,
+static struct cpuid_regs feature_leaf(const struct cpuid_source *host, uint64_t xcr0, uint32_t leaf,
 				      uint32_t sub)
 {
 	return (struct cpuid_regs){ feature_word(host, xcr0, leaf, sub, REG_EAX),
@@ -128,9 +121,10 @@ static unsigned log2_up(unsigned n)
 	return s;
 }
 
-static void build_basic(struct cpuid_table *t, cpuid_source *host, uint64_t xcr0, unsigned n)
+static void build_basic(struct cpuid_table *t, const struct cpuid_source *host, uint64_t xcr0,
+			unsigned n)
 {
-	struct cpuid_regs zero = host(0, 0), one = host_leaf(host, 1, 0), r;
+	struct cpuid_regs zero = host->read(host->ctx, 0, 0), one = host_leaf(host, 1, 0), r;
 
 	zero.eax = xcr0 ? 0xd : 0xb;
 	add(t, 0, CPUID_ANY_SUB, zero);
@@ -154,7 +148,7 @@ static void build_topology(struct cpuid_table *t, unsigned n)
 	add(t, 0xb, 1, (struct cpuid_regs){ log2_up(n), n, 2u << 8 | 1, 0 });
 }
 
-static void build_xsave(struct cpuid_table *t, cpuid_source *host, uint64_t xcr0)
+static void build_xsave(struct cpuid_table *t, const struct cpuid_source *host, uint64_t xcr0)
 {
 	struct cpuid_regs r = { (uint32_t)xcr0, 0, 0, (uint32_t)(xcr0 >> 32) };
 	struct cpuid_entry *top;
@@ -181,16 +175,17 @@ static void put_text(struct cpuid_regs *r, const char text[12])
 }
 
 /* The interface of paravirtual clocks that stock kernels know. */
-static void build_hypervisor(struct cpuid_table *t)
+static void build_hypervisor(struct cpuid_table *t, const struct cpuid_source *host, uint64_t xcr0)
 {
 	struct cpuid_regs r = { LEAF_KVM + 1, 0, 0, 0 };
 
 	put_text(&r, "KVMKVMKVM\0\0");
 	add(t, LEAF_KVM, CPUID_ANY_SUB, r);
-	add(t, LEAF_KVM + 1, CPUID_ANY_SUB, (struct cpuid_regs){ KVM_FEATURES, 0, 0, 0 });
+	add(t, LEAF_KVM + 1, CPUID_ANY_SUB, feature_leaf(host, xcr0, LEAF_KVM + 1, 0));
 }
 
-static void build_extended(struct cpuid_table *t, cpuid_source *host, uint64_t xcr0, unsigned n)
+static void build_extended(struct cpuid_table *t, const struct cpuid_source *host, uint64_t xcr0,
+			   unsigned n)
 {
 	struct cpuid_regs r = host_leaf(host, 0x80000000u, 0);
 	uint32_t max = MIN(host_max(host, 0x80000000u), 0x80000008u);
@@ -204,16 +199,16 @@ static void build_extended(struct cpuid_table *t, cpuid_source *host, uint64_t x
 	add(t, 0x80000001u, CPUID_ANY_SUB, r);
 	for (uint32_t leaf = 0x80000002u; leaf <= 0x80000006u && leaf <= max; leaf++)
 		add(t, leaf, CPUID_ANY_SUB,
-		    host(leaf, 0)); /* brand, caches and TLBs: for display */
+		    host_leaf(host, leaf, 0)); /* brand, caches and TLBs: for display */
 	if (max < 0x80000008u)
 		return;
 	r = feature_leaf(host, xcr0, 0x80000008u, 0);
-	r.eax = host(0x80000008u, 0).eax & 0xffff; /* address widths */
+	r.eax = host_leaf(host, 0x80000008u, 0).eax & 0xffff; /* address widths */
 	r.ecx = log2_up(n) << 12 | (n - 1);
 	add(t, 0x80000008u, CPUID_ANY_SUB, r);
 }
 
-void cpuid_build(struct cpuid_table *t, cpuid_source *host, unsigned nr_vcpus)
+void cpuid_build(struct cpuid_table *t, const struct cpuid_source *host, unsigned nr_vcpus)
 {
 	uint64_t xcr0 = cpuid_xcr0_mask(host);
 
@@ -221,7 +216,7 @@ void cpuid_build(struct cpuid_table *t, cpuid_source *host, unsigned nr_vcpus)
 	build_basic(t, host, xcr0, nr_vcpus);
 	build_topology(t, nr_vcpus);
 	build_xsave(t, host, xcr0);
-	build_hypervisor(t);
+	build_hypervisor(t, host, xcr0);
 	build_extended(t, host, xcr0, nr_vcpus);
 }
 

@@ -9,6 +9,7 @@
 #define KERNEL_VM_CPUID_H
 
 #include <tern/cpu.h>
+#include <tern/cpumodel.h>
 #include <tern/types.h>
 
 #define CPUID_ENTRIES_MAX 64u
@@ -32,6 +33,7 @@ enum cpuid_action {
 	BIT_AVX,    /* as PASS, when the guest's XCR0 may have AVX */
 	BIT_AVX512, /* as PASS, when the guest's XCR0 may have AVX-512 */
 	BIT_FORCE,  /* Tern provides it itself */
+	BIT_FILL,   /* depends on the VM or the vCPU: filled in, whatever the host has */
 	BIT_HIDE    /* why says the reason; bits not listed are hidden as unknown */
 };
 
@@ -51,14 +53,18 @@ extern const unsigned cpuid_bits_count;
 #define XCR0_SSE BIT(1)
 #define XCR0_AVX BIT(2)
 #define XCR0_AVX512 (BIT(5) | BIT(6) | BIT(7))
-/* State components Tern saves and moves. */
+/* State components Tern saves and moves; below CPU_XCOMPS. */
 #define XCR0_KNOWN (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_AVX512)
 
-typedef struct cpuid_regs cpuid_source(uint32_t leaf, uint32_t sub);
+/* Where leaves come from: this host, a model (cpu_model.c), a test. */
+struct cpuid_source {
+	struct cpuid_regs (*read)(const void *ctx, uint32_t leaf, uint32_t sub);
+	const void *ctx;
+};
 
 /* XCR0 bits a guest may have on a host with these leaves; 0 without XSAVE. */
-uint64_t cpuid_xcr0_mask(cpuid_source *host);
-void cpuid_build(struct cpuid_table *t, cpuid_source *host, unsigned nr_vcpus);
+uint64_t cpuid_xcr0_mask(const struct cpuid_source *host);
+void cpuid_build(struct cpuid_table *t, const struct cpuid_source *host, unsigned nr_vcpus);
 const struct cpuid_entry *cpuid_find(const struct cpuid_table *t, uint32_t leaf, uint32_t sub);
 /* Is the feature bit set in what the guest sees? */
 bool cpuid_shows(const struct cpuid_table *t, uint32_t leaf, uint32_t sub, enum cpuid_reg reg,
@@ -73,9 +79,26 @@ struct cpuid_vcpu {
 };
 struct cpuid_regs cpuid_read(const struct cpuid_table *t, uint32_t leaf, uint32_t sub,
 			     const struct cpuid_vcpu *v);
-/* Could this host run a guest that was shown t? 0 or -ENOTSUP with the first thing missing in why.
- */
-MUST_CHECK int cpuid_compatible(const struct cpuid_table *t, cpuid_source *host, char *why,
-				size_t why_len);
+
+/* cpu_model.c */
+extern const struct cpuid_word {
+	uint32_t leaf;
+	uint8_t sub, reg;
+} cpuid_words[CPU_WORDS];
+/* Bits of word i that some action of the set (1 << enum cpuid_action) stands for. */
+uint32_t cpuid_word_bits(unsigned i, unsigned actions);
+void cpu_model_of(const struct cpuid_table *t, struct cpu_model *m);
+/* What a guest of n vCPUs is shown by a model; display tells what is only for people. */
+void cpuid_build_model(struct cpuid_table *t, const struct cpu_model *m,
+		       const struct cpuid_source *display, unsigned nr_vcpus);
+/* Takes out what does not go together (AVX without its state). */
+void cpu_model_normalize(struct cpu_model *m);
+
+/* cpuid_rec.c: REC_CPUID. */
+void cpuid_table_save(const struct cpuid_table *t, struct rec_writer *w);
+MUST_CHECK int cpuid_table_parse(struct rec_reader *r, struct cpuid_table *t);
+
+/* cpu_host.c */
+const struct cpuid_source *vm_host_cpuid(void);
 
 #endif

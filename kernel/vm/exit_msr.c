@@ -2,7 +2,8 @@
 /*
  * RDMSR and WRMSR. Who has a register is asked in this order: the devices
  * (LAPIC), the clock, the list of kept values, the backend. An MSR that nobody
- * has is a #GP, logged once per MSR and VM.
+ * has is a #GP, logged once per MSR and VM; so is one that belongs to a feature
+ * which the guest's CPUID does not show.
  */
 #include <errno.h>
 
@@ -24,6 +25,36 @@ static struct msr_region *region_of(struct vm *vm, uint32_t index)
 	return NULL;
 }
 
+#define MSR_EFER 0xc0000080u
+#define MSR_TSC_AUX 0xc0000103u
+
+/* EFER bits and the bit of leaf 0x80000001 EDX that offers each. */
+static const struct {
+	uint64_t efer;
+	unsigned bit;
+} efer_features[] = {
+	{ G_EFER_SCE, 11 },
+	{ G_EFER_LME | G_EFER_LMA, 29 },
+	{ G_EFER_NXE, 20 },
+};
+
+/* As on a CPU without what the guest was not shown, whatever this one has. */
+static bool msr_hidden(const struct cpuid_table *t, uint32_t index)
+{
+	return index == MSR_TSC_AUX && !cpuid_shows(t, 0x80000001u, 0, REG_EDX, 27) &&
+	       !cpuid_shows(t, 7, 0, REG_ECX, 22);
+}
+
+static bool msr_bits_hidden(const struct cpuid_table *t, uint32_t index, uint64_t value)
+{
+	uint64_t ok = 0;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(efer_features); i++)
+		if (cpuid_shows(t, 0x80000001u, 0, REG_EDX, efer_features[i].bit))
+			ok |= efer_features[i].efer;
+	return index == MSR_EFER && (value & ~ok);
+}
+
 static int msr_read(struct vcpu *c, uint32_t index, uint64_t *value)
 {
 	struct msr_region *r = region_of(c->vm, index);
@@ -31,6 +62,8 @@ static int msr_read(struct vcpu *c, uint32_t index, uint64_t *value)
 
 	if (r)
 		return r->ops->read(r->arg, c, index, value);
+	if (msr_hidden(c->vm->cpuid, index))
+		return -ENOENT;
 	err = pvclock_msr_get(c, index, value);
 	if (err == -ENOENT)
 		err = msr_list_get(c->msrs, index, value);
@@ -46,6 +79,10 @@ static int msr_write(struct vcpu *c, uint32_t index, uint64_t value)
 
 	if (r)
 		return r->ops->write(r->arg, c, index, value);
+	if (msr_hidden(c->vm->cpuid, index))
+		return -ENOENT;
+	if (msr_bits_hidden(c->vm->cpuid, index, value))
+		return -EINVAL;
 	err = pvclock_msr_set(c, index, value);
 	if (err == -ENOENT)
 		err = msr_list_set(c->msrs, index, value);

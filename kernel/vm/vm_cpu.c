@@ -27,59 +27,28 @@ static int bad(char *why, size_t len, const char *what)
 	return -EBADMSG;
 }
 
-/* ---- REC_CPUID ---- */
+/* ---- REC_CPUID: cpuid_rec.c ---- */
 
 void vm_cpuid_save(struct vm *vm, struct rec_writer *w)
 {
-	const struct cpuid_table *t = vm->cpuid;
-
-	rec_begin(w, REC_CPUID, REC_VERSION, 0, 0);
-	rec_u32(w, t->count);
-	rec_u32(w, 0);
-	for (uint32_t i = 0; i < t->count; i++) {
-		rec_u32(w, t->e[i].leaf);
-		rec_u32(w, t->e[i].sub);
-		rec_u32(w, t->e[i].r.eax);
-		rec_u32(w, t->e[i].r.ebx);
-		rec_u32(w, t->e[i].r.ecx);
-		rec_u32(w, t->e[i].r.edx);
-	}
-	rec_end(w);
+	cpuid_table_save(vm->cpuid, w);
 }
 
-static int cpuid_parse(struct rec_reader *r, struct cpuid_table *t)
+static int cpuid_check(struct vm *vm, struct rec_reader *r, char *why, size_t len)
 {
-	memset(t, 0, sizeof(*t));
-	if (r->head.version != REC_VERSION)
-		return -EBADMSG;
-	t->count = rec_get_u32(r);
-	if (rec_get_u32(r) || t->count > CPUID_ENTRIES_MAX)
-		return -EBADMSG;
-	for (uint32_t i = 0; i < t->count; i++) {
-		t->e[i].leaf = rec_get_u32(r);
-		t->e[i].sub = rec_get_u32(r);
-		t->e[i].r.eax = rec_get_u32(r);
-		t->e[i].r.ebx = rec_get_u32(r);
-		t->e[i].r.ecx = rec_get_u32(r);
-		t->e[i].r.edx = rec_get_u32(r);
-	}
-	return rec_done(r);
-}
+	struct cpu_model want, here;
 
-int vm_cpuid_check(struct rec_reader *r, char *why, size_t why_len)
-{
-	struct cpuid_table t;
-
-	if (cpuid_parse(r, &t))
-		return bad(why, why_len, "CPUID");
-	return cpuid_compatible(&t, vm_host_cpuid(), why, why_len);
+	if (cpu_model_load(r, &want))
+		return bad(why, len, "CPUID");
+	cpu_model_host(&here);
+	return cpu_model_check(&want, &here, vm->cfg.baseline, "the destination", why, len);
 }
 
 static int cpuid_load(struct vm *vm, struct rec_reader *r)
 {
 	struct cpuid_table t;
 
-	if (cpuid_parse(r, &t))
+	if (cpuid_table_parse(r, &t))
 		return -EBADMSG;
 	*vm->cpuid = t;
 	vm->virt.xcr0_mask = cpuid_table_xcr0(&t);
@@ -119,20 +88,26 @@ static int time_parse(struct rec_reader *r, struct time_rec *t)
 	return rec_done(r);
 }
 
+int vm_tsc_check(uint32_t khz, char *why, size_t why_len)
+{
+	uint64_t host = tsc_khz(), diff = khz > host ? khz - host : host - khz;
+
+	if (virt_caps.tsc_scaling || diff * 1000000 <= host * PPM_EQUAL)
+		return 0;
+	snprintf(why, why_len,
+		 "the guest's TSC runs at %u kHz, the destination's at %u, more than %u ppm apart, "
+		 "and its CPU cannot scale it",
+		 (unsigned)khz, (unsigned)host, PPM_EQUAL);
+	return -ENOTSUP;
+}
+
 static int time_check(struct rec_reader *r, char *why, size_t len)
 {
 	struct time_rec t;
-	uint64_t host = tsc_khz(), diff;
 
 	if (time_parse(r, &t) || t.tsc_khz < 1000)
 		return bad(why, len, "time");
-	diff = t.tsc_khz > host ? t.tsc_khz - host : host - t.tsc_khz;
-	if (virt_caps.tsc_scaling || diff * 1000000 <= host * PPM_EQUAL)
-		return 0;
-	snprintf(why, len,
-		 "the guest's TSC runs at %u kHz, this host's at %u, and this CPU cannot scale it",
-		 (unsigned)t.tsc_khz, (unsigned)host);
-	return -ENOTSUP;
+	return vm_tsc_check(t.tsc_khz, why, len);
 }
 
 static int time_load(struct vm *vm, struct rec_reader *r, int64_t clock_delta_ns)
@@ -262,7 +237,7 @@ int vm_cpu_check(struct vm *vm, struct rec_reader *r, char *why, size_t why_len)
 {
 	switch (r->head.type) {
 	case REC_CPUID:
-		return vm_cpuid_check(r, why, why_len);
+		return cpuid_check(vm, r, why, why_len);
 	case REC_TIME:
 		return time_check(r, why, why_len);
 	case REC_VCPU:

@@ -169,8 +169,6 @@ void io_fini(struct vm *vm);
 
 #include "cpuid.h"
 
-cpuid_source *vm_host_cpuid(void);
-
 /* ---- MSRs that the kernel keeps: msr_list.c ---- */
 
 #define MSR_KEPT_MAX 64u /* no more than VIRT_MSRS_MAX */

@@ -57,16 +57,6 @@ static int check_config(const struct vm_config *cfg, char *why, size_t len)
 	return 0;
 }
 
-static struct cpuid_regs host_cpuid(uint32_t leaf, uint32_t sub)
-{
-	return cpuid(leaf, sub);
-}
-
-cpuid_source *vm_host_cpuid(void)
-{
-	return host_cpuid;
-}
-
 static void make_uuid(uint8_t uuid[16])
 {
 	random_bytes(uuid, 16);
@@ -103,7 +93,17 @@ static void free_vm(struct vm *vm)
 	free(vm);
 }
 
-static struct vm *alloc_vm(const struct vm_config *cfg)
+/* What the guest will see of the CPU; a model of NULL is this host's own. */
+static void show_cpu(struct vm *vm, const struct cpu_model *model)
+{
+	if (model)
+		cpuid_build_model(vm->cpuid, model, vm_host_cpuid(), vm->cfg.vcpus);
+	else
+		cpuid_build(vm->cpuid, vm_host_cpuid(), vm->cfg.vcpus);
+	vm->virt.xcr0_mask = cpuid_table_xcr0(vm->cpuid);
+}
+
+static struct vm *alloc_vm(const struct vm_config *cfg, const struct cpu_model *model)
 {
 	struct vm *vm = calloc(1, sizeof(*vm));
 
@@ -117,16 +117,16 @@ static struct vm *alloc_vm(const struct vm_config *cfg)
 		free_vm(vm);
 		return NULL;
 	}
-	cpuid_build(vm->cpuid, host_cpuid, cfg->vcpus);
-	vm->virt.xcr0_mask = cpuid_table_xcr0(vm->cpuid);
+	show_cpu(vm, model);
 	vm->tsc_khz = vm->virt.tsc_khz = tsc_khz();
 	make_uuid(vm->uuid);
 	return vm;
 }
 
-static int build(const struct vm_config *cfg, struct vm **out, char *why, size_t len)
+static int build(const struct vm_config *cfg, const struct cpu_model *model, struct vm **out,
+		 char *why, size_t len)
 {
-	struct vm *vm = alloc_vm(cfg);
+	struct vm *vm = alloc_vm(cfg, model);
 	int err = -ENOMEM;
 	struct page_stats mem;
 
@@ -170,8 +170,8 @@ static void unbuild(struct vm *vm)
 	free_vm(vm);
 }
 
-static int create(const struct vm_config *cfg, enum vm_state state, struct vm **out, char *why,
-		  size_t len)
+static int create(const struct vm_config *cfg, const struct cpu_model *model, enum vm_state state,
+		  struct vm **out, char *why, size_t len)
 {
 	struct vm *vm;
 	int err = check_config(cfg, why, len);
@@ -184,7 +184,7 @@ static int create(const struct vm_config *cfg, enum vm_state state, struct vm **
 		snprintf(why, len, "there is a VM %s already", cfg->name);
 		return -EEXIST;
 	}
-	err = build(cfg, &vm, why, len);
+	err = build(cfg, model, &vm, why, len);
 	if (err)
 		return err;
 	vm->state = state;
@@ -202,12 +202,23 @@ static int create(const struct vm_config *cfg, enum vm_state state, struct vm **
 
 int vm_create(const struct vm_config *cfg, struct vm **out, char *why, size_t why_len)
 {
-	return create(cfg, VM_OFF, out, why, why_len);
+	struct cpu_model model;
+
+	if (!cfg->baseline)
+		return create(cfg, NULL, VM_OFF, out, why, why_len);
+	if (!cpu_baseline_get(&model)) {
+		snprintf(why, why_len,
+			 "there is no CPU baseline here: 'cluster baseline HOST...' "
+			 "computes one, cpu.baseline in tern.conf keeps it");
+		return -ENOENT;
+	}
+	return create(cfg, &model, VM_OFF, out, why, why_len);
 }
 
+/* Its CPUID table comes with the stream. */
 int vm_create_incoming(const struct vm_config *cfg, struct vm **out, char *why, size_t why_len)
 {
-	return create(cfg, VM_INCOMING, out, why, why_len);
+	return create(cfg, NULL, VM_INCOMING, out, why, why_len);
 }
 
 void vm_get(struct vm *vm)

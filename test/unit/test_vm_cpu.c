@@ -6,7 +6,8 @@
  */
 // SOURCES: kernel/vm/vm_cpu.c kernel/vm/vm_cpu_state.c kernel/vm/vmtime.c kernel/vm/pvclock.c
 // SOURCES: kernel/vm/msr_list.c kernel/vm/cpuid.c kernel/vm/cpuid_bits.c
-// SOURCES: kernel/vm/cpuid_check.c kernel/lib/rec.c kernel/lib/muldiv.c
+// SOURCES: kernel/vm/cpuid_rec.c kernel/vm/cpu_model.c kernel/vm/cpu_common.c
+// SOURCES: kernel/vm/cpu_check.c kernel/lib/rec.c kernel/lib/muldiv.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -49,7 +50,7 @@ uint64_t wall_clock_s(void)
 	return 1700000000 + time_ns() / NSEC_PER_SEC;
 }
 
-static struct cpuid_regs host(uint32_t leaf, uint32_t sub)
+static struct cpuid_regs host_read(const void *ctx, uint32_t leaf, uint32_t sub)
 {
 	if (leaf == 0)
 		return (struct cpuid_regs){ 0xd, 1, 2, 3 };
@@ -62,9 +63,14 @@ static struct cpuid_regs host(uint32_t leaf, uint32_t sub)
 	return (struct cpuid_regs){ 0x3030, ~0u, ~0u, ~0u };
 }
 
-cpuid_source *vm_host_cpuid(void)
+static const struct cpuid_source host = { host_read, NULL };
+
+void cpu_model_host(struct cpu_model *m)
 {
-	return host;
+	struct cpuid_table t;
+
+	cpuid_build(&t, &host, 1);
+	cpu_model_of(&t, m);
 }
 
 int gmem_read(struct gmem *g, gpa_t a, void *buf, size_t len)
@@ -115,7 +121,7 @@ static struct vm *make(void)
 	vm->cpuid = calloc(1, sizeof(*vm->cpuid));
 	vm->nr_vcpus = 2;
 	vm->tsc_khz = vm->virt.tsc_khz = host_khz;
-	cpuid_build(vm->cpuid, host, 2);
+	cpuid_build(vm->cpuid, &host, 2);
 	for (unsigned i = 0; i < 2; i++) {
 		struct vcpu *c = vm->vcpu[i] = calloc(1, sizeof(*c));
 

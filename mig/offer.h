@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The question of preflight: may this VM come? What it is, how it starts, and the CPU
+ * that it has seen, as records.
+ */
+#ifndef MIG_OFFER_H
+#define MIG_OFFER_H
+
+#include <tern/cpumodel.h>
+#include <tern/rec.h>
+#include <tern/vm.h>
+
+/* REC_VM, REC_BOOT when needed, REC_CPU_KIND and REC_CPUID. */
+void offer_save(struct vm *vm, struct rec_writer *w);
+struct offer {
+	struct vm_config cfg;
+	uint8_t uuid[16];
+	uint32_t tsc_khz;
+	struct cpu_model cpu; /* that the guest was shown */
+};
+/* 0 or -EBADMSG. */
+MUST_CHECK int offer_read(const void *buf, size_t len, struct offer *o);
+/* May it come to this host? 0, or -ENOTSUP with what does not fit in why. */
+MUST_CHECK int offer_check(const struct offer *o, char *why, size_t why_len);
+
+#endif
