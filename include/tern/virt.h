@@ -245,6 +245,12 @@ extern const struct virt_ops *virt;
 extern struct virt_caps virt_caps;
 /* Why there is none ("VM_CR.SVMDIS is set: enable SVM in the firmware"). */
 const char *virt_absent_reason(void);
+/* Capabilities one by one, for display: false past the end, or without a backend. */
+struct virt_feature {
+	const char *name, *what;
+	bool used; /* false: the CPU has it not, or it is switched off */
+};
+bool virt_feature_at(unsigned index, struct virt_feature *out);
 void virt_choose(const struct virt_ops *const *candidates, unsigned count);
 
 #endif

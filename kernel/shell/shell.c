@@ -280,6 +280,7 @@ void shell_start(const char *hostname)
 	waitq_init(&keys.waiters, "shell keys");
 	snprintf(edit.prompt, sizeof(edit.prompt), "tern:%s> ", hostname);
 	cmd_host_register();
+	cmd_cpu_register();
 	cmd_vm_register();
 	cmd_vm_log_register();
 	cmd_mig_register();

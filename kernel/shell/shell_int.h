@@ -85,6 +85,7 @@ void cmd_offer_vms(struct shell *sh, int argc, char **argv);
 
 /* The rooms' command tables. */
 void cmd_host_register(void);
+void cmd_cpu_register(void);
 void cmd_vm_register(void);
 void cmd_vm_log_register(void);
 void cmd_mig_register(void);

@@ -36,12 +36,13 @@ class Guest:
     # --- life -------------------------------------------------------------------
 
     def create(self, host, mode="dirty", mem="256M", kernel="/boot/vmlinuz",
-               initrd="/boot/initrd", vcpus=1, extra="", **params):
+               initrd="/boot/initrd", vcpus=1, extra="", options="", **params):
         self.host, self.ws = host, int(params.get("ws", 64))
         words = [CMDLINE, f"tern.mode={mode}", *(f"tern.{k}={v}" for k, v in params.items()), extra]
         if mode == "foreign":       # somebody else's initrd takes bare names
             words = [CMDLINE, extra, *(f"{k}={v}" for k, v in params.items()), "end"]
-        self.lab.run(host, f"vm create {self.name} --mem {mem} --vcpus {vcpus} --kernel {kernel} "
+        self.lab.run(host, f"vm create {self.name} --mem {mem} --vcpus {vcpus} {options} "
+                           f"--kernel {kernel} "
                            f"--initrd {initrd} --cmdline \"{' '.join(w for w in words if w)}\"")
 
     def start(self):
