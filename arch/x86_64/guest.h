@@ -29,6 +29,12 @@ static inline bool guest_canonical(uint64_t a)
 
 /* guest_cap.c */
 void guest_probe(void);
+/* Does "virt.without" in tern.conf name this feature? */
+bool guest_left_out(const char *name);
+/* virt_ops.cpuid_limit of both backends: RDTSCP and RDPID by guest_feat. */
+void guest_cpuid_limit(uint32_t leaf, uint32_t sub, struct cpuid_regs *r);
+/* A word more in a list of features. */
+void guest_add_word(char *text, size_t len, const char *word);
 uint32_t guest_xsave_size(uint64_t xcr0);
 /* guest_check.c */
 int guest_state_check(const struct virt_vcpu *v, const struct virt_state *in);

@@ -3,8 +3,10 @@
  * What this CPU can give to guests, whatever the vendor of its virtualization:
  * bits of CR3, CR4 and EFER, components of the vector state.
  */
+#include <stdio.h>
 #include <string.h>
 
+#include <tern/bootinfo.h>
 #include <tern/cpu.h>
 
 #include "guest.h"
@@ -112,4 +114,32 @@ void guest_probe(void)
 	guest_feat.efer_mask = efer_supported();
 	guest_feat.cr3_mask = BIT(MIN(cpu_identity()->phys_bits, 52u)) - 1;
 	find_xsave();
+}
+
+bool guest_left_out(const char *name)
+{
+	const char *list = config_get("virt.without");
+	size_t len = strlen(name);
+
+	for (const char *p = list; p && (p = strstr(p, name)) != NULL; p += len)
+		if ((p == list || p[-1] == ' ') && (p[len] == ' ' || !p[len]))
+			return true;
+	return false;
+}
+
+void guest_cpuid_limit(uint32_t leaf, uint32_t sub, struct cpuid_regs *r)
+{
+	if (guest_feat.rdtscp)
+		return;
+	if (leaf == 0x80000001)
+		r->edx &= ~(1u << 27);
+	else if (leaf == 7 && !sub)
+		r->ecx &= ~(1u << 22); /* RDPID reads the same register */
+}
+
+void guest_add_word(char *text, size_t len, const char *word)
+{
+	size_t n = strlen(text);
+
+	(void)snprintf(text + n, len - n, "%s%s", n ? " " : "", word);
 }

@@ -14,6 +14,8 @@
 #include <tern/slat.h>
 #include <tern/types.h>
 
+struct cpuid_regs;
+
 enum exit_reason {
 	EXIT_NONE, /* host interrupt, kick or flush request: nothing for the guest */
 	EXIT_CPUID,
@@ -191,7 +193,8 @@ struct virt_caps {
 	const char *name; /* "AMD-V", "VT-x" */
 	const struct slat_format *slat;
 	bool next_rip, decode_assist, flush_by_asid, tsc_scaling, virtual_nmi, pause_filter, pml;
-	unsigned asids; /* AMD: ASIDs, Intel: VPIDs */
+	unsigned asids;	    /* address space numbers for guests, 0 = none */
+	char features[128]; /* what the backend uses of what not every CPU has, for people */
 };
 
 struct virt_ops {
@@ -233,6 +236,8 @@ struct virt_ops {
 	 * own. */
 	int (*msr_get)(struct virt_vcpu *v, uint32_t index, uint64_t *value);
 	int (*msr_set)(struct virt_vcpu *v, uint32_t index, uint64_t value); /* -EINVAL: #GP */
+	/* Takes out of a CPUID leaf of this CPU's what guests could not execute. */
+	void (*cpuid_limit)(uint32_t leaf, uint32_t sub, struct cpuid_regs *r);
 	/* Flushes what hardware caches of dirty state into set; NULL where none. */
 	int (*dirty_sync)(struct virt_vcpu *v, struct pageset *set);
 };

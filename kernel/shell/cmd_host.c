@@ -56,6 +56,7 @@ static void host_info_json(struct shell *sh, const struct own_memory *m)
 	json_str(sh, "cpu", id->brand);
 	json_str(sh, "vendor", id->vendor);
 	json_str(sh, "virtualization", virt ? virt_caps.name : "none");
+	json_str(sh, "virtualization_features", virt_caps.features);
 	json_u64(sh, "tsc_khz", tsc_khz());
 	json_u64(sh, "memory_bytes", m->pages.total_bytes);
 	json_u64(sh, "free_bytes", m->pages.free_bytes);
@@ -89,7 +90,8 @@ static int host_info(struct shell *sh, int argc, char **argv)
 	shell_printf(sh, "processors      %u x %s (%s)\n", cpu_count(), id->brand, id->vendor);
 	if (acpi_missing())
 		shell_printf(sh, "                one only: %s\n", acpi_missing());
-	shell_printf(sh, "virtualization  %s\n", virt ? virt_caps.name : virt_absent_reason());
+	shell_printf(sh, "virtualization  %s%s%s\n", virt ? virt_caps.name : virt_absent_reason(),
+		     virt && virt_caps.features[0] ? ": " : "", virt_caps.features);
 	shell_printf(sh, "clock           TSC %u kHz\n", (unsigned)tsc_khz());
 	shell_printf(sh, "memory          %u MiB, free %u MiB, guests %u MiB, boot files %u MiB\n",
 		     mib(m.pages.total_bytes), mib(m.pages.free_bytes), mib(m.guest), mib(m.files));

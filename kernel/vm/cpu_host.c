@@ -8,6 +8,7 @@
 #include <tern/bootinfo.h>
 #include <tern/lock.h>
 #include <tern/log.h>
+#include <tern/virt.h>
 
 #include "cpuid.h"
 
@@ -19,8 +20,12 @@ static struct {
 
 static struct cpuid_regs host_read(const void *ctx, uint32_t leaf, uint32_t sub)
 {
+	struct cpuid_regs r = cpuid(leaf, sub);
+
 	(void)ctx;
-	return cpuid(leaf, sub);
+	if (virt)
+		virt->cpuid_limit(leaf, sub, &r);
+	return r;
 }
 
 static const struct cpuid_source host = { host_read, NULL };

@@ -61,12 +61,8 @@ static void announce(void)
 {
 	const struct virt_caps *c = &virt_caps;
 
-	log_info("virt", "%s on %u CPUs: %s%s%s%s%s%s%s%s%s%u ASIDs", c->name, cpu_count(),
-		 c->slat->name, c->slat->has_1g ? " 1G" : "", c->slat->dirty ? " A/D" : "",
-		 c->pml ? ", PML" : "", c->next_rip ? ", next-rip" : "",
-		 c->decode_assist ? ", decode" : "", c->flush_by_asid ? ", flush-by-asid" : "",
-		 c->tsc_scaling ? ", tsc-ratio" : "", c->pause_filter ? ", pause-filter, " : ", ",
-		 c->asids);
+	log_info("virt", "%s on %u CPUs: %s, %u address space numbers; %s", c->name, cpu_count(),
+		 c->slat->name, c->asids, c->features[0] ? c->features : "no optional features");
 }
 
 /* Every candidate's reason: which of them concerns this machine is for the reader to see. */

@@ -6,9 +6,10 @@
  *   svm_cap.c    what this CPU has          svm_inject.c  events, windows, NMI
  *   svm_cpu.c    per pCPU: enable, ASIDs    svm_state.c   neutral state, modes
  *   svm_vcpu.c   life, load/put             svm_msr.c     MSR permission map, MSRs
- *   svm_run.c    run()                      npt.c         leaf format
- *   svm_entry.S  VMRUN                      svm_ops.c     the table
- *   svm_exit.c   #VMEXIT -> vmexit
+ *   svm_entry.S  VMRUN                      svm_fail.c    failures in words
+ *   svm_exit.c   #VMEXIT -> vmexit          svm_ops.c     the table
+ *   svm_slat.c   leaf format                svm_setup.c   constant fields of a VMCB
+ *   svm_run.c    run()                      svm_features.c  what is used, by table
  *
  * Legend: [const] after init, [own] by the vCPU's world, [cpu] by that pCPU.
  */
@@ -72,6 +73,15 @@ static inline void svm_intercept(struct vmcb *b, unsigned what, bool on)
 
 /* svm_cap.c */
 int svm_probe(struct virt_caps *caps, char *why, size_t why_len);
+/* svm_features.c: -ENOTSUP with why when the CPU does not fit. */
+int svm_find_features(uint32_t edx, char *why, size_t len);
+int svm_refuse(char *why, size_t len, const char *format, const char *what);
+void svm_describe(struct virt_caps *caps);
+/* svm_setup.c */
+void svm_setup_vmcb(struct virt_vcpu *v);
+/* svm_fail.c */
+void svm_fail_entry(struct virt_vcpu *v, struct vmexit *x);
+void svm_fail_exit(struct virt_vcpu *v, struct vmexit *x, const char *text);
 /* svm_cpu.c */
 int svm_cpu_alloc(unsigned cpu);
 int svm_cpu_on(void);
@@ -111,7 +121,7 @@ int svm_msr_get(struct virt_vcpu *v, uint32_t index, uint64_t *value);
 int svm_msr_set(struct virt_vcpu *v, uint32_t index, uint64_t value);
 uint64_t svm_guest_tsc(const struct virt_vcpu *v);
 uint64_t svm_tsc_ratio(const struct virt_vm *vm);
-/* npt.c */
+/* svm_slat.c */
 extern const struct slat_format npt_format;
 extern const struct slat_format npt_format_1g;
 

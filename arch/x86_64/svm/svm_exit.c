@@ -6,10 +6,6 @@
  * compilers and kernels put no prefix on these instructions.
  * [APM2 Appendix C "SVM Intercept Exit Codes"]
  */
-#include <stdio.h>
-
-#include <tern/log.h>
-
 #include "svm.h"
 
 struct row {
@@ -102,25 +98,13 @@ static const struct row rows[] = {
 	[VMEXIT_XSETBV] = { true, EXIT_XSETBV, 3, NULL },
 };
 
-static void fill_failed(struct virt_vcpu *v, struct vmexit *x, const char *text)
-{
-	struct vmcb_control *c = &svm_of(v)->vmcb->c;
-
-	x->reason = EXIT_FAILED;
-	x->insn_len = 0;
-	x->fail.code = c->exit_code;
-	x->fail.info1 = c->exit_info1;
-	x->fail.info2 = c->exit_info2;
-	(void)snprintf(x->fail.text, sizeof(x->fail.text), "%s", text);
-}
-
 static void fill_npf(struct virt_vcpu *v, struct vmexit *x)
 {
 	struct vmcb_control *c = &svm_of(v)->vmcb->c;
 	uint64_t info = c->exit_info1;
 
 	if (info & NPF_RESERVED) {
-		fill_failed(v, x, "reserved bit set in a nested page table");
+		svm_fail_exit(v, x, "reserved bit set in a nested page table");
 		return;
 	}
 	x->reason = EXIT_SLAT_FAULT;
@@ -174,12 +158,12 @@ void svm_exit(struct virt_vcpu *v, struct vmexit *x)
 	if (code == VMEXIT_NPF)
 		fill_npf(v, x);
 	else if (code == VMEXIT_INVALID)
-		fill_failed(v, x, "VMRUN refused the VMCB (VMEXIT_INVALID)");
+		svm_fail_entry(v, x);
 	else if (code < ARRAY_SIZE(rows) && rows[code].known)
 		fill_row(v, x, &rows[code]);
 	else if (code < 2 * VMEXIT_CR_WRITE)
 		fill_row(v, x, &rows[VMEXIT_CR_READ]);
 	else
-		fill_failed(v, x, "exit that nobody asked for");
+		svm_fail_exit(v, x, "exit that nobody asked for");
 	readiness(v, x);
 }

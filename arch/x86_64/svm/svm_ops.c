@@ -34,5 +34,6 @@ const struct virt_ops svm_ops = {
 	.set_cr = svm_set_cr,
 	.msr_get = svm_msr_get,
 	.msr_set = svm_msr_set,
+	.cpuid_limit = guest_cpuid_limit,
 	.dirty_sync = NULL, /* A and D bits are in the tables themselves */
 };

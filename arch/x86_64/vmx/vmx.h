@@ -8,8 +8,8 @@
  *   vmx_vcpu.c   life, load/put             vmx_msr.c     MSR bitmap, MSRs
  *   vmx_entry.S  VMLAUNCH, VMRESUME         vmx_fail.c    failures in words
  *   vmx_exit.c   VM exit -> vmexit          vmx_ops.c     the table
- *   ept.c        leaf format                vmx_setup.c   constant fields of a VMCS
- *   vmx_run.c    run()
+ *   vmx_slat.c   leaf format                vmx_setup.c   constant fields of a VMCS
+ *   vmx_run.c    run()                      vmx_features.c  control words, by table
  *
  * Legend: [const] after init, [own] by the vCPU's world, [cpu] by that pCPU.
  */
@@ -28,7 +28,8 @@ enum vmx_group { GROUP_PIN, GROUP_PROC, GROUP_PROC2, GROUP_EXIT, GROUP_ENTRY, GR
 /* What the CPU offers; written once by vmx_probe. */
 struct vmx_features {
 	uint32_t revision;
-	uint32_t control[GROUPS]; /* what every VMCS starts with; PML is turned on later */
+	uint32_t chosen[GROUPS];  /* all that is used at some time */
+	uint32_t control[GROUPS]; /* what every VMCS starts with */
 	bool ept_ad, ept_1g, vpid, pml, tsc_scaling, ple;
 	bool timer;	      /* preemption timer */
 	uint32_t timer_ticks; /* of it in a millisecond */
@@ -122,11 +123,16 @@ struct vmx_hold {
 
 /* vmx_cap.c */
 int vmx_probe(struct virt_caps *caps, char *why, size_t why_len);
+/* vmx_features.c: each fills why and gives -ENOTSUP when the CPU does not fit. */
+int vmx_find_controls(bool true_controls, char *why, size_t len);
+int vmx_find_fixed(char *why, size_t len);
+int vmx_refuse(char *why, size_t len, const char *format, const char *what);
+bool vmx_controls_fit(void);
+void vmx_describe(struct virt_caps *caps);
 /* vmx_cpu.c */
 int vmx_cpu_alloc(unsigned cpu);
 int vmx_cpu_on(void);
 void vmx_cpu_off(void);
-bool vmx_locked_off(void);
 void vmcs_load(struct vmx_vcpu *s);
 void vmcs_clear(struct vmx_vcpu *s);
 struct vmx_hold vmcs_open(struct virt_vcpu *v);
@@ -176,12 +182,21 @@ void vmx_live_load(struct vmx_vcpu *s);
 void vmx_live_save(struct vmx_vcpu *s);
 uint64_t vmx_guest_tsc(const struct virt_vcpu *v);
 uint64_t vmx_tsc_ratio(const struct virt_vm *vm);
-/* ept.c */
+/* vmx_slat.c */
 void ept_format_init(struct slat_format *f, bool has_ad, bool has_1g);
 uint64_t ept_pointer(const struct slat *s);
 
 #define MSR_FEATURE_CONTROL 0x3au
 #define FEATURE_CONTROL_LOCK BIT(0)
 #define FEATURE_CONTROL_VMX BIT(2) /* outside of SMX */
+static inline bool vmx_locked_off(uint64_t feature_control)
+{
+	return (feature_control & FEATURE_CONTROL_LOCK) && !(feature_control & FEATURE_CONTROL_VMX);
+}
+
+#define MSR_VMX_BASIC 0x480u
+#define BASIC_STRING_INFO BIT(54)
+#define BASIC_TRUE_CONTROLS BIT(55)
+#define CR4_VMXE BIT(13)
 
 #endif

@@ -19,7 +19,6 @@
 
 #include "vmx.h"
 
-#define CR4_VMXE BIT(13)
 #define INV_SINGLE 1ull
 #define INV_ALL 2ull
 #define VPIDS 65536u
@@ -46,24 +45,22 @@ void vmcs_access_failed(const char *what, uint32_t field)
 
 /* ---- the pCPU ---- */
 
-bool vmx_locked_off(void)
-{
-	uint64_t v;
-
-	if (rdmsr_safe(MSR_FEATURE_CONTROL, &v))
-		return false; /* some emulators have none, and need none */
-	return (v & FEATURE_CONTROL_LOCK) && !(v & FEATURE_CONTROL_VMX);
-}
-
-/* Firmware leaves it unset, or sets and locks it. */
+/* Firmware leaves it unset, or sets and locks it; some emulators have none, and need none. */
 static int unlock(void)
 {
 	uint64_t v;
 
 	if (rdmsr_safe(MSR_FEATURE_CONTROL, &v))
 		return 0;
+	if (vmx_locked_off(v)) {
+		log_error("vmx",
+			  "CPU %u: VT-x is locked off in IA32_FEATURE_CONTROL, unlike on the "
+			  "boot CPU: enable it in the firmware",
+			  cpu_self());
+		return -ENOTSUP;
+	}
 	if (v & FEATURE_CONTROL_LOCK)
-		return v & FEATURE_CONTROL_VMX ? 0 : -ENOTSUP;
+		return 0;
 	return wrmsr_safe(MSR_FEATURE_CONTROL, v | FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMX);
 }
 
@@ -93,6 +90,10 @@ int vmx_cpu_on(void)
 	r = unlock();
 	if (r)
 		return r;
+	if (!vmx_controls_fit()) {
+		log_error("vmx", "CPU %u offers other VT-x features than the boot CPU", cpu_self());
+		return -ENOTSUP;
+	}
 	region = c->vmxon.v;
 	*(uint32_t *)hpa_ptr(c->vmxon) = vmx_feat.revision;
 	write_cr4(read_cr4() | CR4_VMXE);

@@ -34,5 +34,6 @@ const struct virt_ops vmx_ops = {
 	.set_cr = vmx_set_cr,
 	.msr_get = vmx_msr_get,
 	.msr_set = vmx_msr_set,
+	.cpuid_limit = guest_cpuid_limit,
 	.dirty_sync = NULL, /* PML goes to virt_vm.log at every exit, A and D are in the tables */
 };

@@ -16,7 +16,6 @@
 #include "vmx.h"
 
 #define CR0_OWNED (CR0_NE | CR0_CD | CR0_NW)
-#define CR4_VMXE BIT(13)
 #define ATTR_P 0x80u
 #define TR_BUSY_16 3u
 #define TR_BUSY 11u
