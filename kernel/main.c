@@ -22,6 +22,7 @@
 #include <tern/vm.h>
 #include <tern/world.h>
 
+#include "drivers/fbcon.h"
 #include "drivers/uart.h"
 #include "kernel/base/base.h"
 #include <tern/selftest.h>
@@ -78,6 +79,7 @@ static void start_drivers(void)
 {
 	if (uart_start())
 		log_warn("uart", "no interrupt: the console is polled");
+	fbcon_start();
 	pci_scan();
 	pci_attach(pci_drivers, ARRAY_SIZE(pci_drivers));
 }
@@ -126,6 +128,7 @@ void kernel_main(struct bootinfo *bi)
 	set_log_level();
 	sched_init();
 	arch_init(bi);
+	fbcon_early(&bi->fb);
 	arch_smp_start();
 	if (world_create(NULL, &init, init_world, NULL))
 		panic("no memory for the first world");

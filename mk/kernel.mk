@@ -11,7 +11,8 @@ KERNEL_ELF := $(BUILD)/tern.elf
 LINK_SCRIPT := kernel/kernel.ld
 
 room_of = $(firstword $(subst /, ,$(1)))
-kernel_cppflags = $(KERNEL_CPPFLAGS) $(ROOM_CPPFLAGS_$(call room_of,$(1))) $(AML_INCLUDE)
+kernel_cppflags = $(KERNEL_CPPFLAGS) $(ROOM_CPPFLAGS_$(call room_of,$(1))) $(AML_INCLUDE) \
+	-iquote $(BUILD)/obj/drivers
 
 # Objects are rebuilt when the flags change.
 KERNEL_FLAGS_FILE := $(BUILD)/obj/kernel.flags
@@ -40,6 +41,17 @@ $(BUILD)/obj/%.hex: %.asl | $(SETUP_STAMP)
 		{ cat $(basename $@).iasl.log; exit 1; }
 
 $(filter $(BUILD)/obj/kernel/vdev/%,$(KERNEL_OBJS)): | $(AML)
+
+# The console's font becomes the rows of a C array.
+FONT := $(TP)/font/Lat15-Fixed16.psf.gz
+FONT_HEX := $(BUILD)/obj/drivers/font.hex
+
+$(FONT_HEX): tools/mkfont | $(SETUP_STAMP)
+	@mkdir -p $(@D)
+	$(call say,FONT,$@)
+	$(Q)tools/mkfont $(FONT) > $@.tmp && mv $@.tmp $@
+
+$(filter $(BUILD)/obj/drivers/fbcon%,$(KERNEL_OBJS)): | $(FONT_HEX)
 
 # The libc's own functions must not be compiled into calls of themselves.
 $(BUILD)/obj/kernel/lib/libc/%.c.o: KERNEL_CFLAGS += -fno-builtin -fno-tree-loop-distribute-patterns

@@ -2,9 +2,10 @@
 /*
  * The console: bytes out to every sink, bytes in from any driver to the shell.
  *
- * Output of one call is not mixed with another's. A sink is called under the
- * console's lock with interrupts off and must not block for long; in a panic
- * no lock is taken. Input that nobody reads in time is dropped.
+ * Output of one call is not mixed with another's. Sinks are called in the order in
+ * which they were added, so that a fast one need not wait for a slow one. A sink is called under
+ * the console's lock with interrupts off and must not block for long; in a panic no lock is taken.
+ * Input that nobody reads in time is dropped.
  */
 #include <errno.h>
 
@@ -29,9 +30,12 @@ static struct {
 void console_add(struct console_sink *s)
 {
 	unsigned long flags = spin_lock(&out.lock);
+	struct console_sink **end = &out.first;
 
-	s->next = out.first;
-	out.first = s;
+	while (*end)
+		end = &(*end)->next;
+	s->next = NULL;
+	*end = s;
 	spin_unlock(&out.lock, flags);
 }
 
