@@ -22,6 +22,7 @@
 #include "offer.h"
 #include "job.h"
 #include "phase.h"
+#include "query.h"
 #include "ram_recv.h"
 
 /* Where the conversation is; a bit each, for the table. */
@@ -171,6 +172,16 @@ static int on_offer(struct dest *d, const void *body, size_t len)
 	job_phase(d->j, MIG_PREFLIGHT);
 	d->talk = T_ACCEPTED;
 	return peer_send(&d->peer, WIRE_ACCEPT, NULL, 0);
+}
+
+static int on_query(struct dest *d, const void *body, size_t len)
+{
+	(void)body;
+	(void)len;
+	if (!virt)
+		return refuse(d, -ENOTSUP, "no-virtualization", "%s", virt_absent_reason());
+	d->talk = T_OVER;
+	return query_answer(&d->peer);
 }
 
 static int on_settle(struct dest *d, const void *body, size_t len)
@@ -358,6 +369,7 @@ static const struct {
 	[WIRE_HELLO] = { T_HELLO, on_hello },
 	[WIRE_OFFER] = { T_OFFER, on_offer },
 	[WIRE_SETTLE] = { T_OFFER, on_settle },
+	[WIRE_QUERY] = { T_OFFER, on_query },
 	[WIRE_CLOCK] = { T_ACCEPTED | T_MEMORY, on_clock },
 	[WIRE_ALIVE] = { T_ACCEPTED | T_MEMORY | T_REMAIN | T_STATE | T_READY, on_alive },
 	[WIRE_SKELETON] = { T_ACCEPTED, on_skeleton },

@@ -36,6 +36,8 @@ static const struct {
 	[WIRE_ABORT] = { BY_SOURCE | BY_DEST, sizeof(struct wire_text), sizeof(struct wire_text) },
 	[WIRE_ALIVE] = { BY_SOURCE | BY_DEST, 0, 0 },
 	[WIRE_SETTLE] = { BY_SOURCE, sizeof(struct wire_settle), sizeof(struct wire_settle) },
+	[WIRE_QUERY] = { BY_SOURCE, 0, 0 },
+	[WIRE_HOST] = { BY_DEST, 2 * sizeof(struct rec_header), WIRE_HOST_MAX },
 	[WIRE_VERDICT] = { BY_DEST, sizeof(struct wire_verdict), sizeof(struct wire_verdict) },
 };
 

@@ -21,6 +21,7 @@
 #define WIRE_RUNS_MAX WIRE_BATCH_MAX
 #define WIRE_STATE_MAX (4u << 20)
 #define WIRE_REMAIN_MAX (4u << 20) /* bytes of run list */
+#define WIRE_HOST_MAX (64u << 10)  /* bytes of a host's answer */
 #define WIRE_ID_BYTES 16
 #define WIRE_TEXT 160
 #define WIRE_CODE 24
@@ -46,6 +47,8 @@ enum wire_type {
 	WIRE_ALIVE = 18,   /* either way, when nothing else is to say */
 	WIRE_SETTLE = 19,  /* S->D on a new stream: what became of this migration? */
 	WIRE_VERDICT = 20, /* D->S */
+	WIRE_QUERY = 22,   /* S->D instead of OFFER: who are you, what can guests be given? */
+	WIRE_HOST = 23,	   /* D->S */
 	WIRE_TYPES
 };
 

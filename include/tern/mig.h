@@ -7,6 +7,7 @@
 #ifndef TERN_MIG_H
 #define TERN_MIG_H
 
+#include <tern/cpumodel.h>
 #include <tern/net.h>
 #include <tern/types.h>
 #include <tern/vm.h>
@@ -80,5 +81,17 @@ MUST_CHECK int mig_cancel(uint32_t id, char *why, size_t why_len);
 MUST_CHECK int mig_continue(uint32_t id, char *why, size_t why_len);
 /* here: this host runs the VM; otherwise this host's copy is given up. */
 MUST_CHECK int mig_resolve(const char *vm, bool here, char *why, size_t why_len);
+
+/* What another host says of itself, before any VM is meant to move. */
+struct mig_host {
+	char name[32];
+	uint64_t free_bytes;
+	uint32_t tsc_khz;
+	struct cpu_model cpu; /* that guests can be given there */
+};
+/* 0, or an error with code and text, as mig_start. */
+MUST_CHECK int mig_query(const struct net_addr *to, struct mig_host *out, char *code,
+			 size_t code_len, char *why, size_t why_len);
+void mig_host_self(struct mig_host *h);
 
 #endif

@@ -37,6 +37,7 @@ enum rec_type {
 	REC_XSAVE = 4,	  /* standard format */
 	REC_TIME = 5,	  /* TSC frequency, guest TSC, kvmclock */
 	REC_CPU_KIND = 6, /* host's own or a baseline */
+	REC_HOST = 7,	  /* who answers a query */
 	REC_LAPIC = 16,
 	REC_IOAPIC = 17,
 	REC_PIC = 18,

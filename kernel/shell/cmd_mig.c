@@ -185,8 +185,7 @@ static bool hold_opt(struct shell *sh, int *argc, char **argv, enum mig_phase *h
 	return false;
 }
 
-/* An address, or a name that tern.conf maps by "host.NAME = ADDRESS". */
-static int resolve_host(const char *text, struct net_addr *a)
+int cmd_resolve_host(const char *text, struct net_addr *a)
 {
 	char key[48];
 	const char *value;
@@ -218,7 +217,7 @@ static int migrate_cmd(struct shell *sh, int argc, char **argv)
 	if (strlen(argv[1]) >= sizeof(r.vm))
 		return shell_error(sh, "not-found", "no VM '%s' here", argv[1]);
 	strcpy(r.vm, argv[1]);
-	if (resolve_host(argv[2], &r.to))
+	if (cmd_resolve_host(argv[2], &r.to))
 		return shell_error(sh, "invalid",
 				   "'%s' is neither an address nor a host.%s of tern.conf", argv[2],
 				   argv[2]);

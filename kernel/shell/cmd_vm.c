@@ -16,7 +16,7 @@
 #define WHY_MAX 160
 #define CREATE_ARGS                                                                                \
 	"NAME --kernel FILE [--initrd FILE] | --multiboot FILE [--module FILE]... [--mem SIZE] "   \
-	"[--vcpus N] [--cmdline TEXT]"
+	"[--vcpus N] [--cpu host|baseline] [--cmdline TEXT]"
 
 /* The stable code word of an error of the VM room. */
 static const char *code_of(int err)
@@ -158,6 +158,17 @@ static bool config_boot(struct shell *sh, int *argc, char **argv, struct vm_conf
 	       file_there(sh, cfg->kernel) && file_there(sh, cfg->initrd);
 }
 
+static bool config_cpu(struct shell *sh, int *argc, char **argv, struct vm_config *cfg)
+{
+	const char *cpu = shell_opt(argc, argv, "--cpu");
+
+	cfg->baseline = cpu && !strcmp(cpu, "baseline");
+	if (!cpu || cfg->baseline || !strcmp(cpu, "host"))
+		return true;
+	shell_error(sh, "invalid", "--cpu %s: it is host (this one's) or baseline", cpu);
+	return false;
+}
+
 static int vm_create_cmd(struct shell *sh, int argc, char **argv)
 {
 	const char *mem = shell_opt(&argc, argv, "--mem");
@@ -168,7 +179,7 @@ static int vm_create_cmd(struct shell *sh, int argc, char **argv)
 	struct vm *vm;
 	int err;
 
-	if (!config_boot(sh, &argc, argv, &cfg))
+	if (!config_boot(sh, &argc, argv, &cfg) || !config_cpu(sh, &argc, argv, &cfg))
 		return 1;
 	if (argc != 2)
 		return shell_error(sh, "usage", "vm create " CREATE_ARGS);
@@ -331,6 +342,11 @@ static void vcpu_plain(struct shell *sh, const struct vcpu *c)
 	shell_printf(sh, "\n");
 }
 
+static const char *cpu_kind(const struct vm *vm)
+{
+	return vm->cfg.baseline ? "baseline" : "host";
+}
+
 static void info_json(struct shell *sh, struct vm *vm)
 {
 	json_object(sh, NULL);
@@ -348,6 +364,7 @@ static void info_json(struct shell *sh, struct vm *vm)
 		json_str(sh, NULL, vm->cfg.module[i]);
 	json_end(sh);
 	json_str(sh, "cmdline", vm->cfg.cmdline);
+	json_str(sh, "cpu", cpu_kind(vm));
 	json_u64(sh, "tsc_khz", vm->tsc_khz);
 	json_str(sh, "stop_reason", vm->stop_reason);
 	json_array(sh, "vcpus");
@@ -361,6 +378,8 @@ static void info_plain(struct shell *sh, struct vm *vm)
 {
 	shell_printf(sh, "name     %s\nstate    %s%s%s\n", vm->cfg.name, vm_state_name(vm->state),
 		     vm->stop_reason[0] ? ": " : "", vm->stop_reason);
+	shell_printf(sh, "cpu      %s, %u vCPU%s\n", cpu_kind(vm), vm->nr_vcpus,
+		     vm->nr_vcpus == 1 ? "" : "s");
 	shell_printf(sh, "memory   %llu MiB, %llu MiB backed\n",
 		     (unsigned long long)(vm->cfg.mem_bytes >> 20),
 		     (unsigned long long)(gmem_backed_pages(vm->mem) >> 8));

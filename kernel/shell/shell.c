@@ -281,6 +281,7 @@ void shell_start(const char *hostname)
 	snprintf(edit.prompt, sizeof(edit.prompt), "tern:%s> ", hostname);
 	cmd_host_register();
 	cmd_cpu_register();
+	cmd_cluster_register();
 	cmd_vm_register();
 	cmd_vm_log_register();
 	cmd_mig_register();

@@ -83,9 +83,14 @@ struct vm;
 struct vm *cmd_find_vm(struct shell *sh, int argc, char **argv);
 void cmd_offer_vms(struct shell *sh, int argc, char **argv);
 
+/* cmd_mig.c: an address, or a name that tern.conf maps by "host.NAME = ADDRESS". -EINVAL. */
+struct net_addr;
+MUST_CHECK int cmd_resolve_host(const char *text, struct net_addr *a);
+
 /* The rooms' command tables. */
 void cmd_host_register(void);
 void cmd_cpu_register(void);
+void cmd_cluster_register(void);
 void cmd_vm_register(void);
 void cmd_vm_log_register(void);
 void cmd_mig_register(void);

@@ -125,8 +125,10 @@ int cpu_model_check(const struct cpu_model *want, const struct cpu_model *have, 
 	check_width(&s, want, have, baseline);
 	check_xsave(&s, want, have);
 	check_features(&s, want, have, strlen(remedy));
-	if (!s.reasons)
+	if (!s.reasons) {
+		why[0] = '\0';
 		return 0;
+	}
 	say(&s, "%s", remedy);
 	return -ENOTSUP;
 }
