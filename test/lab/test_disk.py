@@ -155,3 +155,19 @@ def test_silent_drive(lab, tmp_path):
     qmp(lab, "a", "block_set_io_throttle", device="d0", bps=0, **free)
     assert lab.ask("a", "disk sum disk0")["crc32"] == zlib.crc32(path.read_bytes())
     assert disk(lab)["errors"] == 1
+
+
+def test_bochs(lab, tmp_path):
+    """Another make of the same controller: a CD drive beside a disk, and the second channel."""
+    files = [image(tmp_path / f"d{k}", 4, 10 + k) for k in range(2)]
+    for k, f in enumerate(files):
+        os.truncate(f, (5 + k) * 16 * 63 * 512)
+    lab.up(["a"], cpu="vmx", nics=0, disks=[f"{f},ide" for f in files])
+    assert "drive 0 is a CD drive or the like (ATAPI): not used" in lab.log("a")
+    listed = lab.ask("a", "disk list")
+    assert [d["bytes"] for d in listed] == [f.stat().st_size for f in files]
+    for d, f in zip(listed, files):
+        assert lab.ask("a", f"disk sum {d['name']}")["crc32"] == zlib.crc32(f.read_bytes())
+    lab.run("a", "disk test disk1 --force --from 100 --blocks 2000")
+    assert files[1].read_bytes()[51200:51200 + 4096] == pattern(51200, 4096)
+    assert all(d["retries"] == d["timeouts"] == 0 for d in lab.ask("a", "disk list"))

@@ -5,7 +5,8 @@ Bochs dials the hub for its serial line and starts its CPUs when the hub has
 answered.  Its own log goes to HOST.dir/emulator.log.  One guest instruction is
 one tick of every clock; `sync=slowdown` holds these clocks back to the time of
 day, never ahead of it; a host that falls behind does not catch up in a rush
-(docs/testing.md).
+(docs/testing.md).  There is no VESA BIOS: asked for modes by GRUB, which Tern's
+loader wants a framebuffer of, Bochs' one leaves GRUB with a broken heap.
 """
 import os
 import re
@@ -36,7 +37,7 @@ log: {log}
 clock: {clock}
 romimage: file=/usr/share/bochs/BIOS-bochs-latest, options=fastboot
 vgaromimage: file=/usr/share/vgabios/vgabios.bin
-vga: extension=vbe, update_freq=1
+vga: extension=none, update_freq=1
 pci: enabled=1, chipset=i440fx{slots}
 com1: enabled=1, mode=socket-client, dev=127.0.0.1:{port}
 panic: action=fatal
@@ -115,7 +116,7 @@ class Bochs:
             raise LabError(f"--disk: hosts with --cpu vmx have at most {MAX_DISKS}")
         for disk in opt["disks"]:
             path, _, mode = disk.partition(",")
-            if mode:
+            if mode not in ("", "ide"):
                 raise LabError(f"--disk {disk}: hosts with --cpu vmx do not share disks")
             if not os.path.isfile(path) or os.path.getsize(path) % DISK_UNIT:
                 raise LabError(f"--disk {path}: its size must be a multiple of {DISK_UNIT} bytes "
@@ -135,7 +136,7 @@ class Bochs:
     @staticmethod
     def _devices(host):
         disks = ["ata0-slave", "ata1-master", "ata1-slave"]
-        lines = [f"{unit}: type=disk, path={disk}, mode=flat"
+        lines = [f"{unit}: type=disk, path={disk.partition(',')[0]}, mode=flat"
                  for unit, disk in zip(disks, host.opt["disks"])]
         lines += [f"e1000: card={k}, enabled=1, mac={nic.mac}, ethmod=tuntap, "
                   f"ethdev=/dev/net/tun:{nic.tap}, script=none" for k, nic in enumerate(host.nics)]
