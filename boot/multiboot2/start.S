@@ -21,6 +21,10 @@ header:
 	.short 6, 0			/* modules start at page boundaries */
 	.long 8
 	.balign 8
+	.short 5, 1			/* a framebuffer, where the boot loader can set one */
+	.long 20
+	.long 0, 0, 32			/* of any size, 32 bits a pixel */
+	.balign 8
 	.short 0, 0			/* end */
 	.long 8
 header_end:

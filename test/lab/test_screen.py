@@ -2,10 +2,13 @@
 """The framebuffer shows what the serial line shows: log, commands, panics."""
 import os
 import re
+import subprocess
+import time
 
 import pytest
 
 import screen
+from lablib import bochs
 from lablib.client import Lab
 from lablib.paths import LabError
 
@@ -49,3 +52,44 @@ def test_no_screen(lab):
     lab.up(["a"], nics=0)
     assert "info  screen:" not in lab.log("a")
     assert "screen" not in {w["name"] for w in lab.ask("a", "host worlds")}
+
+
+class Machine:
+    """QEMU with a BIOS, which starts GRUB from a CD; as much of a lab as the screen needs."""
+
+    def __init__(self, path):
+        self.dir = str(path)
+        os.mkdir(f"{path}/a")
+        bochs.make_iso(f"{path}/tern.iso", "hostname = a\n", [])
+        self.process = subprocess.Popen(
+            ["qemu-system-x86_64", "-machine", "pc", "-accel", "tcg", "-cpu", "max", "-m", "512",
+             "-smp", "2", "-nodefaults", "-display", "none", "-vga", "std",
+             "-cdrom", f"{path}/tern.iso", "-serial", f"file:{path}/log",
+             "-qmp", f"unix:{path}/a/qmp,server=on,wait=off"],
+            stdin=subprocess.DEVNULL)
+        end = time.monotonic() + 120
+        while "tern: ready" not in self.log():
+            assert self.process.poll() is None and time.monotonic() < end, self.log()
+            time.sleep(0.2)
+
+    def log(self):
+        try:
+            with open(f"{self.dir}/log", encoding="ascii", errors="replace") as f:
+                return f.read()
+        except FileNotFoundError:
+            return ""
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+
+
+def test_multiboot2(tmp_path):
+    """The framebuffer that GRUB set, and the BIOS' old RSDP, from which the second CPU is known."""
+    machine = Machine(tmp_path)
+    try:
+        lines = screen.wait(machine, "a", "tern: ready$")
+    finally:
+        machine.end()
+    assert any(line.endswith("smp: 2 of 2 CPUs are up") for line in lines)
+    assert not any("no ACPI tables" in line for line in lines)
