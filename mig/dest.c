@@ -381,6 +381,29 @@ static const struct {
 	[WIRE_ABORT] = { T_ACCEPTED | T_MEMORY | T_REMAIN | T_STATE | T_READY, on_abort },
 };
 
+/* Its source says that it is alive: is that enough? A complete copy is kept, without its stream. */
+static int check_idle(struct dest *d)
+{
+	struct mig_job *j = d->j;
+	uint64_t idle = time_ns() - j->progress_ns;
+
+	if (!j->give_way && idle < IDLE_MAX_NS)
+		return 0;
+	if (d->talk == T_READY)
+		return -ETIMEDOUT;
+	return refuse(d, -ETIMEDOUT, "idle",
+		      "the source has brought nothing for %u s%s: start the migration again",
+		      (unsigned)(idle / NSEC_PER_SEC),
+		      j->give_way ? " and others need the place" : "");
+}
+
+/* Probes and signs of life are no progress. */
+static void progress(struct dest *d, uint16_t type)
+{
+	if (d->j && type != WIRE_ALIVE && type != WIRE_CLOCK)
+		d->j->progress_ns = time_ns();
+}
+
 static int one_message(struct dest *d, uint8_t *buf, size_t cap)
 {
 	struct wire_head h;
@@ -396,6 +419,9 @@ static int one_message(struct dest *d, uint8_t *buf, size_t cap)
 	else
 		err = refuse(d, -EBADMSG, "bad-stream", "message %u comes out of turn", h.type);
 	peer_body_free(buf, body);
+	progress(d, h.type);
+	if (!err && h.type == WIRE_ALIVE)
+		err = check_idle(d);
 	return err;
 }
 

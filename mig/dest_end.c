@@ -13,6 +13,7 @@
 
 #include "history.h"
 #include "job.h"
+#include "phase.h"
 
 #define RUN_RETRY_NS NSEC_PER_SEC
 
@@ -102,6 +103,43 @@ bool dest_forbid(struct mig_job *j, bool held_too)
 		dest_discard(j);
 	end_held(j);
 	return incomplete;
+}
+
+/* ---- idle ones ---- */
+
+struct idlest {
+	uint64_t now_ns, idle_ns;
+	uint32_t id; /* of the job; 0 = none is idle enough */
+};
+
+/* Keeps the idlest in arg; false, to go on. */
+static bool idler(struct mig_job *j, void *arg)
+{
+	struct idlest *best = arg;
+	uint64_t idle_ns = best->now_ns - MIN(best->now_ns, j->progress_ns);
+
+	if (j->st.incoming && !j->over && j->peer.s && !j->give_way && idle_ns > best->idle_ns) {
+		best->idle_ns = idle_ns;
+		best->id = j->st.id;
+	}
+	return false;
+}
+
+bool dest_give_way(void)
+{
+	struct idlest best = { .now_ns = time_ns(), .idle_ns = IDLE_GIVES_WAY_NS };
+	struct mig_job *j;
+	unsigned long f;
+
+	(void)job_search(idler, &best);
+	j = best.id ? job_find(best.id) : NULL;
+	if (!j)
+		return false;
+	f = spin_lock(&j->lock);
+	j->give_way = true;
+	spin_unlock(&j->lock, f);
+	job_put(j);
+	return true;
 }
 
 void dest_settle(const struct wire_settle *m, struct wire_verdict *v)

@@ -45,6 +45,8 @@ struct mig_job {
 	bool settling;	      /* [list] the settle world has work with it */
 	bool asking;	      /* [job] it is talking to the peer: the operator waits */
 	bool complete;	      /* [job] incoming: READY may have been said */
+	uint64_t progress_ns; /* [job] incoming: when its source last brought something new */
+	bool give_way;	      /* [job] incoming: it is to end, another needs its place */
 	bool over;	      /* [list, job] may be forgotten when the list is full */
 	unsigned users;	      /* [list] job_new, job_find and the like, until job_put */
 	uint8_t uuid[16];     /* [own] incoming: of vm, valid while vm is set */
@@ -87,6 +89,8 @@ void dest_discard(struct mig_job *j);
 bool dest_forbid(struct mig_job *j, bool held_too);
 /* The operator's word for a held copy: -EPERM when there is nothing to decide. */
 MUST_CHECK int dest_resolve(struct mig_job *j, bool here);
+/* Asks the incoming job that has been idle longest to end; false when none is idle enough. */
+bool dest_give_way(void);
 /* Answers a SETTLE message of a source. */
 void dest_settle(const struct wire_settle *m, struct wire_verdict *v);
 /* settle.c: unresolved outcomes are told or asked until the peer answers. */

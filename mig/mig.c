@@ -15,7 +15,9 @@
 
 #define LISTEN_BACKLOG 8u
 #define MIG_STACK (64u << 10)
-#define INCOMING_MAX 16u /* streams served at a time; a peer is hostile until checked */
+/* Streams served at a time, beside those that have been asked to give way: a peer is hostile until
+ * checked. */
+#define INCOMING_MAX 16u
 
 static unsigned incoming; /* [atom] */
 
@@ -30,7 +32,8 @@ static void serve(struct stream *s)
 	struct world_opts o = {
 		.name = "mig-in", .prio = WORLD_NORMAL, .cpu = -1, .stack_size = MIG_STACK
 	};
-	bool full = __atomic_add_fetch(&incoming, 1, __ATOMIC_RELAXED) > INCOMING_MAX;
+	bool full = __atomic_add_fetch(&incoming, 1, __ATOMIC_RELAXED) > INCOMING_MAX &&
+		    !dest_give_way();
 
 	if (!full && !world_create(NULL, &o, incoming_world, s))
 		return;

@@ -25,6 +25,10 @@
 /* A peer that says nothing for this long, though it is asked every second, is lost. */
 #define LINK_TIMEOUT_NS (10 * NSEC_PER_SEC)
 #define ALIVE_EVERY_NS NSEC_PER_SEC
+/* An incoming migration that brings nothing gives way to another after the first, in any case after
+ * the second: longer than a source may be held by hand. */
+#define IDLE_GIVES_WAY_NS (10 * NSEC_PER_SEC)
+#define IDLE_MAX_NS (600 * NSEC_PER_SEC)
 #define CONNECT_TIMEOUT_NS (5 * NSEC_PER_SEC)
 /* From stun to READY at most; then the VM is let go here. Far above any budget: it bounds a broken
  * peer. */

@@ -89,8 +89,9 @@ def idle(address, hello, body, count):
     streams = [offer(address, hello, body)[0] for _ in range(count)]
     print("ready", len([s for s in streams if s]), flush=True)
     streams = [s for s in streams if s]
-    ended = []
-    while not select.select([sys.stdin], [], [], 1)[0]:
+    ended, more = [], True
+    while more:  # once more after the end of the input: what is over by then is seen
+        more = not select.select([sys.stdin], [], [], 1)[0]
         for s in list(streams):
             try:
                 s.send(ALIVE)

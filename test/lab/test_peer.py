@@ -62,3 +62,22 @@ def test_settle_after_many_others(mover, tmp_path):
     assert peer.says("offers", "70") == "accepted 70"
     assert peer.says("settle", "GO") == "running"
     assert "unknown" not in peer.says("settle", "ABORTED")
+
+
+def test_idle_peers_give_way(mover, tmp_path):
+    """As many accepted offers as a host serves, which do no more than say that they are
+    alive, do not keep a real migration out."""
+    peer = recorded(mover, tmp_path, "--dry-run")
+    idle = peer.start("idle", "16")
+    assert idle.stdout.readline() == "ready 16\n"
+
+    def moved():
+        job = mover.migrate_start("b")
+        return mover.migrate_wait(job)["phase"] == "done"
+
+    mover.wait(moved, 60, "migration past the idle ones")
+    mover.host = "b"
+    mover.wait_beats(3)
+    said = idle.communicate(timeout=60)[0].split()
+    assert said[0] == "ended" and set(said[1:]) == {"idle"}, said
+    mover.verify()
