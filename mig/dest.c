@@ -88,27 +88,38 @@ static bool holds_uuid(struct mig_job *j, void *arg)
 }
 
 /*
- * The source offers a VM only while it runs there: whatever an earlier attempt
- * of the same VM left here will never be asked for again.
+ * What an earlier attempt of the same VM left here. A complete copy stays, whoever
+ * offers: its id alone, which nobody can guess, or the operator ends it. One that is
+ * being filled stays while its source is heard of.
  */
-static void discard_earlier(const struct offer *o)
+static int check_earlier(struct dest *d)
 {
 	uint64_t deadline = time_ns() + LINK_TIMEOUT_NS / 2; /* the source waits for our answer */
 	uint8_t uuid[16];
 	struct mig_job *old;
 	unsigned long f;
+	uint32_t id;
+	bool gone;
 
-	memcpy(uuid, o->uuid, sizeof(uuid));
+	memcpy(uuid, d->offer.uuid, sizeof(uuid));
 	old = job_search(holds_uuid, uuid);
 	if (!old)
-		return;
-	if (dest_forbid(old, true)) { /* its world still listens to a dead link */
-		f = spin_lock(&old->lock);
-		while (!old->over && !job_wait_locked(old, &f, deadline))
-			;
-		spin_unlock(&old->lock, f);
-	}
+		return 0;
+	gone = time_ns() - old->heard_ns > SILENT_NS && dest_forbid(old, false);
+	id = old->st.id;
+	f = spin_lock(&old->lock);
+	while (gone && !old->over && !job_wait_locked(old, &f, deadline))
+		;
+	gone = old->over;
+	spin_unlock(&old->lock, f);
 	job_put(old);
+	if (gone)
+		return 0;
+	return refuse(
+		d, -EEXIST, "exists",
+		"job %u there has a copy of '%s' from an earlier attempt: try again when it is "
+		"over ('tasks' there)",
+		(unsigned)id, d->offer.cfg.name);
 }
 
 static int check_room(struct dest *d)
@@ -157,8 +168,9 @@ static int on_offer(struct dest *d, const void *body, size_t len)
 		return refuse(d, err, "cpu", "%s", why);
 	if (offered_before(d->id))
 		return refuse(d, -EBADMSG, "bad-stream", "this migration has been offered before");
-	discard_earlier(&d->offer);
-	err = check_room(d);
+	err = check_earlier(d);
+	if (!err)
+		err = check_room(d);
 	if (err)
 		return err;
 	stream_info(d->peer.s, &info);
@@ -400,6 +412,8 @@ static int check_idle(struct dest *d)
 /* Probes and signs of life are no progress. */
 static void progress(struct dest *d, uint16_t type)
 {
+	if (d->j)
+		d->j->heard_ns = time_ns();
 	if (d->j && type != WIRE_ALIVE && type != WIRE_CLOCK)
 		d->j->progress_ns = time_ns();
 }

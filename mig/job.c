@@ -93,7 +93,7 @@ struct mig_job *job_new(const struct mig_request *r, bool incoming, const uint8_
 	if (r)
 		j->req = *r;
 	memcpy(j->id, id, sizeof(j->id));
-	j->started_ns = j->progress_ns = time_ns();
+	j->started_ns = j->progress_ns = j->heard_ns = time_ns();
 	j->st.incoming = incoming;
 	j->st.start_ns = j->started_ns;
 	j->st.phase = MIG_QUEUED;

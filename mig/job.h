@@ -46,6 +46,7 @@ struct mig_job {
 	bool asking;	      /* [job] it is talking to the peer: the operator waits */
 	bool complete;	      /* [job] incoming: READY may have been said */
 	uint64_t progress_ns; /* [job] incoming: when its source last brought something new */
+	uint64_t heard_ns;    /* [job] incoming: when its source last said anything */
 	bool give_way;	      /* [job] incoming: it is to end, another needs its place */
 	bool over;	      /* [list, job] may be forgotten when the list is full */
 	unsigned users;	      /* [list] job_new, job_find and the like, until job_put */

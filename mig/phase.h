@@ -29,6 +29,8 @@
  * the second: longer than a source may be held by hand. */
 #define IDLE_GIVES_WAY_NS (10 * NSEC_PER_SEC)
 #define IDLE_MAX_NS (600 * NSEC_PER_SEC)
+/* An incoming migration that was not heard of for so long may be given up for a new attempt. */
+#define SILENT_NS (4 * NSEC_PER_SEC)
 #define CONNECT_TIMEOUT_NS (5 * NSEC_PER_SEC)
 /* From stun to READY at most; then the VM is let go here. Far above any budget: it bounds a broken
  * peer. */

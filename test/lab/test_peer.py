@@ -69,15 +69,33 @@ def test_idle_peers_give_way(mover, tmp_path):
     alive, do not keep a real migration out."""
     peer = recorded(mover, tmp_path, "--dry-run")
     idle = peer.start("idle", "16")
-    assert idle.stdout.readline() == "ready 16\n"
+    try:
+        assert idle.stdout.readline() == "ready 16\n"
 
-    def moved():
-        job = mover.migrate_start("b")
-        return mover.migrate_wait(job)["phase"] == "done"
+        def moved():
+            job = mover.migrate_start("b")
+            return mover.migrate_wait(job)["phase"] == "done"
 
-    mover.wait(moved, 60, "migration past the idle ones")
+        mover.wait(moved, 60, "migration past the idle ones")
+        mover.host = "b"
+        mover.wait_beats(3)
+        said = idle.communicate(timeout=60)[0].split()
+    finally:
+        idle.kill()
+    assert said[0] == "ended" and set(said[1:]) == {"idle"}, said
+    mover.verify()
+
+
+def test_offer_does_not_harm_a_complete_copy(mover, tmp_path):
+    """Who knows a VM's name and UUID, and offers it, is refused: the copy that has said READY
+    stays and is taken over."""
+    peer = recorded(mover, tmp_path, "--dry-run")
+    job = mover.migrate_start("b", "--hold", "go")
+    mover.migrate_wait(job, until=("go",), timeout=60)
+    assert peer.says("offer").startswith("exists: ")
+    assert mover.exists("b")
+    mover.lab.run("a", f"migrate continue {job}")
+    assert mover.migrate_wait(job)["phase"] == "done"
     mover.host = "b"
     mover.wait_beats(3)
-    said = idle.communicate(timeout=60)[0].split()
-    assert said[0] == "ended" and set(said[1:]) == {"idle"}, said
     mover.verify()
