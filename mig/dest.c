@@ -464,6 +464,7 @@ static void broken(struct dest *d, int err)
 	if (action == COMMIT_NOTHING)
 		return; /* settled by another stream: the VM runs here */
 	if (action == COMMIT_ASK) {
+		vm_set_state(j->vm, VM_IN_DOUBT);
 		log_warn("mig", "job %u: %s is complete here and waits: its source has gone silent",
 			 (unsigned)j->st.id, j->st.vm);
 		return;

@@ -59,6 +59,7 @@ static void take_apart(struct mig_job *j)
 	unsigned long f = spin_lock(&j->lock);
 	struct vm *vm = j->vm;
 
+	vm_set_state(vm, VM_STUNNED); /* no more in doubt, if it was */
 	j->vm = NULL;
 	spin_unlock(&j->lock, f);
 	if (!vm)

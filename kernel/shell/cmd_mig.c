@@ -57,6 +57,14 @@ static void blackout_json(struct shell *sh, const struct mig_status *s)
 	json_end(sh);
 }
 
+void json_resolve(struct shell *sh, const char *vm)
+{
+	char text[sizeof(CMD_RESOLVE) + VM_NAME_MAX];
+
+	snprintf(text, sizeof(text), CMD_RESOLVE, vm);
+	json_str(sh, "resolve", text);
+}
+
 static void status_json(struct shell *sh, const struct mig_status *s)
 {
 	char peer[48];
@@ -83,6 +91,8 @@ static void status_json(struct shell *sh, const struct mig_status *s)
 	blackout_json(sh, s);
 	json_str(sh, "error_code", s->error_code);
 	json_str(sh, "error", s->error);
+	if (s->phase == MIG_IN_DOUBT)
+		json_resolve(sh, s->vm);
 	json_end(sh);
 }
 
@@ -106,6 +116,8 @@ static void status_plain(struct shell *sh, const struct mig_status *s)
 		     ms(s->blackout_ns));
 	if (s->error[0])
 		shell_printf(sh, "  %s: %s", s->error_code, s->error);
+	if (s->phase == MIG_IN_DOUBT)
+		shell_printf(sh, "  resolve by: " CMD_RESOLVE, s->vm);
 	shell_printf(sh, "\n");
 }
 

@@ -255,17 +255,22 @@ static void list_one(void *arg, struct vm *vm)
 {
 	struct shell *sh = arg;
 	uint64_t backed = gmem_backed_pages(vm->mem) * PAGE_SIZE;
+	enum vm_state state = vm->state;
 
 	if (!shell_json(sh)) {
-		shell_printf(sh, "%-20s %-10s %5u %7llu %7llu\n", vm->cfg.name,
-			     vm_state_name(vm->state), vm->nr_vcpus,
-			     (unsigned long long)(vm->cfg.mem_bytes >> 20),
+		shell_printf(sh, "%-20s %-10s %5u %7llu %7llu", vm->cfg.name, vm_state_name(state),
+			     vm->nr_vcpus, (unsigned long long)(vm->cfg.mem_bytes >> 20),
 			     (unsigned long long)(backed >> 20));
+		if (state == VM_IN_DOUBT)
+			shell_printf(sh, "  resolve by: " CMD_RESOLVE, vm->cfg.name);
+		shell_printf(sh, "\n");
 		return;
 	}
 	json_object(sh, NULL);
 	json_str(sh, "name", vm->cfg.name);
-	json_str(sh, "state", vm_state_name(vm->state));
+	json_str(sh, "state", vm_state_name(state));
+	if (state == VM_IN_DOUBT)
+		json_resolve(sh, vm->cfg.name);
 	json_u64(sh, "vcpus", vm->nr_vcpus);
 	json_u64(sh, "mem_bytes", vm->cfg.mem_bytes);
 	json_u64(sh, "backed_bytes", backed);

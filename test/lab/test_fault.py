@@ -160,6 +160,11 @@ def test_source_killed_after_ready(roamer):
         assert running(roamer) == []
         assert time.monotonic() < end, roamer.lab.ask(to, "tasks")
         time.sleep(0.5)
+    assert roamer.state(to) == "in-doubt"
+    for command in ("vm list", "tasks"):
+        assert "in-doubt" in roamer.lab.run(to, command)
+        assert "migrate resolve g here|there" in roamer.lab.run(to, command)
+    assert roamer.lab.cmd(to, "vm stop g").status == 1
     roamer.lab.run(to, "migrate resolve g here")
     roamer.host = to
     assert running(roamer) == [to]
