@@ -307,7 +307,7 @@ static int on_state(struct dest *d, const void *body, size_t len)
 	return 0;
 }
 
-/* Everything is here: check all, then load all, then say READY. */
+/* Everything is here: check all, load all, make the processors, then say READY. */
 static int on_end(struct dest *d, const void *body, size_t len)
 {
 	struct mig_job *j = d->j;
@@ -330,6 +330,12 @@ static int on_end(struct dest *d, const void *body, size_t len)
 	if (err)
 		return refuse(d, err, "bad-state",
 			      "the VM's state passed its check but did not load (%d)", err);
+	err = vm_prepare_incoming(j->vm);
+	if (err)
+		return refuse(d, err, err == -ENOMEM ? "no-memory" : "bad-state",
+			      err == -ENOMEM
+				      ? "the destination has no memory for the processors"
+				      : "the state lacks a processor's or the time's record");
 	j->st.state_ns = time_ns() - t0;
 	f = spin_lock(&j->lock);
 	wanted = dst_loaded(&j->dst) != COMMIT_REFUSE;
@@ -458,13 +464,13 @@ static void broken(struct dest *d, int err)
 	if (action ==
 	    COMMIT_ASK) { /* with the step: whoever settles it from here on ends the job */
 		j->st.phase = MIG_IN_DOUBT;
+		vm_set_state(j->vm, VM_IN_DOUBT);
 		job_changed_locked(j);
 	}
 	spin_unlock(&j->lock, f);
 	if (action == COMMIT_NOTHING)
 		return; /* settled by another stream: the VM runs here */
 	if (action == COMMIT_ASK) {
-		vm_set_state(j->vm, VM_IN_DOUBT);
 		log_warn("mig", "job %u: %s is complete here and waits: its source has gone silent",
 			 (unsigned)j->st.id, j->st.vm);
 		return;

@@ -15,22 +15,14 @@
 #include "job.h"
 #include "phase.h"
 
-#define RUN_RETRY_NS NSEC_PER_SEC
-
-/* COMMIT_RUN: the VM is this host's. */
-static int run(struct mig_job *j)
+/* COMMIT_RUN: the VM is this host's. All that could fail was done before READY. */
+static void run(struct mig_job *j)
 {
 	struct vm *vm = j->vm;
-	int err;
 
 	vdevs_resume(vm);
 	j->running.started_ns = time_ns();
-	while ((err = vm_run_incoming(vm))) { /* it is ours and nobody else's: it waits for memory,
-						 it is not lost */
-		log_error("mig", "job %u: %s is ours and cannot run yet (%d)", (unsigned)j->st.id,
-			  j->st.vm, err);
-		world_sleep_ns(RUN_RETRY_NS);
-	}
+	vm_run_incoming(vm);
 	mutex_lock(&vm->lock); /* not earlier: the user's commands must not meet a VM that is not
 				  yet started */
 	vm->mig = NULL;
@@ -38,7 +30,6 @@ static int run(struct mig_job *j)
 	mutex_unlock(&vm->lock);
 	j->vm = NULL;
 	vm_put(vm);
-	return 0;
 }
 
 int dest_take(struct mig_job *j)
@@ -49,7 +40,9 @@ int dest_take(struct mig_job *j)
 	spin_unlock(&j->lock, f);
 	if (action == COMMIT_REFUSE)
 		return -EPERM;
-	return action == COMMIT_RUN ? run(j) : 0;
+	if (action == COMMIT_RUN)
+		run(j);
+	return 0;
 }
 
 /* COMMIT_FREE: takes the skeleton or the held copy apart. */
@@ -59,7 +52,6 @@ static void take_apart(struct mig_job *j)
 	unsigned long f = spin_lock(&j->lock);
 	struct vm *vm = j->vm;
 
-	vm_set_state(vm, VM_STUNNED); /* no more in doubt, if it was */
 	j->vm = NULL;
 	spin_unlock(&j->lock, f);
 	if (!vm)
@@ -67,6 +59,7 @@ static void take_apart(struct mig_job *j)
 	mutex_lock(&vm->lock);
 	vm->mig = NULL;
 	mutex_unlock(&vm->lock);
+	vm_set_state(vm, VM_STUNNED); /* no more in doubt, if it was */
 	if (vm_stop(vm, why, sizeof(why)) || vm_delete(vm, why, sizeof(why)))
 		log_error("mig", "job %u: the incomplete %s stays: %s", (unsigned)j->st.id,
 			  j->st.vm, why);
@@ -171,7 +164,7 @@ int dest_resolve(struct mig_job *j, bool here)
 	if (action == COMMIT_REFUSE)
 		return -EPERM;
 	if (action == COMMIT_RUN)
-		(void)run(j);
+		run(j);
 	else
 		take_apart(j);
 	end_held(j);

@@ -179,8 +179,10 @@ MUST_CHECK int vm_park(struct vm *vm, uint64_t deadline_ns);
 void vm_unpark(struct vm *vm);
 /* Moves between RUNNING, STUNNED, IN_DOUBT, INCOMING for migration; parks are the caller's. */
 void vm_set_state(struct vm *vm, enum vm_state s);
-/* Starts the vCPU worlds of an INCOMING VM whose state is loaded. */
-MUST_CHECK int vm_run_incoming(struct vm *vm);
+/* Makes the vCPU worlds of an INCOMING VM whose state is loaded; they are parked. */
+MUST_CHECK int vm_prepare_incoming(struct vm *vm);
+/* Lets them go: needs no memory, cannot fail. */
+void vm_run_incoming(struct vm *vm);
 
 /* Makes a vCPU look at its interrupts: wakes it from HLT or makes it leave the guest. Any context.
  */

@@ -72,7 +72,7 @@ static int start_locked(struct vm *vm, char *why, size_t len)
 	if (err)
 		return err;
 	vm_time_start(vm);
-	return vm_launch_worlds(vm);
+	return vm_launch_worlds(vm, VM_RUNNING);
 }
 
 int vm_start(struct vm *vm, char *why, size_t why_len)
@@ -209,13 +209,23 @@ void vm_request_reset(struct vm *vm)
 		vcpu_kick(vm->vcpu[0]);
 }
 
-int vm_run_incoming(struct vm *vm)
+int vm_prepare_incoming(struct vm *vm)
 {
 	struct vm_run *run = vm->run;
 	uint64_t all = vm->nr_vcpus >= 64 ? ~0ull : BIT(vm->nr_vcpus) - 1;
+	unsigned long flags;
 
 	if (!run->loaded_time || run->loaded_vcpus != all)
 		return -EINVAL; /* the stream lacked a record */
 	run->used = true;
-	return vm_launch_worlds(vm);
+	flags = spin_lock(&run->lock);
+	run->parks++;
+	spin_unlock(&run->lock, flags);
+	return vm_launch_worlds(vm, VM_INCOMING);
+}
+
+void vm_run_incoming(struct vm *vm)
+{
+	vm_set_state(vm, VM_RUNNING);
+	vm_unpark(vm);
 }

@@ -44,8 +44,9 @@ MUST_CHECK int vm_run_init(struct vm *vm);
 void vm_run_fini(struct vm *vm);
 /* Asks the vCPU worlds to end for this reason; the first reason of a run stays. */
 void vm_stop_worlds(struct vm *vm, enum vm_request why, const char *reason);
-void vm_wait_worlds(struct vm *vm);		/* until all have ended */
-MUST_CHECK int vm_launch_worlds(struct vm *vm); /* state RUNNING; -ENOMEM leaves none */
+void vm_wait_worlds(struct vm *vm); /* until all have ended */
+/* Gives the VM this state; -ENOMEM leaves none. */
+MUST_CHECK int vm_launch_worlds(struct vm *vm, enum vm_state state);
 void vm_join_worlds(struct vm *vm);
 const struct vm_platform *vm_platform(void);
 

@@ -65,7 +65,7 @@ static int launch_one(struct vcpu *c)
 	return world_create(&c->world, &o, vcpu_world, c);
 }
 
-int vm_launch_worlds(struct vm *vm)
+int vm_launch_worlds(struct vm *vm, enum vm_state state)
 {
 	struct vm_run *run = vm->run;
 	unsigned long flags;
@@ -77,7 +77,7 @@ int vm_launch_worlds(struct vm *vm)
 	run->stop = 0;
 	run->request = REQ_NONE;
 	run->live = vm->nr_vcpus;
-	vm->state = VM_RUNNING;
+	vm->state = state;
 	vm->stop_reason[0] = '\0';
 	vm->exited = false;
 	for (unsigned i = 0; i < vm->nr_vcpus; i++)

@@ -189,6 +189,18 @@ def test_cancel_after_go_is_refused(roamer):
     roamer.verify()
 
 
+def test_processors_are_made_before_go(roamer):
+    """What GO starts is there already, so that nothing can fail after it."""
+    job, source, to = held(roamer, "go")
+    assert "g/0" in [w["name"] for w in roamer.lab.ask(to, "host worlds")]
+    assert running(roamer) == []
+    roamer.lab.run(source, f"migrate continue {job}")
+    assert ends(roamer, job)["phase"] == "done"
+    roamer.host = to
+    roamer.wait_passes(1)
+    roamer.verify()
+
+
 def test_link_cut_after_go(roamer):
     """GO is under way when the cable goes: in doubt, then settled by itself."""
     job, source, to = held(roamer, "go")
