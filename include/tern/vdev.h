@@ -61,6 +61,10 @@ size_t serial_log_read(struct vm *vm, unsigned port, uint64_t *from, char *buf, 
 uint64_t serial_log_end(struct vm *vm, unsigned port); /* absolute offset of the next byte */
 /* Waits until output past from exists: 0 or -ETIMEDOUT. */
 int serial_log_wait(struct vm *vm, unsigned port, uint64_t from, uint64_t deadline_ns);
-void serial_input(struct vm *vm, unsigned port, const char *bytes, size_t len);
+/*
+ * How many of the bytes it took: what the port has room for, none while the VM is
+ * between two hosts. Those taken reach the guest, wherever it then runs.
+ */
+MUST_CHECK size_t serial_input(struct vm *vm, unsigned port, const char *bytes, size_t len);
 
 #endif

@@ -129,22 +129,55 @@ static bool still_here(struct vm *vm)
 	return now == vm;
 }
 
+/* Keys that the port has not taken yet: it does not while its VM is between two hosts. */
+struct keys {
+	char at[256];
+	size_t len;
+};
+
+/* Reads what a person typed; false when it was Ctrl-]. What there is no room for rings the bell. */
+static bool read_keys(struct shell *sh, struct keys *k)
+{
+	char more[64];
+	size_t n = shell_read(sh, more, sizeof(more), time_ns() + CONSOLE_POLL_NS);
+	size_t taken = MIN(n, sizeof(k->at) - k->len);
+
+	if (n && memchr(more, KEY_LEAVE, n))
+		return false;
+	memcpy(k->at + k->len, more, taken);
+	k->len += taken;
+	if (taken < n)
+		shell_write(sh, "\a", 1);
+	return true;
+}
+
+static void type_keys(struct vm *vm, unsigned port, struct keys *k)
+{
+	size_t n = serial_input(vm, port, k->at, k->len);
+
+	k->len -= n;
+	memmove(k->at, k->at + n, k->len);
+}
+
 static void console_loop(struct shell *sh, struct vm *vm, unsigned port)
 {
 	uint64_t at = tail_offset(vm, port, 20);
-	char keys[64], text[1024];
+	struct keys keys = { .len = 0 };
+	char text[1024];
 	size_t n;
 
 	while (still_here(vm)) {
 		while ((n = serial_log_read(vm, port, &at, text, sizeof(text))))
 			shell_write(sh, text, n);
-		n = shell_read(sh, keys, sizeof(keys), time_ns() + CONSOLE_POLL_NS);
-		if (n && memchr(keys, KEY_LEAVE, n))
-			return;
-		if (n)
-			serial_input(vm, port, keys, n);
+		if (!read_keys(sh, &keys))
+			break;
+		if (keys.len)
+			type_keys(vm, port, &keys);
 	}
-	shell_printf(sh, "\r\n%s is not on this host any more", vm->cfg.name);
+	if (!still_here(vm))
+		shell_printf(sh, "\r\n%s is not on this host any more", vm->cfg.name);
+	if (keys.len)
+		shell_printf(sh, "\r\n%u typed characters did not reach it", (unsigned)keys.len);
 }
 
 static int vm_console_cmd(struct shell *sh, int argc, char **argv)
@@ -170,9 +203,26 @@ static int vm_console_cmd(struct shell *sh, int argc, char **argv)
 	return 0;
 }
 
+/* The words and a carriage return; they fit, because the command's line was no longer. */
+static size_t join_line(char *to, char **words, int count)
+{
+	size_t len = 0;
+
+	for (int i = 0; i < count; i++) {
+		size_t n = strlen(words[i]);
+
+		memcpy(to + len, words[i], n);
+		len += n;
+		to[len++] = i + 1 < count ? ' ' : '\r';
+	}
+	return len;
+}
+
 /* vm type NAME TEXT...: the words and a newline go to the guest's serial port. */
 static int vm_type_cmd(struct shell *sh, int argc, char **argv)
 {
+	char line[SHELL_LINE_MAX + 2];
+	size_t len, taken;
 	struct vm *vm;
 	unsigned port;
 
@@ -183,12 +233,15 @@ static int vm_type_cmd(struct shell *sh, int argc, char **argv)
 	vm = cmd_find_vm(sh, 2, argv);
 	if (!vm)
 		return 1;
-	for (int i = 2; i < argc; i++) {
-		serial_input(vm, port, argv[i], strlen(argv[i]));
-		serial_input(vm, port, i + 1 < argc ? " " : "\r", 1);
-	}
+	len = join_line(line, argv + 2, argc - 2);
+	taken = serial_input(vm, port, line, len);
 	vm_put(vm);
-	return 0;
+	if (taken == len)
+		return 0;
+	return shell_error(sh, "busy",
+			   "%s took %u of %u characters: it is between two hosts, or does not read "
+			   "its port; type the rest when 'vm list' shows it running",
+			   argv[1], (unsigned)taken, (unsigned)len);
 }
 
 static const struct shell_cmd cmds[] = {

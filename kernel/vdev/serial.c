@@ -35,12 +35,19 @@ int serial_log_wait(struct vm *vm, unsigned port, uint64_t from, uint64_t deadli
 	return k ? keptlog_wait(k, from, deadline_ns) : -ETIMEDOUT;
 }
 
-void serial_input(struct vm *vm, unsigned port, const char *bytes, size_t len)
+/* Is it between hosts? Bytes would go into a copy that is not the VM's any more, or not yet. */
+static bool moving(const struct vm *vm)
 {
-	if (!vm->platform)
-		return;
+	enum vm_state s = vm->state;
+
+	return s == VM_STUNNED || s == VM_IN_DOUBT || s == VM_INCOMING;
+}
+
+size_t serial_input(struct vm *vm, unsigned port, const char *bytes, size_t len)
+{
+	if (!vm->platform || moving(vm))
+		return 0;
 	if (port < SERIAL_PORTS)
-		uart_input(q35_of(vm)->uart[port], bytes, len);
-	else if (port == SERIAL_VCONSOLE)
-		vconsole_input(q35_of(vm)->vconsole, bytes, len);
+		return uart_input(q35_of(vm)->uart[port], bytes, len);
+	return port == SERIAL_VCONSOLE ? vconsole_input(q35_of(vm)->vconsole, bytes, len) : 0;
 }

@@ -245,13 +245,35 @@ static void io_write(void *arg, struct vcpu *c, uint64_t off, unsigned size, uin
 
 static const struct io_ops uart_io = { .read = io_read, .write = io_write };
 
-void uart_input(struct uart *u, const char *bytes, size_t len)
+size_t uart_input(struct uart *u, const char *bytes, size_t len)
 {
+	size_t n = 0;
+
 	mutex_lock(&u->d.lock);
-	for (size_t i = 0; i < len && rx_push(&u->regs, (uint8_t)bytes[i]); i++)
-		;
+	while (n < len && !u->quiet && rx_push(&u->regs, (uint8_t)bytes[n]))
+		n++;
 	update_line(u);
 	mutex_unlock(&u->d.lock);
+	return n;
+}
+
+static void set_quiet(struct vdev *d, bool quiet)
+{
+	mutex_lock(&d->lock);
+	container_of(d, struct uart, d)->quiet = quiet;
+	mutex_unlock(&d->lock);
+}
+
+static int uart_quiesce(struct vdev *d, uint64_t deadline_ns)
+{
+	(void)deadline_ns;
+	set_quiet(d, true);
+	return 0;
+}
+
+static void uart_resume(struct vdev *d)
+{
+	set_quiet(d, false);
 }
 
 /* Input that nobody read yet survives a reset, like a person's typing ahead. */
@@ -340,6 +362,8 @@ static void uart_destroy(struct vdev *d)
 static const struct vdev_ops uart_ops = {
 	.name = "uart",
 	.reset = uart_reset,
+	.quiesce = uart_quiesce,
+	.resume = uart_resume,
 	.save = uart_save,
 	.check = uart_check,
 	.load = uart_load,

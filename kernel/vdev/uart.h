@@ -33,12 +33,13 @@ struct uart {
 	struct keptlog *log; /* [const] */
 	unsigned gsi;	     /* [const] */
 	struct uart_regs regs;
+	bool quiet; /* between quiesce and resume: what is typed now would not be saved */
 };
 
 /* -ENOMEM. log outlives the port. */
 MUST_CHECK int uart_create(struct vm *vm, uint16_t port, uint16_t base, unsigned gsi,
 			   struct keptlog *log, struct uart **out);
-/* Bytes beyond the queue's room are dropped, as on a line without flow control. */
-void uart_input(struct uart *u, const char *bytes, size_t len);
+/* How many of them it took: none while it is quiet, else what the queue has room for. */
+size_t uart_input(struct uart *u, const char *bytes, size_t len);
 
 #endif

@@ -105,13 +105,16 @@ static int console_kick(struct virtio *v, unsigned queue)
 	return queue == RX ? fill_rx(of(v)) : virtio_drain(v, queue, transmit);
 }
 
-void vconsole_input(struct vconsole *c, const char *bytes, size_t len)
+size_t vconsole_input(struct vconsole *c, const char *bytes, size_t len)
 {
+	size_t n = 0;
+
 	mutex_lock(&c->v.d.lock);
-	for (size_t i = 0; i < len && c->in_count < INPUT_MAX; i++)
-		c->in[(c->in_head + c->in_count++) % INPUT_MAX] = (uint8_t)bytes[i];
+	for (; n < len && !c->v.quiet && c->in_count < INPUT_MAX; n++)
+		c->in[(c->in_head + c->in_count++) % INPUT_MAX] = (uint8_t)bytes[n];
 	virtio_kick(&c->v, RX);
 	mutex_unlock(&c->v.d.lock);
+	return n;
 }
 
 static const struct virtio_ops console_ops = {

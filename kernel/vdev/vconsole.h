@@ -13,7 +13,7 @@ struct vconsole;
 /* -ENOMEM. log outlives the device. */
 MUST_CHECK int vconsole_create(struct vm *vm, struct pci_bus *bus, unsigned slot,
 			       struct keptlog *log, struct vconsole **out);
-/* Bytes beyond the queue's room are dropped. */
-void vconsole_input(struct vconsole *c, const char *bytes, size_t len);
+/* How many of them it took: none while it is quiet, else what the queue has room for. */
+size_t vconsole_input(struct vconsole *c, const char *bytes, size_t len);
 
 #endif

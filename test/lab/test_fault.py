@@ -201,6 +201,19 @@ def test_processors_are_made_before_go(roamer):
     roamer.verify()
 
 
+@pytest.mark.parametrize("phase", ["transfer", "go"])
+def test_typing_into_the_stun(roamer, phase):
+    """What cannot reach the guest is refused, on both hosts, and not lost."""
+    job, source, to = held(roamer, phase)
+    for host in (source, to):
+        got = roamer.lab.cmd(host, "vm type g lost")
+        assert got.status == 1 and "error: busy" in got.text, (host, got)
+    roamer.lab.run(source, f"migrate continue {job}")
+    assert ends(roamer, job)["phase"] == "done"
+    roamer.host = to
+    roamer.lab.run(to, "vm type g taken")
+
+
 def test_link_cut_after_go(roamer):
     """GO is under way when the cable goes: in doubt, then settled by itself."""
     job, source, to = held(roamer, "go")

@@ -118,9 +118,24 @@ static void input_is_bounded(void **state)
 	struct vm *vm = machine();
 	static char many[UART_INPUT_MAX + 100];
 
-	uart_input(port, many, sizeof(many));
-	uart_input(port, "x", 1);
+	assert_int_equal(uart_input(port, many, sizeof(many)), UART_INPUT_MAX);
+	assert_int_equal(uart_input(port, "x", 1), 0);
 	assert_int_equal(port->regs.in_count, UART_INPUT_MAX);
+	fake_vm_done(vm);
+}
+
+/* What comes while the VM is being saved would be in neither copy: it is refused, not lost. */
+static void refuses_input_while_quiet(void **state)
+{
+	struct vm *vm = machine();
+
+	assert_int_equal(uart_input(port, "a", 1), 1);
+	assert_int_equal(vdevs_quiesce(vm, NEVER_NS), 0);
+	assert_int_equal(uart_input(port, "b", 1), 0);
+	vdevs_resume(vm);
+	assert_int_equal(uart_input(port, "c", 1), 1);
+	assert_int_equal(fake_in(vm, THR, 1), 'a');
+	assert_int_equal(fake_in(vm, THR, 1), 'c');
 	fake_vm_done(vm);
 }
 
@@ -205,7 +220,7 @@ int main(void)
 		cmocka_unit_test(probing),	     cmocka_unit_test(transmitter_interrupt),
 		cmocka_unit_test(receive),	     cmocka_unit_test(input_is_bounded),
 		cmocka_unit_test(log_keeps_the_end), cmocka_unit_test(survives_a_move),
-		cmocka_unit_test(refuses_nonsense),
+		cmocka_unit_test(refuses_nonsense),  cmocka_unit_test(refuses_input_while_quiet),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
