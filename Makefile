@@ -2,7 +2,7 @@
 #
 #   make                  loader, kernel and a bootable image, in $(BUILD)
 #   make demo             two hosts in an emulator, a guest moves between them
-#   make test [SUITE=..]  unit, lint, svm, migrate, fault, storage, lab; all without SUITE
+#   make test [SUITE=..]  unit, lint, svm, migrate, fault, storage, guests, lab; all without SUITE
 #   make bench | soak     figures; the long runs
 #   make lint             text, format, headers, rooms, clang-tidy
 #   make fuzz [SECONDS=60]  make model  make clean  make help

@@ -125,6 +125,7 @@ static int check_earlier(struct dest *d)
 static int check_room(struct dest *d)
 {
 	struct page_stats p;
+	char why[WIRE_TEXT] = "";
 	struct vm *vm = vm_find(d->offer.cfg.name);
 
 	if (vm) {
@@ -132,6 +133,8 @@ static int check_room(struct dest *d)
 		return refuse(d, -EEXIST, "exists", "the destination has a VM named '%s' already",
 			      d->offer.cfg.name);
 	}
+	if (vm_check(&d->offer.cfg, why, sizeof(why)))
+		return refuse(d, -ENOENT, "not-found", "%s", why);
 	page_stats(&p);
 	if (p.free_bytes < d->offer.cfg.mem_bytes)
 		return refuse(d, -ENOMEM, "no-memory",

@@ -15,6 +15,7 @@
 #define OFFER_VERSION 1
 #define BOOT_VERSION 1
 #define CPU_KIND_VERSION 1
+#define NICS_VERSION 1
 
 static void vm_record_save(struct vm *vm, struct rec_writer *w)
 {
@@ -100,6 +101,39 @@ static int boot_record_check(struct rec_reader *r, struct offer *o)
 	return rec_done(r);
 }
 
+static void nics_save(struct vm *vm, struct rec_writer *w)
+{
+	if (!vm->cfg.nics)
+		return;
+	rec_begin(w, REC_NICS, NICS_VERSION, 0, 0);
+	rec_u32(w, vm->cfg.nics);
+	rec_u32(w, 0);
+	for (unsigned i = 0; i < vm->cfg.nics; i++) {
+		rec_bytes(w, vm->cfg.nic[i].network, sizeof(vm->cfg.nic[i].network));
+		rec_bytes(w, vm->cfg.nic[i].mac, sizeof(vm->cfg.nic[i].mac));
+		rec_u16(w, 0);
+	}
+	rec_end(w);
+}
+
+static int nics_check(struct rec_reader *r, struct offer *o)
+{
+	uint32_t count = rec_get_u32(r);
+
+	if (r->head.version != NICS_VERSION || rec_get_u32(r) || !count || count > VM_NICS_MAX)
+		return -EBADMSG;
+	for (o->cfg.nics = 0; o->cfg.nics < count; o->cfg.nics++) {
+		struct vm_nic *n = &o->cfg.nic[o->cfg.nics];
+
+		rec_get_bytes(r, n->network, sizeof(n->network));
+		rec_get_bytes(r, n->mac, sizeof(n->mac));
+		if (rec_get_u16(r) || n->network[sizeof(n->network) - 1] || !is_name(n->network) ||
+		    n->mac[0] & 1)
+			return -EBADMSG;
+	}
+	return rec_done(r);
+}
+
 /* Of which kind the CPU is that the guest was shown. Optional: without it, a host's own. */
 static void cpu_kind_save(struct vm *vm, struct rec_writer *w)
 {
@@ -123,6 +157,7 @@ void offer_save(struct vm *vm, struct rec_writer *w)
 {
 	vm_record_save(vm, w);
 	boot_record_save(vm, w);
+	nics_save(vm, w);
 	cpu_kind_save(vm, w);
 	vm_cpuid_save(vm, w);
 }
@@ -142,6 +177,8 @@ static int offer_record(struct rec_reader *r, struct offer *o, unsigned *seen)
 		return cpu_model_load(r, &o->cpu);
 	case REC_CPU_KIND:
 		return cpu_kind_check(r, o);
+	case REC_NICS:
+		return nics_check(r, o);
 	case REC_BOOT:
 		return boot_record_check(r, o);
 	default:

@@ -15,6 +15,7 @@
 
 #include "lwip/ip_addr.h"
 #include "lwip/netif.h"
+#include "net/count.h"
 
 #define NET_MAX_IFS 4u
 #define NET_BENCH_PORT 7801u
@@ -56,6 +57,8 @@ int net_tx_init(struct net_if *i);
 err_t net_tx(struct netif *n, struct pbuf *p); /* lwIP's linkoutput */
 int net_rx_init(void);
 void net_rx(struct nic *n, struct nic_rx *f);
+/* A frame for the host's own stack, from the NIC or from a guest of this host. */
+void net_rx_host(struct net_if *i, struct nic_rx *f);
 /* Packets to ourselves: no NIC has summed them, none needs to. */
 void net_rx_loopback(void); /* [own] */
 uint64_t net_rx_held(void); /* bytes of NIC buffers that lwIP and streams hold */
@@ -69,13 +72,12 @@ int net_err(err_t e); /* lwIP's error as -E... */
  * else -ETIMEDOUT. */
 int net_silent(const struct net_addr *to);
 
+/* network.c: before the owner runs. */
+void networks_init(void);
+
 /* ping.c, bench.c */
 int net_ping_init(void); /* [own] */
 int net_bench_start(void);
-
-/* stats.c: counters, mostly the owner's. */
-extern struct net_stats net_counters;
-#define NET_COUNT(field, n) __atomic_fetch_add(&net_counters.field, (uint64_t)(n), __ATOMIC_RELAXED)
 
 static inline hpa_t page_of(const void *p)
 {

@@ -18,6 +18,7 @@
 #include "lwip/timeouts.h"
 #include "net/net_int.h"
 #include "net/stream_int.h"
+#include "net/vswitch_int.h"
 
 #define NET_MAX_CALLS 64u
 #define POLL_BUDGET 64u
@@ -137,6 +138,7 @@ static unsigned turn(void)
 	}
 	done += run_calls();
 	done += streams_run();
+	done += vswitch_run();
 	if (frames < POLL_BUDGET)
 		sys_check_timeouts();
 	net_ifs_flush();
@@ -206,7 +208,12 @@ void net_init(void)
 	}
 	lwip_port_heap = hpa_ptr(heap);
 	lwip_init();
-	if (net_ifs_init() || net_ping_init() || net_owner_start()) {
+	if (net_ifs_init() || net_ping_init()) {
+		log_error("net", "set-up failed: the network stays down");
+		return;
+	}
+	networks_init();
+	if (net_owner_start()) {
 		log_error("net", "set-up failed: the network stays down");
 		return;
 	}

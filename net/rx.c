@@ -11,15 +11,13 @@
 #include "lwip/ip4.h"
 #include "lwip/ip6.h"
 #include "lwip/prot/ethernet.h"
+#include "net/headers.h"
 #include "net/net_int.h"
+#include "net/vswitch_int.h"
 #include "netif/ethernet.h"
 
 #define RX_BUFS 4096u /* pages held at most: 16 MiB */
 #define COPY_BELOW 256u
-#define ETH_HLEN 14u
-#define ETH_TYPE 12u
-#define ETH_IPV4 0x0800u
-#define ETH_IPV6 0x86ddu
 
 struct rx_buf {
 	struct pbuf_custom pc; /* first */
@@ -157,15 +155,28 @@ static bool for_us(const struct net_if *i, const uint8_t *frame)
 void net_rx(struct nic *nic, struct nic_rx *f)
 {
 	struct net_if *i = nic->net;
-	const uint8_t *frame = hpa_ptr(f->seg[0].addr);
-	unsigned type, skip;
-	struct pbuf *p;
 
-	if (f->seg[0].len <= ETH_HLEN || f->len - ETH_HLEN > UINT16_MAX || !for_us(i, frame)) {
+	if (f->seg[0].len <= ETH_HLEN || f->len - ETH_HLEN > UINT16_MAX) {
 		nic->rx_dropped++;
 		return;
 	}
-	type = (unsigned)frame[ETH_TYPE] << 8 | frame[ETH_TYPE + 1];
+	if (vswitch_from_nic(i, f))
+		return;
+	net_rx_host(i, f);
+}
+
+void net_rx_host(struct net_if *i, struct nic_rx *f)
+{
+	const uint8_t *frame = hpa_ptr(f->seg[0].addr);
+	struct nic *nic = i->nic;
+	unsigned type, skip;
+	struct pbuf *p;
+
+	if (!for_us(i, frame)) {
+		nic->rx_dropped++;
+		return;
+	}
+	type = be16(frame + ETH_TYPE);
 	/* IP goes straight to its layer: with its Ethernet header a frame of 64 KiB overflows a
 	 * pbuf's length. */
 	skip = type == ETH_IPV4 || type == ETH_IPV6 ? ETH_HLEN : 0;

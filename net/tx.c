@@ -14,22 +14,12 @@
 #include <string.h>
 
 #include "lwip/pbuf.h"
+#include "net/headers.h"
 #include "net/net_int.h"
 #include "net/stream_int.h"
+#include "net/vswitch_int.h"
 
 #define SLOTS 256u
-
-#define ETH_HLEN 14u
-#define ETH_TYPE 12u
-#define ETH_IPV4 0x0800u
-#define ETH_IPV6 0x86ddu
-#define IP4_PROTO 9u
-#define IP4_SRC 12u
-#define IP6_NEXT 6u
-#define IP6_SRC 8u
-#define PROTO_TCP 6u
-#define TCP_OFFSET 12u
-#define TCP_CSUM 16u
 
 struct tx_slot {
 	struct nic_tx tx; /* first: done gets it */
@@ -144,70 +134,34 @@ static int copy_chain(struct tx_slot *s, const struct pbuf *p)
 	return 0;
 }
 
-static uint32_t be16(const uint8_t *b)
-{
-	return (uint32_t)b[0] << 8 | b[1];
-}
-
-/* Sum of addresses (len bytes), protocol and length, folded, not complemented, in network order at
- * out. */
-static void pseudo_sum(const uint8_t *addrs, unsigned len, uint32_t tcp_len, uint8_t *out)
-{
-	uint32_t sum = PROTO_TCP + tcp_len;
-
-	for (unsigned i = 0; i < len; i += 2)
-		sum += be16(addrs + i);
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	out[0] = (uint8_t)(sum >> 8);
-	out[1] = (uint8_t)sum;
-}
-
-/* Offset of the TCP header, 0 for anything else. */
-static unsigned find_tcp(const uint8_t *f, unsigned len, bool *ipv6)
-{
-	unsigned l4 = 0;
-
-	*ipv6 = false;
-	if (len < ETH_HLEN + 20)
-		return 0;
-	if (be16(f + ETH_TYPE) == ETH_IPV4 && f[ETH_HLEN + IP4_PROTO] == PROTO_TCP) {
-		l4 = ETH_HLEN + (f[ETH_HLEN] & 15u) * 4;
-	} else if (be16(f + ETH_TYPE) == ETH_IPV6 && f[ETH_HLEN + IP6_NEXT] == PROTO_TCP) {
-		*ipv6 = true;
-		l4 = ETH_HLEN + IP6_HLEN;
-	}
-	return l4 && len >= l4 + 20 ? l4 : 0;
-}
-
 /* Sets up checksum and segmentation; false when the frame exceeds the link and nothing cuts it. */
 static bool offload(struct net_if *i, struct nic_tx *t, struct pbuf *p)
 {
 	uint8_t *f = p->payload;
-	unsigned l4 = find_tcp(f, p->len, &t->ipv6), hdr, mss, payload;
+	struct l4 l;
+	unsigned mss, payload;
 
 	t->csum = false;
 	t->gso_size = 0;
-	if (!l4)
+	if (!l4_find(f, p->len, &l) || l.proto != PROTO_TCP)
 		return p->tot_len <= i->lwip.mtu + ETH_HLEN;
-	hdr = l4 + (unsigned)(f[l4 + TCP_OFFSET] >> 4) * 4;
-	payload = p->tot_len > hdr ? p->tot_len - hdr : 0;
+	t->ipv6 = l.ipv6;
+	payload = p->tot_len - l.hdr_len;
 	if (i->nic->caps & NIC_CAP_TX_CSUM) {
 		t->csum = true;
-		t->csum_start = (uint16_t)l4;
-		t->csum_offset = TCP_CSUM;
-		pseudo_sum(f + ETH_HLEN + (t->ipv6 ? IP6_SRC : IP4_SRC), t->ipv6 ? 32 : 8,
-			   p->tot_len - l4, f + l4 + TCP_CSUM);
+		t->csum_start = l.start;
+		t->csum_offset = l.csum_offset;
+		l4_put_pseudo(f, &l, p->tot_len);
 	}
 	if (payload == 0)
 		return true;
 	mss = stream_path_mss(i->lwip.hints);
 	if (!mss)
-		mss = i->lwip.mtu - (hdr - ETH_HLEN);
+		mss = i->lwip.mtu - (l.hdr_len - ETH_HLEN);
 	if (payload <= mss)
 		return true;
 	t->gso_size = (uint16_t)mss;
-	t->hdr_len = (uint16_t)hdr;
+	t->hdr_len = l.hdr_len;
 	return net_if_tso(&i->lwip, t->ipv6);
 }
 
@@ -215,15 +169,13 @@ static bool offload(struct net_if *i, struct nic_tx *t, struct pbuf *p)
 static void note_sent(const struct net_if *i, const struct pbuf *p)
 {
 	const uint8_t *f = p->payload;
-	bool ipv6;
-	unsigned l4 = find_tcp(f, p->len, &ipv6), hdr;
+	struct l4 l;
 
-	if (!l4)
+	if (!l4_find(f, p->len, &l) || l.proto != PROTO_TCP)
 		return;
 	NET_COUNT(tcp_segs_out, 1);
-	hdr = l4 + (unsigned)(f[l4 + TCP_OFFSET] >> 4) * 4;
-	if (p->tot_len > hdr)
-		stream_note_send(i->lwip.hints, f + l4, p->tot_len - hdr);
+	if (p->tot_len > l.hdr_len)
+		stream_note_send(i->lwip.hints, f + l.start, (unsigned)p->tot_len - l.hdr_len);
 }
 
 static int fill(struct tx_slot *s, struct pbuf *p)
@@ -268,6 +220,11 @@ err_t net_tx(struct netif *n, struct pbuf *p)
 		return ERR_MEM;
 	}
 	hold(s);
+	if (vswitch_from_host(i, &s->tx)) {
+		note_sent(i, p);
+		done(&s->tx);
+		return ERR_OK;
+	}
 	if (i->nic->ops->send(i->nic, &s->tx)) {
 		done(&s->tx);
 		i->tx_stalled = true;

@@ -43,6 +43,13 @@ enum vm_boot {
 	VM_BOOTS
 };
 
+/* A network device of a VM: which network, which address. */
+#define VM_NICS_MAX 4
+struct vm_nic {
+	char network[16];
+	uint8_t mac[6]; /* all zero: vm_create chooses one */
+};
+
 struct vm_config {
 	char name[VM_NAME_MAX];
 	uint64_t mem_bytes;
@@ -50,6 +57,8 @@ struct vm_config {
 	enum vm_boot boot;
 	char kernel[VM_PATH_MAX], initrd[VM_PATH_MAX];
 	char cmdline[VM_CMDLINE_MAX];
+	unsigned nics;
+	struct vm_nic nic[VM_NICS_MAX];
 	unsigned modules;
 	char module[VM_MODULES_MAX][VM_PATH_MAX];
 	bool baseline; /* shown the common CPU (cpumodel.h), not this host's */
@@ -141,6 +150,8 @@ struct vm {
 
 /* Registered once by main.c: builds and tears down the devices. */
 struct vm_platform {
+	/* Can such a VM be made here? The reason in why. May be NULL. */
+	int (*check)(const struct vm_config *cfg, char *why, size_t why_len);
 	int (*create)(struct vm *vm); /* devices, irqchip; no guest memory contents */
 	void (*destroy)(struct vm *vm);
 	int (*reset)(struct vm *vm); /* devices to power-on state */
@@ -152,6 +163,8 @@ void vm_set_platform(const struct vm_platform *p);
 /* Errors come with a text for people in why (96 bytes or more). VMs returned have a reference for
  * the caller. */
 MUST_CHECK int vm_create(const struct vm_config *cfg, struct vm **out, char *why, size_t why_len);
+/* What vm_create would say of it, before anything is made. */
+MUST_CHECK int vm_check(const struct vm_config *cfg, char *why, size_t why_len);
 /* Migration's skeleton: like vm_create but VM_INCOMING, named in the registry, no boot. */
 MUST_CHECK int vm_create_incoming(const struct vm_config *cfg, struct vm **out, char *why,
 				  size_t why_len);

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <tern/bootinfo.h>
@@ -16,7 +17,7 @@
 #define WHY_MAX 160
 #define CREATE_ARGS                                                                                \
 	"NAME --kernel FILE [--initrd FILE] | --multiboot FILE [--module FILE]... [--mem SIZE] "   \
-	"[--vcpus N] [--cpu host|baseline] [--cmdline TEXT]"
+	"[--vcpus N] [--cpu host|baseline] [--net NETWORK[,MAC]]... [--cmdline TEXT]"
 
 /* The stable code word of an error of the VM room. */
 static const char *code_of(int err)
@@ -135,6 +136,42 @@ static bool config_modules(struct shell *sh, int *argc, char **argv, struct vm_c
 	return true;
 }
 
+/* "aa:bb:cc:dd:ee:ff", a unicast address. */
+static bool parse_mac(const char *text, uint8_t mac[6])
+{
+	for (unsigned i = 0; i < 6; i++) {
+		char *end;
+		unsigned long v = strtoul(text, &end, 16);
+
+		if (end == text || end > text + 2 || *end != (i < 5 ? ':' : '\0'))
+			return false;
+		mac[i] = (uint8_t)v;
+		text = end + 1;
+	}
+	return !(mac[0] & 1);
+}
+
+static bool config_nics(struct shell *sh, int *argc, char **argv, struct vm_config *cfg)
+{
+	const char *text;
+
+	while ((text = shell_opt(argc, argv, "--net")) != NULL) {
+		struct vm_nic *n = &cfg->nic[cfg->nics];
+		size_t len = strcspn(text, ",");
+
+		if (cfg->nics == VM_NICS_MAX || !len || len >= sizeof(n->network) ||
+		    (text[len] && !parse_mac(text + len + 1, n->mac))) {
+			shell_error(sh, "invalid",
+				    "--net %s: at most %u of NETWORK or NETWORK,aa:bb:cc:dd:ee:ff",
+				    text, VM_NICS_MAX);
+			return false;
+		}
+		memcpy(n->network, text, len);
+		cfg->nics++;
+	}
+	return true;
+}
+
 /* What is started, and how: --kernel with --initrd, or --multiboot with --module. */
 static bool config_boot(struct shell *sh, int *argc, char **argv, struct vm_config *cfg)
 {
@@ -179,7 +216,8 @@ static int vm_create_cmd(struct shell *sh, int argc, char **argv)
 	struct vm *vm;
 	int err;
 
-	if (!config_boot(sh, &argc, argv, &cfg) || !config_cpu(sh, &argc, argv, &cfg))
+	if (!config_boot(sh, &argc, argv, &cfg) || !config_cpu(sh, &argc, argv, &cfg) ||
+	    !config_nics(sh, &argc, argv, &cfg))
 		return 1;
 	if (argc != 2)
 		return shell_error(sh, "usage", "vm create " CREATE_ARGS);

@@ -101,5 +101,6 @@ void cmd_mig_register(void);
 void cmd_stats_register(void);
 void cmd_net_register(void);
 void cmd_disk_register(void);
+void cmd_switch_register(void);
 
 #endif

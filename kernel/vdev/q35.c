@@ -8,7 +8,9 @@
  * devices hang on it; interrupt controllers come before what raises lines.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "bridge.h"
 #include "fwcfg.h"
@@ -20,6 +22,7 @@
 #include "testdev.h"
 #include "uart.h"
 #include "vconsole.h"
+#include "vnet.h"
 #include "vrng.h"
 
 unsigned q35_e820(struct vm *vm, bool direct, struct e820_entry out[Q35_E820_MAX])
@@ -86,6 +89,8 @@ static int create_others(struct vm *vm, struct q35 *q)
 	if (!rc)
 		rc = vconsole_create(vm, q->pci, Q35_SLOT_CONSOLE, q->log[SERIAL_VCONSOLE],
 				     &q->vconsole);
+	for (unsigned i = 0; i < vm->cfg.nics && !rc; i++)
+		rc = vnet_create(vm, q->pci, Q35_SLOT_NET + i, &vm->cfg.nic[i]);
 	if (!rc && vm->cfg.boot == VM_BOOT_MULTIBOOT)
 		rc = testdev_create(vm);
 	return rc;
@@ -116,6 +121,28 @@ static int platform_create(struct vm *vm)
 	return rc;
 }
 
+static bool network_is_here(const char *name)
+{
+	struct network_info n;
+
+	for (unsigned i = 0; network_at(i, &n); i++)
+		if (!strcmp(n.name, name))
+			return true;
+	return false;
+}
+
+static int platform_check(const struct vm_config *cfg, char *why, size_t len)
+{
+	for (unsigned i = 0; i < cfg->nics; i++)
+		if (!network_is_here(cfg->nic[i].network)) {
+			snprintf(why, len,
+				 "no network '%s' here: 'net networks' lists those that are",
+				 cfg->nic[i].network);
+			return -ENOENT;
+		}
+	return 0;
+}
+
 static int platform_reset(struct vm *vm)
 {
 	vdevs_reset(vm);
@@ -130,6 +157,7 @@ static int platform_boot(struct vm *vm, char *why, size_t why_len)
 }
 
 const struct vm_platform q35_platform = {
+	.check = platform_check,
 	.create = platform_create,
 	.destroy = platform_destroy,
 	.reset = platform_reset,

@@ -24,6 +24,7 @@
 /* Slots of bus 0. */
 #define Q35_SLOT_RNG 1u
 #define Q35_SLOT_CONSOLE 2u
+#define Q35_SLOT_NET 3u /* to 6: VM_NICS_MAX */
 
 struct uart;
 struct pci_bus;

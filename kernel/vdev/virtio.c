@@ -20,7 +20,7 @@ bool virtio_running(const struct virtio *v, unsigned queue)
 	       !(v->status & (VIRTIO_NEEDS_RESET | VIRTIO_FAILED));
 }
 
-static void broken(struct virtio *v, unsigned queue, int rc)
+void virtio_broken(struct virtio *v, unsigned queue, int rc)
 {
 	log_warn("vdev", "%s: %s: queue %u: %s; the device waits for a reset", v->d.vm->cfg.name,
 		 v->ops->name, queue,
@@ -38,7 +38,7 @@ void virtio_kick(struct virtio *v, unsigned queue)
 		return;
 	rc = v->ops->kick(v, queue);
 	if (rc)
-		broken(v, queue, rc);
+		virtio_broken(v, queue, rc);
 }
 
 int virtio_signal(struct virtio *v, unsigned queue)

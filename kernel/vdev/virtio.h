@@ -41,7 +41,9 @@ struct virtio_ops {
 	uint16_t nr_queues;
 	uint16_t queue_size; /* power of two */
 	uint64_t features;   /* beyond those of the transport */
-	const void *config;  /* device configuration, read-only; NULL: none */
+	/* Device configuration, read-only; NULL: none. Of all devices, or of this one: v->config.
+	 */
+	const void *config;
 	uint32_t config_len;
 	int (*kick)(struct virtio *v, unsigned queue);
 	void (*reset)(struct virtio *v); /* may be NULL */
@@ -52,6 +54,7 @@ struct virtio {
 	struct pci_func f;
 	struct msix msix;
 	const struct virtio_ops *ops; /* [const] */
+	const void *config;	      /* [const] ops->config, or this device's own */
 	uint64_t features;	      /* accepted by the driver */
 	uint32_t offered_sel, accepted_sel;
 	uint8_t status, isr;
@@ -77,6 +80,8 @@ MUST_CHECK int virtio_drain(struct virtio *v, unsigned queue,
 /* Interrupt for what was pushed, if the driver wants one. */
 MUST_CHECK int virtio_signal(struct virtio *v, unsigned queue);
 bool virtio_running(const struct virtio *v, unsigned queue);
+/* The guest broke the rules of this queue: the device stops and asks for a reset. */
+void virtio_broken(struct virtio *v, unsigned queue, int rc);
 /* Runs kick() as a notification would. The device's mutex is held. */
 void virtio_kick(struct virtio *v, unsigned queue);
 

@@ -134,7 +134,7 @@ void virtio_pci_init(struct virtio *v, struct pci_bus *bus, unsigned slot)
 	at = add_cap(f, CFG_NOTIFY, CAP_LEN_NOTIFY, VIRTIO_NOTIFY_OFF, VIRTIO_AREA);
 	pci_reg_set(f, at + CAP_LEN, 4, VIRTIO_NOTIFY_STEP, 0);
 	add_cap(f, CFG_ISR, CAP_LEN, VIRTIO_ISR_OFF, VIRTIO_AREA);
-	if (v->ops->config)
+	if (v->ops->config_len)
 		add_cap(f, CFG_DEVICE, CAP_LEN, VIRTIO_CONFIG_OFF, VIRTIO_AREA);
 	add_window(f);
 	msix_init(&v->msix, v->d.vm, f, 1, v->ops->nr_queues + 1u);
@@ -147,6 +147,7 @@ void virtio_create(struct virtio *v, struct vm *vm, struct pci_bus *bus, unsigne
 		   enum rec_type last_rec)
 {
 	v->ops = ops;
+	v->config = ops->config;
 	vdev_init(&v->d, vm, vdev_ops, REC_VIRTIO, last_rec, (uint16_t)slot);
 	virtio_pci_init(v, bus, slot);
 	virtio_clear(v);

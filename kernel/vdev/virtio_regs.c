@@ -210,7 +210,7 @@ static void common_write(struct virtio *v, uint64_t off, unsigned size, uint64_t
 
 static uint64_t config_read(const struct virtio *v, uint64_t off, unsigned size)
 {
-	const uint8_t *c = v->ops->config;
+	const uint8_t *c = v->config;
 	uint64_t value = 0;
 
 	for (unsigned i = 0; i < size; i++)

@@ -166,17 +166,32 @@ int virtq_put(const struct virtq_chain *c, struct gmem *g, uint64_t off, const v
 	return copy(c, g, c->nr_out, c->nr_in, off, (uint8_t *)(uintptr_t)buf, len, true);
 }
 
-int virtq_push(struct virtq *q, struct gmem *g, const struct virtq_chain *c, uint32_t written)
+int virtq_push_at(struct virtq *q, struct gmem *g, uint16_t head, uint32_t written, uint16_t k)
 {
-	const uint32_t entry[2] = { c->head, written };
-	uint64_t at = q->device + RING_ENTRIES + USED_ENTRY * (q->used_idx & (q->size - 1u));
-	int rc = gmem_write(g, GPA(at), entry, sizeof(entry));
+	const uint32_t entry[2] = { head, written };
+	uint64_t slot = (uint16_t)(q->used_idx + k) & (q->size - 1u);
 
-	if (rc)
-		return rc;
-	q->used_idx++;
+	return gmem_write(g, GPA(q->device + RING_ENTRIES + USED_ENTRY * slot), entry,
+			  sizeof(entry));
+}
+
+int virtq_publish(struct virtq *q, struct gmem *g, uint16_t count)
+{
+	q->used_idx = (uint16_t)(q->used_idx + count);
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	return put16(g, q->device + RING_IDX, q->used_idx);
+}
+
+void virtq_unpop(struct virtq *q, uint16_t count)
+{
+	q->last_avail = (uint16_t)(q->last_avail - count);
+}
+
+int virtq_push(struct virtq *q, struct gmem *g, const struct virtq_chain *c, uint32_t written)
+{
+	int rc = virtq_push_at(q, g, c->head, written, 0);
+
+	return rc ? rc : virtq_publish(q, g, 1);
 }
 
 int virtq_arm(struct virtq *q, struct gmem *g)

@@ -52,6 +52,12 @@ MUST_CHECK int virtq_get(const struct virtq_chain *c, struct gmem *g, uint64_t o
 			 size_t len);
 MUST_CHECK int virtq_put(const struct virtq_chain *c, struct gmem *g, uint64_t off, const void *buf,
 			 size_t len);
+/* One buffer may take several chains: entry k of those, not shown to the driver until published. */
+MUST_CHECK int virtq_push_at(struct virtq *q, struct gmem *g, uint16_t head, uint32_t written,
+			     uint16_t k);
+MUST_CHECK int virtq_publish(struct virtq *q, struct gmem *g, uint16_t count);
+/* Takes back the last count pops: they will be popped again. */
+void virtq_unpop(struct virtq *q, uint16_t count);
 /* Gives the chain back with written bytes in its writable part. */
 MUST_CHECK int virtq_push(struct virtq *q, struct gmem *g, const struct virtq_chain *c,
 			  uint32_t written);

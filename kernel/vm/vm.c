@@ -58,11 +58,12 @@ static int start_locked(struct vm *vm, char *why, size_t len)
 	if (vm->mig || (vm->state != VM_OFF && vm->state != VM_STOPPED_ERROR))
 		return refuse(vm, "start", why, len);
 	vm_join_worlds(vm);
-	snprintf(why, len, "not enough host memory");
-	err = vm_renew_memory(vm);
+	/* Devices with worlds of their own forget the old memory before it goes. */
+	err = platform->reset(vm);
 	if (err)
 		return err;
-	err = platform->reset(vm);
+	snprintf(why, len, "not enough host memory");
+	err = vm_renew_memory(vm);
 	if (err)
 		return err;
 	for (unsigned i = 0; i < vm->nr_vcpus; i++)

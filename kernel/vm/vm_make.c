@@ -34,7 +34,7 @@ static bool name_ok(const char *name)
 	return true;
 }
 
-static int check_config(const struct vm_config *cfg, char *why, size_t len)
+int vm_check(const struct vm_config *cfg, char *why, size_t len)
 {
 	if (!virt || !vm_platform()) {
 		snprintf(why, len, "this host runs no VMs: %s",
@@ -54,7 +54,7 @@ static int check_config(const struct vm_config *cfg, char *why, size_t len)
 		snprintf(why, len, "a VM has 1 to %d vCPUs", VM_VCPUS_MAX);
 		return -EINVAL;
 	}
-	return 0;
+	return vm_platform()->check ? vm_platform()->check(cfg, why, len) : 0;
 }
 
 static void make_uuid(uint8_t uuid[16])
@@ -62,6 +62,21 @@ static void make_uuid(uint8_t uuid[16])
 	random_bytes(uuid, 16);
 	uuid[6] = (uint8_t)((uuid[6] & 0x0f) | 0x40); /* version 4, random */
 	uuid[8] = (uint8_t)((uuid[8] & 0x3f) | 0x80);
+}
+
+/* Unicast, of the locally administered kind [IEEE 802 "Universal address"]. */
+static void make_macs(struct vm_config *cfg)
+{
+	static const uint8_t none[6];
+
+	for (unsigned i = 0; i < cfg->nics; i++) {
+		uint8_t *mac = cfg->nic[i].mac;
+
+		if (memcmp(mac, none, sizeof(none)))
+			continue;
+		random_bytes(mac, sizeof(none));
+		mac[0] = (uint8_t)((mac[0] & ~1u) | 2u);
+	}
 }
 
 /* Memory and CPUs; of the host's, so that a failure says how much. */
@@ -120,6 +135,7 @@ static struct vm *alloc_vm(const struct vm_config *cfg, const struct cpu_model *
 	show_cpu(vm, model);
 	vm->tsc_khz = vm->virt.tsc_khz = tsc_khz();
 	make_uuid(vm->uuid);
+	make_macs(&vm->cfg);
 	return vm;
 }
 
@@ -174,7 +190,7 @@ static int create(const struct vm_config *cfg, const struct cpu_model *model, en
 		  struct vm **out, char *why, size_t len)
 {
 	struct vm *vm;
-	int err = check_config(cfg, why, len);
+	int err = vm_check(cfg, why, len);
 
 	if (err)
 		return err;

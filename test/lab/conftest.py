@@ -25,7 +25,7 @@ from lablib.paths import GUEST, LabError  # noqa: E402
 SUITES = {"lab": "tools/lab by itself, with toy hosts",
           "svm": "guests on one host", "migrate": "guests on the move",
           "fault": "what goes wrong while they are", "storage": "a host's disks",
-          "net": "the hosts' own network"}
+          "net": "the hosts' own network", "guests": "guests as people run them"}
 
 
 def pytest_configure(config):

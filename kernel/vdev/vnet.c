@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A guest's network device (vnet.h): life, work of its world, migration.
+ *
+ * The device touches guest memory only while live: from reset or resume to
+ * quiesce. Before an arriving VM is resumed its port is muted, so that no frame
+ * changes memory that is still coming, and the address belongs to the source.
+ * What the guest had sent before the stun still leaves from the source; what comes for it
+ * during the stun is lost, as in a busy network.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <tern/log.h>
+
+#include "vnet.h"
+
+#define NET_ID 1u
+#define NET_CLASS 0x020000u
+#define NET_QUEUE 256u
+#define STATUS_LINK_UP 1u
+#define DRAIN_POLL_NS (100ull * 1000)
+#define ALL_FEATURES                                                                               \
+	(VNET_F_CSUM | VNET_F_GUEST_CSUM | VNET_F_MTU | VNET_F_MAC | VNET_F_GUEST_TSO4 |           \
+	 VNET_F_GUEST_TSO6 | VNET_F_HOST_TSO4 | VNET_F_HOST_TSO6 | VNET_F_MRG_RXBUF |              \
+	 VNET_F_STATUS)
+
+static struct vnet_dev *of(struct vdev *d)
+{
+	return container_of(container_of(d, struct virtio, d), struct vnet_dev, v);
+}
+
+static void wake(void *arg)
+{
+	struct vnet_dev *n = arg;
+
+	event_signal(&n->ev);
+}
+
+static int kick(struct virtio *v, unsigned queue)
+{
+	(void)queue;
+	wake(container_of(v, struct vnet_dev, v));
+	return 0;
+}
+
+/* What the driver has accepted, as the switch says it. */
+static void tell_port(struct vnet_dev *n)
+{
+	unsigned takes = 0;
+
+	if (n->v.features & VNET_F_GUEST_CSUM)
+		takes |= VPORT_CSUM;
+	if (n->v.features & VNET_F_GUEST_TSO4)
+		takes |= VPORT_TSO4;
+	if (n->v.features & VNET_F_GUEST_TSO6)
+		takes |= VPORT_TSO6;
+	vport_accepts(n->port, takes);
+}
+
+static int one_way(struct vnet_dev *n, unsigned queue, int (*move)(struct vnet_dev *n))
+{
+	int rc = n->live && virtio_running(&n->v, queue) ? move(n) : 0;
+
+	if (rc >= 0)
+		return rc;
+	virtio_broken(&n->v, queue, rc);
+	return 0;
+}
+
+/* One burst each way; true when there may be more. */
+static bool work(struct vnet_dev *n)
+{
+	int sent, got;
+
+	mutex_lock(&n->v.d.lock);
+	tell_port(n);
+	sent = one_way(n, VNET_TX, vnet_transmit);
+	got = one_way(n, VNET_RX, vnet_receive);
+	mutex_unlock(&n->v.d.lock);
+	return sent || got;
+}
+
+static void run(void *arg)
+{
+	struct vnet_dev *n = arg;
+
+	while (!__atomic_load_n(&n->ending, __ATOMIC_ACQUIRE)) {
+		if (!work(n))
+			(void)event_wait(&n->ev, NEVER_NS);
+		else if (world_should_yield())
+			world_yield();
+	}
+}
+
+static const struct virtio_ops net_ops = {
+	.name = "virtio-net",
+	.id = NET_ID,
+	.class = NET_CLASS,
+	.nr_queues = 2,
+	.queue_size = NET_QUEUE,
+	.features = ALL_FEATURES,
+	.config_len = sizeof(struct vnet_config),
+	.kick = kick,
+};
+
+static void go_live(struct vnet_dev *n)
+{
+	mutex_lock(&n->v.d.lock);
+	n->live = true;
+	mutex_unlock(&n->v.d.lock);
+	vport_mute(n->port, false);
+	wake(n);
+}
+
+static void net_reset(struct vdev *d)
+{
+	mutex_lock(&d->lock); /* its world may be at work: afterwards no queue is on */
+	virtio_reset(d);
+	mutex_unlock(&d->lock);
+	go_live(of(d));
+}
+
+static int net_quiesce(struct vdev *d, uint64_t deadline_ns)
+{
+	struct vnet_dev *n = of(d);
+
+	mutex_lock(&d->lock);
+	n->live = false;
+	mutex_unlock(&d->lock);
+	while (!vport_sent_all(n->port)) {
+		if (time_ns() > deadline_ns) {
+			go_live(n);
+			return -ETIMEDOUT;
+		}
+		world_sleep_ns(DRAIN_POLL_NS);
+	}
+	vport_mute(n->port, true);
+	return virtio_quiesce(d, deadline_ns);
+}
+
+static void net_resume(struct vdev *d)
+{
+	virtio_resume(d);
+	go_live(of(d));
+	vport_announce(of(d)->port);
+}
+
+static void net_destroy(struct vdev *d)
+{
+	struct vnet_dev *n = of(d);
+
+	if (n->world) {
+		__atomic_store_n(&n->ending, 1, __ATOMIC_RELEASE);
+		wake(n);
+		world_join(n->world);
+	}
+	if (n->port)
+		vport_close(n->port);
+	if (n->held)
+		vframe_free(n->held);
+	free(n);
+}
+
+static const struct vdev_ops net_vdev = {
+	.name = "virtio-net",
+	.reset = net_reset,
+	.quiesce = net_quiesce,
+	.resume = net_resume,
+	.save = virtio_save,
+	.check = virtio_check,
+	.load = virtio_load,
+	.destroy = net_destroy,
+};
+
+static int start_world(struct vnet_dev *n)
+{
+	struct world_opts o = { .prio = WORLD_NORMAL, .cpu = -1 };
+	char name[32];
+
+	snprintf(name, sizeof(name), "%.20s/net%u", n->v.d.vm->cfg.name, n->v.d.instance);
+	o.name = name;
+	return world_create(&n->world, &o, run, n);
+}
+
+int vnet_create(struct vm *vm, struct pci_bus *bus, unsigned slot, const struct vm_nic *nic)
+{
+	struct vnet_dev *n = calloc(1, sizeof(*n));
+	int rc;
+
+	if (!n)
+		return -ENOMEM;
+	event_init(&n->ev, "vnet");
+	rc = vport_open(nic->network, nic->mac, vm->cfg.name, wake, n, &n->port);
+	if (rc) {
+		free(n);
+		return rc;
+	}
+	memcpy(n->config.mac, nic->mac, sizeof(n->config.mac));
+	n->config.status = STATUS_LINK_UP;
+	n->config.max_pairs = 1;
+	n->config.mtu = (uint16_t)vport_mtu(n->port);
+	virtio_create(&n->v, vm, bus, slot, &net_ops, &net_vdev, REC_VIRTIO);
+	n->v.config = &n->config;
+	return start_world(n); /* the device is on the VM's list: whoever ends that ends it */
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * virtio-net: a guest's network device on a port of the virtual switch. A world of
+ * its own moves frames, so that neither a vCPU nor the network's owner waits for
+ * guest memory: vnet_tx.c out of the guest, vnet_rx.c into it, vnet.c the rest.
+ *
+ * Locks: the device's mutex is held around each burst; the port's queues have
+ * their own. [virtio 1.2 5.1 "Network Device"]
+ */
+#ifndef KERNEL_VDEV_VNET_H
+#define KERNEL_VDEV_VNET_H
+
+#include <tern/vswitch.h>
+
+#include "virtio.h"
+
+#define VNET_RX 0u
+#define VNET_TX 1u
+#define VNET_BURST 64u /* frames in each direction between two looks at everything else */
+
+#define VNET_F_CSUM BIT(0)
+#define VNET_F_GUEST_CSUM BIT(1)
+#define VNET_F_MTU BIT(3)
+#define VNET_F_MAC BIT(5)
+#define VNET_F_GUEST_TSO4 BIT(7)
+#define VNET_F_GUEST_TSO6 BIT(8)
+#define VNET_F_HOST_TSO4 BIT(11)
+#define VNET_F_HOST_TSO6 BIT(12)
+#define VNET_F_MRG_RXBUF BIT(15)
+#define VNET_F_STATUS BIT(16)
+
+/* [virtio 1.2 5.1.6 "Device Operation"] */
+struct vnet_header {
+	uint8_t flags;	      /* 0 */
+	uint8_t gso_type;     /* 1 */
+	uint16_t hdr_len;     /* 2 */
+	uint16_t gso_size;    /* 4 */
+	uint16_t csum_start;  /* 6 */
+	uint16_t csum_offset; /* 8 */
+	uint16_t num_buffers; /* 10 */
+};
+_Static_assert(sizeof(struct vnet_header) == 12, "virtio-net header");
+
+#define VNET_HDR_NEEDS_CSUM 1u
+#define VNET_HDR_DATA_VALID 2u
+#define VNET_GSO_NONE 0u
+#define VNET_GSO_TCPV4 1u
+#define VNET_GSO_TCPV6 4u
+#define VNET_GSO_ECN 0x80u
+
+/* [virtio 1.2 5.1.4 "Device configuration layout"] */
+struct vnet_config {
+	uint8_t mac[6];	    /* 0 */
+	uint16_t status;    /* 6 */
+	uint16_t max_pairs; /* 8 */
+	uint16_t mtu;	    /* 10 */
+};
+_Static_assert(sizeof(struct vnet_config) == 12, "virtio-net configuration");
+
+struct vnet_dev {
+	struct virtio v;
+	struct vnet_config config; /* [const] */
+	struct vport *port;	   /* [const] */
+	struct world *world;	   /* [const] */
+	struct event ev;	   /* something to do */
+	uint32_t ending;	   /* [atom] */
+	bool live;		   /* [v.d.lock] may touch the guest's memory */
+	struct vframe *held;	   /* [v.d.lock] for the guest, which had no buffer for it */
+	struct virtq_chain first;  /* [v.d.lock] where the frame's header goes */
+	uint64_t bad_frames;	   /* [v.d.lock] dropped: nonsense, or larger than the buffers */
+};
+
+MUST_CHECK int vnet_create(struct vm *vm, struct pci_bus *bus, unsigned slot,
+			   const struct vm_nic *nic);
+
+/* Moves up to VNET_BURST frames; how many, or the guest's error. The device's mutex is held. */
+MUST_CHECK int vnet_transmit(struct vnet_dev *n);
+MUST_CHECK int vnet_receive(struct vnet_dev *n);
+
+/* vnet_tx.c, pure: what the guest's header asks, into f; false: nonsense. */
+bool vnet_describe(const struct vnet_header *h, uint64_t features, struct vframe *f);
+
+#endif

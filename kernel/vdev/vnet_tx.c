@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Frames out of the guest (vnet.h): copied once, from guest memory into the
+ * frame's pages, and given back to the guest at once. A frame that makes no sense is
+ * dropped and counted; a ring that makes none stops the device.
+ */
+#include <errno.h>
+
+#include "vnet.h"
+
+#define ETH_HEADER 14u
+#define ETH_TYPE 12u
+#define TYPE_IPV4 0x0800u
+#define TYPE_IPV6 0x86ddu
+#define TCP_CSUM 16u
+#define TCP_HEADER 20u
+#define TCP_OFFSET 12u
+#define HEADERS_MAX 256u
+
+static uint32_t be16(const uint8_t *b)
+{
+	return (uint32_t)b[0] << 8 | b[1];
+}
+
+static bool describe_csum(const struct vnet_header *h, struct vframe *f)
+{
+	uint32_t end = (uint32_t)h->csum_start + h->csum_offset + 2u;
+
+	if (h->csum_start < ETH_HEADER || end > f->len || end > f->tx.seg[0].len)
+		return false;
+	f->tx.csum = true;
+	f->tx.csum_start = h->csum_start;
+	f->tx.csum_offset = h->csum_offset;
+	return true;
+}
+
+/* Lengths are the frame's own: hdr_len of the header is a hint [virtio 1.2 5.1.6.2]. */
+static bool describe_gso(const struct vnet_header *h, uint64_t features, struct vframe *f)
+{
+	const uint8_t *b = hpa_ptr(f->tx.seg[0].addr);
+	unsigned type = h->gso_type & ~VNET_GSO_ECN, hdr;
+	bool ipv6 = type == VNET_GSO_TCPV6;
+
+	if (type != VNET_GSO_TCPV4 && !ipv6)
+		return false;
+	if (!(features & (ipv6 ? VNET_F_HOST_TSO6 : VNET_F_HOST_TSO4)) || !f->tx.csum ||
+	    f->tx.csum_offset != TCP_CSUM || !h->gso_size)
+		return false;
+	if (be16(b + ETH_TYPE) != (ipv6 ? TYPE_IPV6 : TYPE_IPV4) ||
+	    f->tx.csum_start + TCP_HEADER > f->tx.seg[0].len)
+		return false;
+	hdr = f->tx.csum_start + (b[f->tx.csum_start + TCP_OFFSET] >> 4) * 4u;
+	if (hdr < f->tx.csum_start + TCP_HEADER || hdr > HEADERS_MAX || hdr > f->tx.seg[0].len ||
+	    hdr >= f->len)
+		return false;
+	f->tx.hdr_len = (uint16_t)hdr;
+	f->tx.gso_size = h->gso_size;
+	f->tx.ipv6 = ipv6;
+	return true;
+}
+
+bool vnet_describe(const struct vnet_header *h, uint64_t features, struct vframe *f)
+{
+	if (f->len < ETH_HEADER || f->tx.seg[0].len < ETH_HEADER)
+		return false;
+	if (h->flags & VNET_HDR_NEEDS_CSUM) {
+		if (!(features & VNET_F_CSUM) || !describe_csum(h, f))
+			return false;
+	}
+	return h->gso_type == VNET_GSO_NONE || describe_gso(h, features, f);
+}
+
+static int copy_out(struct vnet_dev *n, struct vframe *f)
+{
+	uint64_t at = sizeof(struct vnet_header);
+
+	for (unsigned i = 0; i < f->tx.nr_segs; i++) {
+		struct nic_seg *s = &f->tx.seg[i];
+		int rc = virtq_get(&n->v.chain, n->v.d.vm->mem, at, hpa_ptr(s->addr), s->len);
+
+		if (rc)
+			return rc;
+		at += s->len;
+	}
+	return 0;
+}
+
+/* The chain just popped, as a frame into the switch. */
+static int send_one(struct vnet_dev *n)
+{
+	struct virtq_chain *c = &n->v.chain;
+	struct vnet_header h;
+	struct vframe *f;
+	int rc;
+
+	if (c->out_len < sizeof(h))
+		return -EPROTO;
+	rc = virtq_get(c, n->v.d.vm->mem, 0, &h, sizeof(h));
+	if (rc)
+		return rc;
+	f = c->out_len - sizeof(h) > VFRAME_MAX_BYTES
+		    ? NULL
+		    : vframe_new((uint32_t)(c->out_len - sizeof(h)));
+	rc = f ? copy_out(n, f) : 0;
+	if (f && !rc && vnet_describe(&h, n->v.features, f)) {
+		vport_send(n->port, f);
+		return 0;
+	}
+	n->bad_frames++;
+	if (f)
+		vframe_free(f);
+	return rc;
+}
+
+int vnet_transmit(struct vnet_dev *n)
+{
+	struct gmem *g = n->v.d.vm->mem;
+	struct virtq *q = &n->v.q[VNET_TX];
+	unsigned done = 0;
+	int rc = 0;
+
+	while (done < VNET_BURST && vport_room(n->port)) {
+		rc = virtq_pop(q, g, &n->v.chain);
+		if (rc == 0)
+			rc = virtq_arm(q, g) == 1 ? virtq_pop(q, g, &n->v.chain) : 0;
+		if (rc <= 0)
+			break;
+		rc = send_one(n);
+		if (!rc)
+			rc = virtq_push(q, g, &n->v.chain, 0);
+		if (rc)
+			break;
+		done++;
+	}
+	if (rc >= 0)
+		rc = virtio_signal(&n->v, VNET_TX);
+	return rc < 0 ? rc : (int)done;
+}

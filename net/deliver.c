@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A frame on its last step into a guest's queue: what the guest's driver does not take
+ * as it is (uncut TCP, checksums left open) is done for it here. All of it runs in the
+ * owner world.
+ */
+#include "net/headers.h"
+#include "net/vswitch_int.h"
+
+static const uint8_t *head(const struct vframe *f)
+{
+	return hpa_ptr(f->tx.seg[0].addr);
+}
+
+/* What came large from the wire is described as if it had been sent so. */
+static bool describe_large(struct vport *p, struct vframe *f)
+{
+	uint32_t mtu = vport_mtu(p);
+	struct l4 l;
+
+	if (f->tx.gso_size || f->len <= mtu + ETH_HLEN)
+		return true;
+	if (!l4_find(head(f), f->tx.seg[0].len, &l) || l.proto != PROTO_TCP ||
+	    l.hdr_len - ETH_HLEN >= mtu)
+		return false;
+	l4_put_pseudo(hpa_ptr(f->tx.seg[0].addr), &l, f->len);
+	f->tx.csum = true;
+	f->tx.csum_start = l.start;
+	f->tx.csum_offset = l.csum_offset;
+	f->tx.ipv6 = l.ipv6;
+	f->tx.hdr_len = l.hdr_len;
+	f->tx.gso_size = (uint16_t)(mtu - (l.hdr_len - ETH_HLEN));
+	return true;
+}
+
+/* A sum that a neighbour left open, or that the NIC has checked: for a guest that checks itself. */
+static void settle_csum(struct vframe *f)
+{
+	struct l4 l;
+
+	if (!f->tx.csum && f->csum_ok && l4_find(head(f), f->tx.seg[0].len, &l)) {
+		l4_put_pseudo(hpa_ptr(f->tx.seg[0].addr), &l, f->len);
+		f->tx.csum = true;
+		f->tx.csum_start = l.start;
+		f->tx.csum_offset = l.csum_offset;
+	}
+	csum_fill(f);
+}
+
+void vport_deliver(struct vport *p, struct vframe *f)
+{
+	unsigned takes = __atomic_load_n(&p->accepts, __ATOMIC_ACQUIRE);
+
+	if (!describe_large(p, f)) {
+		p->st.rx_dropped++;
+		vframe_free(f);
+		return;
+	}
+	if (f->tx.gso_size && !(takes & (f->tx.ipv6 ? VPORT_TSO6 : VPORT_TSO4))) {
+		f = gso_cut(f);
+		while (f) {
+			struct vframe *next = f->next;
+
+			vport_give(p, f);
+			f = next;
+		}
+		return;
+	}
+	if (!(takes & VPORT_CSUM))
+		settle_csum(f);
+	vport_give(p, f);
+}
+
+void network_flood(struct network *n, const struct nic_tx *t, bool csum_ok, const struct vport *but)
+{
+	for (struct vport *p = n->ports; p; p = p->next) {
+		struct vframe *copy = p == but ? NULL : vframe_copy_of(t);
+
+		if (!copy)
+			continue;
+		copy->csum_ok = csum_ok;
+		vport_deliver(p, copy);
+	}
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * In software what a NIC or a guest does not do itself: filling in a checksum,
+ * and cutting a large TCP frame. The checksum field of a frame that asks for one
+ * holds the folded sum of the pseudo-header, full length included (tern/nic.h).
+ *
+ * Cutting: every piece gets the headers with its own lengths, sequence number,
+ * IP identification and sums; FIN and PSH go with the last piece only, CWR with the
+ * first [RFC 3168 6.1.2 "The TCP Sender"].
+ */
+#include <string.h>
+
+#include "net/count.h"
+#include "net/headers.h"
+#include "net/vframe.h"
+
+#define IP4_LEN 2u
+#define IP4_ID 4u
+#define IP4_CSUM 10u
+#define IP6_LEN 4u
+#define TCP_SEQ 4u
+#define TCP_FLAGS 13u
+#define TCP_CSUM 16u
+#define TCP_FIN 0x01u
+#define TCP_PSH 0x08u
+#define TCP_CWR 0x80u
+#define HEADERS_MAX 256u
+
+static void add32(uint8_t *b, uint32_t n)
+{
+	uint32_t v = (be16(b) << 16 | be16(b + 2)) + n;
+
+	put_be16(b, v >> 16);
+	put_be16(b + 2, v);
+}
+
+/* Ones' complement sum of the frame's bytes from off to its end [RFC 1071]. */
+static uint32_t sum_from(const struct vframe *f, uint32_t off)
+{
+	uint64_t sum = 0;
+	bool odd = false;
+
+	for (unsigned n = 0; n < f->tx.nr_segs; n++) {
+		const struct nic_seg *s = &f->tx.seg[n];
+		const uint8_t *b = hpa_ptr(s->addr);
+		uint32_t i = MIN(off, s->len);
+
+		off -= i;
+		for (; i < s->len && odd; odd = false)
+			sum += b[i++];
+		for (; i + 1 < s->len; i += 2)
+			sum += be16(b + i);
+		if (i < s->len) {
+			sum += (uint32_t)b[i] << 8;
+			odd = true;
+		}
+	}
+	return fold16(sum);
+}
+
+void csum_fill(struct vframe *f)
+{
+	uint32_t at = (uint32_t)f->tx.csum_start + f->tx.csum_offset, sum;
+	uint8_t field[2];
+
+	if (!f->tx.csum)
+		return;
+	f->tx.csum = false;
+	sum = ~sum_from(f, f->tx.csum_start) & 0xffffu;
+	put_be16(field, sum ? sum : 0xffffu); /* 0 means none in UDP, and is the same sum in TCP */
+	vframe_write(f, at, field, sizeof(field));
+}
+
+static void fix_ip(uint8_t *h, const struct nic_tx *t, uint32_t frame_len, uint32_t index)
+{
+	uint8_t *ip = h + ETH_HLEN;
+	uint64_t sum = 0;
+
+	if (t->ipv6) {
+		put_be16(ip + IP6_LEN, frame_len - ETH_HLEN - IP6_HEADER_LEN);
+		return;
+	}
+	put_be16(ip + IP4_LEN, frame_len - ETH_HLEN);
+	put_be16(ip + IP4_ID, be16(ip + IP4_ID) + index);
+	put_be16(ip + IP4_CSUM, 0);
+	for (unsigned i = 0; i < (ip[0] & 15u) * 4; i += 2)
+		sum += be16(ip + i);
+	put_be16(ip + IP4_CSUM, ~fold16(sum));
+}
+
+/* One piece: headers h of the whole, payload bytes [at, at + len) of f. */
+static struct vframe *piece(const struct vframe *f, const uint8_t *h, uint32_t at, uint32_t len)
+{
+	const struct nic_tx *t = &f->tx;
+	uint32_t hdr = t->hdr_len, total = hdr + len, done = 0;
+	bool last = at + len == f->len - hdr;
+	uint8_t mine[HEADERS_MAX] = { 0 }, *tcp = mine + t->csum_start;
+	struct vframe *p = vframe_new(total);
+
+	if (!p)
+		return NULL;
+	memcpy(mine, h, hdr);
+	fix_ip(mine, t, total, at / t->gso_size);
+	add32(tcp + TCP_SEQ, at);
+	if (!last)
+		tcp[TCP_FLAGS] &= (uint8_t) ~(TCP_FIN | TCP_PSH);
+	if (at)
+		tcp[TCP_FLAGS] &= (uint8_t)~TCP_CWR;
+	/* The pseudo-header's sum had the whole's length: take it out, put this one's in. */
+	put_be16(tcp + TCP_CSUM,
+		 fold16((uint64_t)be16(tcp + TCP_CSUM) +
+			(~fold16(f->len - t->csum_start) & 0xffffu) + total - t->csum_start));
+	vframe_write(p, 0, mine, hdr);
+	while (done < len) {
+		uint8_t bytes[256];
+		uint32_t n = MIN(len - done, (uint32_t)sizeof(bytes));
+
+		vframe_read(f, hdr + at + done, bytes, n);
+		vframe_write(p, hdr + done, bytes, n);
+		done += n;
+	}
+	p->tx.csum = true;
+	p->tx.csum_start = t->csum_start;
+	p->tx.csum_offset = TCP_CSUM;
+	csum_fill(p);
+	p->csum_ok = true;
+	return p;
+}
+
+struct vframe *gso_cut(struct vframe *f)
+{
+	struct vframe *first = NULL, **end = &first;
+	uint32_t hdr = f->tx.hdr_len, payload = f->len - hdr;
+	uint8_t h[HEADERS_MAX];
+
+	vframe_read(f, 0, h, hdr);
+	for (uint32_t at = 0; at < payload; at += f->tx.gso_size) {
+		*end = piece(f, h, at, MIN(payload - at, (uint32_t)f->tx.gso_size));
+		if (!*end)
+			break; /* the rest is lost, as on a wire */
+		(*end)->next = NULL;
+		end = &(*end)->next;
+	}
+	NET_COUNT(switch_copied_bytes, f->len);
+	vframe_free(f);
+	return first;
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Frames of the virtual switch: a bounded pool of descriptors, and pages from the
+ * allocator. The first page keeps HEADROOM free, so that a VLAN tag is put in
+ * front without moving more than the addresses.
+ */
+#include <string.h>
+
+#include <tern/lock.h>
+
+#include "net/count.h"
+#include "net/vframe.h"
+
+#define POOL_FRAMES 2048u
+#define POOL_ORDER 8u
+_Static_assert(POOL_FRAMES * sizeof(struct vframe) <= (PAGE_SIZE << POOL_ORDER), "pool");
+_Static_assert((VFRAME_MAX_BYTES + VFRAME_HEADROOM) / PAGE_SIZE < NIC_MAX_SEGS, "segments");
+
+static struct spinlock lock = SPINLOCK_INIT(LOCK_NET, "vframes"); /* guards free */
+static struct vframe *free_list;
+
+int vframe_pool_init(void)
+{
+	struct vframe *f;
+	hpa_t a;
+	int err;
+
+	if (free_list)
+		return 0;
+	err = page_alloc(POOL_ORDER, PAGE_ZERO, FRAME_NET, &a);
+	if (err)
+		return err;
+	f = hpa_ptr(a);
+	for (unsigned n = 0; n < POOL_FRAMES; n++) {
+		f[n].next = free_list;
+		free_list = &f[n];
+	}
+	return 0;
+}
+
+static void done(struct nic_tx *t)
+{
+	vframe_free((struct vframe *)t);
+}
+
+struct vframe *vframe_empty(void)
+{
+	unsigned long flags = spin_lock(&lock);
+	struct vframe *f = free_list;
+
+	if (f)
+		free_list = f->next;
+	spin_unlock(&lock, flags);
+	if (!f) {
+		NET_COUNT(pool_exhausted, 1);
+		return NULL;
+	}
+	memset(f, 0, sizeof(*f));
+	f->tx.done = done;
+	return f;
+}
+
+struct vframe *vframe_new(uint32_t len)
+{
+	struct vframe *f = len <= VFRAME_MAX_BYTES ? vframe_empty() : NULL;
+	uint32_t off = VFRAME_HEADROOM;
+
+	while (f && f->len < len) {
+		uint32_t n = MIN(len - f->len, (uint32_t)PAGE_SIZE - off);
+		hpa_t a;
+
+		if (page_alloc(ORDER_4K, 0, FRAME_NET, &a)) {
+			NET_COUNT(pool_exhausted, 1);
+			vframe_free(f);
+			return NULL;
+		}
+		f->tx.seg[f->tx.nr_segs++] = (struct nic_seg){ .addr = HPA(a.v + off), .len = n };
+		f->len += n;
+		off = 0;
+	}
+	return f;
+}
+
+void vframe_free(struct vframe *f)
+{
+	unsigned long flags;
+
+	for (unsigned n = 0; n < f->tx.nr_segs; n++)
+		page_put(HPA(f->tx.seg[n].addr.v & ~PAGE_MASK));
+	flags = spin_lock(&lock);
+	f->next = free_list;
+	free_list = f;
+	spin_unlock(&lock, flags);
+}
+
+void vframe_read(const struct vframe *f, uint32_t off, void *buf, uint32_t len)
+{
+	uint8_t *to = buf;
+
+	for (unsigned n = 0; n < f->tx.nr_segs && len; n++) {
+		const struct nic_seg *s = &f->tx.seg[n];
+		uint32_t part;
+
+		if (off >= s->len) {
+			off -= s->len;
+			continue;
+		}
+		part = MIN(len, s->len - off);
+		memcpy(to, (const uint8_t *)hpa_ptr(s->addr) + off, part);
+		to += part;
+		len -= part;
+		off = 0;
+	}
+}
+
+void vframe_write(struct vframe *f, uint32_t off, const void *buf, uint32_t len)
+{
+	const uint8_t *from = buf;
+
+	for (unsigned n = 0; n < f->tx.nr_segs && len; n++) {
+		struct nic_seg *s = &f->tx.seg[n];
+		uint32_t part;
+
+		if (off >= s->len) {
+			off -= s->len;
+			continue;
+		}
+		part = MIN(len, s->len - off);
+		memcpy((uint8_t *)hpa_ptr(s->addr) + off, from, part);
+		from += part;
+		len -= part;
+		off = 0;
+	}
+}
+
+struct vframe *vframe_copy_of(const struct nic_tx *t)
+{
+	struct vframe *f;
+	uint32_t len = 0, at = 0;
+
+	for (unsigned n = 0; n < t->nr_segs; n++)
+		len += t->seg[n].len;
+	f = vframe_new(len);
+	if (!f)
+		return NULL;
+	for (unsigned n = 0; n < t->nr_segs; n++) {
+		vframe_write(f, at, hpa_ptr(t->seg[n].addr), t->seg[n].len);
+		at += t->seg[n].len;
+	}
+	f->tx.csum = t->csum;
+	f->tx.csum_start = t->csum_start;
+	f->tx.csum_offset = t->csum_offset;
+	f->tx.gso_size = t->gso_size;
+	f->tx.hdr_len = t->hdr_len;
+	f->tx.ipv6 = t->ipv6;
+	f->csum_ok = true;
+	NET_COUNT(switch_copied_bytes, len);
+	return f;
+}

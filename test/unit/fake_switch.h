@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One port of a switch for tests of the guest's network device: what it sends is
+ * kept, what it is to receive is queued by the test.
+ */
+#ifndef TEST_UNIT_FAKE_SWITCH_H
+#define TEST_UNIT_FAKE_SWITCH_H
+
+#include <tern/world.h>
+
+#include "net/count.h"
+#include "net/vframe.h"
+
+struct fake_port {
+	struct vframe *sent, *waiting;
+	int room;
+	unsigned accepts, announced, wakes;
+	bool muted;
+};
+extern struct fake_port fake_port;
+
+void fake_switch_clear(void);
+void fake_arrive(struct vframe *f);
+struct vframe *fake_departed(void);
+
+#endif

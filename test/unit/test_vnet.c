@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The guest's network device on a fake port: frames both ways byte for byte,
+ * mergeable buffers, too few buffers, nonsense in headers and rings, and when it may
+ * touch the guest's memory.
+ */
+// SOURCES: kernel/vdev/virtq.c kernel/vdev/msix.c kernel/vdev/virtio.c
+// SOURCES: kernel/vdev/virtio_pci.c kernel/vdev/virtio_regs.c kernel/vdev/vnet.c
+// SOURCES: kernel/vdev/vnet_rx.c kernel/vdev/vnet_tx.c kernel/vdev/pci.c net/vframe.c
+// SOURCES: kernel/vdev/pci_func.c kernel/vdev/vdev.c kernel/lib/rec.c test/unit/fake_vdev.c
+// SOURCES: test/unit/fake_switch.c
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <errno.h>
+
+#include "kernel/vdev/vnet.h"
+#include "test/unit/fake_switch.h"
+#include "test/unit/fake_vdev.h"
+
+#define NET 3u
+#define BAR0 0xc0000000ull
+#define BAR1 0xc0008000ull
+#define RING(n) (0x10000u + (n)*0x4000u) /* descriptors, +0x1000 available, +0x2000 used */
+#define DATA 0x80000u
+#define QSIZE 16u
+
+static struct vnet_dev *dev;
+
+static void set16(uint64_t at, uint16_t v)
+{
+	memcpy(fake_ram + at, &v, 2);
+}
+
+static uint16_t get16(uint64_t at)
+{
+	uint16_t v;
+
+	memcpy(&v, fake_ram + at, 2);
+	return v;
+}
+
+static struct vm *machine(uint64_t features)
+{
+	static const struct vm_nic nic = { .network = "lan", .mac = { 2, 0, 0, 0, 0, 7 } };
+	struct vm *vm = fake_vm();
+	struct pci_bus *bus;
+
+	assert_int_equal(pci_bus_create(vm, &bus), 0);
+	assert_int_equal(vnet_create(vm, bus, NET, &nic), 0);
+	for (struct vdev *d = vm->devs; d; d = d->next)
+		if (!strcmp(d->ops->name, "virtio-net"))
+			dev = container_of(container_of(d, struct virtio, d), struct vnet_dev, v);
+	vdevs_reset(vm);
+	fake_cfg_write(vm, NET, 0x10, 4, (uint32_t)BAR0);
+	fake_cfg_write(vm, NET, 0x14, 4, (uint32_t)BAR1);
+	fake_cfg_write(vm, NET, 0x04, 2, 6);
+	fake_write(vm, BAR0 + 0x14, 1, 3);
+	fake_write(vm, BAR0 + 0x08, 4, 0);
+	fake_write(vm, BAR0 + 0x0c, 4, (uint32_t)features);
+	fake_write(vm, BAR0 + 0x08, 4, 1);
+	fake_write(vm, BAR0 + 0x0c, 4, 1);
+	fake_write(vm, BAR0 + 0x14, 1, 0x0b);
+	assert_int_equal(fake_read(vm, BAR0 + 0x14, 1), 0x0b);
+	for (unsigned i = 0; i < 2; i++) {
+		fake_write(vm, BAR0 + 0x16, 2, i);
+		fake_write(vm, BAR0 + 0x18, 2, QSIZE);
+		fake_write(vm, BAR0 + 0x20, 4, RING(i));
+		fake_write(vm, BAR0 + 0x28, 4, RING(i) + 0x1000);
+		fake_write(vm, BAR0 + 0x30, 4, RING(i) + 0x2000);
+		fake_write(vm, BAR0 + 0x1c, 2, 1);
+	}
+	fake_write(vm, BAR0 + 0x14, 1, 0x0f);
+	return vm;
+}
+
+static void offer(unsigned queue, uint64_t addr, uint32_t len, bool writable)
+{
+	uint64_t r = RING(queue), d[2] = { addr, len | (writable ? 2ull << 32 : 0) };
+	uint16_t idx = get16(r + 0x1002);
+
+	memcpy(fake_ram + r + 16 * (idx % QSIZE), d, 16);
+	set16(r + 0x1004 + 2 * (idx % QSIZE), idx % QSIZE);
+	set16(r + 0x1002, (uint16_t)(idx + 1));
+}
+
+static uint16_t used(unsigned queue)
+{
+	return get16(RING(queue) + 0x2002);
+}
+
+static uint32_t used_len(unsigned queue, unsigned n)
+{
+	uint32_t v;
+
+	memcpy(&v, fake_ram + RING(queue) + 0x2004 + 8 * (n % QSIZE) + 4, 4);
+	return v;
+}
+
+static struct vframe *frame(uint32_t len)
+{
+	struct vframe *f = vframe_new(len);
+
+	for (uint32_t i = 0; i < len; i++) {
+		uint8_t b = (uint8_t)(i * 3 + 1);
+
+		vframe_write(f, i, &b, 1);
+	}
+	return f;
+}
+
+static void transmits(void **state)
+{
+	struct vm *vm = machine(VNET_F_CSUM);
+	struct vnet_header h = { .flags = VNET_HDR_NEEDS_CSUM,
+				 .csum_start = 34,
+				 .csum_offset = 16 };
+	struct vframe *f;
+	uint8_t got[5000];
+
+	memcpy(fake_ram + DATA, &h, sizeof(h));
+	for (unsigned i = 0; i < 5000; i++)
+		fake_ram[DATA + sizeof(h) + i] = (uint8_t)(i * 5);
+	offer(VNET_TX, DATA, sizeof(h) + 5000, false);
+	assert_int_equal(vnet_transmit(dev), 1);
+	f = fake_departed();
+	assert_non_null(f);
+	assert_int_equal(f->len, 5000);
+	assert_true(f->tx.csum);
+	assert_int_equal(f->tx.csum_start, 34);
+	vframe_read(f, 0, got, 5000);
+	assert_memory_equal(got, fake_ram + DATA + sizeof(h), 5000);
+	assert_int_equal(used(VNET_TX), 1);
+	assert_int_equal(vnet_transmit(dev), 0);
+	vframe_free(f);
+	fake_vm_done(vm);
+}
+
+/* What no driver asks for: dropped, counted, given back, and the device works on. */
+static void nonsense_is_dropped(void **state)
+{
+	static const struct vnet_header bad[] = {
+		{ .flags = VNET_HDR_NEEDS_CSUM, .csum_start = 34, .csum_offset = 0xffff },
+		{ .flags = VNET_HDR_NEEDS_CSUM, .csum_start = 0xffff, .csum_offset = 2 },
+		{ .flags = VNET_HDR_NEEDS_CSUM, .csum_start = 3, .csum_offset = 2 },
+		{ .gso_type = VNET_GSO_TCPV4, .gso_size = 100 },
+		{ .flags = VNET_HDR_NEEDS_CSUM,
+		  .csum_start = 34,
+		  .csum_offset = 16,
+		  .gso_type = VNET_GSO_TCPV4,
+		  .gso_size = 0 },
+		{ .flags = VNET_HDR_NEEDS_CSUM,
+		  .csum_start = 34,
+		  .csum_offset = 16,
+		  .gso_type = VNET_GSO_TCPV6,
+		  .gso_size = 100 },
+		{ .flags = VNET_HDR_NEEDS_CSUM,
+		  .csum_start = 198,
+		  .csum_offset = 16,
+		  .gso_type = VNET_GSO_TCPV4,
+		  .gso_size = 100 },
+		{ .gso_type = 3, .gso_size = 100 },
+	};
+	struct vm *vm = machine(VNET_F_CSUM | VNET_F_HOST_TSO4);
+
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+		memset(fake_ram + DATA, 0, 300);
+		fake_ram[DATA + 12 + 12] = 8;
+		memcpy(fake_ram + DATA, &bad[i], sizeof(bad[i]));
+		offer(VNET_TX, DATA, 12 + 200, false);
+		assert_int_equal(vnet_transmit(dev), 1);
+		assert_null(fake_departed());
+		assert_int_equal(dev->bad_frames, i + 1);
+		assert_int_equal(used(VNET_TX), i + 1);
+	}
+	fake_vm_done(vm);
+}
+
+static void a_chain_without_a_header_breaks_the_device(void **state)
+{
+	struct vm *vm = machine(0);
+
+	offer(VNET_TX, DATA, 11, false);
+	assert_int_equal(vnet_transmit(dev), -EPROTO);
+	fake_vm_done(vm);
+}
+
+static void a_full_switch_holds_the_guest_back(void **state)
+{
+	struct vm *vm = machine(0);
+
+	fake_port.room = 2;
+	for (unsigned i = 0; i < 3; i++)
+		offer(VNET_TX, DATA, 100, false);
+	assert_int_equal(vnet_transmit(dev), 2);
+	assert_int_equal(used(VNET_TX), 2);
+	fake_port.room = 1;
+	assert_int_equal(vnet_transmit(dev), 1);
+	fake_vm_done(vm);
+}
+
+static void receives_into_several_buffers(void **state)
+{
+	struct vm *vm = machine(VNET_F_MRG_RXBUF | VNET_F_GUEST_CSUM);
+	struct vframe *f = frame(2500);
+	struct vnet_header h;
+
+	f->csum_ok = true;
+	fake_arrive(f);
+	offer(VNET_RX, DATA, 1000, true);
+	offer(VNET_RX, DATA + 0x1000, 1000, true);
+	assert_int_equal(vnet_receive(dev), 0); /* too few: it waits, nothing is shown */
+	assert_int_equal(used(VNET_RX), 0);
+	offer(VNET_RX, DATA + 0x2000, 1000, true);
+	assert_int_equal(vnet_receive(dev), 1);
+	assert_int_equal(used(VNET_RX), 3);
+	memcpy(&h, fake_ram + DATA, sizeof(h));
+	assert_int_equal(h.num_buffers, 3);
+	assert_int_equal(h.flags, VNET_HDR_DATA_VALID);
+	assert_int_equal(used_len(VNET_RX, 0), 1000);
+	assert_int_equal(used_len(VNET_RX, 1), 1000);
+	assert_int_equal(used_len(VNET_RX, 2), 512);
+	for (unsigned i = 0; i < 2500; i++) {
+		unsigned at = i + sizeof(h);
+
+		assert_int_equal(fake_ram[DATA + at / 1000 * 0x1000 + at % 1000],
+				 (uint8_t)(i * 3 + 1));
+	}
+	fake_vm_done(vm);
+}
+
+static void a_frame_larger_than_the_buffer_is_dropped(void **state)
+{
+	struct vm *vm = machine(0);
+
+	fake_arrive(frame(1500));
+	fake_arrive(frame(60));
+	offer(VNET_RX, DATA, 1000, true);
+	assert_int_equal(vnet_receive(dev), 2);
+	assert_int_equal(dev->bad_frames, 1);
+	assert_int_equal(used(VNET_RX), 1);
+	assert_int_equal(used_len(VNET_RX, 0), 72);
+	fake_vm_done(vm);
+}
+
+/* A VM on its way here: its memory is still coming, its address is still elsewhere. */
+static void silent_until_resumed(void **state)
+{
+	struct vm *vm = machine(VNET_F_CSUM);
+
+	assert_false(fake_port.muted);
+	assert_int_equal(vdevs_quiesce(vm, 1000000000), 0);
+	assert_true(fake_port.muted);
+	assert_false(dev->live);
+	assert_int_equal(fake_port.announced, 0);
+	vdevs_resume(vm);
+	assert_true(dev->live);
+	assert_false(fake_port.muted);
+	assert_int_equal(fake_port.announced, 1);
+	fake_vm_done(vm);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(transmits),
+		cmocka_unit_test(nonsense_is_dropped),
+		cmocka_unit_test(a_chain_without_a_header_breaks_the_device),
+		cmocka_unit_test(a_full_switch_holds_the_guest_back),
+		cmocka_unit_test(receives_into_several_buffers),
+		cmocka_unit_test(a_frame_larger_than_the_buffer_is_dropped),
+		cmocka_unit_test(silent_until_resumed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
