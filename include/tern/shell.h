@@ -12,9 +12,11 @@
 struct shell;
 
 struct shell_cmd {
-	const char *path;  /* "vm create" */
-	const char *usage; /* "NAME --mem SIZE [--vcpus N] ..." */
-	const char *help;  /* one line */
+	const char *path; /* "vm create" */
+	/* "NAME --mem SIZE [--vcpus N] ...". With TEXT... in it, options stand before the first
+	 * other word, or end at "--"; argv has them, shell_text the rest as it is. */
+	const char *usage;
+	const char *help; /* one line */
 	int (*run)(struct shell *sh, int argc,
 		   char **argv); /* argv[0] = last word of path; --json is taken out */
 	/* Completion: calls shell_offer with candidates for the last word. May be NULL. */
@@ -51,6 +53,8 @@ void json_strn(struct shell *sh, const char *key, const char *v, size_t len);
 /* Option parsing: value of "--name VALUE" (taken out of argv), NULL when absent. */
 const char *shell_opt(int *argc, char **argv, const char *name);
 bool shell_flag(int *argc, char **argv, const char *name);
+/* The words of a command with text that follow its options. */
+char **shell_text(struct shell *sh, int *count);
 /* "256M", "1G", "4096K", plain bytes. -EINVAL. */
 MUST_CHECK int parse_size(const char *text, uint64_t *bytes);
 MUST_CHECK int parse_u64(const char *text, uint64_t *v);

@@ -218,22 +218,27 @@ static size_t join_line(char *to, char **words, int count)
 	return len;
 }
 
-/* vm type NAME TEXT...: the words and a newline go to the guest's serial port. */
+/* vm type NAME TEXT...: the words, whatever they look like, go to the guest's serial port. */
 static int vm_type_cmd(struct shell *sh, int argc, char **argv)
 {
 	char line[SHELL_LINE_MAX + 2];
+	int count;
+	char **text = shell_text(sh, &count);
 	size_t len, taken;
 	struct vm *vm;
 	unsigned port;
 
 	if (!port_opt(sh, &argc, argv, &port))
 		return 1;
-	if (argc < 3)
-		return shell_error(sh, "usage", "vm type NAME TEXT...");
-	vm = cmd_find_vm(sh, 2, argv);
+	if (argc > 1 && strcmp(argv[1], "--"))
+		return shell_error(sh, "usage",
+				   "vm type has no option %s: options come before NAME", argv[1]);
+	if (count < 2)
+		return shell_error(sh, "usage", "vm type [--port N] NAME TEXT...");
+	vm = cmd_find_vm(sh, 2, text - 1);
 	if (!vm)
 		return 1;
-	len = join_line(line, argv + 2, argc - 2);
+	len = join_line(line, text + 1, count - 1);
 	taken = serial_input(vm, port, line, len);
 	vm_put(vm);
 	if (taken == len)
@@ -241,7 +246,7 @@ static int vm_type_cmd(struct shell *sh, int argc, char **argv)
 	return shell_error(sh, "busy",
 			   "%s took %u of %u characters: it is between two hosts, or does not read "
 			   "its port; type the rest when 'vm list' shows it running",
-			   argv[1], (unsigned)taken, (unsigned)len);
+			   text[0], (unsigned)taken, (unsigned)len);
 }
 
 static const struct shell_cmd cmds[] = {
@@ -249,8 +254,9 @@ static const struct shell_cmd cmds[] = {
 	  "a guest's kept serial output", vm_log_cmd, cmd_offer_vms },
 	{ "vm console", "NAME [--port N]", "talk to a guest's serial port; Ctrl-] leaves",
 	  vm_console_cmd, cmd_offer_vms },
-	{ "vm type", "NAME TEXT... [--port N]", "type a line into a guest's serial port",
-	  vm_type_cmd, cmd_offer_vms },
+	{ "vm type", "[--port N] NAME TEXT...",
+	  "type a line into a guest's serial port; all behind NAME is text", vm_type_cmd,
+	  cmd_offer_vms },
 };
 
 void cmd_vm_log_register(void)

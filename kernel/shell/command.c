@@ -97,6 +97,13 @@ static int run(struct shell *sh, const struct shell_cmd *c, int argc, char **arg
 	int status;
 
 	sh->failed = false;
+	if (strstr(c->usage, "TEXT...")) {
+		int end = shell_options_end(c->usage, argc, argv);
+
+		sh->text = argv + end;
+		sh->nr_text = argc - end;
+		argc = end;
+	}
 	sh->json = shell_flag(&argc, argv, "--json");
 	sh->json_depth = 0;
 	if (shell_flag(&argc, argv, "--help")) {
@@ -105,6 +112,12 @@ static int run(struct shell *sh, const struct shell_cmd *c, int argc, char **arg
 	}
 	status = c->run(sh, argc, argv);
 	return sh->failed ? 1 : status;
+}
+
+char **shell_text(struct shell *sh, int *count)
+{
+	*count = sh->nr_text;
+	return sh->text;
 }
 
 int shell_execute(struct shell *sh, char *line)

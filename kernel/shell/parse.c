@@ -149,3 +149,24 @@ bool shell_flag(int *argc, char **argv, const char *name)
 	}
 	return false;
 }
+
+/* Does the usage line show a value after this option, as in [--port N]? */
+static bool takes_value(const char *usage, const char *option)
+{
+	const char *at = strstr(usage, option);
+	size_t n = strlen(option);
+
+	return at && at[n] == ' ' && at[n + 1] != '|' && at[n + 1] != '[';
+}
+
+int shell_options_end(const char *usage, int argc, char **argv)
+{
+	int i = 1;
+
+	while (i < argc && !strncmp(argv[i], "--", 2)) {
+		if (!argv[i][2])
+			return i + 1;
+		i += takes_value(usage, argv[i]) ? 2 : 1;
+	}
+	return MIN(i, argc);
+}

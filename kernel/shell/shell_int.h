@@ -34,6 +34,8 @@ struct shell {
 	char *out;
 	size_t out_len, out_cap;
 	bool progress_open;
+	char **text; /* of the running command, when it takes some */
+	int nr_text;
 	/* JSON nesting: does the level have a member yet? */
 	unsigned json_depth;
 	bool json_more[SHELL_JSON_DEPTH];
@@ -77,6 +79,10 @@ void lineedit_insert(struct lineedit *e, const char *text, struct shell *sh);
 /* parse.c: splits a line into words in place; quotes and backslash protect. -EINVAL on an open
  * quote, -E2BIG. */
 MUST_CHECK int shell_tokenize(char *line, int *argc, char **argv, int max);
+
+/* parse.c: index of the first word from argv[1] on that is no option of this usage line, nor the
+ * value of one; "--" is one that ends them. */
+int shell_options_end(const char *usage, int argc, char **argv);
 
 /* cmd_vm.c: the VM that argv[1] names, with a reference; NULL with the error said. */
 struct vm;

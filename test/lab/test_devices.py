@@ -47,7 +47,7 @@ def use_devices(g, word):
     say(g, f"echo {word}-one > /dev/ttyS1; echo {word}-two > /dev/hvc0")
     wait_port(g, 1, f"{word}-one\n")
     wait_port(g, 2, f"{word}-two\n")
-    g.lab.run(g.host, f"vm type {g.name} {word}-three --port 2")
+    g.lab.run(g.host, f"vm type --port 2 {g.name} {word}-three")
     assert f"{word}-three" in say(g, "head -n 1 /dev/hvc0")
     a, b = (say(g, "head -c 2000 /dev/hwrng | md5sum").split()[0] for _ in range(2))
     assert a != b
@@ -61,9 +61,17 @@ def test_devices_work(shell):
     use_devices(shell, "here")
 
 
+def test_typed_text_is_literal(shell):
+    """Options of vm type end where the name stands."""
+    shell.lab.run("a", f"vm type --port 0 {shell.name} echo --json --help --port $((1+2))")
+    shell.wait_text(r"^--json --help --port 3", 60)
+    got = shell.lab.cmd("a", f"vm type --prt 0 {shell.name} x")
+    assert got.status == 1 and "error: usage" in got.text
+
+
 def test_devices_move(shell):
     use_devices(shell, "before")
-    shell.lab.run("a", f"vm type {shell.name} kept --port 2")      # waits in the device
+    shell.lab.run("a", f"vm type --port 2 {shell.name} kept")      # waits in the device
     shell.migrate("b")
     assert "kept" in say(shell, "head -n 1 /dev/hvc0")
     use_devices(shell, "after")

@@ -73,6 +73,30 @@ static void options(void **state)
 	assert_string_equal(argv[1], "name");
 }
 
+static int end_of(const char *line)
+{
+	char copy[64], *argv[16];
+	int argc;
+
+	strcpy(copy, line);
+	assert_int_equal(shell_tokenize(copy, &argc, argv, 16), 0);
+	return shell_options_end("[--port N] [--all] [--from N|--to N] NAME TEXT...", argc, argv);
+}
+
+/* Where a command's text begins, which is not looked into. */
+static void options_before_text(void **state)
+{
+	assert_int_equal(end_of("type"), 1);
+	assert_int_equal(end_of("type g ls --port 1"), 1);
+	assert_int_equal(end_of("type --port 1 g ls --json"), 3);
+	assert_int_equal(end_of("type --port=1 g"), 2);
+	assert_int_equal(end_of("type --all g"), 2);
+	assert_int_equal(end_of("type --json --from 3 g"), 4);
+	assert_int_equal(end_of("type -- --port 1"), 2);
+	assert_int_equal(end_of("type --port"), 2);
+	assert_int_equal(end_of("type -x g"), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -80,6 +104,7 @@ int main(void)
 		cmocka_unit_test(bad_lines),
 		cmocka_unit_test(sizes),
 		cmocka_unit_test(options),
+		cmocka_unit_test(options_before_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
