@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 #   make                  loader, kernel and a bootable image, in $(BUILD)
-#   make demo             two hosts in an emulator, a guest moves between them
-#   make test [SUITE=..]  unit, lint, svm, migrate, fault, storage, guests, lab; all without SUITE
+#   make demo [CPU=vmx]   two hosts in an emulator, a guest moves between them
+#   make test [SUITE=..]  unit, lint, svm, vmx, migrate, fault, storage, guests, lab; all without
 #   make bench | soak     figures; the long runs
 #   make lint             text, format, headers, rooms, clang-tidy
 #   make fuzz [SECONDS=60]  make model  make clean  make help

@@ -12,7 +12,7 @@ guest: $(SETUP_STAMP)
 	@tools/guest
 
 demo: all guest
-	@tools/demo $(ARGS)
+	@tools/demo $(if $(CPU),--cpu $(CPU)) $(ARGS)
 
 # The unit suite needs no hosts; all others boot them.
 test: unit fuzz-build $(if $(filter unit lint fuzz model,$(SUITE)),,all guest)

@@ -23,7 +23,8 @@ from lablib.guest import Guest  # noqa: E402
 from lablib.paths import GUEST, LabError  # noqa: E402
 
 SUITES = {"lab": "tools/lab by itself, with toy hosts",
-          "svm": "guests on one host", "migrate": "guests on the move",
+          "svm": "guests on one host", "vmx": "the same with VT-x, in Bochs",
+          "migrate": "guests on the move",
           "fault": "what goes wrong while they are", "storage": "a host's disks",
           "net": "the hosts' own network", "guests": "guests as people run them"}
 

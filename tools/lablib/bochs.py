@@ -103,6 +103,7 @@ class Bochs:
     cards = ("e1000",)
     dials = True            # for its serial line, by TCP; nobody listens at HOST.dir/serial
     offloads = False        # its frames on a tap have no virtio-net header
+    patience = 5
     volume = "tern.iso"
 
     def check(self, opt):
@@ -112,6 +113,8 @@ class Bochs:
         for what, most in (("mem", MAX_MEM_MIB), ("smp", MAX_CPUS), ("nics", MAX_NICS)):
             if opt[what] > most:
                 raise LabError(f"--{what} {opt[what]}: hosts with --cpu vmx have at most {most}")
+        if opt["prealloc"]:
+            raise LabError("--prealloc: not with --cpu vmx")
         if len(opt["disks"]) > MAX_DISKS:
             raise LabError(f"--disk: hosts with --cpu vmx have at most {MAX_DISKS}")
         for disk in opt["disks"]:

@@ -42,7 +42,10 @@ DEFAULTS = {
 
 
 class Lab:
+    """PATIENCE: what its time-outs are multiplied by; more with slow emulators."""
+
     def __init__(self, name=None):
+        self.patience = 1
         self.dir = lab_dir(name)
         self.sock = f"{self.dir}/hub.sock"
 
@@ -113,6 +116,7 @@ class Lab:
         if opt["nic"] not in machine.cards:
             raise LabError(f"--nic {opt['nic']}: {', '.join(machine.cards)}")
         machine.check(opt)
+        self.patience = max(self.patience, machine.patience)
         files = image.boot_files(opt["files"])
         for name in names:
             if not name.isalnum() or len(name) > 12:
@@ -145,7 +149,7 @@ class Lab:
             raise LabError(f"host {name} stopped while booting:\n" + text[-2000:])
 
     def cmd(self, host, line, timeout=60):
-        got = self.request("cmd", host=host, line=line, timeout=timeout)
+        got = self.request("cmd", host=host, line=line, timeout=timeout * self.patience)
         return Answer(got["status"], got["text"])
 
     def run(self, host, line, timeout=60):
@@ -163,7 +167,8 @@ class Lab:
             raise LabError(f"{host}> {line} --json: {e}: {text[:500]}") from None
 
     def wait(self, host, pattern, timeout=60, start=0):
-        got = self.request("wait", host=host, pattern=pattern, timeout=timeout, start=start)
+        got = self.request("wait", host=host, pattern=pattern, timeout=timeout * self.patience,
+                           start=start)
         return got["text"]
 
     def mark(self, host):

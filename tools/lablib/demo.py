@@ -9,6 +9,9 @@ from .guest import Guest
 from .paths import GUEST, LabError
 
 START = time.monotonic()
+# The guest's load, as the emulator can bear it: memory, MiB of working set, MiB/s written.
+LOADS = {"svm": ("256M", 64, 20), "vmx": ("128M", 4, 1)}
+HOSTS = {"svm": "QEMU, AMD-V by translation", "vmx": "Bochs, VT-x; this takes some minutes"}
 
 
 def tell(text):
@@ -40,8 +43,9 @@ def measure(guest, st, before):
 
 
 def run(lab, args):
-    tell("two hosts, a and b, in an emulator (QEMU, AMD-V by translation)")
-    lab.up(["a", "b"], files=GUEST, smp=args.smp, mem=args.host_mem, max_time=args.max_time)
+    tell(f"two hosts, a and b, in an emulator ({HOSTS[args.cpu]})")
+    lab.up(["a", "b"], cpu=args.cpu, files=GUEST, smp=args.smp, mem=args.host_mem,
+           max_time=args.max_time)
     for name in ("a", "b"):
         info = lab.ask(name, "host info")
         tell(f"  {name}: {info['virtualization']}, {info['cpus']} CPUs, "
@@ -70,14 +74,18 @@ def run(lab, args):
 
 def main():
     ap = argparse.ArgumentParser(prog="demo", description=__doc__)
-    ap.add_argument("--smp", type=int, default=2, help="CPUs of each host (2)")
-    ap.add_argument("--host-mem", type=int, default=1024, metavar="MIB")
-    ap.add_argument("--mem", default="256M", help="the guest's memory (256M)")
-    ap.add_argument("--ws", type=int, default=64, help="its working set, MiB (64)")
-    ap.add_argument("--rate", type=int, default=20, help="what it writes, MiB/s (20)")
-    ap.add_argument("--max-time", type=int, default=900, metavar="S")
+    ap.add_argument("--cpu", choices=sorted(LOADS), default="svm",
+                    help="the hosts' virtualization: svm (AMD-V) or vmx (VT-x)")
+    ap.add_argument("--smp", type=int, help="CPUs of each host (svm 2, vmx 1)")
+    ap.add_argument("--host-mem", type=int, metavar="MIB", help="(svm 1024, vmx 512)")
+    ap.add_argument("--mem", help="the guest's memory (256M, vmx 128M)")
+    ap.add_argument("--ws", type=int, help="its working set, MiB (64, vmx 4)")
+    ap.add_argument("--rate", type=int, help="what it writes, MiB/s (20, vmx 1)")
+    ap.add_argument("--max-time", type=int, default=1800, metavar="S")
     ap.add_argument("--keep", action="store_true", help="leave the lab up (TERN_LAB=demo)")
     args = ap.parse_args()
+    mem, ws, rate = LOADS[args.cpu]
+    args.mem, args.ws, args.rate = args.mem or mem, args.ws or ws, args.rate or rate
     lab = Lab("demo")
     lab.remove()
     try:

@@ -4,6 +4,7 @@ here or Bochs (bochs.py); each has
 
     check(options)          LabError when it cannot work here, or not so
     complaint(log)          what in its log says why it ended, or None
+    patience                how many times as long as with QEMU things may take
     defaults                of the options that it has its own mind about
     mtu(lab_mtu)            the largest that its network devices take
     volume, make_volume     name and maker of the boot volume in HOST.dir
@@ -24,17 +25,35 @@ from .paths import LabError
 CODE = ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd")
 
 
+def kvm_asked():
+    return os.environ.get("ACCEL") == "kvm"
+
+
+def nesting():
+    """The virtualization that KVM here can give to a host: svm, vmx or None."""
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return None
+    for kind, module in (("svm", "kvm_amd"), ("vmx", "kvm_intel")):
+        try:
+            with open(f"/sys/module/{module}/parameters/nested", encoding="ascii") as f:
+                if f.read().strip() in ("1", "Y"):
+                    return kind
+        except OSError:
+            pass
+    return None
+
+
 class Qemu:
-    """AMD-V hosts: QEMU, by translation (TCG), or with ACCEL=kvm on a nesting machine."""
+    """AMD-V hosts by translation (TCG); with ACCEL=kvm what this machine has, where it nests."""
 
     program = "qemu-system-x86_64"
     defaults = dict(smp=2, mem=1024, nic="virtio", cpu_model=None)
     cards = ("virtio", "e1000", "e1000e")
-    dials, offloads = False, True
+    dials, offloads, patience = False, True, 1
     volume, make_volume = "esp.img", staticmethod(image.make)
 
-    def __init__(self):
-        self.kvm = os.environ.get("ACCEL") == "kvm"
+    def __init__(self, kind):
+        self.kind, self.kvm = kind, kvm_asked()
 
     @staticmethod
     def mtu(lab_mtu):
@@ -49,8 +68,9 @@ class Qemu:
             raise LabError(f"{self.program} is missing: run tools/setup")
         if not os.path.exists(CODE[0]):
             raise LabError(f"{CODE[0]} is missing: run tools/setup")
-        if self.kvm and not os.access("/dev/kvm", os.R_OK | os.W_OK):
-            raise LabError("ACCEL=kvm: no access to /dev/kvm")
+        if self.kvm and self.kind != nesting():
+            raise LabError(f"ACCEL=kvm: --cpu {self.kind} needs a machine that has it and nests "
+                           "it, and access to /dev/kvm")
 
     def _cpu(self, host):
         if self.kvm:
@@ -112,8 +132,6 @@ class Qemu:
 
 
 def for_cpu(kind):
-    if kind == "svm":
-        return Qemu()
-    if kind == "vmx":
-        return Bochs()
-    raise LabError(f"--cpu {kind}: svm or vmx")
+    if kind not in ("svm", "vmx"):
+        raise LabError(f"--cpu {kind}: svm or vmx")
+    return Qemu(kind) if kind == "svm" or kvm_asked() else Bochs()

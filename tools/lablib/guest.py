@@ -78,6 +78,7 @@ class Guest:
 
     def wait(self, condition, timeout, what):
         """Polls until CONDITION() is true; it sees fresh text and beats."""
+        timeout *= self.lab.patience
         end = time.monotonic() + timeout
         while True:
             self.poll()
@@ -149,6 +150,7 @@ class Guest:
 
     def migrate_wait(self, job, until=OVER, timeout=120, each=None):
         """Polls the job until its phase is one of UNTIL (or it is held there)."""
+        timeout *= self.lab.patience
         end = time.monotonic() + timeout
         percent = 0
         while True:

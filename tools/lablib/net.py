@@ -16,6 +16,7 @@ from . import paths
 from .image import address, address6
 
 LAB_SIDE = 254      # the machine's own address in each of the lab's networks
+SLOW_QUEUE = 4096   # frames that wait for a host which takes one a millisecond: a TCP window
 
 
 def wrapper():
@@ -109,6 +110,8 @@ class TapNet:
         nic.tap = f"h{nic.index}n{nic.number}"
         _ip("tuntap", "add", nic.tap, "mode", "tap", *(["vnet_hdr"] if nic.offloads else []))
         _ip("link", "set", nic.tap, "mtu", str(nic.mtu), "master", bridge, "up")
+        if not nic.offloads:
+            _ip("link", "set", nic.tap, "txqueuelen", str(SLOW_QUEUE))
         nic.netdev = f"tap,ifname={nic.tap},script=no,downscript=no,vnet_hdr=on"
 
     def remove(self, nic):

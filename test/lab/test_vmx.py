@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""VT-x, on hosts in Bochs: what is the vendor's own, and that all the rest goes on both.
+
+Bochs is slow, so one stock guest is booted and lives through most of this file, on
+whichever of the two hosts it then is.
+"""
+import os
+import re
+import time
+
+import pytest
+
+from lablib.client import Lab
+from lablib.guest import Guest
+from test_base import SELFTESTS
+from test_virt import SELFTESTS as VIRT_SELFTESTS
+
+pytestmark = pytest.mark.vmx
+
+OTHER = {"a": "b", "b": "a"}
+REFUSED = r"VMENTER FAIL.*|>>PANIC<<.*|VMFAIL.*"
+
+
+def no_complaint(lab, host):
+    """Bochs names the cause of each failed VM entry, and what made it stop, in its log."""
+    with open(f"{lab.dir}/{host}/emulator.log", encoding="utf-8", errors="replace") as f:
+        assert re.findall(REFUSED, f.read()) == []
+
+
+def boot(smp, *conf):
+    """What a lone host says while it boots."""
+    lab = Lab(f"vmx-{os.getpid()}")
+    lab.remove()
+    try:
+        lab.up(["a"], cpu="vmx", smp=smp, nics=0, conf=conf)
+        log = lab.log("a")
+        assert lab.ask("a", "host info")["cpus"] == smp
+        no_complaint(lab, "a")
+    finally:
+        lab.down()
+    assert not re.findall(r"selftest: FAILED.*", log)
+    return log
+
+
+def features(log):
+    return set(re.search(r"virt: VT-x on .*; (.*)", log)[1].split())
+
+
+def virt_passed(log):
+    return set(re.findall(r"selftest: ok virt-([\w-]+)", log))
+
+
+@pytest.mark.parametrize("smp", [1, 2])
+def test_boot_and_selftests(smp):
+    """With two CPUs, vCPU and harvester run on different ones."""
+    log = boot(smp, "selftest = all,virt")
+    assert features(log) >= {"ad", "pml", "vpid", "timer"}
+    assert set(re.findall(r"selftest: ok (\w+)", log)) >= SELFTESTS
+    assert virt_passed(log) == VIRT_SELFTESTS
+
+
+@pytest.mark.parametrize("smp,without", [
+    (2, "ad pml"), (1, "pml vpid ple tsc-scaling rdtscp")])
+def test_older_processors(smp, without):
+    """Without A/D bits writes are seen by write protection, and so on."""
+    log = boot(smp, "selftest = virt", f"virt.without = {without}")
+    assert virt_passed(log) == VIRT_SELFTESTS
+    assert not features(log) & set(without.split())
+
+
+@pytest.fixture(scope="module")
+def _hosts(payload):
+    """b is an older processor: what comes from there is traced by write protection."""
+    lab = Lab(f"vmx-{os.getpid()}")
+    lab.remove()
+    lab.up(["a"], cpu="vmx", files=payload, wait=False)
+    lab.up(["b"], cpu="vmx", files=payload, conf=["virt.without = ad pml"])
+    lab.wait("a", "tern: ready")
+    yield lab
+    for host in ("a", "b"):
+        no_complaint(lab, host)
+    lab.down()
+
+
+@pytest.fixture
+def hosts(_hosts):
+    for host in ("a", "b"):
+        _hosts.link(host, "clear")
+    return _hosts
+
+
+@pytest.fixture(scope="module")
+def _survivor(_hosts):
+    g = Guest(_hosts, "g")
+    g.create("a", mem="80M", mode="dirty", ws=2, rate=1, check=1, tick=100, hb=300)
+    g.start()
+    g.wait_ready()
+    return g
+
+
+@pytest.fixture
+def roamer(hosts, _survivor):
+    """The file's guest, running on one of two whole hosts."""
+    _survivor.wait_beats(3)
+    return _survivor
+
+
+def running(g):
+    """Hosts on which the guest runs."""
+    return [h for h in ("a", "b") if g.exists(h) and g.state(h) == "running"]
+
+
+def held(g, phase):
+    """Starts a migration that stops at PHASE; (job, source, destination)."""
+    source, to = g.host, OTHER[g.host]
+    job = g.migrate_start(to, "--hold", phase)
+    st = g.migrate_wait(job, until=(phase,))
+    assert st["held"] and st["phase"] == phase
+    return job, source, to
+
+
+def test_hosts_reach_each_other(hosts):
+    assert hosts.ask("a", f"net ping {hosts.addr('b')} --count 3")["answered"] == 3
+    assert hosts.ask("a", "net bench b --seconds 2")["bytes"] > 100_000
+
+
+def test_life_cycle(roamer):
+    lab = roamer.lab
+    lab.run("a", "vm pause g")
+    roamer.poll()
+    seen = len(roamer.beats)
+    assert roamer.state() == "paused"
+    lab.run("a", f"net ping {lab.addr('b')}")
+    roamer.poll()
+    assert len(roamer.beats) <= seen + 1
+    assert lab.cmd("a", "vm delete g").status, "a VM that is not off was deleted"
+    lab.run("a", "vm resume g")
+    roamer.wait_beats(5)
+    assert roamer.beats[-1].rng > 0, "the virtio random device gives nothing"
+    roamer.verify()
+
+
+def test_to_and_fro(roamer):
+    """There by page-modification log, back by write protection; every page is checked."""
+    for _ in range(2):
+        source = roamer.host
+        st = roamer.migrate(OTHER[source], "--budget", "3000")
+        assert st["phase"] == "done" and st["percent"] == 100 and st["rounds"] > 1
+        roamer.wait_passes(2)
+        roamer.verify()
+        assert running(roamer) == [OTHER[source]]
+        assert not roamer.exists(source)
+    roamer.verify_log()
+
+
+def test_cancel(roamer):
+    job, source, to = held(roamer, "precopy")
+    roamer.lab.run(source, f"migrate cancel {job}")
+    assert roamer.migrate_wait(job)["phase"] == "canceled"
+    assert running(roamer) == [source]
+    roamer.wait_beats(5)
+    roamer.verify()
+
+
+def test_link_cut(roamer):
+    """The guest runs on at the source, and the destination lets go of its part."""
+    job, source, to = held(roamer, "precopy")
+    roamer.lab.link(to, "down")
+    roamer.lab.run(source, f"migrate continue {job}")
+    st = roamer.migrate_wait(job)
+    assert st["phase"] == "failed" and st["error_code"], st
+    assert running(roamer) == [source]
+    roamer.lab.link(to, "up")
+    end = time.monotonic() + 120
+    while roamer.exists(to):
+        assert time.monotonic() < end, f"host {to} keeps the VM of a failed migration"
+        time.sleep(0.5)
+    roamer.wait_passes(1)
+    roamer.verify()
+
+
+def test_other_vendor(roamer, payload):
+    """A host with AMD-V in the same lab is refused, and refuses, with the reason."""
+    lab = roamer.lab
+    lab.up(["c"], files=payload, smp=1)
+    try:
+        assert lab.ask("a", f"net ping {lab.addr('c')} --count 2")["answered"] == 2
+        amd = Guest(lab, "amd")
+        amd.create("c", mem="80M", mode="shell")
+        amd.start()
+        for g, to in ((roamer, "c"), (amd, "a")):
+            got = lab.cmd(g.host, f"migrate {g.name} {lab.addr(to)} --wait")
+            assert got.status == 1, got
+            assert re.search(r"error: cpu .*vendor", got.text), got
+            assert g.state() == "running" and not g.exists(to)
+    finally:
+        lab.kill("c")
+    roamer.wait_beats(3)
+    roamer.verify()
