@@ -4,6 +4,7 @@ import os
 import random
 import struct
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -54,6 +55,12 @@ def test_four_drives(lab, tmp_path):
     got = lab.ask("a", "disk read disk2 9 3")
     assert bytes.fromhex(got["hex"]) == files[2].read_bytes()[9 * 512:12 * 512]
     assert lab.run("a", "disk read disk2 9").splitlines()[0].startswith("000000001200  ")
+    with ThreadPoolExecutor(4) as pool:
+        lines = [f"disk bench disk{k} --seconds 2 --size 8K --depth 4 --random" for k in range(4)]
+        assert all(r["requests"] > 4 for r in pool.map(lambda line: lab.ask("a", line), lines))
+    for d, f in zip(lab.ask("a", "disk list"), files):
+        assert lab.ask("a", f"disk sum {d['name']}")["crc32"] == zlib.crc32(f.read_bytes())
+        assert d["errors"] == d["retries"] == d["timeouts"] == 0
 
 
 def test_written(lab, tmp_path):
