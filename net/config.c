@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A vmknic's addresses: from tern.conf at boot (net0.addr = a.b.c.d/len,
+ * A vmknic's addresses: from tern.conf at boot (net0.addr = a.b.c.d/len or dhcp,
  * net0.addr6, net0.gateway, net0.mtu) and from "net set" later. Every interface
  * has an IPv6 link-local address besides.
  */
@@ -36,6 +36,7 @@ int net_if_apply(struct net_if *i, const struct net_addr *a, unsigned prefix)
 	}
 	if (a->family != 4 || prefix == 0 || prefix > 32)
 		return -EINVAL;
+	net_dhcp_stop(i);
 	ip4_addr_set_u32(&mask, lwip_htonl(UINT32_MAX << (32 - prefix)));
 	netif_set_addr(&i->lwip, ip_2_ip4(&ip), &mask, netif_ip4_gw(&i->lwip));
 	return 0;
@@ -56,6 +57,11 @@ static void configure_addr(struct net_if *i, const char *what)
 
 	if (!text)
 		return;
+	if (strcmp(what, "addr") == 0 && strcmp(text, "dhcp") == 0) {
+		if (net_dhcp_start(i))
+			log_warn("net", "net%u: DHCP did not start", i->index);
+		return;
+	}
 	if (net_addr_parse_prefix(text, &a, &prefix) || net_if_apply(i, &a, prefix))
 		log_warn("net", "tern.conf: %s: \"%s\" is not an address", key, text);
 	else
@@ -71,6 +77,10 @@ static void configure_gateway(struct net_if *i)
 
 	if (!text)
 		return;
+	if (i->dhcp) {
+		log_warn("net", "tern.conf: %s is not used: the router comes by DHCP", key);
+		return;
+	}
 	if (net_addr_parse(text, &a) || a.family != 4) {
 		log_warn("net", "tern.conf: %s: \"%s\" is not an IPv4 address", key, text);
 		return;
@@ -124,4 +134,16 @@ int net_if_set_addr(unsigned index, const struct net_addr *a, unsigned prefix)
 	struct set_call c = { .i = net_if_get(index), .a = a, .prefix = prefix };
 
 	return c.i ? net_call(set_addr, &c) : -ENODEV;
+}
+
+static int set_dhcp(void *arg)
+{
+	return net_dhcp_start(arg);
+}
+
+int net_if_set_dhcp(unsigned index)
+{
+	struct net_if *i = net_if_get(index);
+
+	return i ? net_call(set_dhcp, i) : -ENODEV;
 }

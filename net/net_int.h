@@ -38,6 +38,8 @@ struct net_if {
 	bool tx_stalled;	 /* [own] a send met a full ring */
 	bool link_up;		 /* [own] as lwIP was told */
 	unsigned prefix6;	 /* [own] */
+	bool dhcp;		 /* [own] its IPv4 address comes by DHCP */
+	uint32_t leased;	 /* [own] that address, 0 = none now */
 };
 /* Makes a vmknic of each NIC; before the owner runs. */
 int net_ifs_init(void);
@@ -47,6 +49,14 @@ bool net_ifs_arm(void);			/* [own] true: there is something already */
 struct net_if *net_if_get(unsigned index);
 /* True when segments of TCP_MSS may be given to this interface. */
 bool net_if_tso(const struct netif *n, bool ipv6);
+
+/* Address, prefix and router. */
+void net_if_fill_addr4(const struct net_if *i, struct net_if_info *out);
+
+/* dhcp.c, all [own]. An interface that is up; its address comes later, or never. -ENOMEM. */
+int net_dhcp_start(struct net_if *i);
+void net_dhcp_stop(struct net_if *i); /* gives the lease back; the address is gone */
+void net_dhcp_info(const struct net_if *i, struct net_if_info *out);
 
 /* config.c: addresses from tern.conf. */
 void net_if_configure(struct net_if *i);

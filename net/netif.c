@@ -72,8 +72,8 @@ static int add(unsigned index, struct nic *nic)
 		return -ENOMEM;
 	if (index == 0)
 		netif_set_default(&i->lwip);
-	net_if_configure(i);
 	netif_set_up(&i->lwip);
+	net_if_configure(i);
 	return 0;
 }
 
@@ -158,6 +158,16 @@ static void fill_addr6(struct net_if *i, struct net_if_info *out)
 		}
 }
 
+void net_if_fill_addr4(const struct net_if *i, struct net_if_info *out)
+{
+	if (ip4_addr_isany(netif_ip4_addr(&i->lwip)))
+		return;
+	net_addr_from_lwip(netif_ip_addr4(&i->lwip), &out->addr);
+	out->prefix = mask_bits(netif_ip4_netmask(&i->lwip));
+	if (!ip4_addr_isany(netif_ip4_gw(&i->lwip)))
+		net_addr_from_lwip(netif_ip_gw4(&i->lwip), &out->router);
+}
+
 static int fill_info(void *arg)
 {
 	struct info_call *c = arg;
@@ -171,10 +181,8 @@ static int fill_info(void *arg)
 	out->mtu = i->lwip.mtu;
 	out->up = netif_is_up(&i->lwip) && netif_is_link_up(&i->lwip);
 	out->caps = i->nic->caps;
-	if (!ip4_addr_isany(netif_ip4_addr(&i->lwip))) {
-		net_addr_from_lwip(netif_ip_addr4(&i->lwip), &out->addr);
-		out->prefix = mask_bits(netif_ip4_netmask(&i->lwip));
-	}
+	net_if_fill_addr4(i, out);
+	net_dhcp_info(i, out);
 	fill_addr6(i, out);
 	out->tx_packets = i->nic->tx_packets;
 	out->tx_bytes = i->nic->tx_bytes;

@@ -4,7 +4,8 @@
  * then calls of other worlds, then streams with work, then timers (last, so that
  * an ACK that has arrived is seen before a time-out that it settles), rings the
  * doorbells, and sleeps until an interrupt, a request or lwIP's next time-out.
- * Without connections that is once a second (ages of ARP and ND entries).
+ * Without connections that is three times a second (ages of ARP and ND entries,
+ * DHCP).
  *
  * net_call() is bounded: when NET_MAX_CALLS wait, callers sleep for room.
  */

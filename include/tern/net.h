@@ -2,7 +2,7 @@
 /*
  * The host's network: one world owns lwIP; others ask it through queues.
  * vmknics (Tern's own interfaces) are configured by tern.conf keys net0.addr
- * (a.b.c.d/len), net0.addr6, net0.gateway, net0.mtu.
+ * (a.b.c.d/len, or dhcp), net0.addr6, net0.gateway, net0.mtu.
  */
 #ifndef TERN_NET_H
 #define TERN_NET_H
@@ -30,12 +30,18 @@ struct net_if_info {
 	bool up;
 	struct net_addr addr, addr6;
 	unsigned prefix, prefix6;
+	struct net_addr router;
+	bool dhcp; /* addr comes by DHCP: what follows is set while there is one */
+	struct net_addr dhcp_server;
+	uint32_t lease_s, lease_left_s; /* UINT32_MAX = unlimited */
 	char driver[16];
 	uint64_t tx_packets, tx_bytes, rx_packets, rx_bytes, dropped;
 	uint32_t caps;
 };
 bool net_if_at(unsigned index, struct net_if_info *out);
 MUST_CHECK int net_if_set_addr(unsigned index, const struct net_addr *a, unsigned prefix);
+/* Asks for an IPv4 address from now on, and returns at once. */
+MUST_CHECK int net_if_set_dhcp(unsigned index);
 
 /* One echo; round trip in *rtt_ns. -ETIMEDOUT, -EHOSTUNREACH, -EMSGSIZE when payload exceeds the
  * MTU. */

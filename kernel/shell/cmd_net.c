@@ -107,6 +107,43 @@ static void address_text(const struct net_addr *a, unsigned prefix, char *buf, s
 		snprintf(buf, len, "none");
 }
 
+static void lease_json(struct shell *sh, const struct net_if_info *i)
+{
+	char router[48], server[48];
+
+	net_addr_format(&i->router, router, sizeof(router));
+	json_str(sh, "router", router);
+	json_bool(sh, "dhcp", i->dhcp);
+	if (!i->dhcp_server.family)
+		return;
+	net_addr_format(&i->dhcp_server, server, sizeof(server));
+	json_str(sh, "dhcp_server", server);
+	json_u64(sh, "lease_s", i->lease_s);
+	json_u64(sh, "lease_left_s", i->lease_left_s);
+}
+
+static void info_lease(struct shell *sh, const struct net_if_info *i)
+{
+	char text[48];
+
+	if (i->router.family) {
+		net_addr_format(&i->router, text, sizeof(text));
+		shell_printf(sh, "  router %s\n", text);
+	}
+	if (!i->dhcp)
+		return;
+	if (!i->dhcp_server.family) {
+		shell_printf(sh, "  DHCP: no answer yet\n");
+		return;
+	}
+	net_addr_format(&i->dhcp_server, text, sizeof(text));
+	if (i->lease_s == UINT32_MAX)
+		shell_printf(sh, "  DHCP: from %s, for good\n", text);
+	else
+		shell_printf(sh, "  DHCP: from %s, for %u s, %u s left\n", text, i->lease_s,
+			     i->lease_left_s);
+}
+
 static void info_json(struct shell *sh, const struct net_if_info *i, const char *mac,
 		      const char *a4, const char *a6)
 {
@@ -118,6 +155,7 @@ static void info_json(struct shell *sh, const struct net_if_info *i, const char 
 	json_bool(sh, "up", i->up);
 	json_str(sh, "addr", a4);
 	json_str(sh, "addr6", a6);
+	lease_json(sh, i);
 	json_bool(sh, "tso", i->caps & NIC_CAP_TSO4);
 	json_bool(sh, "csum", i->caps & NIC_CAP_TX_CSUM);
 	json_bool(sh, "lro", i->caps & NIC_CAP_LRO);
@@ -146,6 +184,7 @@ static void info_one(struct shell *sh, const struct net_if_info *i)
 		     (i->caps & NIC_CAP_TSO4) ? ", tso" : "",
 		     (i->caps & NIC_CAP_LRO) ? ", lro" : "");
 	shell_printf(sh, "  addr %s\n  addr6 %s\n", a4, a6);
+	info_lease(sh, i);
 	shell_printf(sh, "  sent %llu packets, %llu bytes\n", (unsigned long long)i->tx_packets,
 		     (unsigned long long)i->tx_bytes);
 	shell_printf(sh, "  received %llu packets, %llu bytes, %llu dropped\n",
@@ -182,20 +221,33 @@ static int find_if(const char *name)
 	return -1;
 }
 
-static int net_set(struct shell *sh, int argc, char **argv)
+/* "dhcp" or ADDR/LEN; *err as of the network, false when it is neither. */
+static bool set_address(unsigned index, const char *text, int *err)
 {
 	struct net_addr a;
 	unsigned prefix;
+
+	if (strcmp(text, "dhcp") == 0) {
+		*err = net_if_set_dhcp(index);
+		return true;
+	}
+	if (net_addr_parse_prefix(text, &a, &prefix))
+		return false;
+	*err = net_if_set_addr(index, &a, prefix);
+	return true;
+}
+
+static int net_set(struct shell *sh, int argc, char **argv)
+{
 	int index, err;
 
 	if (argc != 3)
-		return shell_error(sh, "usage", "net set IF ADDR/LEN");
+		return shell_error(sh, "usage", "net set IF ADDR/LEN|dhcp");
 	index = find_if(argv[1]);
 	if (index < 0)
 		return shell_error(sh, "not-found", "no interface '%s': see 'net info'", argv[1]);
-	if (net_addr_parse_prefix(argv[2], &a, &prefix))
-		return shell_error(sh, "invalid", "'%s' is not ADDR/LEN", argv[2]);
-	err = net_if_set_addr((unsigned)index, &a, prefix);
+	if (!set_address((unsigned)index, argv[2], &err))
+		return shell_error(sh, "invalid", "'%s' is neither ADDR/LEN nor dhcp", argv[2]);
 	if (err)
 		return network_error(sh, argv[2], err);
 	if (shell_json(sh)) {
@@ -363,13 +415,16 @@ static void complete_if(struct shell *sh, int argc, char **argv)
 	if (argc == 2)
 		for (unsigned n = 0; net_if_at(n, &i); n++)
 			shell_offer(sh, i.name);
+	if (argc == 3)
+		shell_offer(sh, "dhcp");
 }
 
 void cmd_net_register(void)
 {
 	static const struct shell_cmd cmds[] = {
 		{ "net info", "", "this host's interfaces and their addresses", net_info, NULL },
-		{ "net set", "IF ADDR/LEN", "gives an interface an address", net_set, complete_if },
+		{ "net set", "IF ADDR/LEN|dhcp", "gives an interface an address", net_set,
+		  complete_if },
 		{ "net ping", "HOST [--count N] [--size BYTES]", "echo requests", ping_cmd, NULL },
 		{ "net bench", "HOST [--seconds N] [--streams N]",
 		  "raw TCP to another Tern host, in MB/s", bench_cmd, NULL },

@@ -28,7 +28,7 @@
 #define LWIP_ICMP6 1
 #define LWIP_UDP 1
 #define LWIP_TCP 1
-#define LWIP_DHCP 0
+#define LWIP_DHCP 1
 #define LWIP_AUTOIP 0
 #define LWIP_IGMP 0
 #define LWIP_DNS 0
@@ -91,7 +91,8 @@
 #define MEMP_NUM_TCP_PCB_LISTEN 16
 #define MEMP_NUM_TCP_SEG 8192
 #define MEMP_NUM_REASSDATA 8
-#define MEMP_NUM_SYS_TIMEOUT (LWIP_NUM_SYS_TIMEOUT_INTERNAL + 64) /* announcements of guests */
+/* Announcements of guests; DHCP, one an interface. */
+#define MEMP_NUM_SYS_TIMEOUT (LWIP_NUM_SYS_TIMEOUT_INTERNAL + 68)
 #define IP_REASS_MAX_PBUFS 64
 #define PBUF_POOL_SIZE 16
 #define PBUF_POOL_BUFSIZE 2048
@@ -107,8 +108,8 @@
 /* Interfaces; what a NIC checks or fills in, lwIP does not. Hints lead from a packet to its pcb. */
 #define LWIP_CHECKSUM_CTRL_PER_NETIF 1
 #define LWIP_NETIF_HWADDRHINT 1
-#define LWIP_NETIF_HOSTNAME 0
-#define LWIP_NETIF_STATUS_CALLBACK 0
+#define LWIP_NETIF_HOSTNAME 1 /* DHCP servers are told it */
+#define LWIP_NETIF_STATUS_CALLBACK 1
 #define LWIP_NETIF_LINK_CALLBACK 0
 #define LWIP_HAVE_LOOPIF 1
 #define LWIP_NETIF_LOOPBACK 1

@@ -17,7 +17,7 @@ list() {
 	for f in "$src"/src/core/*.c "$src"/src/core/ipv4/*.c "$src"/src/core/ipv6/*.c \
 		"$src"/src/netif/ethernet.c; do
 		case $f in
-		*/altcp*.c | */dns.c | */dhcp.c | */dhcp6.c | */autoip.c | */igmp.c | */sys.c) continue ;;
+		*/altcp*.c | */dns.c | */dhcp6.c | */autoip.c | */igmp.c | */sys.c) continue ;;
 		esac
 		echo "$(basename "$f" .c) $f"
 	done
