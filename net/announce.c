@@ -1,53 +1,38 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Telling the network where a guest's address is now, after it has moved here: a
- * broadcast from that address makes every switch on the way learn the new port.
- * RARP is what needs no IP address of the guest's [RFC 903]. Repeated with growing
- * distance, because a frame may be lost and a switch may be slow.
+ * Telling the network where a guest is now, after it has moved here. A broadcast from
+ * its address makes every switch on the way learn the new port: RARP needs no IP
+ * address for that [RFC 903]. Neighbours learn each address that the guest was seen
+ * to use, here or on the host it came from. Repeated with growing distance, because a
+ * frame may be lost and a switch may be slow.
  */
 #include <string.h>
 
 #include "lwip/timeouts.h"
-#include "net/headers.h"
+#include "net/neighbour.h"
 #include "net/vswitch_int.h"
 
-#define RARP_BYTES 60u /* with padding to Ethernet's least */
-#define RARP_BODY 28u
-#define RARP_REQUEST 3u
-#define HW_ETHERNET 1u
-
-/* Milliseconds to wait after each; the last ends it. */
+/* Milliseconds to wait after each round; the last round ends it. */
 static const uint16_t wait_ms[] = { 50, 100, 200, 400, 800, 1600 };
 
-static struct vframe *rarp(const struct vport *p)
+static void send(struct vport *p, const uint8_t *bytes, uint32_t len)
 {
-	uint8_t b[RARP_BYTES] = { 0 }, *body = b + ETH_HLEN;
-	struct vframe *f = vframe_new(sizeof(b));
+	struct vframe *f = vframe_new(len);
 
 	if (!f)
-		return NULL;
-	memset(b, 0xff, MAC_LEN);
-	memcpy(b + MAC_LEN, p->mac, MAC_LEN);
-	put_be16(b + ETH_TYPE, ETH_RARP);
-	put_be16(body, HW_ETHERNET);
-	put_be16(body + 2, ETH_IPV4);
-	body[4] = MAC_LEN;
-	body[5] = 4;
-	put_be16(body + 6, RARP_REQUEST);
-	memcpy(body + 8, p->mac, MAC_LEN);
-	memcpy(body + 18, p->mac, MAC_LEN);
-	vframe_write(f, 0, b, sizeof(b));
-	return f;
+		return;
+	vframe_write(f, 0, bytes, len);
+	vswitch_flood(p, f);
 }
-_Static_assert(ETH_HLEN + RARP_BODY <= RARP_BYTES, "RARP");
 
 static void step(void *arg)
 {
+	uint8_t bytes[NEIGHBOUR_FRAME_MAX];
 	struct vport *p = arg;
-	struct vframe *f = rarp(p);
 
-	if (f)
-		vswitch_flood(p, f);
+	send(p, bytes, neighbour_rarp(bytes, p->mac));
+	for (unsigned i = 0; i < p->nr_addrs; i++)
+		send(p, bytes, neighbour_here(bytes, p->mac, &p->addr[i]));
 	p->announce_left--;
 	if (p->announce_left)
 		sys_timeout(wait_ms[ARRAY_SIZE(wait_ms) - 1 - p->announce_left], step, p);
@@ -65,4 +50,26 @@ void announce_stop(struct vport *p)
 	if (p->announce_left)
 		sys_untimeout(step, p);
 	p->announce_left = 0;
+}
+
+/* The newest is first; the oldest gives way. */
+void announce_learn(struct vport *p, const struct net_addr *a)
+{
+	unsigned i = 0;
+
+	while (i < p->nr_addrs && memcmp(&p->addr[i], a, sizeof(*a)))
+		i++;
+	if (i == p->nr_addrs && p->nr_addrs < VPORT_ADDRS)
+		p->nr_addrs++;
+	i = MIN(i, VPORT_ADDRS - 1);
+	memmove(&p->addr[1], &p->addr[0], i * sizeof(*a));
+	p->addr[0] = *a;
+}
+
+void announce_snoop(struct vport *p, const struct vframe *f)
+{
+	struct net_addr a;
+
+	if (neighbour_seen(hpa_ptr(f->tx.seg[0].addr), f->tx.seg[0].len, &a))
+		announce_learn(p, &a);
 }

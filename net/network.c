@@ -184,6 +184,43 @@ void vport_announce(struct vport *p)
 	(void)net_call(announce, p);
 }
 
+struct addr_call {
+	struct vport *p;
+	struct net_addr *addr;
+};
+
+static int copy_addrs(void *arg)
+{
+	struct addr_call *c = arg;
+
+	memcpy(c->addr, c->p->addr, sizeof(c->p->addr));
+	return (int)c->p->nr_addrs;
+}
+
+unsigned vport_addrs(struct vport *p, struct net_addr out[VPORT_ADDRS])
+{
+	struct addr_call c = { .p = p, .addr = out };
+	int n = net_call(copy_addrs, &c);
+
+	return n > 0 ? (unsigned)n : 0;
+}
+
+static int learn(void *arg)
+{
+	struct addr_call *c = arg;
+
+	announce_learn(c->p, c->addr);
+	return 0;
+}
+
+void vport_learn(struct vport *p, const struct net_addr *a)
+{
+	struct net_addr copy = *a;
+	struct addr_call c = { .p = p, .addr = &copy };
+
+	(void)net_call(learn, &c);
+}
+
 struct at_call {
 	unsigned index;
 	void *out;
@@ -205,6 +242,8 @@ static int copy_port(void *arg)
 			memcpy(s->owner, p->owner, sizeof(s->owner));
 			memcpy(s->mac, p->mac, MAC_LEN);
 			s->muted = p->muted;
+			s->nr_addrs = p->nr_addrs;
+			memcpy(s->addr, p->addr, sizeof(s->addr));
 			return 0;
 		}
 	return -ENOENT;

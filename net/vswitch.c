@@ -129,6 +129,7 @@ static int forward(struct vport *from, struct vframe *f)
 	const uint8_t *dst = head(f);
 	struct vport *to;
 
+	announce_snoop(from, f);
 	if (dst[0] & 1) {
 		network_flood(n, &f->tx, true, from);
 		if (for_host(n, dst))

@@ -30,18 +30,20 @@ struct network {
 };
 
 struct vport {
-	struct network *net;	 /* [const] */
-	uint8_t mac[MAC_LEN];	 /* [const] */
-	char owner[64];		 /* [const] for people */
-	void (*wake)(void *arg); /* [const] */
-	void *arg;		 /* [const] */
-	struct vqueue tx, rx;	 /* from and to the guest */
-	uint32_t accepts;	 /* [atom] VPORT_* */
-	uint32_t muted;		 /* [atom] */
-	uint32_t starved;	 /* [atom] the guest's side met a full tx queue */
-	unsigned announce_left;	 /* [own] */
-	struct vport_stats st;	 /* [own] but for reading */
-	struct vport *next;	 /* [own] */
+	struct network *net;		   /* [const] */
+	uint8_t mac[MAC_LEN];		   /* [const] */
+	char owner[64];			   /* [const] for people */
+	void (*wake)(void *arg);	   /* [const] */
+	void *arg;			   /* [const] */
+	struct vqueue tx, rx;		   /* from and to the guest */
+	uint32_t accepts;		   /* [atom] VPORT_* */
+	uint32_t muted;			   /* [atom] */
+	uint32_t starved;		   /* [atom] the guest's side met a full tx queue */
+	unsigned announce_left;		   /* [own] */
+	unsigned nr_addrs;		   /* [own] */
+	struct net_addr addr[VPORT_ADDRS]; /* [own] that the guest was seen to use */
+	struct vport_stats st;		   /* [own] but for reading */
+	struct vport *next;		   /* [own] */
 };
 
 static inline bool vport_muted(const struct vport *p)
@@ -79,5 +81,7 @@ void vswitch_flood(struct vport *from, struct vframe *f);
 /* announce.c; [own] */
 void announce_start(struct vport *p);
 void announce_stop(struct vport *p);
+void announce_learn(struct vport *p, const struct net_addr *a);
+void announce_snoop(struct vport *p, const struct vframe *f); /* from the guest */
 
 #endif

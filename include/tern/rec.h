@@ -52,6 +52,7 @@ enum rec_type {
 	REC_VCONSOLE = 27,
 	REC_SERIAL_LOG = 28, /* kept output of a UART */
 	REC_BOOT = 29,	     /* how the VM is started, when not as Linux */
+	REC_VNET = 32,	     /* addresses that a guest was seen to use */
 	REC_NICS = 31,	     /* networks and addresses of its devices, when it has any */
 	REC_TESTDEV = 30,
 };

@@ -14,6 +14,7 @@
 #ifndef TERN_VSWITCH_H
 #define TERN_VSWITCH_H
 
+#include <tern/net.h>
 #include <tern/nic.h>
 
 #define NETWORK_NAME_MAX 16
@@ -40,12 +41,16 @@ void vframe_free(struct vframe *f);
 #define VPORT_TSO4 2u /* uncut TCP over IPv4 */
 #define VPORT_TSO6 4u
 
+#define VPORT_ADDRS 8u
+
 struct vport;
 struct vport_stats {
 	char network[NETWORK_NAME_MAX];
 	char owner[64];
 	uint8_t mac[6];
 	bool muted;
+	unsigned nr_addrs; /* seen in use, the newest first */
+	struct net_addr addr[VPORT_ADDRS];
 	uint64_t tx_frames, tx_bytes, tx_dropped; /* from the guest */
 	uint64_t rx_frames, rx_bytes, rx_dropped; /* to the guest */
 	uint64_t spoofed;			  /* of tx_dropped: another's source address */
@@ -63,8 +68,11 @@ struct vframe *vport_recv(struct vport *p);
 /* Muted: what comes for the guest is dropped; what it has sent still goes out. */
 void vport_mute(struct vport *p, bool muted);
 bool vport_sent_all(const struct vport *p); /* the switch has taken every frame */
-/* Tells the network where this address is now: RARP, repeated with back-off. */
+/* Tells switches and neighbours where the guest is now, repeated with back-off. */
 void vport_announce(struct vport *p);
+/* Addresses that the guest was seen to use, the newest first: they move with it. */
+unsigned vport_addrs(struct vport *p, struct net_addr out[VPORT_ADDRS]);
+void vport_learn(struct vport *p, const struct net_addr *a);
 unsigned vport_mtu(const struct vport *p);
 
 bool vport_at(unsigned index, struct vport_stats *out);

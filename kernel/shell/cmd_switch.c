@@ -44,6 +44,14 @@ static void port_json(struct shell *sh, const struct vport_stats *s, const char 
 	json_str(sh, "network", s->network);
 	json_str(sh, "mac", mac);
 	json_bool(sh, "muted", s->muted);
+	json_array(sh, "addresses");
+	for (unsigned i = 0; i < s->nr_addrs; i++) {
+		char text[48];
+
+		net_addr_format(&s->addr[i], text, sizeof(text));
+		json_str(sh, NULL, text);
+	}
+	json_end(sh);
 	json_u64(sh, "tx_frames", s->tx_frames);
 	json_u64(sh, "tx_bytes", s->tx_bytes);
 	json_u64(sh, "tx_dropped", s->tx_dropped);

@@ -27,11 +27,6 @@
 	 VNET_F_GUEST_TSO6 | VNET_F_HOST_TSO4 | VNET_F_HOST_TSO6 | VNET_F_MRG_RXBUF |              \
 	 VNET_F_STATUS)
 
-static struct vnet_dev *of(struct vdev *d)
-{
-	return container_of(container_of(d, struct virtio, d), struct vnet_dev, v);
-}
-
 static void wake(void *arg)
 {
 	struct vnet_dev *n = arg;
@@ -120,12 +115,12 @@ static void net_reset(struct vdev *d)
 	mutex_lock(&d->lock); /* its world may be at work: afterwards no queue is on */
 	virtio_reset(d);
 	mutex_unlock(&d->lock);
-	go_live(of(d));
+	go_live(vnet_of(d));
 }
 
 static int net_quiesce(struct vdev *d, uint64_t deadline_ns)
 {
-	struct vnet_dev *n = of(d);
+	struct vnet_dev *n = vnet_of(d);
 
 	mutex_lock(&d->lock);
 	n->live = false;
@@ -144,13 +139,13 @@ static int net_quiesce(struct vdev *d, uint64_t deadline_ns)
 static void net_resume(struct vdev *d)
 {
 	virtio_resume(d);
-	go_live(of(d));
-	vport_announce(of(d)->port);
+	go_live(vnet_of(d));
+	vport_announce(vnet_of(d)->port);
 }
 
 static void net_destroy(struct vdev *d)
 {
-	struct vnet_dev *n = of(d);
+	struct vnet_dev *n = vnet_of(d);
 
 	if (n->world) {
 		__atomic_store_n(&n->ending, 1, __ATOMIC_RELEASE);
@@ -169,9 +164,9 @@ static const struct vdev_ops net_vdev = {
 	.reset = net_reset,
 	.quiesce = net_quiesce,
 	.resume = net_resume,
-	.save = virtio_save,
-	.check = virtio_check,
-	.load = virtio_load,
+	.save = vnet_save,
+	.check = vnet_check,
+	.load = vnet_load,
 	.destroy = net_destroy,
 };
 
@@ -202,7 +197,7 @@ int vnet_create(struct vm *vm, struct pci_bus *bus, unsigned slot, const struct 
 	n->config.status = STATUS_LINK_UP;
 	n->config.max_pairs = 1;
 	n->config.mtu = (uint16_t)vport_mtu(n->port);
-	virtio_create(&n->v, vm, bus, slot, &net_ops, &net_vdev, REC_VIRTIO);
+	virtio_create(&n->v, vm, bus, slot, &net_ops, &net_vdev, REC_VNET);
 	n->v.config = &n->config;
 	return start_world(n); /* the device is on the VM's list: whoever ends that ends it */
 }

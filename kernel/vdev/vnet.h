@@ -2,7 +2,8 @@
 /*
  * virtio-net: a guest's network device on a port of the virtual switch. A world of
  * its own moves frames, so that neither a vCPU nor the network's owner waits for
- * guest memory: vnet_tx.c out of the guest, vnet_rx.c into it, vnet.c the rest.
+ * guest memory: vnet_tx.c out of the guest, vnet_rx.c into it, vnet_state.c
+ * what travels, vnet.c the rest.
  *
  * Locks: the device's mutex is held around each burst; the port's queues have
  * their own. [virtio 1.2 5.1 "Network Device"]
@@ -72,6 +73,16 @@ struct vnet_dev {
 
 MUST_CHECK int vnet_create(struct vm *vm, struct pci_bus *bus, unsigned slot,
 			   const struct vm_nic *nic);
+
+static inline struct vnet_dev *vnet_of(struct vdev *d)
+{
+	return container_of(container_of(d, struct virtio, d), struct vnet_dev, v);
+}
+
+/* vnet_state.c: of vdev_ops. */
+void vnet_save(struct vdev *d, struct rec_writer *w);
+int vnet_check(struct vdev *d, struct rec_reader *r);
+int vnet_load(struct vdev *d, struct rec_reader *r);
 
 /* Moves up to VNET_BURST frames; how many, or the guest's error. The device's mutex is held. */
 MUST_CHECK int vnet_transmit(struct vnet_dev *n);

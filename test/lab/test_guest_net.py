@@ -59,6 +59,7 @@ def test_a_connection_survives_moves_to_and_fro(pair, netted):
     for to in "ba":
         netted.migrate(to)
         assert [p["vm"] for p in pair.ask(to, "net ports")] == ["net"]
+        assert ADDR in pair.ask(to, "net ports")[0]["addresses"]
     assert "ok" in finish(talk)
 
 

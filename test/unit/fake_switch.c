@@ -96,6 +96,17 @@ void vport_announce(struct vport *p)
 	fake_port.announced++;
 }
 
+unsigned vport_addrs(struct vport *p, struct net_addr out[VPORT_ADDRS])
+{
+	memcpy(out, fake_port.addr, sizeof(fake_port.addr));
+	return fake_port.nr_addrs;
+}
+
+void vport_learn(struct vport *p, const struct net_addr *a)
+{
+	fake_port.addr[fake_port.nr_addrs++ % VPORT_ADDRS] = *a;
+}
+
 unsigned vport_mtu(const struct vport *p)
 {
 	return 1500;

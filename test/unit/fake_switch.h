@@ -16,6 +16,8 @@ struct fake_port {
 	int room;
 	unsigned accepts, announced, wakes;
 	bool muted;
+	unsigned nr_addrs;
+	struct net_addr addr[VPORT_ADDRS];
 };
 extern struct fake_port fake_port;
 

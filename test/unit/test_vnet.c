@@ -8,7 +8,7 @@
 // SOURCES: kernel/vdev/virtio_pci.c kernel/vdev/virtio_regs.c kernel/vdev/vnet.c
 // SOURCES: kernel/vdev/vnet_rx.c kernel/vdev/vnet_tx.c kernel/vdev/pci.c net/vframe.c
 // SOURCES: kernel/vdev/pci_func.c kernel/vdev/vdev.c kernel/lib/rec.c test/unit/fake_vdev.c
-// SOURCES: test/unit/fake_switch.c
+// SOURCES: test/unit/fake_switch.c kernel/vdev/vnet_state.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
