@@ -6,6 +6,7 @@
 #ifndef ARCH_X86_64_GUEST_H
 #define ARCH_X86_64_GUEST_H
 
+#include <tern/percpu.h>
 #include <tern/virt.h>
 
 /* Written once by guest_probe. */
@@ -88,5 +89,13 @@ void guest_xsetbv(uint64_t v);
 #define RFLAGS_IF BIT(9)
 #define RFLAGS_RF BIT(16)
 #define RFLAGS_VM BIT(17)
+
+/* With interrupts off, before entry: a kick or another world's turn came after the loop looked. */
+static inline bool guest_turned_back(struct virt_vcpu *v)
+{
+	bool resched = __atomic_exchange_n(&this_cpu()->resched, 0, __ATOMIC_SEQ_CST) != 0;
+
+	return __atomic_exchange_n(&v->kicked, 0, __ATOMIC_SEQ_CST) || resched;
+}
 
 #endif

@@ -181,7 +181,8 @@ struct virt_vcpu {
 	struct virt_event
 		event;	      /* [own] must be (re)injected at the next entry; inject() sets it */
 	int cpu;	      /* [own] pCPU it is loaded on, -1 = none */
-	uint32_t kicked;      /* [atom] run() returns EXIT_NONE at once and clears it */
+	uint32_t kicked;      /* [atom] run() returns EXIT_NONE at once and clears it, as it does
+				 percpu's resched */
 	uint32_t in_guest;    /* [atom] 1 + pCPU while inside run()'s critical part, else 0 */
 	uint64_t flushed_gen; /* [atom] slat->gen this vCPU has flushed to */
 	uint64_t flushes;     /* [own] TLB flushes done on entry */

@@ -111,15 +111,15 @@ struct queued {
 static void notify(const struct queued *e)
 {
 	bool preempts = e->prio > e->cur_prio;
+	bool waits_first = e->prio == e->cur_prio && e->first_of_prio; /* begins a slice */
 
 	/* Queued first, idle flags after: pairs with sched_idle. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (preempts)
+	if (preempts || waits_first)
 		percpu[e->cpu].resched = 1;
 	if (claim_idle(e->cpu))
 		return;
-	if ((preempts || (e->prio == e->cur_prio && e->first_of_prio)) &&
-	    e->cpu != this_cpu()->index)
+	if ((preempts || waits_first) && e->cpu != this_cpu()->index)
 		cpu_kick(e->cpu);
 	if (!e->stays)
 		claim_any_idle(); /* it may steal the world */

@@ -135,12 +135,7 @@ bool world_should_yield(void)
 	struct rq *rq = c->sched;
 	uint32_t ahead = runq_ahead(rq, c->current->prio);
 
-	if (!ahead) {
-		if (c->resched)
-			c->resched = 0; /* what set it was stolen; a newer one kicks as well */
-		return false;
-	}
-	return ahead > 1 || slice_over(rq, c->current);
+	return ahead && (ahead > 1 || slice_over(rq, c->current));
 }
 
 /* ---- idle ---- */
@@ -168,7 +163,10 @@ void sched_idle(void)
 	}
 }
 
-/* Being interrupted is all the effect wanted: the vCPU's loop asks world_should_yield. */
+/*
+ * The guest is interrupted, and the vCPU's loop asks world_should_yield. When it has
+ * just asked and is about to enter the guest, resched turns it back (struct virt_ops, run).
+ */
 static void slice_end(struct timer *t)
 {
 	(void)t;

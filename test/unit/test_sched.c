@@ -300,6 +300,7 @@ static void do_prio(void)
 	w[0] = spawn("low", WORLD_BACKGROUND, -1, note, (void *)1);
 	check(!world_should_yield(), "a lower priority asked for the CPU");
 	w[1] = spawn("equal", WORLD_NORMAL, -1, note, (void *)2);
+	check(this_cpu()->resched, "a guest could be entered without a slice having begun");
 	start = time_ns();
 	while (!world_should_yield())
 		check(time_ns() - start < PATIENCE_NS, "the slice never ended");

@@ -94,7 +94,7 @@ void svm_run(struct virt_vcpu *v, struct vmexit *x)
 	__atomic_store_n(&v->in_guest, self + 1, __ATOMIC_SEQ_CST);
 	this_cpu()->in_guest = 1;
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (__atomic_exchange_n(&v->kicked, 0, __ATOMIC_SEQ_CST)) {
+	if (guest_turned_back(v)) {
 		x->reason = EXIT_NONE;
 		x->insn_len = x->insn_bytes = 0;
 	} else {
