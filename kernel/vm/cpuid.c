@@ -267,6 +267,8 @@ struct cpuid_regs cpuid_read(const struct cpuid_table *t, uint32_t leaf, uint32_
 		r = e->r;
 	if (leaf == 1) {
 		r.ebx = (r.ebx & 0x00ffffff) | v->apic_id << 24;
+		if (v->apic_off)
+			r.edx &= ~(1u << 9);
 		if (v->cr4 & BIT(18))
 			r.ecx |= 1u << 27; /* OSXSAVE */
 	} else if (leaf == 0xb) {

@@ -76,6 +76,7 @@ uint32_t cpuid_xsave_size(const struct cpuid_table *t, uint64_t xcr0);
 struct cpuid_vcpu {
 	uint32_t apic_id;
 	uint64_t cr4, xcr0;
+	bool apic_off; /* by IA32_APIC_BASE: the feature bit goes too */
 };
 struct cpuid_regs cpuid_read(const struct cpuid_table *t, uint32_t leaf, uint32_t sub,
 			     const struct cpuid_vcpu *v);

@@ -55,7 +55,7 @@ static bool msr_bits_hidden(const struct cpuid_table *t, uint32_t index, uint64_
 	return index == MSR_EFER && (value & ~ok);
 }
 
-static int msr_read(struct vcpu *c, uint32_t index, uint64_t *value)
+int vcpu_msr_read(struct vcpu *c, uint32_t index, uint64_t *value)
 {
 	struct msr_region *r = region_of(c->vm, index);
 	int err;
@@ -118,7 +118,7 @@ static void refuse(struct vcpu *c, const struct vmexit *x, int err)
 enum exit_next exit_msr_read(struct vcpu *c, struct vmexit *x)
 {
 	uint64_t value = 0;
-	int err = msr_read(c, x->msr.index, &value);
+	int err = vcpu_msr_read(c, x->msr.index, &value);
 
 	if (err) {
 		refuse(c, x, err);

@@ -86,6 +86,8 @@ exit_handler exit_cpuid, exit_hlt, exit_msr_read, exit_msr_write, exit_pio, exit
 
 /* Ends the instruction: rip behind it. known is used when the CPU gave no length, 0 = decode. */
 void vcpu_skip(struct vcpu *c, struct vmexit *x, uint8_t known);
+/* As RDMSR: -ENOENT nobody has it, -EINVAL #GP. */
+MUST_CHECK int vcpu_msr_read(struct vcpu *c, uint32_t index, uint64_t *value);
 /* Exceptions; folded into a double fault when another is under delivery. */
 void vcpu_raise(struct vcpu *c, uint8_t vector, bool has_error, uint32_t error);
 void vcpu_raise_event(struct vcpu *c, const struct virt_event *e);
