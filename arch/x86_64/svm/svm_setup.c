@@ -33,6 +33,7 @@ static const struct {
 	{ INTERCEPT_MONITOR, "not shown in CPUID" },
 	{ INTERCEPT_MWAIT, "not shown in CPUID; would halt the CPU" },
 	{ INTERCEPT_MWAIT_ARMED, "as MWAIT" },
+	{ INTERCEPT_CR_WRITE(4), "bits that CPUID does not show are a #GP" },
 	{ INTERCEPT_XSETBV, "checked against the VM's components" },
 	/* A guest can make the CPU raise these for ever while it delivers one: the exit breaks the
 	   loop. */
