@@ -34,6 +34,7 @@ enum exit_reason {
 	EXIT_WBINVD,
 	EXIT_DEBUG,
 	EXIT_UNDEFINED, /* an instruction the guest must not have: give #UD */
+	EXIT_REFUSED,	/* one it has, but never with success: give #GP */
 	EXIT_TRIPLE_FAULT,
 	EXIT_FAILED, /* the CPU refused to enter: x->fail says why */
 	EXIT_REASONS
@@ -83,7 +84,7 @@ struct virt_event {
 	bool has_error;
 	uint8_t insn_len; /* of the INT instruction, for EV_SOFT_INT */
 	uint32_t error;
-	uint64_t cr2; /* loaded with #PF */
+	uint64_t cr2; /* loaded with #PF; with #DB: bits that it sets in DR6 */
 };
 
 struct vmexit {

@@ -349,6 +349,7 @@ static const char *const exit_names[EXIT_REASONS] = {
 	[EXIT_WBINVD] = "wbinvd",
 	[EXIT_DEBUG] = "debug",
 	[EXIT_UNDEFINED] = "undefined",
+	[EXIT_REFUSED] = "refused",
 	[EXIT_TRIPLE_FAULT] = "triple_fault",
 	[EXIT_FAILED] = "failed",
 };

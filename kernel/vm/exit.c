@@ -13,6 +13,14 @@
 
 #define KVM_ENOSYS 1000
 
+/* The trap behind an instruction that the guest steps over. */
+static void raise_step(struct vcpu *c)
+{
+	struct virt_event e = { .type = EV_EXCEPTION, .vector = EXC_DB, .cr2 = DR6_BS };
+
+	vcpu_raise_event(c, &e);
+}
+
 void vcpu_skip(struct vcpu *c, struct vmexit *x, uint8_t known)
 {
 	uint8_t len = x->insn_len ? x->insn_len : known;
@@ -34,9 +42,15 @@ void vcpu_skip(struct vcpu *c, struct vmexit *x, uint8_t known)
 	c->v.rip += len;
 	if (old >> 32 != c->v.rip >> 32 && !mode_code64(&m))
 		c->v.rip &= 0xffffffffull;
+	c->v.rflags &= ~RFLAGS_RF;
+	if (c->v.rflags & RFLAGS_TF)
+		raise_step(c);
 	/* The instruction is over, and with it the shadow of an STI or MOV SS before it. */
 	c->v.irq_ready = c->v.event.type == EV_NONE && (c->v.rflags & RFLAGS_IF);
 }
+
+/* #DE #BR #UD #NM #TS #NP #SS #GP #PF #MF #AC #XM #VE #CP: the instruction is executed again. */
+#define FAULTS 0x3b7ce1u
 
 static bool contributory(unsigned vector)
 {
@@ -68,6 +82,9 @@ void vcpu_raise_event(struct vcpu *c, const struct virt_event *e)
 					    .has_error = true };
 	else
 		*now = *e;
+	if (now->type == EV_EXCEPTION && (FAULTS >> now->vector & 1))
+		c->v.rflags |= RFLAGS_RF; /* in the pushed image [SDM 3B 18.3.1.1
+					     "Instruction-Breakpoint Exception Condition"] */
 	c->v.irq_ready = false;
 }
 
@@ -170,6 +187,13 @@ static enum exit_next exit_undefined(struct vcpu *c, struct vmexit *x)
 	return NEXT_RESUME;
 }
 
+static enum exit_next exit_refused(struct vcpu *c, struct vmexit *x)
+{
+	(void)x;
+	vcpu_raise_gp(c);
+	return NEXT_RESUME;
+}
+
 static enum exit_next exit_triple_fault(struct vcpu *c, struct vmexit *x)
 {
 	(void)x;
@@ -202,6 +226,7 @@ exit_handler *const exit_table[EXIT_REASONS] = {
 	[EXIT_WBINVD] = exit_wbinvd,
 	[EXIT_DEBUG] = exit_none,
 	[EXIT_UNDEFINED] = exit_undefined,
+	[EXIT_REFUSED] = exit_refused,
 	[EXIT_TRIPLE_FAULT] = exit_triple_fault,
 	[EXIT_FAILED] = exit_failed,
 };

@@ -46,11 +46,13 @@
 #define RFLAGS_AF BIT(4)
 #define RFLAGS_ZF BIT(6)
 #define RFLAGS_SF BIT(7)
+#define RFLAGS_TF BIT(8)
 #define RFLAGS_IF BIT(9)
 #define RFLAGS_DF BIT(10)
 #define RFLAGS_OF BIT(11)
-#define RFLAGS_AC BIT(18)
+#define RFLAGS_RF BIT(16)
 #define RFLAGS_VM BIT(17)
+#define RFLAGS_AC BIT(18)
 
 /* struct virt_seg.attr */
 #define SEG_ATTR_L BIT(9)
@@ -61,6 +63,8 @@
 #define EXC_DF 8u
 #define EXC_GP 13u
 #define EXC_PF 14u
+
+#define DR6_BS BIT(14)
 
 /* Error code of a page fault. */
 #define PF_PRESENT 1u

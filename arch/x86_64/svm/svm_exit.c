@@ -44,8 +44,8 @@ static void fill_msr(struct virt_vcpu *v, struct vmexit *x)
 	}
 }
 
-/* Asked for are writes of CR8 only; 10.0 versions of QEMU report reads of any CR as CR0: let the
- * kernel decode. */
+/* Asked for are writes of CR4 and CR8 only; 10.0 versions of QEMU report reads of any CR as CR0:
+ * let the kernel decode. */
 static void fill_cr(struct virt_vcpu *v, struct vmexit *x)
 {
 	uint32_t code = (uint32_t)svm_of(v)->vmcb->c.exit_code;
@@ -74,7 +74,7 @@ static const struct row rows[] = {
 	[VMEXIT_SMI] = { true, EXIT_NONE, 0, NULL },
 	[VMEXIT_INIT] = { true, EXIT_NONE, 0, NULL },
 	[VMEXIT_VINTR] = { true, EXIT_IRQ_WINDOW, 0, fill_window },
-	[VMEXIT_RDPMC] = { true, EXIT_UNDEFINED, 2, NULL },
+	[VMEXIT_RDPMC] = { true, EXIT_REFUSED, 2, NULL },
 	[VMEXIT_CPUID] = { true, EXIT_CPUID, 2, NULL },
 	[VMEXIT_IRET] = { true, EXIT_NONE, 0, svm_on_iret },
 	[VMEXIT_INVD] = { true, EXIT_WBINVD, 2, NULL },

@@ -45,6 +45,8 @@ void svm_event_enter(struct virt_vcpu *v)
 	b->c.event_inj = encode(&v->event);
 	if (v->event.type == EV_EXCEPTION && v->event.vector == 14)
 		b->s.cr2 = v->event.cr2;
+	if (v->event.type == EV_EXCEPTION && v->event.vector == 1)
+		b->s.dr6 |= v->event.cr2;
 	if (v->event.type == EV_SOFT_INT)
 		b->s.rip += v->event.insn_len; /* pushed as return address */
 	if (v->event.type == EV_NMI) {
@@ -75,7 +77,7 @@ static void decode_interrupted(struct virt_vcpu *v, uint64_t info)
 		e->type = EV_EXCEPTION;
 		e->has_error = (info & EVENT_HAS_ERROR) != 0;
 		e->error = (uint32_t)(info >> 32);
-		e->cr2 = s->vmcb->s.cr2;
+		e->cr2 = e->vector == 14 ? s->vmcb->s.cr2 : 0;
 		break;
 	case EVENT_TYPE_SOFT:
 		if (s->injected.type == EV_SOFT_INT) {

@@ -27,6 +27,15 @@ static uint64_t encode(const struct virt_event *e, bool real_mode)
 	return v;
 }
 
+/* DR6 is the guest's while its vCPU is loaded. */
+static void set_dr6(uint64_t bits)
+{
+	uint64_t dr6;
+
+	__asm__ volatile("mov %%db6, %0" : "=r"(dr6));
+	__asm__ volatile("mov %0, %%db6" ::"r"(dr6 | bits));
+}
+
 void vmx_event_enter(struct virt_vcpu *v)
 {
 	struct vmx_vcpu *s = vmx_of(v);
@@ -44,6 +53,8 @@ void vmx_event_enter(struct virt_vcpu *v)
 		vmcs_write(ENTRY_INSN_LEN, e->insn_len);
 	if (e->type == EV_EXCEPTION && e->vector == 14)
 		s->cr2 = e->cr2;
+	if (e->type == EV_EXCEPTION && e->vector == 1)
+		set_dr6(e->cr2);
 	/* The shadow ends with the delivery; left in, entry would want a pending single-step. */
 	s->blocking &= ~(uint32_t)(BLOCKED_STI | BLOCKED_MOV_SS);
 	if (e->type == EV_NMI)
@@ -69,7 +80,7 @@ static void decode_interrupted(struct virt_vcpu *v, uint64_t info)
 		e->has_error = guest_exception_has_error(e->vector);
 		if (info & EVENT_HAS_ERROR)
 			e->error = (uint32_t)vmcs_read(EXIT_VECTORING_ERROR);
-		e->cr2 = s->cr2;
+		e->cr2 = e->vector == 14 ? s->cr2 : 0;
 		break;
 	case EVENT_TYPE_SOFT:
 		if (s->injected.type == EV_SOFT_INT)
