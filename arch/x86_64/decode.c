@@ -4,8 +4,7 @@
  * into one small description, everything else is INSN_OTHER with its length.
  *
  * In order: the decoder for the vCPU's mode, the mnemonic's row in a table, the
- * operands into their places. Bit tests with a register as bit number reach
- * outside of their operand and are not offered.
+ * operands into their places.
  */
 #include <errno.h>
 
@@ -26,6 +25,8 @@ enum form {
 	FORM_TEST,   /* CMP or LOAD_OP likewise */
 	FORM_SWAP,   /* RMW whichever operand is memory */
 	FORM_STRING, /* implicit operands */
+	FORM_ONE,    /* one operand, in memory: op */
+	FORM_VEC,    /* vector register and memory; MOVSD is in FORM_STRING's row */
 };
 
 static const struct row {
@@ -70,6 +71,41 @@ static const struct row {
 	{ ZYDIS_MNEMONIC_LODSW, FORM_STRING, INSN_LODS, 0, false },
 	{ ZYDIS_MNEMONIC_LODSD, FORM_STRING, INSN_LODS, 0, false },
 	{ ZYDIS_MNEMONIC_LODSQ, FORM_STRING, INSN_LODS, 0, false },
+	{ ZYDIS_MNEMONIC_SCASB, FORM_STRING, INSN_SCAS, 0, false },
+	{ ZYDIS_MNEMONIC_SCASW, FORM_STRING, INSN_SCAS, 0, false },
+	{ ZYDIS_MNEMONIC_SCASD, FORM_STRING, INSN_SCAS, 0, false },
+	{ ZYDIS_MNEMONIC_SCASQ, FORM_STRING, INSN_SCAS, 0, false },
+	{ ZYDIS_MNEMONIC_CMPSB, FORM_STRING, INSN_CMPS, 0, false },
+	{ ZYDIS_MNEMONIC_CMPSW, FORM_STRING, INSN_CMPS, 0, false },
+	{ ZYDIS_MNEMONIC_CMPSD, FORM_STRING, INSN_CMPS, 0, false },
+	{ ZYDIS_MNEMONIC_CMPSQ, FORM_STRING, INSN_CMPS, 0, false },
+	{ ZYDIS_MNEMONIC_MOVBE, FORM_MOVE, 0, 0, false },
+	{ ZYDIS_MNEMONIC_BSF, FORM_ALU, 0, ALU_BSF, false },
+	{ ZYDIS_MNEMONIC_BSR, FORM_ALU, 0, ALU_BSR, false },
+	{ ZYDIS_MNEMONIC_IMUL, FORM_ALU, 0, ALU_IMUL, false },
+	{ ZYDIS_MNEMONIC_SHL, FORM_ALU, 0, ALU_SHL, false },
+	{ ZYDIS_MNEMONIC_SHR, FORM_ALU, 0, ALU_SHR, false },
+	{ ZYDIS_MNEMONIC_SAR, FORM_ALU, 0, ALU_SAR, false },
+	{ ZYDIS_MNEMONIC_ROL, FORM_ALU, 0, ALU_ROL, false },
+	{ ZYDIS_MNEMONIC_ROR, FORM_ALU, 0, ALU_ROR, false },
+	{ ZYDIS_MNEMONIC_PUSH, FORM_ONE, INSN_PUSH, 0, false },
+	{ ZYDIS_MNEMONIC_POP, FORM_ONE, INSN_POP, 0, false },
+	{ ZYDIS_MNEMONIC_CMPXCHG8B, FORM_ONE, INSN_CMPXCHG8, 0, false },
+	{ ZYDIS_MNEMONIC_CMPXCHG16B, FORM_ONE, INSN_CMPXCHG8, 0, false },
+	{ ZYDIS_MNEMONIC_MOVUPS, FORM_VEC, 0, 0, false },
+	{ ZYDIS_MNEMONIC_MOVAPS, FORM_VEC, 0, 0, false },
+	{ ZYDIS_MNEMONIC_MOVUPD, FORM_VEC, 0, 0, false },
+	{ ZYDIS_MNEMONIC_MOVAPD, FORM_VEC, 0, 0, false },
+	{ ZYDIS_MNEMONIC_MOVDQU, FORM_VEC, 0, 0, false },
+	{ ZYDIS_MNEMONIC_MOVDQA, FORM_VEC, 0, 0, false },
+	{ ZYDIS_MNEMONIC_LDDQU, FORM_VEC, 0, 0, false },
+	{ ZYDIS_MNEMONIC_MOVNTDQ, FORM_VEC, 0, 0, false },
+	{ ZYDIS_MNEMONIC_MOVNTDQA, FORM_VEC, 0, 0, false },
+	{ ZYDIS_MNEMONIC_MOVNTPS, FORM_VEC, 0, 0, false },
+	{ ZYDIS_MNEMONIC_MOVNTPD, FORM_VEC, 0, 0, false },
+	{ ZYDIS_MNEMONIC_MOVD, FORM_VEC, 0, 0, false },
+	{ ZYDIS_MNEMONIC_MOVQ, FORM_VEC, 0, 0, false },
+	{ ZYDIS_MNEMONIC_MOVSS, FORM_VEC, 0, 0, false },
 	{ ZYDIS_MNEMONIC_INSB, FORM_STRING, INSN_PIO_STRING, 0, false },
 	{ ZYDIS_MNEMONIC_INSW, FORM_STRING, INSN_PIO_STRING, 0, false },
 	{ ZYDIS_MNEMONIC_INSD, FORM_STRING, INSN_PIO_STRING, 0, false },
@@ -203,17 +239,61 @@ static void take_explicit(struct insn *out, const struct row *row, const operand
 	bool to_memory = o[0].type == ZYDIS_OPERAND_TYPE_MEMORY;
 	const operand_t *mem = to_memory ? &o[0] : &o[1];
 
-	if (!visible || visible > 2 ||
+	if (!visible || visible > 3 || (visible == 3 && row->alu != ALU_IMUL) ||
 	    (!to_memory && (visible < 2 || mem->type != ZYDIS_OPERAND_TYPE_MEMORY)))
 		return;
+	if (row->form != FORM_MOVE && row->alu == ALU_IMUL && to_memory)
+		return; /* into RDX:RAX: nobody does that to a device */
 	take_memory(out, mem);
-	if (visible == 2 && !take_source(out, to_memory ? &o[1] : &o[0]))
+	if (visible >= 2 && !take_source(out, to_memory ? &o[1] : &o[0]))
 		return;
-	if (row->form != FORM_MOVE && is_bit_test(row) && !out->has_imm)
-		return;
+	if (visible == 3) {
+		out->three = true;
+		out->imm = o[2].imm.value.u;
+	}
+	out->far_bit = row->form != FORM_MOVE && is_bit_test(row) && !out->has_imm;
+	out->swap = row->mnemonic == ZYDIS_MNEMONIC_MOVBE;
 	out->alu = (enum insn_alu)row->alu;
 	out->sign_extend = row->sign;
 	out->op = op_for(row, to_memory);
+}
+
+static void take_one(struct insn *out, const struct row *row, const operand_t *o)
+{
+	if (o[0].type != ZYDIS_OPERAND_TYPE_MEMORY)
+		return;
+	take_memory(out, &o[0]);
+	out->op = (enum insn_op)row->op;
+}
+
+static void take_vector(struct insn *out, const ZydisDecodedInstruction *insn, const operand_t *o)
+{
+	bool to_memory = o[0].type == ZYDIS_OPERAND_TYPE_MEMORY;
+	const operand_t *mem = to_memory ? &o[0] : &o[1], *reg = to_memory ? &o[1] : &o[0];
+
+	if (insn->operand_count_visible != 2 || mem->type != ZYDIS_OPERAND_TYPE_MEMORY ||
+	    reg->type != ZYDIS_OPERAND_TYPE_REGISTER || reg->reg.value < ZYDIS_REGISTER_XMM0 ||
+	    reg->reg.value > ZYDIS_REGISTER_XMM15)
+		return;
+	take_memory(out, mem);
+	out->reg = (uint8_t)(reg->reg.value - ZYDIS_REGISTER_XMM0);
+	out->op = to_memory ? INSN_VEC_STORE : INSN_VEC_LOAD;
+}
+
+/* SETcc and CMOVcc, whose mnemonics are many: by opcode, in the map behind 0F. */
+static void take_conditional(struct insn *out, const ZydisDecodedInstruction *insn,
+			     const operand_t *o)
+{
+	bool set = (insn->opcode & 0xf0) == 0x90;
+
+	if (insn->opcode_map != ZYDIS_OPCODE_MAP_0F || (!set && (insn->opcode & 0xf0) != 0x40) ||
+	    o[set ? 0 : 1].type != ZYDIS_OPERAND_TYPE_MEMORY)
+		return;
+	take_memory(out, &o[set ? 0 : 1]);
+	if (!set && !take_source(out, &o[0]))
+		return;
+	out->cond = insn->opcode & 0xf;
+	out->op = set ? INSN_SET : INSN_CMOV;
 }
 
 /* MOVS and OUTS have their source, whose segment can be overridden, second. */
@@ -223,8 +303,10 @@ static void take_string(struct insn *out, const struct row *row,
 	const operand_t *mem = NULL;
 
 	if (insn->meta.category != ZYDIS_CATEGORY_STRINGOP &&
-	    insn->meta.category != ZYDIS_CATEGORY_IOSTRINGOP)
-		return; /* MOVSD of SSE */
+	    insn->meta.category != ZYDIS_CATEGORY_IOSTRINGOP) {
+		take_vector(out, insn, o); /* MOVSD of SSE */
+		return;
+	}
 	for (unsigned i = 0; i < insn->operand_count && i < 3; i++)
 		if (o[i].type == ZYDIS_OPERAND_TYPE_MEMORY)
 			mem = &o[i];
@@ -232,6 +314,7 @@ static void take_string(struct insn *out, const struct row *row,
 		return;
 	take_memory(out, mem);
 	out->op = (enum insn_op)row->op;
+	out->repne = (insn->attributes & ZYDIS_ATTRIB_HAS_REPNE) != 0;
 }
 
 static void take_control(struct insn *out, const operand_t *o)
@@ -271,10 +354,15 @@ int insn_decode(const uint8_t *bytes, size_t len, const struct virt_mode *m, str
 	out->rep = (insn.attributes &
 		    (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE)) != 0;
 	row = find_row(insn.mnemonic);
-	if (!row)
-		return 0;
-	if (row->form == FORM_STRING)
+	if (!row) {
+		if (insn.encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY)
+			take_conditional(out, &insn, o);
+	} else if (row->form == FORM_STRING)
 		take_string(out, row, &insn, o);
+	else if (row->form == FORM_VEC)
+		take_vector(out, &insn, o);
+	else if (row->form == FORM_ONE)
+		take_one(out, row, o);
 	else if (insn.mnemonic == ZYDIS_MNEMONIC_MOV && insn.operand_count_visible == 2 &&
 		 o[0].type == ZYDIS_OPERAND_TYPE_REGISTER &&
 		 o[1].type == ZYDIS_OPERAND_TYPE_REGISTER)

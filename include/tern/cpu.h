@@ -173,4 +173,8 @@ void *mmio_map(hpa_t a, uint64_t size);
 void fpu_begin(void);
 void fpu_end(void);
 
+/* SSE registers 0 to 15 on this CPU: a guest's, while its vCPU is loaded here. vector.S */
+void vector_get(unsigned n, uint64_t out[2]);
+void vector_set(unsigned n, const uint64_t in[2]);
+
 #endif

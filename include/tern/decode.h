@@ -18,6 +18,15 @@ enum insn_op {
 	INSN_MOVS,
 	INSN_STOS,
 	INSN_LODS,
+	INSN_SCAS,
+	INSN_CMPS,
+	INSN_PUSH,     /* stack <- mem */
+	INSN_POP,      /* mem <- stack */
+	INSN_SET,      /* mem <- 1 when cond holds, else 0 */
+	INSN_CMOV,     /* reg <- mem when cond holds */
+	INSN_CMPXCHG8, /* 8 bytes against EDX:EAX, or 16 against RDX:RAX */
+	INSN_VEC_LOAD, /* low bytes of a vector register <- mem, rest zero */
+	INSN_VEC_STORE,
 	INSN_MOV_CR,
 	INSN_PIO_STRING,
 	INSN_OTHER /* length is right, emulation is not offered */
@@ -42,7 +51,15 @@ enum insn_alu {
 	ALU_BTR,
 	ALU_BTC,
 	ALU_CMPXCHG,
-	ALU_XADD
+	ALU_XADD,
+	ALU_BSF,
+	ALU_BSR,
+	ALU_IMUL,
+	ALU_SHL,
+	ALU_SHR,
+	ALU_SAR,
+	ALU_ROL,
+	ALU_ROR
 };
 
 struct insn {
@@ -50,10 +67,15 @@ struct insn {
 	enum insn_op op;
 	enum insn_alu alu;
 	uint8_t size;	  /* bytes of the memory operand */
-	uint8_t reg;	  /* enum gpr; 0xff = immediate */
+	uint8_t reg;	  /* enum gpr, or a vector register; 0xff = immediate */
 	uint8_t reg_size; /* bytes written or read */
 	bool high_byte;	  /* AH..BH */
 	bool sign_extend, rep, has_imm;
+	bool repne;	   /* of SCAS and CMPS: ends at a match */
+	bool far_bit;	   /* reg is a signed bit number: the operand may lie elsewhere */
+	bool swap;	   /* MOVBE: bytes in reverse */
+	bool three;	   /* IMUL: mem op imm, not reg op mem */
+	uint8_t cond;	   /* of SET, CMOV: the encoding's four bits */
 	uint8_t addr_size; /* bytes */
 	uint8_t seg;	   /* enum seg of the memory operand */
 	uint64_t imm;

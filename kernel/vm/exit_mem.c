@@ -61,14 +61,41 @@ static uint64_t extend(const struct insn *i, uint64_t v)
 	return (uint64_t)((int64_t)(v << shift) >> shift);
 }
 
+static uint64_t reversed(uint64_t v, unsigned size)
+{
+	return __builtin_bswap64(v) >> (64 - 8 * size);
+}
+
 static int do_load(const struct operand *o, const struct insn *i)
 {
 	uint64_t v;
 	int err = op_read(o, &v);
 
+	if (!err && i->swap)
+		v = reversed(v, i->size);
 	if (!err)
 		gpr_set(o->c, i->reg, i->reg_size, i->high_byte, extend(i, v));
 	return err;
+}
+
+static int do_store(const struct operand *o, const struct insn *i)
+{
+	uint64_t v = source(o->c, i, i->size);
+
+	return op_write(o, i->swap ? reversed(v, i->size) : v);
+}
+
+static int do_cmov(const struct operand *o, const struct insn *i)
+{
+	uint64_t v;
+	int err = op_read(o, &v);
+
+	if (err)
+		return err;
+	if (!alu_condition(i->cond, o->c->v.rflags))
+		v = gpr_get(o->c, i->reg, i->reg_size, false);
+	gpr_set(o->c, i->reg, i->reg_size, false, v);
+	return 0;
 }
 
 static int do_cmpxchg(const struct operand *o, const struct insn *i, uint64_t mem)
@@ -124,8 +151,8 @@ static int do_load_op(const struct operand *o, const struct insn *i)
 
 	if (err)
 		return err;
-	result = alu_compute(i->alu, i->reg_size, source(o->c, i, i->reg_size), extend(i, mem),
-			     &flags);
+	result = alu_compute(i->alu, i->reg_size, i->three ? i->imm : source(o->c, i, i->reg_size),
+			     extend(i, mem), &flags);
 	o->c->v.rflags = flags;
 	if (i->alu != ALU_CMP && i->alu != ALU_TEST)
 		gpr_set(o->c, i->reg, i->reg_size, i->high_byte, result);
@@ -138,25 +165,48 @@ static int emulate(const struct operand *o, const struct insn *i)
 	case INSN_LOAD:
 		return do_load(o, i);
 	case INSN_STORE:
-		return op_write(o, source(o->c, i, i->size));
+		return do_store(o, i);
 	case INSN_RMW:
 		return do_rmw(o, i);
 	case INSN_CMP:
 		return do_compare(o, i);
 	case INSN_LOAD_OP:
 		return do_load_op(o, i);
+	case INSN_SET:
+		return op_write(o, alu_condition(i->cond, o->c->v.rflags));
+	case INSN_CMOV:
+		return do_cmov(o, i);
 	default:
 		return -ENOTSUP;
 	}
+}
+
+/* Bit tests by register: the operand that has the bit, from the one that was named.
+ * [SDM 2A "BT-Bit Test"] */
+static uint64_t far_bit_offset(const struct vcpu *c, const struct insn *i)
+{
+	unsigned up = 64 - 8u * i->size;
+	int64_t bit = (int64_t)(gpr_get(c, i->reg, i->size, false) << up) >> up;
+	int64_t bits = 8 * i->size;
+
+	return (uint64_t)((bit - (bit & (bits - 1))) / 8);
 }
 
 int emulate_mem(struct vcpu *c, const struct virt_mode *m, const struct insn *i, uint64_t linear,
 		struct virt_event *fault)
 {
 	struct operand o = { .c = c, .m = m, .fault = fault, .linear = linear, .size = i->size };
+	int err;
 
-	if (!i->size || i->size > 8)
+	if (!i->size || i->size > 16)
 		return -ENOTSUP;
+	err = emulate_rare(c, m, i, linear, fault);
+	if (err != -ENOTSUP)
+		return err;
+	if (i->size > 8)
+		return -ENOTSUP;
+	if (i->far_bit)
+		o.linear += far_bit_offset(c, i);
 	return emulate(&o, i);
 }
 
@@ -167,9 +217,18 @@ static int emulate_at(struct vcpu *c, struct vmexit *x, const struct insn *i,
 		.c = c, .m = &x->mode, .fault = fault, .size = i->size, .gpa = x->fault.gpa
 	};
 
-	if (!i->size || i->size > 8)
+	int err;
+
+	if (!i->size || i->size > 16)
 		return -ENOTSUP;
 	o.linear = insn_linear(i, &x->mode, c->v.gpr, c->v.rip);
+	err = emulate_rare(c, &x->mode, i, o.linear, fault);
+	if (err != -ENOTSUP)
+		return err;
+	if (i->size > 8)
+		return -ENOTSUP;
+	if (i->far_bit)
+		o.linear += far_bit_offset(c, i);
 	o.direct = (o.linear & PAGE_MASK) == (o.gpa.v & PAGE_MASK) &&
 		   (o.linear & PAGE_MASK) + i->size <= PAGE_SIZE;
 	return emulate(&o, i);
@@ -190,7 +249,8 @@ static enum exit_next device_access(struct vcpu *c, struct vmexit *x)
 	err = linear_decode(c, x, &x->mode, &i, &fault);
 	if (!err) {
 		x->insn_len = i.length;
-		if (i.op == INSN_MOVS || i.op == INSN_STOS || i.op == INSN_LODS)
+		if (i.op == INSN_MOVS || i.op == INSN_STOS || i.op == INSN_LODS ||
+		    i.op == INSN_SCAS || i.op == INSN_CMPS)
 			return string_mem(c, x, &i);
 		err = emulate_at(c, x, &i, &fault);
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * String instructions on devices: rep movs, stos, lods on their memory, ins and
- * outs on ports. One element at a time with RSI, RDI and RCX kept up to date,
+ * String instructions on devices: rep movs, stos, lods, scas, cmps on their
+ * memory, ins and outs on ports. One element at a time with RSI, RDI and RCX kept up to date,
  * so that a fault in the middle leaves the instruction restartable, as on the
  * CPU. After STRING_BATCH elements the world gets a turn, with rip still at the
  * instruction. [SDM 2B "REP/REPE/REPZ/REPNE/REPNZ"]
@@ -63,6 +63,34 @@ static int mem_element(struct string *s)
 	return 0;
 }
 
+/* SCAS: accumulator - [RDI]; CMPS: [RSI] - [RDI]. */
+static int compare_element(struct string *s)
+{
+	struct vcpu *c = s->c;
+	unsigned size = s->i->size;
+	uint64_t a = gpr_get(c, GPR_RAX, size, false), b = 0;
+	int err = 0;
+
+	if (s->i->op == INSN_CMPS) {
+		a = 0;
+		err = linear_read(c, s->m, src_linear(s), &a, size, &s->fault);
+	}
+	if (!err)
+		err = linear_read(c, s->m, dst_linear(s), &b, size, &s->fault);
+	if (err)
+		return err;
+	(void)alu_compute(ALU_CMP, size, a, b, &c->v.rflags);
+	if (s->i->op == INSN_CMPS)
+		advance(s, GPR_RSI);
+	advance(s, GPR_RDI);
+	return 0;
+}
+
+static bool compares(const struct string *s)
+{
+	return s->i->op == INSN_SCAS || s->i->op == INSN_CMPS;
+}
+
 static int in_element(struct string *s, uint16_t port)
 {
 	gpa_t probe;
@@ -94,6 +122,8 @@ static int out_element(struct string *s, uint16_t port)
 
 static int element(struct string *s, const struct vmexit *x)
 {
+	if (compares(s))
+		return compare_element(s);
 	if (s->i->op != INSN_PIO_STRING)
 		return mem_element(s);
 	return x->pio.in ? in_element(s, x->pio.port) : out_element(s, x->pio.port);
@@ -118,6 +148,10 @@ static int run(struct string *s, const struct vmexit *x, bool *done)
 			return 0;
 		}
 		gpr_set(s->c, GPR_RCX, s->i->addr_size, false, s->c->v.gpr[GPR_RCX] - 1);
+		if (compares(s) && !(s->c->v.rflags & RFLAGS_ZF) != s->i->repne) {
+			*done = true;
+			return 0;
+		}
 	}
 	return 0;
 }

@@ -152,6 +152,8 @@ MUST_CHECK int linear_decode(struct vcpu *c, const struct vmexit *x, const struc
 uint64_t size_mask(unsigned size); /* bytes */
 /* a op b of that size; *flags gets the arithmetic flags. */
 uint64_t alu_compute(enum insn_alu op, unsigned size, uint64_t a, uint64_t b, uint64_t *flags);
+/* Does the condition of SETcc, CMOVcc (its four bits) hold? */
+bool alu_condition(unsigned cond, uint64_t flags);
 uint64_t gpr_get(const struct vcpu *c, unsigned reg, unsigned size, bool high_byte);
 void gpr_set(struct vcpu *c, unsigned reg, unsigned size, bool high_byte, uint64_t value);
 /* rep movs, stos, lods, ins, outs: element by element with registers kept up to date. */
@@ -160,6 +162,11 @@ enum exit_next string_pio(struct vcpu *c, struct vmexit *x);
 /* A memory instruction with its operand at a linear address: 0, -EFAULT with *fault, -ENOTSUP. */
 MUST_CHECK int emulate_mem(struct vcpu *c, const struct virt_mode *m, const struct insn *i,
 			   uint64_t linear, struct virt_event *fault);
+
+/* emulate_rare.c: stack, vector registers, wide compare; always by linear address. -ENOTSUP:
+ * others. */
+MUST_CHECK int emulate_rare(struct vcpu *c, const struct virt_mode *m, const struct insn *i,
+			    uint64_t linear, struct virt_event *fault);
 
 /* ---- io.c ---- */
 

@@ -5,6 +5,7 @@
  * or to a port. Nothing may go outside of guest memory, and each call ends.
  */
 // SOURCES: kernel/vm/exit_mem.c kernel/vm/linear.c kernel/vm/alu.c kernel/vm/string.c
+// SOURCES: kernel/vm/emulate_rare.c arch/x86_64/vector.S
 // SOURCES: kernel/vm/walk.c kernel/vm/cpuid.c kernel/vm/cpuid_bits.c arch/x86_64/decode.c
 // LIBS: zydis
 #include <errno.h>

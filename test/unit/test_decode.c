@@ -125,6 +125,30 @@ static void test_alu(void **state)
 	assert_int_equal(i.op, INSN_RMW);
 	assert_int_equal(i.alu, ALU_BTS);
 	i = DECODE(long64, "\x0f\xab\x08"); /* bts %ecx, (%rax) */
+	assert_int_equal(i.op, INSN_RMW);
+	assert_true(i.far_bit);
+	i = DECODE(long64, "\x48\x6b\x0a\xfd"); /* imul $-3, (%rdx), %rcx */
+	assert_int_equal(i.op, INSN_LOAD_OP);
+	assert_int_equal(i.reg, GPR_RCX);
+	assert_true(i.three && i.imm == (uint64_t)-3);
+	i = DECODE(long64, "\xf7\x28"); /* imull (%rax), into edx:eax */
+	assert_int_equal(i.op, INSN_OTHER);
+	i = DECODE(long64, "\x0f\x95\x00"); /* setne (%rax) */
+	assert_int_equal(i.op, INSN_SET);
+	assert_int_equal(i.cond, 5);
+	i = DECODE(long64, "\x48\x0f\x44\x08"); /* cmove (%rax), %rcx */
+	assert_int_equal(i.op, INSN_CMOV);
+	assert_int_equal(i.reg_size, 8);
+	i = DECODE(long64, "\x0f\x45\xc8"); /* cmovne %eax, %ecx */
+	assert_int_equal(i.op, INSN_OTHER);
+	i = DECODE(long64, "\xff\x30"); /* push (%rax) */
+	assert_int_equal(i.op, INSN_PUSH);
+	assert_int_equal(i.size, 8);
+	i = DECODE(long64, "\x44\x0f\x29\x00"); /* movaps %xmm8, (%rax) */
+	assert_int_equal(i.op, INSN_VEC_STORE);
+	assert_int_equal(i.reg, 8);
+	assert_int_equal(i.size, 16);
+	i = DECODE(long64, "\xc5\xf8\x10\x00"); /* vmovups (%rax), %xmm0: clears the rest of ymm0 */
 	assert_int_equal(i.op, INSN_OTHER);
 	(void)state;
 }
@@ -149,7 +173,11 @@ static void test_strings(void **state)
 	assert_int_equal(i.op, INSN_PIO_STRING);
 	assert_int_equal(i.size, 4);
 	i = DECODE(long64, "\xf2\x0f\x10\x00"); /* movsd (%rax), %xmm0 */
-	assert_int_equal(i.op, INSN_OTHER);
+	assert_int_equal(i.op, INSN_VEC_LOAD);
+	assert_int_equal(i.size, 8);
+	i = DECODE(long64, "\xf2\xae"); /* repne scasb */
+	assert_int_equal(i.op, INSN_SCAS);
+	assert_true(i.repne);
 	(void)state;
 }
 

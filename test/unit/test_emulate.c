@@ -4,6 +4,7 @@
  * 0x100000 (16 bytes that log accesses) and fake RAM below it, paging off.
  */
 // SOURCES: kernel/vm/exit_mem.c kernel/vm/linear.c kernel/vm/alu.c kernel/vm/string.c
+// SOURCES: kernel/vm/emulate_rare.c arch/x86_64/vector.S
 // SOURCES: kernel/vm/walk.c kernel/vm/cpuid.c kernel/vm/cpuid_bits.c arch/x86_64/decode.c
 // LIBS: zydis
 #include <setjmp.h>
@@ -389,7 +390,7 @@ static void split_access(void **state)
 
 static void not_offered(void **state)
 {
-	assert_int_equal(RUN(DEV, "\x0f\x28\x03"), NEXT_FAIL); /* movaps xmm0, [rbx] */
+	assert_int_equal(RUN(DEV, "\x0f\x58\x03"), NEXT_FAIL); /* addps xmm0, [rbx] */
 	assert_non_null(strstr(failed, "not emulated"));
 	setup(state);
 	c.v.event.type = EV_IRQ;
@@ -398,6 +399,72 @@ static void not_offered(void **state)
 	setup(state);
 	assert_int_equal(RUN(0x5000, "\x8b\x03"), NEXT_RESUME); /* RAM: backed, and tried again */
 	assert_int_equal(c.v.rip, CODE);
+}
+
+static void stack(void **state)
+{
+	uint64_t v;
+
+	c.v.gpr[GPR_RSP] = 0x800;
+	RUN(DEV, "\xff\x33"); /* push qword [rbx] */
+	done(2, "r0.8=8786858483828180 ");
+	memcpy(&v, ram + 0x7f8, 8);
+	assert_int_equal(c.v.gpr[GPR_RSP], 0x7f8);
+	assert_true(v == 0x8786858483828180);
+	trace[0] = '\0';
+	c.v.rip = CODE;
+	RUN(DEV + 8, "\x8f\x43\x08"); /* pop qword [rbx+8] */
+	done(3, "w8.8=8786858483828180 ");
+	assert_int_equal(c.v.gpr[GPR_RSP], 0x800);
+}
+
+static void vectors(void **state)
+{
+	RUN(DEV, "\x0f\x10\x0b"); /* movups xmm1, [rbx] */
+	done(3, "r0.8=8786858483828180 r8.8=8f8e8d8c8b8a8988 ");
+	setup(state);
+	RUN(DEV + 4, "\xf3\x0f\x11\x4b\x04"); /* movss [rbx+4], xmm1 */
+	done(5, "w4.4=83828180 ");
+}
+
+static void wide_compare(void **state)
+{
+	c.v.gpr[GPR_RAX] = 0x83828180;
+	c.v.gpr[GPR_RDX] = 0x87868584;
+	c.v.gpr[GPR_RCX] = 2;
+	c.v.gpr[GPR_RBX] = DEV;	  /* is stored, and the address */
+	RUN(DEV, "\x0f\xc7\x0b"); /* cmpxchg8b [rbx] */
+	done(3, "r0.8=8786858483828180 w0.8=200100000 ");
+	assert_true(c.v.rflags & RFLAGS_ZF);
+	trace[0] = '\0';
+	c.v.rip = CODE;
+	RUN(DEV, "\x0f\xc7\x0b");
+	done(3, "r0.8=200100000 w0.8=200100000 ");
+	assert_false(c.v.rflags & RFLAGS_ZF);
+	assert_int_equal(c.v.gpr[GPR_RAX], DEV);
+	assert_int_equal(c.v.gpr[GPR_RDX], 2);
+}
+
+static void searches(void **state)
+{
+	c.v.gpr[GPR_RDI] = DEV;
+	c.v.gpr[GPR_RAX] = 0x83;
+	c.v.gpr[GPR_RCX] = 16;
+	RUN(DEV, "\xf2\xae"); /* repne scasb */
+	done(2, "r0.1=80 r1.1=81 r2.1=82 r3.1=83 ");
+	assert_int_equal(c.v.gpr[GPR_RCX], 12);
+	assert_int_equal(c.v.gpr[GPR_RDI], DEV + 4);
+	assert_true(c.v.rflags & RFLAGS_ZF);
+}
+
+/* The bit's number reaches out of the operand that is named. */
+static void far_bits(void **state)
+{
+	c.v.gpr[GPR_RBX] = DEV + 8;
+	c.v.gpr[GPR_RCX] = (uint64_t)-64;
+	RUN(DEV, "\x0f\xab\x0b"); /* bts [rbx], ecx */
+	done(3, "r0.4=83828180 w0.4=83828181 ");
+	assert_false(c.v.rflags & RFLAGS_CF);
 }
 
 /* Flags against the CPU's own, over values that matter. */
@@ -452,6 +519,11 @@ static void flags_as_the_cpu(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(stack, setup),
+		cmocka_unit_test_setup(vectors, setup),
+		cmocka_unit_test_setup(wide_compare, setup),
+		cmocka_unit_test_setup(searches, setup),
+		cmocka_unit_test_setup(far_bits, setup),
 		cmocka_unit_test_setup(loads, setup),
 		cmocka_unit_test_setup(stores, setup),
 		cmocka_unit_test_setup(read_modify_write, setup),
