@@ -23,6 +23,7 @@ include mk/boot.mk
 include mk/unit.mk
 include mk/fuzz.mk
 include mk/lint.mk
+include mk/payload.mk
 include mk/run.mk
 
 .PHONY: all help clean

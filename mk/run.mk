@@ -8,7 +8,7 @@ export BUILD FUZZ_SECONDS
 
 .PHONY: demo test bench soak model guest
 
-guest: $(SETUP_STAMP)
+guest: $(SETUP_STAMP) $(CPU_GUEST)
 	@tools/guest
 
 demo: all guest

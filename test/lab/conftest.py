@@ -36,7 +36,7 @@ def pytest_configure(config):
 
 @pytest.fixture(scope="session")
 def payload():
-    subprocess.run([f"{TOP}/tools/guest"], check=True)
+    subprocess.run(["make", "-s", "-C", TOP, "guest"], check=True)
     return GUEST
 
 
