@@ -71,33 +71,35 @@ static int64_t receive(struct vconsole *c, struct virtq_chain *chain)
 	return (int64_t)at;
 }
 
+/* One chain gets input: 1, or 0 when the queue is empty and the driver will notify. */
+static int fill_one(struct vconsole *c, struct virtq *q)
+{
+	struct gmem *g = c->v.d.vm->mem;
+	int64_t n;
+	int rc = virtq_pop(q, g, &c->v.chain);
+
+	if (rc == 0)
+		return virtq_arm(q, g);
+	if (rc < 0)
+		return rc;
+	n = receive(c, &c->v.chain);
+	if (n < 0)
+		return (int)n;
+	rc = virtq_push(q, g, &c->v.chain, (uint32_t)n);
+	return rc ? rc : 1;
+}
+
 /* As many chains as input needs; the others stay in the ring. */
 static int fill_rx(struct vconsole *c)
 {
-	struct gmem *g = c->v.d.vm->mem;
-	struct virtq *q = &c->v.q[RX];
+	int rc = 1;
 
-	for (unsigned left = q->size; left > 0 && c->in_count > 0; left--) {
-		int rc = virtq_pop(q, g, &c->v.chain);
-		int64_t n;
-
-		if (rc == 0) {
-			rc = virtq_arm(q, g);
-			if (rc == 0)
-				break;
-			if (rc > 0)
-				continue;
-		}
-		if (rc < 0)
-			return rc;
-		n = receive(c, &c->v.chain);
-		if (n < 0)
-			return (int)n;
-		rc = virtq_push(q, g, &c->v.chain, (uint32_t)n);
-		if (rc)
-			return rc;
+	while (rc > 0 && c->in_count > 0) {
+		rc = fill_one(c, &c->v.q[RX]);
+		if (world_should_yield())
+			world_yield();
 	}
-	return virtio_signal(&c->v, RX);
+	return rc < 0 ? rc : virtio_signal(&c->v, RX);
 }
 
 static int console_kick(struct virtio *v, unsigned queue)

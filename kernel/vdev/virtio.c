@@ -12,7 +12,7 @@
 #include "virtio_pci.h"
 
 #define VIRTIO_REC_VERSION 1
-#define DRAIN_RINGS 4u
+#define SIGNAL_RINGS 4u /* chains in rings' worths, until the driver hears of them */
 
 bool virtio_running(const struct virtio *v, unsigned queue)
 {
@@ -52,35 +52,42 @@ int virtio_signal(struct virtio *v, unsigned queue)
 	return 0;
 }
 
+/* One chain: 1 done, 0 the queue is empty and the driver will notify of the next. */
+static int drain_one(struct virtio *v, struct virtq *q,
+		     int64_t (*fn)(struct virtio *v, struct virtq_chain *c))
+{
+	struct gmem *g = v->d.vm->mem;
+	int64_t written;
+	int rc = virtq_pop(q, g, &v->chain);
+
+	if (rc == 0)
+		return virtq_arm(q, g);
+	if (rc < 0)
+		return rc;
+	written = fn(v, &v->chain);
+	if (written < 0)
+		return (int)written;
+	rc = virtq_push(q, g, &v->chain, (uint32_t)written);
+	return rc ? rc : 1;
+}
+
 int virtio_drain(struct virtio *v, unsigned queue,
 		 int64_t (*fn)(struct virtio *v, struct virtq_chain *c))
 {
-	struct gmem *g = v->d.vm->mem;
 	struct virtq *q = &v->q[queue];
+	uint32_t done = 0;
+	int rc;
 
-	for (uint32_t left = DRAIN_RINGS * q->size; left > 0; left--) {
-		int rc = virtq_pop(q, g, &v->chain);
-		int64_t written;
-
-		if (rc == 0) {
-			rc = virtq_arm(q, g);
-			if (rc == 0)
-				break;
-			if (rc > 0)
-				continue;
+	while ((rc = drain_one(v, q, fn)) > 0) {
+		if (++done % (SIGNAL_RINGS * q->size) == 0) {
+			rc = virtio_signal(v, queue); /* other vCPUs go on filling it */
+			if (rc)
+				return rc;
 		}
-		if (rc < 0)
-			return rc;
-		written = fn(v, &v->chain);
-		if (written < 0)
-			return (int)written;
-		rc = virtq_push(q, g, &v->chain, (uint32_t)written);
-		if (rc)
-			return rc;
 		if (world_should_yield())
 			world_yield();
 	}
-	return virtio_signal(v, queue);
+	return rc ? rc : virtio_signal(v, queue);
 }
 
 void virtio_reset(struct vdev *d)

@@ -72,8 +72,10 @@ void virtio_create(struct virtio *v, struct vm *vm, struct pci_bus *bus, unsigne
 
 /*
  * Takes each chain of a queue, gives it to fn, which returns bytes written into
- * it or an error, pushes it, and signals at the end. At most a few rings' worth
- * at once, so that a guest cannot hold the world in here.
+ * it or an error, pushes it, and signals, at the latest after a few rings' worth.
+ * It ends when the queue is empty and the driver knows that it must notify: with the
+ * event index nobody else would come back for the rest. So other vCPUs can keep this
+ * one's world in here, which gives way to others, until they are parked or stopped.
  */
 MUST_CHECK int virtio_drain(struct virtio *v, unsigned queue,
 			    int64_t (*fn)(struct virtio *v, struct virtq_chain *c));

@@ -34,11 +34,20 @@ struct desc {
 };
 _Static_assert(sizeof(struct desc) == DESC_SIZE, "descriptor");
 
+/* Or the device's own used entries would count as buffers that the driver supplies, for ever. */
+static bool rings_apart(const struct virtq *q)
+{
+	uint64_t avail = RING_ENTRIES + AVAIL_ENTRY * q->size + sizeof(uint16_t);
+	uint64_t used = RING_ENTRIES + USED_ENTRY * q->size + sizeof(uint16_t);
+
+	return q->driver + avail <= q->device || q->device + used <= q->driver;
+}
+
 bool virtq_valid(const struct virtq *q, uint16_t size_max)
 {
 	const uint64_t limit = BIT(52);
 
-	if (q->size == 0 || q->size > size_max || q->size & (q->size - 1))
+	if (q->size == 0 || q->size > size_max || q->size & (q->size - 1) || !rings_apart(q))
 		return false;
 	return !(q->desc & 15) && !(q->driver & 1) && !(q->device & 3) && q->desc < limit &&
 	       q->driver < limit && q->device < limit;

@@ -23,6 +23,7 @@ unsigned fake_msis;
 uint64_t fake_msi_addr;
 uint32_t fake_msi_data;
 unsigned fake_offs, fake_resets, fake_sleeps;
+void (*fake_others)(void);
 static struct timer *armed;
 
 /* ---- interrupt controllers ---- */
@@ -151,6 +152,8 @@ void waitq_wake_all(struct waitq *q)
 
 bool world_should_yield(void)
 {
+	if (fake_others)
+		fake_others();
 	return false;
 }
 
@@ -276,6 +279,7 @@ struct vm *fake_vm(void)
 	memset(fake_ram, 0, sizeof(fake_ram));
 	memset(fake_rises, 0, sizeof(fake_rises));
 	memset(fake_level, 0, sizeof(fake_level));
+	fake_others = NULL;
 	fake_msis = fake_offs = fake_resets = fake_sleeps = 0;
 	fake_now_ns = NSEC_PER_SEC;
 	armed = NULL;

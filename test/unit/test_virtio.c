@@ -62,12 +62,14 @@ static uint16_t get16(uint64_t at)
 	return v;
 }
 
-static void start(struct vm *vm, unsigned slot, unsigned queues)
+static void start_with(struct vm *vm, unsigned slot, unsigned queues, uint32_t features)
 {
 	uint64_t b = BAR0(slot);
 
 	fake_write(vm, b + 0x14, 1, 0);
 	fake_write(vm, b + 0x14, 1, 3);
+	fake_write(vm, b + 0x08, 4, 0);
+	fake_write(vm, b + 0x0c, 4, features);
 	fake_write(vm, b + 0x08, 4, 1);
 	fake_write(vm, b + 0x0c, 4, 1); /* VERSION_1 */
 	fake_write(vm, b + 0x14, 1, 0x0b);
@@ -89,6 +91,11 @@ static void start(struct vm *vm, unsigned slot, unsigned queues)
 	fake_write(vm, BAR1(slot) + 0x1c, 4, 0);
 	fake_cfg_write(vm, slot, slot == RNG ? 0x88 : 0x98, 4, 0x80000000);
 	fake_write(vm, b + 0x14, 1, 0x0f);
+}
+
+static void start(struct vm *vm, unsigned slot, unsigned queues)
+{
+	start_with(vm, slot, queues, 0);
 }
 
 static void offer(unsigned queue, uint64_t addr, uint32_t len, uint16_t flags)
@@ -251,6 +258,36 @@ static void quiet(void **state)
 	fake_vm_done(vm);
 }
 
+#define OTHERS 100u /* chains: more than any bound on one notification's work */
+static unsigned others_left;
+
+static void others_offer(void)
+{
+	if (others_left > 0) {
+		others_left--;
+		offer(1, DATA, 1, 0);
+	}
+}
+
+/*
+ * Other vCPUs go on filling the queue while one's notification is served. With the event
+ * index they do not notify, so the device takes all of it before it stops.
+ */
+static void filled_by_others(void **state)
+{
+	struct vm *vm = machine();
+
+	start_with(vm, CON, 2, 1u << 29); /* EVENT_IDX */
+	others_left = OTHERS;
+	fake_others = others_offer;
+	offer(1, DATA, 1, 0);
+	kick(vm, CON, 1);
+	assert_int_equal(others_left, 0);
+	assert_int_equal(get16(RING(1) + 0x2002), OTHERS + 1);
+	assert_int_equal(get16(RING(1) + 0x2004 + 8 * 8), OTHERS + 1); /* tell me of the next */
+	fake_vm_done(vm);
+}
+
 /* The window in configuration space that firmware uses before BARs are placed. */
 static void window(void **state)
 {
@@ -331,6 +368,7 @@ int main(void)
 		cmocka_unit_test(console_both_ways),
 		cmocka_unit_test(window),
 		cmocka_unit_test(quiet),
+		cmocka_unit_test(filled_by_others),
 		cmocka_unit_test(move),
 		cmocka_unit_test(refuses_nonsense),
 	};

@@ -76,6 +76,21 @@ static int pop(void)
 	return virtq_pop(&q, NULL, &c);
 }
 
+static void rings_are_apart(void **state)
+{
+	assert_true(virtq_valid(&q, SIZE));
+	q.device = q.driver;
+	assert_false(virtq_valid(&q, SIZE));
+	q.device = q.driver + 4 + 2 * SIZE; /* on the available ring's last field */
+	assert_false(virtq_valid(&q, SIZE));
+	q.device += 4;
+	assert_true(virtq_valid(&q, SIZE));
+	q.device = q.driver - 4 - 8 * SIZE;
+	assert_false(virtq_valid(&q, SIZE));
+	q.device -= 4;
+	assert_true(virtq_valid(&q, SIZE));
+}
+
 static void layout(void **state)
 {
 	assert_true(virtq_valid(&q, SIZE));
@@ -288,10 +303,22 @@ static void signals(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(layout),	    T(chain),		T(indirect),	 T(bad_index),
-		T(bad_head),	    T(bad_next),	T(loop),	 T(readable_after_writable),
-		T(address_wraps),   T(nested_indirect), T(odd_indirect), T(too_long),
-		T(no_memory_there), T(wraps_around),	T(signals),
+		T(rings_are_apart),
+		T(layout),
+		T(chain),
+		T(indirect),
+		T(bad_index),
+		T(bad_head),
+		T(bad_next),
+		T(loop),
+		T(readable_after_writable),
+		T(address_wraps),
+		T(nested_indirect),
+		T(odd_indirect),
+		T(too_long),
+		T(no_memory_there),
+		T(wraps_around),
+		T(signals),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
