@@ -2,7 +2,10 @@
 /*
  * The IOAPIC: 24 pins, each with a redirection entry. Edge pins send once at a
  * rising line; level pins send while the line is high, one message at a time:
- * remote IRR is set until the LAPIC's EOI of that vector comes back.
+ * remote IRR is set when a LAPIC has accepted it, until the EOI of that vector comes
+ * back. What no LAPIC took is sent again when one is switched on or the entry is
+ * written. Only fixed and lowest-priority delivery has level pins: nothing else is
+ * ended by an EOI, and the manual has NMI and INIT treated as edges.
  * [Intel 82093AA "I/O Advanced Programmable Interrupt Controller"]
  */
 #include <errno.h>
@@ -24,7 +27,7 @@
 #define ENTRY_WRITABLE 0xff0000000001afffull
 #define IOAPIC_VERSION 1u
 
-static void send_locked(struct ioapic *io, unsigned pin)
+static bool send_locked(struct ioapic *io, unsigned pin)
 {
 	uint64_t e = io->entry[pin];
 	struct irq_message m = { .dest = (uint32_t)(e >> 56),
@@ -34,18 +37,30 @@ static void send_locked(struct ioapic *io, unsigned pin)
 				 .level = (e & IOAPIC_LEVEL) != 0,
 				 .assert_level = true };
 
-	(void)irq_route_locked(io->chip, &m);
+	return irq_route_locked(io->chip, &m);
+}
+
+static bool is_level(uint64_t e)
+{
+	unsigned mode = e >> 8 & 7;
+
+	return e & IOAPIC_LEVEL && (mode == DELIVER_FIXED || mode == DELIVER_LOWEST);
 }
 
 static void service_level_locked(struct ioapic *io, unsigned pin)
 {
 	uint64_t e = io->entry[pin];
 
-	if (!(e & IOAPIC_LEVEL) || (e & (IOAPIC_MASKED | IOAPIC_REMOTE_IRR)) ||
-	    !(io->lines >> pin & 1))
+	if (!is_level(e) || (e & (IOAPIC_MASKED | IOAPIC_REMOTE_IRR)) || !(io->lines >> pin & 1))
 		return;
-	io->entry[pin] |= IOAPIC_REMOTE_IRR;
-	send_locked(io, pin);
+	if (send_locked(io, pin))
+		io->entry[pin] |= IOAPIC_REMOTE_IRR;
+}
+
+void ioapic_again_locked(struct ioapic *io)
+{
+	for (unsigned pin = 0; pin < IOAPIC_PINS; pin++)
+		service_level_locked(io, pin);
 }
 
 void ioapic_set_pin_locked(struct ioapic *io, unsigned pin, bool level)
@@ -56,10 +71,10 @@ void ioapic_set_pin_locked(struct ioapic *io, unsigned pin, bool level)
 		io->lines |= BIT32(pin);
 	else
 		io->lines &= ~BIT32(pin);
-	if (io->entry[pin] & IOAPIC_LEVEL)
+	if (is_level(io->entry[pin]))
 		service_level_locked(io, pin);
 	else if (level && !was && !(io->entry[pin] & IOAPIC_MASKED))
-		send_locked(io, pin);
+		(void)send_locked(io, pin);
 }
 
 void ioapic_eoi_locked(struct ioapic *io, uint8_t vector)

@@ -60,13 +60,13 @@ static bool matches(const struct lapic *l, const struct irq_message *m)
 	return m->logical ? matches_logical(l, m->dest) : m->dest == l->vcpu->index;
 }
 
-static void take_locked(struct lapic *l, const struct irq_message *m)
+/* Accepted? An interrupt waits in the LAPIC then, for its EOI. */
+static bool take_locked(struct lapic *l, const struct irq_message *m)
 {
 	switch (m->mode) {
 	case DELIVER_FIXED:
 	case DELIVER_LOWEST:
-		lapic_fixed_locked(l, m->vector, m->level);
-		break;
+		return lapic_fixed_locked(l, m->vector, m->level);
 	case DELIVER_NMI:
 		vcpu_send_nmi(l->vcpu);
 		break;
@@ -80,6 +80,7 @@ static void take_locked(struct lapic *l, const struct irq_message *m)
 	default: /* SMI: there is no SMM; ExtINT comes by LINT0 only */
 		break;
 	}
+	return true;
 }
 
 /* One of the matching LAPICs, in turns. */
@@ -92,8 +93,7 @@ static bool route_lowest_locked(struct irqchip *chip, const struct irq_message *
 
 		if (matches(chip->lapic[at], m) && lapic_enabled(chip->lapic[at])) {
 			chip->lowest = at;
-			take_locked(chip->lapic[at], m);
-			return true;
+			return take_locked(chip->lapic[at], m);
 		}
 	}
 	return false;
@@ -106,10 +106,8 @@ bool irq_route_locked(struct irqchip *chip, const struct irq_message *m)
 	if (m->mode == DELIVER_LOWEST)
 		return route_lowest_locked(chip, m);
 	for (unsigned i = 0; i < chip->vm->nr_vcpus; i++)
-		if (matches(chip->lapic[i], m)) {
-			take_locked(chip->lapic[i], m);
-			any = true;
-		}
+		if (matches(chip->lapic[i], m))
+			any = take_locked(chip->lapic[i], m) || any;
 	return any;
 }
 

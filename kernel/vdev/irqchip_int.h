@@ -129,7 +129,7 @@ MUST_CHECK int lapic_create(struct irqchip *chip, struct vcpu *c);
 int lapic_pending(struct vcpu *c);
 void lapic_accept(struct vcpu *c, int vector);
 void lapic_init(struct vcpu *c); /* INIT */
-void lapic_fixed_locked(struct lapic *l, uint8_t vector, bool level);
+bool lapic_fixed_locked(struct lapic *l, uint8_t vector, bool level);
 void lapic_error_locked(struct lapic *l, uint32_t bits);
 void lapic_eoi_locked(struct lapic *l);
 bool lapic_accepts_extint_locked(const struct lapic *l);
@@ -179,6 +179,8 @@ uint32_t lapic_timer_count_locked(const struct lapic *l);
 /* ioapic.c */
 MUST_CHECK int ioapic_create(struct irqchip *chip);
 void ioapic_set_pin_locked(struct ioapic *io, unsigned pin, bool level);
+/* A LAPIC was switched on: level interrupts that nobody took are sent again. */
+void ioapic_again_locked(struct ioapic *io);
 void ioapic_eoi_locked(struct ioapic *io, uint8_t vector);
 
 /* pic.c, pic_model.c: one chip each; pic_* are the pair with its I/O. */

@@ -59,20 +59,21 @@ void lapic_error_locked(struct lapic *l, uint32_t bits)
 {
 	l->esr_next |= bits;
 	if (!(l->lvt[LVT_ERROR] & LVT_MASKED) && (l->lvt[LVT_ERROR] & 0xff) >= 16)
-		lapic_fixed_locked(l, (uint8_t)l->lvt[LVT_ERROR], false);
+		(void)lapic_fixed_locked(l, (uint8_t)l->lvt[LVT_ERROR], false);
 }
 
-void lapic_fixed_locked(struct lapic *l, uint8_t vector, bool level)
+bool lapic_fixed_locked(struct lapic *l, uint8_t vector, bool level)
 {
 	if (!lapic_enabled(l))
-		return;
+		return false;
 	if (vector < 16) {
 		l->esr_next |= ESR_ILLEGAL_RECEIVED;
-		return;
+		return false;
 	}
 	vec_set(l->irr, vector, true);
 	vec_set(l->tmr, vector, level);
 	l->chip->kick |= BIT(l->vcpu->index);
+	return true;
 }
 
 /* LINT0 carries the PIC's output to the boot CPU; with the LAPIC off, the pin is the CPU's INTR. */

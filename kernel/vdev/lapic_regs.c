@@ -128,6 +128,8 @@ static void write_svr_locked(struct lapic *l, uint32_t v)
 	if (!(l->svr & 0x100)) /* software disable masks all */
 		for (unsigned i = 0; i < LVT_COUNT; i++)
 			l->lvt[i] |= LVT_MASKED;
+	else
+		ioapic_again_locked(l->chip->ioapic);
 }
 
 static void write_lvt_locked(struct lapic *l, unsigned n, uint32_t v)

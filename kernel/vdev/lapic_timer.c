@@ -53,7 +53,7 @@ void lapic_timer_stop_locked(struct lapic *l)
 static void interrupt_locked(struct lapic *l)
 {
 	if (!(l->lvt[LVT_TIMER] & LVT_MASKED))
-		lapic_fixed_locked(l, (uint8_t)l->lvt[LVT_TIMER], false);
+		(void)lapic_fixed_locked(l, (uint8_t)l->lvt[LVT_TIMER], false);
 }
 
 static void arm(struct lapic *l, uint64_t host_ns, bool again)

@@ -417,6 +417,34 @@ static void ioapic_pins(void **state)
 	fake_vm_done(vm);
 }
 
+/* Remote IRR says that a LAPIC has the interrupt; one that nobody took is not lost. */
+static void ioapic_not_accepted(void **state)
+{
+	struct vm *vm = machine();
+
+	mmio(vm, 1, 0xf0, 0x0ff); /* CPU 1's LAPIC is off */
+	entry(vm, 9, 1ull << 56 | 0x8039);
+	vm_set_gsi(vm, 9, true);
+	assert_false(entry_low(vm, 9) & 0x4000);
+	mmio(vm, 1, 0xf0, 0x1ff);
+	assert_true(entry_low(vm, 9) & 0x4000);
+	assert_int_equal(take(vm, 1), 0x39);
+	vm_set_gsi(vm, 9, false);
+	mmio(vm, 1, 0xb0, 0);
+	assert_false(entry_low(vm, 9) & 0x4000);
+	entry(vm, 9, 7ull << 56 | 0x8039); /* to a CPU that is not there */
+	vm_set_gsi(vm, 9, true);
+	assert_false(entry_low(vm, 9) & 0x4000);
+	entry(vm, 9, 1ull << 56 | 0x8039); /* corrected */
+	assert_int_equal(take(vm, 1), 0x39);
+	vm_set_gsi(vm, 9, false);
+	mmio(vm, 1, 0xb0, 0);
+	entry(vm, 9, 1ull << 56 | 0x8439); /* an NMI is an edge, whatever the trigger mode says */
+	vm_set_gsi(vm, 9, true);
+	assert_false(entry_low(vm, 9) & 0x4000);
+	fake_vm_done(vm);
+}
+
 static void pic_start(struct vm *vm)
 {
 	static const uint8_t icw[2][4] = { { 0x11, 0x30, 4, 1 }, { 0x11, 0x38, 2, 1 } };
@@ -605,7 +633,7 @@ int main(void)
 		cmocka_unit_test(pic_pair),	  cmocka_unit_test(pit_arithmetic),
 		cmocka_unit_test(pit_ports),	  cmocka_unit_test(moved),
 		cmocka_unit_test(refuses),	  cmocka_unit_test(timers_leave_the_host_time),
-		cmocka_unit_test(quiet_pit),
+		cmocka_unit_test(quiet_pit),	  cmocka_unit_test(ioapic_not_accepted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
