@@ -18,6 +18,7 @@
 #include <tern/vdev.h>
 
 #include "checkpoint.h"
+#include "delta.h"
 #include "history.h"
 #include "offer.h"
 #include "job.h"
@@ -40,6 +41,7 @@ enum talk {
 struct dest {
 	struct peer peer;
 	enum talk talk;
+	uint16_t version;  /* of the stream, from HELLO on */
 	struct mig_job *j; /* from OFFER on */
 	uint8_t id[WIRE_ID_BYTES];
 	struct offer offer;
@@ -70,7 +72,8 @@ static int on_hello(struct dest *d, const void *body, size_t len)
 	memcpy(&h, body, len);
 	if (wire_hello_check(&h))
 		return refuse(d, -EBADMSG, "bad-stream", "the hello is not one");
-	if (h.version < WIRE_VERSION_MIN || h.version_min > WIRE_VERSION)
+	d->version = wire_version_with(&h);
+	if (!d->version)
 		return refuse(d, -ENOTSUP, "version",
 			      "the source speaks protocol %u to %u, this host %u to %u: update the "
 			      "older one",
@@ -281,6 +284,24 @@ static int on_pages(struct dest *d, const void *body, size_t len)
 	return peer_send(&d->peer, WIRE_ACK, &ack, sizeof(ack));
 }
 
+static int on_delta(struct dest *d, const void *body, size_t len)
+{
+	const struct wire_delta *b = body;
+	struct gmem *g = d->j->vm->mem;
+	struct wire_ack ack = { .seq = b->seq };
+
+	if (d->version < WIRE_VERSION_DELTA || delta_check(body, len, gmem_max_gfn(g)))
+		return refuse(d, -EBADMSG, "bad-stream", "a batch of changes is malformed");
+	if (ram_recv_delta(g, b, len, d->talk == T_REMAIN ? &d->owed : NULL))
+		return refuse(d, -EBADMSG, "bad-stream", "a change is of a page that did not come");
+	d->j->st.delta_pages += b->pages;
+	d->j->st.delta_bytes += len;
+	d->j->st.bytes_sent += len + sizeof(struct wire_head);
+	if (world_should_yield())
+		world_yield();
+	return peer_send(&d->peer, WIRE_ACK, &ack, sizeof(ack));
+}
+
 static int on_remain(struct dest *d, const void *body, size_t len)
 {
 	const struct wire_remain *r = body;
@@ -395,6 +416,7 @@ static const struct {
 	[WIRE_ALIVE] = { T_ACCEPTED | T_MEMORY | T_REMAIN | T_STATE | T_READY, on_alive },
 	[WIRE_SKELETON] = { T_ACCEPTED, on_skeleton },
 	[WIRE_PAGES] = { T_MEMORY | T_REMAIN, on_pages },
+	[WIRE_DELTA] = { T_MEMORY | T_REMAIN, on_delta },
 	[WIRE_REMAIN] = { T_MEMORY, on_remain },
 	[WIRE_STATE] = { T_REMAIN, on_state },
 	[WIRE_END] = { T_STATE, on_end },
@@ -488,7 +510,7 @@ static void broken(struct dest *d, int err)
 void dest_world(void *arg)
 {
 	struct dest *d = calloc(1, sizeof(*d));
-	size_t cap = sizeof(struct wire_pages) + WIRE_RUNS_MAX * sizeof(wire_run);
+	size_t cap = WIRE_DELTA_MAX; /* the largest that comes often */
 	uint8_t *buf = malloc(cap);
 	int err = d && buf ? 0 : -ENOMEM;
 

@@ -34,6 +34,7 @@ struct mig_job {
 	int link_error;	       /* [job] why the stream ended, 0 = it is up */
 	uint64_t acked_seq, acked_bytes;       /* [job] */
 	uint64_t batch_bytes[BATCHES_OUT_MAX]; /* [job] by seq modulo */
+	uint16_t version;		       /* [job] of the stream, from HELLO on; outgoing */
 	struct wire_clock clock;	       /* [job] last reply and when it came */
 	uint64_t clock_came_ns;		       /* [job] */
 	struct wire_running running;	       /* [job] */

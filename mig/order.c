@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The order of pre-copy (order.h). Invariant: a page that was harvested or
- * never sent is in exactly one of old, fresh, hot and harvested; only the
+ * never sent is in exactly one of old, fresh, late, hot and harvested; only the
  * sender takes one out. Pure code.
  */
 #include <errno.h>
@@ -21,6 +21,8 @@ int order_init(struct order *o, uint64_t pages)
 	if (!err)
 		err = pageset_init(&o->old, pages);
 	if (!err)
+		err = pageset_init(&o->late, pages);
+	if (!err)
 		err = pageset_init(&o->hot, pages);
 	if (!err)
 		err = pageset_init(&o->harvested, pages);
@@ -36,6 +38,7 @@ void order_fini(struct order *o)
 {
 	pageset_fini(&o->fresh);
 	pageset_fini(&o->old);
+	pageset_fini(&o->late);
 	pageset_fini(&o->hot);
 	pageset_fini(&o->harvested);
 	free(o->last);
@@ -67,15 +70,15 @@ static bool heat(struct order *o, gfn_t n)
 
 static int take_page(struct order *o, gfn_t n)
 {
-	bool hot = heat(o, n);
-	int err = pageset_set(hot ? &o->hot : &o->fresh, n);
+	struct pageset *all[] = { &o->fresh, &o->old, &o->late, &o->hot, &o->harvested };
+	bool based = o->based && pageset_test(o->based, n);
+	struct pageset *into = heat(o, n) ? &o->hot : based ? &o->late : &o->fresh;
+	int err = pageset_set(into, n);
 
-	if (err)
-		return err;
-	pageset_clear(hot ? &o->fresh : &o->hot, n);
-	pageset_clear(&o->old, n);
-	pageset_clear(&o->harvested, n);
-	return 0;
+	for (unsigned i = 0; !err && i < ARRAY_SIZE(all); i++)
+		if (all[i] != into)
+			pageset_clear(all[i], n);
+	return err;
 }
 
 int order_take_harvest(struct order *o)
@@ -116,11 +119,13 @@ static int pour(struct pageset *into, struct pageset *from)
 /* Hot pages take part when nothing else is left, or when they have cooled down. */
 int order_new_round(struct order *o)
 {
-	bool only_hot = pageset_empty(&o->fresh);
+	bool only_hot = pageset_empty(&o->fresh) && pageset_empty(&o->late);
 	gfn_t at = 0, first;
 	uint64_t count;
 	int err = pour(&o->old, &o->fresh);
 
+	if (!err)
+		err = pour(&o->old, &o->late);
 	if (!err && only_hot)
 		return pour(&o->old, &o->hot);
 	while (!err && pageset_next_run(&o->hot, at, 1, &first, &count)) {
@@ -141,6 +146,8 @@ int order_collect(struct order *o, struct pageset *all)
 	if (!err)
 		err = pour(all, &o->fresh);
 	if (!err)
+		err = pour(all, &o->late);
+	if (!err)
 		err = pour(all, &o->hot);
 	if (!err)
 		err = pour(all, &o->harvested);
@@ -149,6 +156,21 @@ int order_collect(struct order *o, struct pageset *all)
 
 uint64_t order_pages(const struct order *o)
 {
-	return pageset_count(&o->old) + pageset_count(&o->fresh) + pageset_count(&o->hot) +
-	       pageset_count(&o->harvested);
+	return pageset_count(&o->old) + pageset_count(&o->fresh) + pageset_count(&o->late) +
+	       pageset_count(&o->hot) + pageset_count(&o->harvested);
+}
+
+uint64_t order_based_pages(const struct order *o)
+{
+	const struct pageset *owed[] = { &o->old, &o->fresh, &o->late, &o->hot, &o->harvested };
+	uint64_t n = 0;
+
+	for (unsigned i = 0; o->based && i < ARRAY_SIZE(owed); i++)
+		n += pageset_count_both(owed[i], o->based);
+	return n;
+}
+
+bool order_was_written(const struct order *o, gfn_t n)
+{
+	return o->streak[n] != 0;
 }

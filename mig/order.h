@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Which page to send next. Pages that are owed to the destination are in one of
- * three sets:
+ * four sets:
  *
  *   fresh  written since the last harvest but one, and not hot
  *   old    owed since the round began
+ *   late   written since they were sent, and cheap to send again (`based`): the
+ *          longer they wait, the more writes one sending covers
  *   hot    written in each of the last HOT_STREAK harvests: they would only be
  *          sent again, so they wait for the stun
  *
@@ -21,10 +23,11 @@
 #include <tern/pageset.h>
 
 struct order {
-	struct pageset fresh, old, hot;
-	struct pageset harvested; /* scratch: what dirty_harvest found */
-	uint8_t *last, *streak;	  /* by gfn: sequence number of the last harvest it was in, and how
-				     many in a row */
+	struct pageset fresh, old, late, hot;
+	const struct pageset *based; /* [const] pages that go as deltas (bases.h), or NULL */
+	struct pageset harvested;    /* scratch: what dirty_harvest found */
+	uint8_t *last, *streak; /* by gfn: sequence number of the last harvest it was in, and how
+				   many in a row */
 	uint8_t seq;
 	bool fresh_turn;
 };
@@ -42,5 +45,9 @@ MUST_CHECK int order_new_round(struct order *o);
 /* Moves all into one set, for the stun. */
 MUST_CHECK int order_collect(struct order *o, struct pageset *all);
 uint64_t order_pages(const struct order *o);
+/* How many of them would go as deltas. */
+uint64_t order_based_pages(const struct order *o);
+/* Has n been in any harvest? */
+bool order_was_written(const struct order *o, gfn_t n);
 
 #endif

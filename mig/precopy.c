@@ -6,6 +6,14 @@
  * before its turn is then sent once, not twice, and the order (order.h) knows
  * what is hot. A round ends when all is sent that was owed at its start.
  *
+ * A guest that writes about as fast as the link sends would never converge by
+ * whole pages. So while it writes a considerable share of what the link takes,
+ * every page that is sent is kept (KEEP_ALL): round 0 sends each page whole,
+ * once, and what is written afterwards goes as its difference, some dozens of
+ * bytes a page. Until the first harvest, which comes early, nobody knows; then
+ * all are kept too, for a page that was not kept costs a whole one more. A calm
+ * guest's pages are kept only when it was seen to write them.
+ *
  * Invariant: a harvested page is in the order until it is sent, so an error, a
  * cancel or the stun always finds it. No lock is held, no vCPU is stopped.
  */
@@ -23,43 +31,78 @@
 #define RATE_START (50ull << 20) /* bytes/s assumed before anything is measured */
 #define RATE_SAMPLE_NS (20 * NSEC_PER_MSEC)
 #define HARVEST_EVERY_NS (50 * NSEC_PER_MSEC)
+#define FIRST_HARVEST_NS (20 * NSEC_PER_MSEC)
+/* All pages are kept when the guest writes at least this share of what the link takes. */
+#define KEEP_ALL_SHARE 4u
+/* Fewer bytes than this under way: the link is not what limits. */
+#define LINK_BUSY_BYTES (256u << 10)
 /* A scan takes longer with more memory; it may cost this share of the time at most. */
 #define SCAN_SHARE 20u
-/* Within the budget it still goes on while at least a quarter of what is sent makes the rest
- * smaller. */
+/* Within the budget it still goes on while the blackout shrinks by at least a quarter of the time
+ * spent. */
 #define WORTH_SHARE 4u
 #define SMALL_REST_PAGES 64u
 #define PRECOPY_PERCENT 95u
 /* How often it waits for what is under way before it counts that as a round. */
 #define WAITS_MAX 100u
 
+struct rest {
+	uint64_t raw_pages, delta_pages, unacked_bytes;
+};
+
 struct precopy {
 	struct source *s;
 	struct mig_round round;
 	uint64_t round_start_ns, harvest_due_ns;
-	uint64_t first_rest, last_rest; /* pages owed at first, and after the last harvest */
-	uint64_t last_sent;		/* pages sent until the last harvest */
+	uint64_t harvested_ns; /* when the last harvest was */
+	uint64_t first_rest;   /* pages owed at first */
+	struct rest last;      /* after the last harvest */
 };
 
-uint64_t predict_blackout_ns(const struct source *s, uint64_t pages)
+static uint64_t link_rate(const struct source *s)
 {
-	uint64_t bytes = pages * PAGE_SIZE + ram_unacked_bytes(s->ram);
-	uint64_t rate = s->rate_bytes_s ? s->rate_bytes_s : RATE_START;
-
-	return FIXED_BLACKOUT_NS + ROUND_TRIPS_IN_STUN * s->j->rtt_ns +
-	       mul_div64(bytes, NSEC_PER_SEC, rate);
+	return s->rate_bytes_s ? s->rate_bytes_s : RATE_START;
 }
 
-/* Throughput since the last mark, by what the destination acknowledged. */
+/* What is still owed: whole pages, those that go as deltas, bytes under way. */
+static struct rest rest_of(const struct source *s)
+{
+	uint64_t based = order_based_pages(&s->order);
+
+	return (struct rest){ order_pages(&s->order) - based, based, ram_unacked_bytes(s->ram) };
+}
+
+/* How long it takes to send, by the rates measured until now. */
+static uint64_t rest_ns(const struct source *s, const struct rest *r)
+{
+	uint64_t bytes = r->raw_pages * PAGE_SIZE + ram_delta_bytes(s->ram, r->delta_pages) +
+			 r->unacked_bytes;
+
+	return mul_div64(bytes, NSEC_PER_SEC, link_rate(s)) + ram_delta_ns(s->ram, r->delta_pages);
+}
+
+static uint64_t predict_blackout_ns(const struct source *s, const struct rest *r)
+{
+	return FIXED_BLACKOUT_NS + ROUND_TRIPS_IN_STUN * s->j->rtt_ns + rest_ns(s, r);
+}
+
+/*
+ * Throughput since the last mark, by what the destination acknowledged. Time in
+ * which the link had nothing to do says nothing about it.
+ */
 static void measure_rate(struct source *s)
 {
 	uint64_t now = time_ns(), dt = now - s->rate_mark_ns;
 	uint64_t bytes = s->j->acked_bytes - s->rate_mark_bytes, rate;
 
-	if (dt < RATE_SAMPLE_NS || bytes < SIZE_2M)
+	if (dt < RATE_SAMPLE_NS)
 		return;
-	rate = mul_div64(bytes, NSEC_PER_SEC, dt);
-	s->rate_bytes_s = s->rate_bytes_s ? (3 * s->rate_bytes_s + rate) / 4 : rate;
+	if (bytes >= SIZE_2M) {
+		rate = mul_div64(bytes, NSEC_PER_SEC, dt);
+		s->rate_bytes_s = s->rate_bytes_s ? (3 * s->rate_bytes_s + rate) / 4 : rate;
+	} else if (ram_unacked_bytes(s->ram) >= LINK_BUSY_BYTES) {
+		return;
+	}
 	s->rate_mark_ns = now;
 	s->rate_mark_bytes = s->j->acked_bytes;
 }
@@ -75,10 +118,12 @@ static void end_round(struct precopy *p)
 		j->st.round[j->st.rounds] = p->round;
 	j->st.rounds++;
 	spin_unlock(&j->lock, f);
-	log_debug("mig", "job %u: round %u: %u pages, %u zero, %u ms, %u dirtied, %u MB/s",
+	log_debug("mig",
+		  "job %u: round %u: %u pages, %u deltas, %u zero, %u ms, %u dirtied, %u MB/s",
 		  (unsigned)j->st.id, j->st.rounds - 1, (unsigned)p->round.pages,
-		  (unsigned)p->round.zero_pages, (unsigned)(p->round.ns / NSEC_PER_MSEC),
-		  (unsigned)p->round.dirtied, (unsigned)(p->s->rate_bytes_s / 1000000));
+		  (unsigned)p->round.delta_pages, (unsigned)p->round.zero_pages,
+		  (unsigned)(p->round.ns / NSEC_PER_MSEC), (unsigned)p->round.dirtied,
+		  (unsigned)(p->s->rate_bytes_s / 1000000));
 	p->round = (struct mig_round){ 0 };
 	p->round_start_ns = time_ns();
 }
@@ -97,39 +142,48 @@ static void show(struct precopy *p, uint64_t rest, uint64_t dirtied, uint64_t dt
 			     (unsigned)((p->first_rest - rest) * PRECOPY_PERCENT / p->first_rest));
 }
 
-/* Is the blackout worth shortening further, by what the last interval achieved? */
-static bool worth_going_on(struct precopy *p, uint64_t rest)
+/* Is the blackout worth shortening further, by what the last dt achieved? */
+static bool worth_going_on(struct precopy *p, const struct rest *rest, uint64_t dt)
 {
-	struct mig_status *st = &p->s->j->st;
-	uint64_t sent = st->pages_sent + st->zero_sent - p->last_sent;
-	bool worth = rest > SMALL_REST_PAGES && rest < p->last_rest &&
-		     (p->last_rest - rest) * WORTH_SHARE >= sent;
+	uint64_t before = rest_ns(p->s, &p->last), now = rest_ns(p->s, rest);
 
-	p->last_sent += sent;
-	p->last_rest = rest;
-	return worth;
+	p->last = *rest;
+	if (rest->raw_pages + rest->delta_pages <= SMALL_REST_PAGES)
+		return false;
+	return now < before && (before - now) * WORTH_SHARE >= dt;
+}
+
+/* What to keep from now on, by the guest's rate against the link's. */
+static enum ram_keep what_to_keep(const struct source *s, uint64_t dirtied, uint64_t dt)
+{
+	uint64_t written = mul_div64(dirtied * PAGE_SIZE, NSEC_PER_SEC, MAX(dt, 1));
+
+	return written >= link_rate(s) / KEEP_ALL_SHARE ? KEEP_ALL : KEEP_WRITTEN;
 }
 
 /* Takes in what was written; 1 when it is time to stun, 0 to go on. */
 static int harvest(struct precopy *p)
 {
 	struct source *s = p->s;
-	uint64_t start = time_ns(), rest, dirtied, last = p->harvest_due_ns - HARVEST_EVERY_NS;
+	uint64_t start = time_ns(), dirtied, dt = start - p->harvested_ns;
+	struct rest rest;
 	bool worth;
 	int err = dirty_harvest(s->j->vm, &s->order.harvested);
 
 	if (err)
 		return err;
+	p->harvested_ns = start;
 	dirtied = pageset_count(&s->order.harvested);
 	err = order_take_harvest(&s->order);
 	if (err)
 		return err;
 	measure_rate(s);
-	rest = order_pages(&s->order);
+	ram_send_keep(s->ram, what_to_keep(s, dirtied, dt));
+	rest = rest_of(s);
 	p->round.dirtied += dirtied;
-	show(p, rest, dirtied, start - last);
-	s->j->st.predicted_blackout_ns = predict_blackout_ns(s, rest);
-	worth = worth_going_on(p, rest);
+	show(p, rest.raw_pages + rest.delta_pages, dirtied, dt);
+	s->j->st.predicted_blackout_ns = predict_blackout_ns(s, &rest);
+	worth = worth_going_on(p, &rest, dt);
 	p->harvest_due_ns = time_ns() + MAX(HARVEST_EVERY_NS, (time_ns() - start) * SCAN_SHARE);
 	return !worth && s->j->st.predicted_blackout_ns <= s->j->req.budget_ms * NSEC_PER_MSEC;
 }
@@ -170,7 +224,20 @@ static int one_round(struct precopy *p)
 	return 0;
 }
 
-/* All is sent, but the link has still to take it: nothing to do until the next harvest. */
+/*
+ * All that was owed is sent. If that was nothing, or if what the link has still to
+ * take would fill half of the stun budget, another round would not help.
+ */
+static bool nothing_to_do(const struct precopy *p)
+{
+	const struct mig_round *r = &p->round;
+	struct rest under_way = { .unacked_bytes = ram_unacked_bytes(p->s->ram) };
+
+	return !(r->pages + r->delta_pages + r->zero_pages) ||
+	       rest_ns(p->s, &under_way) > p->s->j->req.budget_ms * NSEC_PER_MSEC / 2;
+}
+
+/* Until the next harvest. */
 static int wait_for_link(struct precopy *p)
 {
 	int err = source_wait(p->s->j, WIRE_READY, p->harvest_due_ns);
@@ -182,18 +249,21 @@ static int wait_for_link(struct precopy *p)
 
 int source_precopy(struct source *s)
 {
+	uint64_t start = time_ns();
 	struct precopy p = { .s = s,
-			     .round_start_ns = time_ns(),
-			     .harvest_due_ns = time_ns() + HARVEST_EVERY_NS };
+			     .round_start_ns = start,
+			     .harvested_ns = start,
+			     .harvest_due_ns = start + FIRST_HARVEST_NS };
 	int err = order_add_backed(&s->order, s->j->vm->mem);
 	unsigned waits = 0;
 
-	s->rate_mark_ns = p.round_start_ns;
-	p.last_rest = order_pages(&s->order);
-	p.first_rest = p.last_rest + 1;
+	s->rate_mark_ns = start;
+	ram_send_keep(s->ram, KEEP_ALL);
+	p.last = rest_of(s);
+	p.first_rest = p.last.raw_pages + 1;
 	while (!err) {
 		err = one_round(&p);
-		if (!err && !p.round.pages && !p.round.zero_pages && waits++ < WAITS_MAX) {
+		if (!err && nothing_to_do(&p) && waits++ < WAITS_MAX) {
 			err = wait_for_link(&p);
 			if (!err)
 				err = order_new_round(&s->order);

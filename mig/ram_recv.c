@@ -7,6 +7,7 @@
 
 #include <tern/page.h>
 
+#include "delta.h"
 #include "phase.h"
 #include "ram_recv.h"
 
@@ -65,4 +66,21 @@ int ram_recv_batch(struct peer *p, struct gmem *g, const struct wire_pages *b, s
 		settle_owed(owed, run[i]);
 	}
 	return err;
+}
+
+int ram_recv_delta(struct gmem *g, const struct wire_delta *d, size_t len, struct pageset *owed)
+{
+	const uint8_t *at = (const uint8_t *)(d + 1), *end = (const uint8_t *)d + len;
+	struct delta_entry e;
+	hpa_t page;
+
+	while (delta_next(&at, end, &e)) {
+		if (!gmem_frame(g, e.gfn, &page))
+			return -EFAULT;
+		delta_apply(&e, hpa_ptr(page));
+		page_put(page);
+		if (owed)
+			pageset_clear(owed, e.gfn);
+	}
+	return 0;
 }

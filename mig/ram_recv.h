@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Fills guest memory from PAGES batches whose body has passed wire_pages_check.
+ * Fills guest memory from PAGES and DELTA batches whose body has passed its check.
  */
 #ifndef MIG_RAM_RECV_H
 #define MIG_RAM_RECV_H
@@ -16,6 +16,10 @@
  * when a frame is not RAM, -ENOMEM, stream errors.
  */
 MUST_CHECK int ram_recv_batch(struct peer *p, struct gmem *g, const struct wire_pages *b,
+			      struct pageset *owed);
+/* Changes pages by a DELTA body that has passed delta_check. -EFAULT when one of them is not here.
+ */
+MUST_CHECK int ram_recv_delta(struct gmem *g, const struct wire_delta *d, size_t len,
 			      struct pageset *owed);
 
 #endif

@@ -114,6 +114,7 @@ static int precopy(struct source *s)
 	s->ram = ram_sender_new(s->j, s->j->req.batch_pages);
 	if (!s->ram)
 		return -ENOMEM;
+	ram_sender_bases(s->ram, &s->order);
 	err = dirty_start(s->j->vm);
 	if (err)
 		return err;
@@ -214,6 +215,7 @@ static int transfer(struct source *s)
 	int err = source_hold(j, MIG_TRANSFER);
 
 	t0 = time_ns();
+	ram_send_keep(s->ram, KEEP_NONE); /* nothing of this is sent again */
 	if (!err)
 		err = send_remain(s);
 	if (!err)

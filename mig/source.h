@@ -38,7 +38,5 @@ MUST_CHECK int source_clock(struct mig_job *j); /* fills clock_delta_ns and rtt_
 
 /* precopy.c: sends and harvests until the rest fits the stun budget. */
 MUST_CHECK int source_precopy(struct source *s);
-/* Nanoseconds of blackout if the VM were stunned with this many pages left. */
-uint64_t predict_blackout_ns(const struct source *s, uint64_t pages);
 
 #endif

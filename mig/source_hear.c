@@ -29,12 +29,34 @@ static int heard_end(struct mig_job *j, const struct wire_text *t)
 	return -ECONNABORTED;
 }
 
+static int heard_hello(struct mig_job *j, const void *body)
+{
+	struct wire_hello h;
+
+	memcpy(&h, body, sizeof(h));
+	if (wire_hello_check(&h))
+		return -EBADMSG;
+	j->version = wire_version_with(&h);
+	if (j->version)
+		return 0;
+	job_error(j, "version",
+		  "the destination speaks protocol %u to %u, this host %u to %u: update the older "
+		  "one",
+		  h.version_min, h.version, WIRE_VERSION_MIN, WIRE_VERSION);
+	return -ECONNABORTED;
+}
+
 static int heard(struct mig_job *j, const struct wire_head *h, const void *body)
 {
 	unsigned long f;
+	int err = 0;
 
 	if (h->type == WIRE_REFUSE || h->type == WIRE_ABORT)
 		return heard_end(j, body);
+	if (h->type == WIRE_HELLO)
+		err = heard_hello(j, body);
+	if (err)
+		return err;
 	f = spin_lock(&j->lock);
 	switch (h->type) {
 	case WIRE_ACK:

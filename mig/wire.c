@@ -39,6 +39,7 @@ static const struct {
 	[WIRE_QUERY] = { BY_SOURCE, 0, 0 },
 	[WIRE_HOST] = { BY_DEST, 2 * sizeof(struct rec_header), WIRE_HOST_MAX },
 	[WIRE_VERDICT] = { BY_DEST, sizeof(struct wire_verdict), sizeof(struct wire_verdict) },
+	[WIRE_DELTA] = { BY_SOURCE, sizeof(struct wire_delta) + sizeof(uint64_t), WIRE_DELTA_MAX },
 };
 
 int wire_head_check(const struct wire_head *h, bool from_source)
@@ -128,4 +129,11 @@ int wire_hello_check(const struct wire_hello *h)
 	return h->reserved || h->version_min > h->version || !memchr(h->host, 0, sizeof(h->host))
 		       ? -EBADMSG
 		       : 0;
+}
+
+uint16_t wire_version_with(const struct wire_hello *h)
+{
+	uint16_t common = MIN(h->version, (uint16_t)WIRE_VERSION);
+
+	return common >= WIRE_VERSION_MIN && common >= h->version_min ? common : 0;
 }

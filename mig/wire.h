@@ -15,10 +15,12 @@
 #include <tern/vm.h>
 
 #define WIRE_MAGIC 0x4d4e5254u /* "TRNM" in memory order */
-#define WIRE_VERSION 1u
+#define WIRE_VERSION 2u
+#define WIRE_VERSION_DELTA 2u /* the first that has DELTA */
 #define WIRE_VERSION_MIN 1u
 #define WIRE_BATCH_MAX 2048u /* pages in one batch */
 #define WIRE_RUNS_MAX WIRE_BATCH_MAX
+#define WIRE_DELTA_MAX (128u << 10) /* bytes of one DELTA body */
 #define WIRE_STATE_MAX (4u << 20)
 #define WIRE_REMAIN_MAX (4u << 20) /* bytes of run list */
 #define WIRE_HOST_MAX (64u << 10)  /* bytes of a host's answer */
@@ -47,6 +49,7 @@ enum wire_type {
 	WIRE_ALIVE = 18,   /* either way, when nothing else is to say */
 	WIRE_SETTLE = 19,  /* S->D on a new stream: what became of this migration? */
 	WIRE_VERDICT = 20, /* D->S */
+	WIRE_DELTA = 21,   /* S->D: a batch of pages as what changed in them */
 	WIRE_QUERY = 22,   /* S->D instead of OFFER: who are you, what can guests be given? */
 	WIRE_HOST = 23,	   /* D->S */
 	WIRE_TYPES
@@ -93,6 +96,13 @@ struct wire_pages {
 			    /* wire_run raw[raw_runs], zero[zero_runs] */
 };
 _Static_assert(sizeof(struct wire_pages) == 24, "pages");
+
+struct wire_delta {
+	uint64_t seq;	   /* 0 of the same row of batches as PAGES */
+	uint32_t pages;	   /* 8 entries that follow: mig/delta.h */
+	uint32_t reserved; /* 12 */
+};
+_Static_assert(sizeof(struct wire_delta) == 16, "delta");
 
 struct wire_ack {
 	uint64_t seq;
@@ -148,6 +158,9 @@ MUST_CHECK int wire_pages_check(const void *body, size_t len, uint32_t payload, 
 MUST_CHECK int wire_remain_check(const void *body, size_t len, uint64_t max_gfn);
 MUST_CHECK int wire_text_check(const struct wire_text *t);
 MUST_CHECK int wire_hello_check(const struct wire_hello *h);
+/* The version that a peer with this hello and this host speak: the lower of the highest; 0 when
+ * there is none. */
+uint16_t wire_version_with(const struct wire_hello *h);
 
 static inline gfn_t wire_run_first(wire_run r)
 {

@@ -46,7 +46,7 @@ struct mig_request {
 };
 
 struct mig_round {
-	uint64_t pages, zero_pages, bytes, ns, dirtied;
+	uint64_t pages, zero_pages, delta_pages, bytes, ns, dirtied;
 };
 
 struct mig_status {
@@ -63,6 +63,9 @@ struct mig_status {
 	/* Blackout split. */
 	uint64_t park_ns, harvest_ns, pages_ns, state_ns, ready_ns, go_ns, first_run_ns;
 	uint64_t bytes_sent, pages_sent, zero_sent, resent, copied_bytes;
+	uint64_t delta_pages,
+		delta_bytes; /* pages sent as what changed in them, and the bytes of that */
+	uint64_t base_pages; /* most pages kept for it at a time */
 	uint64_t rate_bytes_s, dirty_pages_s;
 	char error_code[24]; /* "unreachable", "no-memory", ... */
 	char error[160];     /* for people */

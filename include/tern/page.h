@@ -25,6 +25,7 @@ enum frame_owner {
 	FRAME_GUEST,  /* guest memory */
 	FRAME_SLAT,   /* nested page tables */
 	FRAME_VM,     /* VMCBs, bitmaps, save areas */
+	FRAME_MIG,    /* migration: pages as last sent */
 	FRAME_BOOT,   /* files, kernel image */
 	FRAME_OWNERS
 };

@@ -33,6 +33,7 @@ void pageset_clear(struct pageset *s, gfn_t n);
 void pageset_clear_all(struct pageset *s); /* keeps the chunks */
 bool pageset_test(const struct pageset *s, gfn_t n);
 uint64_t pageset_count(const struct pageset *s);
+uint64_t pageset_count_both(const struct pageset *a, const struct pageset *b); /* members of both */
 bool pageset_empty(const struct pageset *s);
 /* Atomic set on a reserved set; true when it was not in before. */
 bool pageset_mark(struct pageset *s, gfn_t n);

@@ -119,6 +119,17 @@ uint64_t pageset_count(const struct pageset *s)
 	return n;
 }
 
+uint64_t pageset_count_both(const struct pageset *a, const struct pageset *b)
+{
+	uint64_t n = 0, chunks = MIN(a->nr_chunks, b->nr_chunks);
+
+	for (uint64_t c = 0; c < chunks; c++)
+		for (unsigned i = 0; a->chunk[c] && b->chunk[c] && i < PAGESET_CHUNK_WORDS; i++)
+			n += (uint64_t)__builtin_popcountll(word_read(&a->chunk[c]->word[i]) &
+							    word_read(&b->chunk[c]->word[i]));
+	return n;
+}
+
 bool pageset_empty(const struct pageset *s)
 {
 	gfn_t first;

@@ -34,6 +34,7 @@ static void rounds_json(struct shell *sh, const struct mig_status *s)
 		json_object(sh, NULL);
 		json_u64(sh, "pages", s->round[i].pages);
 		json_u64(sh, "zero_pages", s->round[i].zero_pages);
+		json_u64(sh, "delta_pages", s->round[i].delta_pages);
 		json_u64(sh, "bytes", s->round[i].bytes);
 		json_u64(sh, "ns", s->round[i].ns);
 		json_u64(sh, "dirtied", s->round[i].dirtied);
@@ -84,6 +85,10 @@ static void status_json(struct shell *sh, const struct mig_status *s)
 	json_u64(sh, "pages_sent", s->pages_sent);
 	json_u64(sh, "zero_sent", s->zero_sent);
 	json_u64(sh, "resent", s->resent);
+	json_u64(sh, "delta_pages", s->delta_pages);
+	json_u64(sh, "delta_bytes", s->delta_bytes);
+	json_u64(sh, "saved_bytes", s->delta_pages * PAGE_SIZE - s->delta_bytes);
+	json_u64(sh, "base_pages", s->base_pages);
 	json_u64(sh, "rate_bytes_s", s->rate_bytes_s);
 	json_u64(sh, "dirty_pages_s", s->dirty_pages_s);
 	json_u64(sh, "rounds", s->rounds);

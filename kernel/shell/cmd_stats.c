@@ -7,6 +7,7 @@
 #include <tern/dirty.h>
 #include <tern/irq.h>
 #include <tern/log.h>
+#include <tern/mig.h>
 #include <tern/net.h>
 #include <tern/page.h>
 #include <tern/vm.h>
@@ -37,8 +38,8 @@ static void section_end(struct shell *sh)
 
 static void memory_stats(struct shell *sh)
 {
-	static const char *const names[FRAME_OWNERS] = { "free", "kernel", "net", "guest",
-							 "slat", "vm",	   "boot" };
+	static const char *const names[FRAME_OWNERS] = { "free", "kernel", "net",	"guest",
+							 "slat", "vm",	   "migration", "boot" };
 	struct page_stats p;
 
 	page_stats(&p);
@@ -66,6 +67,25 @@ static void network_stats(struct shell *sh)
 	counter(sh, "queue_waits", n.queue_waits);
 	counter(sh, "owner_wakes", n.owner_wakes);
 	counter(sh, "pool_exhausted", n.pool_exhausted);
+	section_end(sh);
+}
+
+/* Of all jobs that are still known, both ways; what bases hold now is in `memory`. */
+static void migration_stats(struct shell *sh)
+{
+	uint64_t pages = 0, deltas = 0, saved = 0;
+	struct mig_status s;
+	uint32_t cursor = 0;
+
+	while (mig_next(&cursor, &s)) {
+		pages += s.pages_sent;
+		deltas += s.delta_pages;
+		saved += s.delta_pages * PAGE_SIZE - s.delta_bytes;
+	}
+	section(sh, "migration");
+	counter(sh, "pages", pages);
+	counter(sh, "delta_pages", deltas);
+	counter(sh, "delta_saved_bytes", saved);
 	section_end(sh);
 }
 
@@ -112,6 +132,7 @@ static int stats_cmd(struct shell *sh, int argc, char **argv)
 	section_end(sh);
 	memory_stats(sh);
 	network_stats(sh);
+	migration_stats(sh);
 	if (shell_json(sh))
 		json_object(sh, "vms");
 	vm_for_each(vm_stats, sh);
@@ -150,7 +171,8 @@ static int log_cmd(struct shell *sh, int argc, char **argv)
 }
 
 static const struct shell_cmd cmds[] = {
-	{ "stats", "", "counters: memory, network, exits, flushes, harvests", stats_cmd, NULL },
+	{ "stats", "", "counters: memory, network, migrations, exits, flushes, harvests", stats_cmd,
+	  NULL },
 	{ "log", "[--since N]", "this host's log", log_cmd, NULL },
 };
 

@@ -40,6 +40,16 @@ static bool promise(uint64_t bytes)
 	return false;
 }
 
+uint64_t gmem_spare_bytes(void)
+{
+	uint64_t owed = __atomic_load_n(&promised, __ATOMIC_RELAXED);
+	struct page_stats st;
+
+	owed += owed / 256 + HOST_SLACK;
+	page_stats(&st);
+	return st.free_bytes > owed ? st.free_bytes - owed : 0;
+}
+
 void gmem_took(struct gmem *g, uint64_t bytes)
 {
 	g->taken_bytes += bytes;

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The migration stream as a hostile peer would write it: heads, bodies, records.
- * // SOURCES: mig/wire.c kernel/lib/rec.c
+ * // SOURCES: mig/wire.c mig/delta.c kernel/lib/rec.c
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include <tern/rec.h>
 
+#include "mig/delta.h"
 #include "mig/wire.h"
 
 #define MAX_GFN (1u << 18)
@@ -27,6 +28,57 @@ static void batch(const uint8_t *body, size_t len, uint32_t payload)
 		raw += i < p->raw_runs ? wire_run_count(run[i]) : 0;
 	}
 	if (raw * PAGE_SIZE != payload || raw > WIRE_BATCH_MAX)
+		abort();
+}
+
+/* An accepted batch of changes writes inside pages of memory, ascending, and ends where it says. */
+static void changes(const uint8_t *body, size_t len)
+{
+	const uint8_t *at = body + sizeof(struct wire_delta), *end = body + len;
+	static uint64_t page[PAGE_SIZE / 8];
+	const struct wire_delta *d = (const void *)body;
+	struct delta_entry e;
+	uint32_t pages = 0;
+	gfn_t next = 0;
+
+	if (delta_check(body, len, MAX_GFN))
+		return;
+	for (; delta_next(&at, end, &e); pages++) {
+		if (e.gfn < next || e.gfn >= MAX_GFN)
+			abort();
+		next = e.gfn + 1;
+		delta_apply(&e, page); /* the sanitizer watches */
+	}
+	if (pages != d->pages || at != end)
+		abort();
+}
+
+/* Two pages out of the input: what is encoded passes the check and restores one from the other. */
+static void round_trip(const uint8_t *data, size_t len)
+{
+	static uint64_t live[PAGE_SIZE / 8], base[PAGE_SIZE / 8], there[PAGE_SIZE / 8];
+	static struct {
+		struct wire_delta head;
+		uint8_t entry[DELTA_ENTRY_MAX];
+	} m;
+	const uint8_t *at = m.entry;
+	struct delta_entry e;
+	size_t n;
+
+	memset(base, 0, sizeof(base));
+	memcpy(base, data, MIN(len, sizeof(base)));
+	memcpy(there, base, sizeof(there));
+	memcpy(live, base, sizeof(live));
+	for (size_t i = 0; i + 3 < len && i < 300; i += 3)
+		live[(data[i] << 8 | data[i + 1]) % (PAGE_SIZE / 8)] ^= data[i + 2];
+	m.head = (struct wire_delta){ .seq = 1, .pages = 1 };
+	n = delta_encode(9, live, base, m.entry);
+	if (!n)
+		return;
+	if (delta_check(&m, sizeof(m.head) + n, MAX_GFN) || !delta_next(&at, m.entry + n, &e))
+		abort();
+	delta_apply(&e, there);
+	if (memcmp(there, live, sizeof(live)) || memcmp(base, live, sizeof(live)))
 		abort();
 }
 
@@ -60,6 +112,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	body = malloc(len ? len : 1);
 	memcpy(body, data + sizeof(h), len);
 	batch(body, len, h.payload);
+	changes(body, len);
+	round_trip(body, len);
 	(void)wire_remain_check(body, len, MAX_GFN);
 	records(body, len);
 	if (len == sizeof(struct wire_text))

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A TCP relay that spoils what it carries; run inside a lab's network.
 
-    proxy.py LISTEN-ADDR TARGET-ADDR PORT [--cut N] [--flip OFFSET:BIT] [--append HEX]
-             [--record FILE]
+    proxy.py LISTEN-ADDR TARGET-ADDR PORT [--cut N] [--flip OFFSET:BIT]... [--append HEX]
+             [--record FILE] [--flip-back OFFSET:BIT]...
 
 Bytes from the connecting side are counted over one connection: after N both
-sides are closed (--cut); one bit is turned (--flip); the rest of the stream is
-replaced by HEX repeated for 4 MiB (--append, with --cut).  Prints `ready`.
+sides are closed (--cut); bits are turned (--flip; --flip-back in what comes
+back); the rest of the stream is replaced by HEX repeated for 4 MiB (--append,
+with --cut).  Prints `ready`.
 """
 import argparse
 import socket
@@ -14,13 +15,16 @@ import sys
 import threading
 
 
+def turn(data, start, flips):
+    for offset, bit in flips:
+        if start <= offset < start + len(data):
+            data[offset - start] ^= 1 << bit
+
+
 def spoil(data, start, args):
     """(bytes to pass on, whether the stream ends here)"""
     data = bytearray(data)
-    if args.flip:
-        offset, bit = args.flip
-        if start <= offset < start + len(data):
-            data[offset - start] ^= 1 << bit
+    turn(data, start, args.flip)
     if args.cut is not None and start + len(data) >= args.cut:
         return bytes(data[:max(0, args.cut - start)]), True
     return bytes(data), False
@@ -54,12 +58,15 @@ def forward(source, sink, args, record):
             pass
 
 
-def back(source, sink):
+def back(source, sink, flips):
+    count = 0
     try:
         while True:
-            data = source.recv(65536)
+            data = bytearray(source.recv(65536))
             if not data:
                 return
+            turn(data, count, flips)
+            count += len(data)
             sink.sendall(data)
     except OSError:
         pass
@@ -76,7 +83,9 @@ def main():
     ap.add_argument("target")
     ap.add_argument("port", type=int)
     ap.add_argument("--cut", type=int)
-    ap.add_argument("--flip", type=lambda t: tuple(int(x) for x in t.split(":")))
+    for name in ("--flip", "--flip-back"):
+        ap.add_argument(name, type=lambda t: tuple(int(x) for x in t.split(":")),
+                        action="append", default=[])
     ap.add_argument("--append")
     ap.add_argument("--record")
     args = ap.parse_args()
@@ -91,7 +100,7 @@ def main():
         far = socket.create_connection((args.target, args.port), 10)
         far.settimeout(None)
         threading.Thread(target=forward, args=(near, far, args, record), daemon=True).start()
-        threading.Thread(target=back, args=(far, near), daemon=True).start()
+        threading.Thread(target=back, args=(far, near, args.flip_back), daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -46,6 +46,27 @@ def test_page_sequence_at_full_speed(pair):
     g.verify()
 
 
+def test_pages_that_change_a_little(pair):
+    """A guest that writes all of its set again and again: each page goes whole about once."""
+    g = Guest(pair, "busy")
+    g.create("a", mode="dirty", ws=48, rate=150, check=4)
+    g.start()
+    g.wait_ready()
+    for _ in range(4):
+        source = g.host
+        g.wait_beats(5)
+        backed = g.info()["backed_pages"]
+        st = g.migrate(OTHER[source])
+        assert st["bytes_sent"] <= (backed - st["zero_sent"]) * 4096 * 1.1, st
+        assert st["delta_pages"] > 0 and st["saved_bytes"] > 0, st
+        assert st["delta_bytes"] < st["delta_pages"] * 200, st
+        g.wait(lambda: pair.ask(source, "stats")["memory"]["migration"] == 0, 10,
+               "memory given back")
+        g.wait_passes(1)
+        g.verify()
+    g.verify_log()
+
+
 def test_idle_guest_with_shell(pair):
     g = Guest(pair, "idle")
     g.create("a", mode="shell")
@@ -54,6 +75,7 @@ def test_idle_guest_with_shell(pair):
     backed = g.info()["backed_pages"]
     st = g.migrate("b")
     assert st["bytes_sent"] <= backed * 4096 * 1.05
+    assert st["base_pages"] < backed / 4      # a calm guest's pages are not kept
     pair.run("b", "vm type idle \"echo moved $((40+2))\"")
     g.wait_text(r"^moved 42", 30)
     g.verify_log()

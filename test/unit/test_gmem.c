@@ -255,6 +255,10 @@ static void test_layout(void **state)
 	/* A second VM is refused when the host could not hold both. */
 	host_free = 4ull << 30;
 	assert_int_equal(gmem_create(2ull << 30, &npt, &h), -ENOMEM);
+	assert_in_range(gmem_spare_bytes(), 900ull << 20,
+			1ull << 30); /* what the first was promised is taken */
+	host_free = 2ull << 30;
+	assert_int_equal(gmem_spare_bytes(), 0);
 	host_free = 16ull << 30;
 	assert_int_equal(gmem_create(2ull << 30, &npt, &h), 0);
 	gmem_put(h);

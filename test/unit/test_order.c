@@ -87,12 +87,47 @@ static void hot_waits(void **state)
 	order_fini(&o);
 }
 
+/* Pages that go as deltas wait for the round's end, however often they are written. */
+static void based_is_late(void **state)
+{
+	struct order o;
+	struct pageset based, *s;
+	gfn_t n;
+
+	backed = 10;
+	assert_int_equal(order_init(&o, PAGES), 0);
+	assert_int_equal(pageset_init(&based, PAGES), 0);
+	assert_int_equal(order_add_backed(&o, NULL), 0);
+	assert_int_equal(pageset_set(&based, 3), 0);
+	o.based = &based;
+	harvest(&o, 3);
+	harvest(&o, 4);
+	assert_int_equal(order_take_harvest(&o), 0);
+	assert_true(order_was_written(&o, 3) && !order_was_written(&o, 5));
+	assert_int_equal(order_pages(&o), 10);
+	assert_int_equal(order_based_pages(&o), 1);
+	for (int i = 0; i < 9; i++) {
+		s = order_next(&o);
+		assert_non_null(s);
+		assert_true(take(s, &n));
+		assert_int_not_equal(n, 3);
+	}
+	assert_null(order_next(&o));
+	assert_int_equal(order_new_round(&o), 0);
+	s = order_next(&o);
+	assert_true(take(s, &n));
+	assert_int_equal(n, 3);
+	assert_int_equal(order_based_pages(&o), 0);
+	pageset_fini(&based);
+	order_fini(&o);
+}
+
 /* What the destination would have wrong is owed, at every moment. */
 static void nothing_forgotten(void **state)
 {
 	static uint32_t version[PAGES], sent[PAGES];
 	struct order o;
-	struct pageset all, *s;
+	struct pageset all, based, *s;
 	gfn_t n;
 
 	backed = PAGES;
@@ -101,6 +136,8 @@ static void nothing_forgotten(void **state)
 	memset(sent, 0, sizeof(sent));
 	assert_int_equal(order_init(&o, PAGES), 0);
 	assert_int_equal(order_add_backed(&o, NULL), 0);
+	assert_int_equal(pageset_init(&based, PAGES), 0);
+	o.based = &based;
 	for (int step = 0; step < 3000; step++) {
 		for (int i = 0; i < 8; i++) {
 			n = (gfn_t)rand() % (rand() % 2 ? PAGES : 50);
@@ -113,8 +150,11 @@ static void nothing_forgotten(void **state)
 			s = order_next(&o);
 			if (!s)
 				assert_int_equal(order_new_round(&o), 0);
-			else if (take(s, &n))
+			else if (take(s, &n)) {
 				sent[n] = version[n];
+				assert_int_equal(pageset_set(&based, (gfn_t)rand() % PAGES), 0);
+				pageset_clear(&based, (gfn_t)rand() % PAGES);
+			}
 		}
 	}
 	assert_int_equal(pageset_init(&all, PAGES), 0);
@@ -122,6 +162,7 @@ static void nothing_forgotten(void **state)
 	for (n = 0; n < PAGES; n++)
 		assert_true(sent[n] == version[n] || pageset_test(&all, n));
 	assert_int_equal(order_pages(&o), 0);
+	pageset_fini(&based);
 	pageset_fini(&all);
 	order_fini(&o);
 }
@@ -131,6 +172,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fresh_before_old),
 		cmocka_unit_test(hot_waits),
+		cmocka_unit_test(based_is_late),
 		cmocka_unit_test(nothing_forgotten),
 	};
 

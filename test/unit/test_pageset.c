@@ -112,11 +112,14 @@ static void test_algebra(void **state)
 	(void)state;
 	fill(&a, 3);
 	fill(&b, 5);
+	assert_int_equal(pageset_count_both(&a, &b), (PAGES + 14) / 15);
+	assert_int_equal(pageset_count_both(&a, &a), pageset_count(&a));
 	assert_int_equal(pageset_merge(&a, &b), 0);
 	for (unsigned i = 0; i < PAGES; i++)
 		model[i] = i % 3 == 0 || i % 5 == 0;
 	same(&a);
 	pageset_subtract(&a, &b);
+	assert_int_equal(pageset_count_both(&b, &a), 0);
 	for (unsigned i = 0; i < PAGES; i++)
 		model[i] = i % 3 == 0 && i % 5 != 0;
 	same(&a);

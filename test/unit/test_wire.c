@@ -54,6 +54,10 @@ static void head_refused(void **state)
 	assert_int_equal(wire_head_check(&h, true), -EBADMSG);
 	h = head(WIRE_PAGES, 32, (WIRE_BATCH_MAX + 1) * (uint32_t)PAGE_SIZE);
 	assert_int_equal(wire_head_check(&h, true), -EBADMSG);
+	h = head(WIRE_DELTA, WIRE_DELTA_MAX, 0);
+	assert_int_equal(wire_head_check(&h, true), 0);
+	h = head(WIRE_DELTA, WIRE_DELTA_MAX + 1, 0);
+	assert_int_equal(wire_head_check(&h, true), -EBADMSG);
 	h = head(WIRE_ALIVE, 0, 0);
 	h.flags = 1;
 	assert_int_equal(wire_head_check(&h, true), -EBADMSG);
@@ -107,6 +111,20 @@ static void remain_checked(void **state)
 	assert_int_equal(wire_remain_check(&b, sizeof(b), 12), -EBADMSG);
 }
 
+/* The lower of the two highest, unless one side does not go down to it. */
+static void version_agreed(void **state)
+{
+	struct wire_hello h = { .version = 1, .version_min = 1 };
+
+	assert_int_equal(wire_version_with(&h), 1);
+	h.version = WIRE_VERSION + 5;
+	assert_int_equal(wire_version_with(&h), WIRE_VERSION);
+	h.version_min = WIRE_VERSION + 1;
+	assert_int_equal(wire_version_with(&h), 0);
+	h.version = h.version_min = 0;
+	assert_int_equal(wire_version_with(&h), 0);
+}
+
 static void text_is_printable(void **state)
 {
 	struct wire_text t = { .code = "no-memory", .text = "it does not fit" };
@@ -121,9 +139,9 @@ static void text_is_printable(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(head_golden),	     cmocka_unit_test(head_refused),
-		cmocka_unit_test(pages_checked),     cmocka_unit_test(remain_checked),
-		cmocka_unit_test(text_is_printable),
+		cmocka_unit_test(head_golden),	  cmocka_unit_test(head_refused),
+		cmocka_unit_test(pages_checked),  cmocka_unit_test(remain_checked),
+		cmocka_unit_test(version_agreed), cmocka_unit_test(text_is_printable),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
