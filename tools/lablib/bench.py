@@ -147,13 +147,18 @@ def one_migration(g, foreign=False):
     return dict(total_ms=total * 1e3, blackout_ms=st["blackout"]["total_ns"] / 1e6,
                 gap_ms=gap,
                 sent_mib=st["bytes_sent"] / 2**20, mb_s=st["bytes_sent"] / 1e6 / total,
+                deltas=st["delta_pages"], delta_mib=st["delta_bytes"] / 2**20,
+                saved_mib=st["saved_bytes"] / 2**20, kept_mib=st["base_pages"] / 256,
+                predicted_ms=st["blackout"]["predicted_ns"] / 1e6,
                 rounds=st["rounds"], pages=st["pages_sent"], zero=st["zero_sent"],
                 copied_per_byte=st["copied_bytes"] / max(1, st["bytes_sent"]),
                 of_memory=st["bytes_sent"] / info["mem_bytes"],
                 nonzero_bytes=(info["backed_pages"] - st["zero_sent"]) * 4096,
                 rate_before=g.rate_mib(before),
                 rate_during=g.rate_mib(during) if len(during) > 2 else None,
-                pages_per_round=[r["pages"] for r in st["round"]])
+                pages_per_round=[r["pages"] for r in st["round"]],
+                deltas_per_round=[r["delta_pages"] for r in st["round"]],
+                ms_per_round=[r["ns"] / 1e6 for r in st["round"]])
 
 
 def fresh_destination(lab, files, smp, prealloc):
@@ -241,17 +246,19 @@ def table(fig, got):
     """Prints the figures and returns how many missed."""
     missed = 0
     print(f"{'case':6} {'total ms':>9} {'blackout':>9} {'gap ms':>7} {'MiB':>7} {'MB/s':>6} "
-          f"{'rounds':>6} {'MiB/s before -> during':>23} {'copies/B':>8}")
+          f"{'rounds':>6} {'MiB/s before -> during':>23} {'copies/B':>8} "
+          f"{'deltas':>7} {'saved MiB':>9} {'kept MiB':>8}")
     for case in CASES:
         runs = fig.get(case)
         if not runs:
             continue
         med = {k: median([r[k] for r in runs if r[k] is not None]) for k in runs[0]
-               if k != "pages_per_round"}
+               if not k.endswith("_per_round")}
         print(f"{case:6} {med['total_ms']:9.0f} {med['blackout_ms']:9.0f} {med['gap_ms']:7.0f} "
               f"{med['sent_mib']:7.1f} {med['mb_s']:6.1f} {med['rounds']:6.0f} "
               f"{med['rate_before']:10.1f} -> {med['rate_during'] or 0:9.1f} "
-              f"{med['copied_per_byte']:8.2f}")
+              f"{med['copied_per_byte']:8.2f} {med['deltas']:7.0f} {med['saved_mib']:9.1f} "
+              f"{med['kept_mib']:8.1f}")
         rival = fig.get("rival", {}).get(case)
         if rival:
             for key, mine in (("total", "total_ms"), ("gap", "gap_ms"), ("sent", "sent_mib")):
