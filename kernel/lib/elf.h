@@ -34,5 +34,7 @@ bool elf_is(const uint8_t *file, uint64_t size);
 MUST_CHECK int elf_open(const uint8_t *file, uint64_t size, struct elf *out, const char **fault);
 /* Program header i < e->segments; -EINVAL when what it says does not fit the file. */
 MUST_CHECK int elf_segment_at(const struct elf *e, unsigned i, struct elf_segment *out);
+/* Contents, in the file, of the first note of that owner and type; NULL when there is none. */
+const uint8_t *elf_note(const struct elf *e, const char *owner, uint32_t type, uint32_t *len);
 
 #endif

@@ -182,9 +182,10 @@ static bool config_boot(struct shell *sh, int *argc, char **argv, struct vm_conf
 	if (!config_modules(sh, argc, argv, cfg))
 		return false;
 	if (!kernel == !multiboot || (kernel && cfg->modules) || (multiboot && initrd)) {
-		shell_error(sh, "usage",
-			    "either --kernel FILE (a bzImage under /boot/), perhaps with --initrd "
-			    "FILE, or --multiboot FILE, perhaps with --module FILE, is needed");
+		shell_error(
+			sh, "usage",
+			"either --kernel FILE (a bzImage or a PVH kernel), perhaps with --initrd "
+			"FILE, or --multiboot FILE, perhaps with --module FILE, is needed");
 		return false;
 	}
 	if (multiboot)

@@ -35,6 +35,23 @@ int direct_copy(struct vm *vm, gpa_t to, const struct boot_file *f, uint64_t fro
 	return 0;
 }
 
+int direct_zero(struct vm *vm, gpa_t to, const struct boot_file *f, uint64_t len, char *why,
+		size_t why_len)
+{
+	static const uint8_t zeros[PAGE_SIZE];
+	int rc = 0;
+
+	for (uint64_t n; len && !rc; to.v += n, len -= n) {
+		n = MIN(len, PAGE_SIZE - (to.v & PAGE_MASK));
+		rc = gmem_write(vm->mem, to, zeros, (size_t)n);
+		if (world_should_yield())
+			world_yield();
+	}
+	if (rc)
+		snprintf(why, why_len, "%s: host memory ran out while loading", f->name);
+	return rc;
+}
+
 int direct_acpi(struct vm *vm)
 {
 	struct acpi_image *m = malloc(sizeof(*m));

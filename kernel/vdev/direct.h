@@ -18,6 +18,12 @@
 /* A part of a file to guest memory; error text in why. */
 MUST_CHECK int direct_copy(struct vm *vm, gpa_t to, const struct boot_file *f, uint64_t from,
 			   uint64_t len, char *why, size_t why_len);
+/*
+ * What a part of that file has in memory beyond the file: zeros. Memory reads as zero after a
+ * start, but not after a reset.
+ */
+MUST_CHECK int direct_zero(struct vm *vm, gpa_t to, const struct boot_file *f, uint64_t len,
+			   char *why, size_t why_len);
 /* RSDP at Q35_BIOS_BASE, the tables behind it. */
 MUST_CHECK int direct_acpi(struct vm *vm);
 /* ECAM and PM block placed, BARs assigned. */

@@ -136,25 +136,6 @@ static int place(struct boot *b)
 	return -ENOMEM;
 }
 
-/* Memory reads as zero before: what a part has beyond the file needs no store after a start, but
- * does after a reset. */
-static int zero(struct boot *b, uint64_t to, uint64_t len)
-{
-	static const uint8_t zeros[PAGE_SIZE];
-	int rc = 0;
-
-	for (uint64_t n; len && !rc; to += n, len -= n) {
-		n = MIN(len, PAGE_SIZE - (to & PAGE_MASK));
-		rc = gmem_write(b->vm->mem, GPA(to), zeros, (size_t)n);
-		if (world_should_yield())
-			world_yield();
-	}
-	if (rc)
-		snprintf(b->why, b->why_len, "%s: host memory ran out while loading",
-			 b->payload->name);
-	return rc;
-}
-
 static int load(struct boot *b)
 {
 	int rc = 0;
@@ -165,7 +146,8 @@ static int load(struct boot *b)
 		rc = direct_copy(b->vm, GPA(p->to), b->payload, p->from, p->len, b->why,
 				 b->why_len);
 		if (!rc)
-			rc = zero(b, p->to + p->len, p->mem_len - p->len);
+			rc = direct_zero(b->vm, GPA(p->to + p->len), b->payload,
+					 p->mem_len - p->len, b->why, b->why_len);
 	}
 	for (unsigned i = 0; i < b->vm->cfg.modules && !rc; i++)
 		rc = direct_copy(b->vm, GPA(b->module_gpa[i]), b->module[i], 0, b->module[i]->size,

@@ -17,6 +17,7 @@
 #include "irqchip.h"
 #include "pci.h"
 #include "pm.h"
+#include "pvh.h"
 #include "q35.h"
 #include "rtc.h"
 #include "testdev.h"
@@ -153,7 +154,7 @@ static int platform_boot(struct vm *vm, char *why, size_t why_len)
 {
 	if (vm->cfg.boot == VM_BOOT_MULTIBOOT)
 		return multiboot_boot(vm, why, why_len);
-	return linux_boot(vm, why, why_len);
+	return pvh_is(vm->cfg.kernel) ? pvh_boot(vm, why, why_len) : linux_boot(vm, why, why_len);
 }
 
 const struct vm_platform q35_platform = {

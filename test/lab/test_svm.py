@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Guests on one host: boot, memory, devices, life cycle; the console's errors."""
 import os
+import subprocess
 import time
 
 import pytest
 
 from lablib.client import Lab
 from lablib.guest import Guest
+from lablib.paths import TOP
 
 pytestmark = pytest.mark.svm
 
@@ -121,6 +123,34 @@ def test_memory_comes_back(pair):
     g.wait_ready()
     g.remove()
     assert abs(pair.ask("a", "host info")["free_bytes"] - free) < 4 << 20
+
+
+@pytest.fixture
+def pvh_host(payload, tmp_path_factory):
+    """A host that has the stock kernel unpacked, and a bare ELF file."""
+    files = tmp_path_factory.mktemp("pvh")
+    subprocess.run([f"{TOP}/tools/guest", "--vmlinux", "--out", str(files)], check=True)
+    (files / "bare").write_bytes(open(f"{TOP}/build/tern.efi.so", "rb").read())
+    lab = Lab(f"pvh-{os.getpid()}")
+    lab.up(["a"], files=str(files))
+    yield lab
+    lab.down()
+
+
+def test_stock_kernel_by_pvh(pvh_host):
+    """An uncompressed kernel is started at its PVH entry."""
+    g = Guest(pvh_host, "pvh")
+    g.create("a", mode="dirty", ws=16, rate=20, kernel="/boot/vmlinux")
+    g.start()
+    g.wait_ready()
+    g.wait_passes(1)
+    g.verify()
+    pvh_host.run("a", "vm create x --kernel /boot/bare")
+    got = pvh_host.cmd("a", "vm start x")
+    assert got.status == 1 and "no PVH entry" in got.text
+    pvh_host.run("a", "vm create y --mem 32M --kernel /boot/vmlinux")
+    got = pvh_host.cmd("a", "vm start y")
+    assert got.status == 1 and "MiB to start" in got.text
 
 
 BAD = [
