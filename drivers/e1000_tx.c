@@ -23,6 +23,8 @@ _Static_assert(E1000_TX_RING * sizeof(struct e1000_tx_desc) <= PAGE_SIZE << RING
 _Static_assert(E1000_TX_RING * sizeof(struct e1000_sent) <= PAGE_SIZE << SENT_ORDER, "sent");
 
 #define ETH_HLEN 14u
+#define ETH_TYPE 12u
+#define VLAN_LEN 4u
 #define IP4_CSUM 10u
 #define TCP_CSUM 16u
 #define LIMIT_32 (1ull << 32)
@@ -90,6 +92,14 @@ static int copy_packet(struct nic_tx *t, uint32_t bytes, hpa_t *out)
 	return 0;
 }
 
+/* A guest's frame may have a VLAN tag before the IP header. */
+static unsigned ip_start(const struct nic_tx *t)
+{
+	const uint8_t *type = (const uint8_t *)hpa_ptr(t->seg[0].addr) + ETH_TYPE;
+
+	return type[0] == 0x81 && type[1] == 0 ? ETH_HLEN + VLAN_LEN : ETH_HLEN;
+}
+
 /*
  * Where it cuts, the chip adds the length to the pseudo-header's sum by itself, and
  * sums the IPv4 header over a field that must be zero. [8254x 3.5.6 "IP/TCP/UDP
@@ -106,17 +116,17 @@ static void prepare_headers(const struct nic_tx *t, uint32_t bytes)
 	at[0] = (uint8_t)(sum >> 8);
 	at[1] = (uint8_t)sum;
 	if (!t->ipv6)
-		memset(frame + ETH_HLEN + IP4_CSUM, 0, 2);
+		memset(frame + ip_start(t) + IP4_CSUM, 0, 2);
 }
 
 static struct e1000_tx_desc build_context(const struct nic_tx *t, uint32_t bytes)
 {
-	uint64_t ip = ETH_HLEN, tcp = t->csum_start;
+	uint64_t ip = ip_start(t), tcp = t->csum_start;
 	struct e1000_tx_desc c = { .cmd = TXD_EXTENDED };
 
 	if (!t->ipv6)
-		ip |= (uint64_t)(ETH_HLEN + IP4_CSUM) << TXC_FIELD_SHIFT |
-		      (uint64_t)(t->csum_start - 1u) << TXC_STOP_SHIFT;
+		ip |= (ip + IP4_CSUM) << TXC_FIELD_SHIFT | (uint64_t)(t->csum_start - 1u)
+								   << TXC_STOP_SHIFT;
 	tcp |= (uint64_t)(t->csum_start + t->csum_offset) << TXC_FIELD_SHIFT;
 	c.addr = ip | tcp << TXC_TCP_SHIFT;
 	c.cmd |= (uint32_t)((t->ipv6 ? 0 : TXC_IPV4) | (t->csum_offset == TCP_CSUM ? TXC_TCP : 0));

@@ -7,6 +7,7 @@ import pytest
 from lablib.client import Lab
 from lablib.guest import Guest
 from qmp import qmp
+from test_guest_net import Netted, client, finish
 
 pytestmark = pytest.mark.net
 
@@ -88,6 +89,18 @@ def test_migrate(cards):
         g.wait_passes(2)
         g.verify()
     g.verify_log()
+    g.remove()
+
+
+def test_a_guest_behind_them(cards):
+    """A guest's own address is reached through each card, with its large segments."""
+    g = Netted(cards, "net").boot("a")
+    for host in "ab":
+        if g.host != host:
+            g.migrate(host)
+        assert "ok" in finish(client(cards, "--bytes", 3000000))
+        port = cards.ask(host, "net ports")[0]
+        assert port["vm"] == "net" and port["rx_bytes"] > 3000000
     g.remove()
 
 

@@ -278,6 +278,30 @@ static void test_segmentation(void **state)
 	assert_int_equal(e1000_find_chip(0x8086, 0x100e)->flags & E1000_TSO_IPV6, 0);
 }
 
+/* The IP header of a tagged frame begins four bytes later. */
+static void test_tagged(void **state)
+{
+	static struct wire w;
+	struct nic_tx t = packet(58, 8000);
+
+	(void)state;
+	restart(0x10d3);
+	payload[12] = 0x81;
+	payload[13] = 0;
+	t.csum = true;
+	t.csum_start = 38;
+	t.csum_offset = 16;
+	t.gso_size = 1448;
+	t.hdr_len = 58;
+	assert_int_equal(e1000_send(&dev.nic, &t), 0);
+	e1000_flush(&dev.nic);
+	assert_true(chip_send(&w));
+	assert_int_equal(w.context.addr,
+			 18ull | 28ull << 8 | 37ull << 16 | 38ull << 32 | 54ull << 40);
+	assert_int_equal(w.bytes[28] | w.bytes[29], 0);
+	assert_memory_equal(w.bytes + 24, payload + 24, 2);
+}
+
 /* Headers in pieces are put together; so is what a 32-bit part does not reach. */
 static void test_copies(void **state)
 {
@@ -539,6 +563,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_plain, stop),
 		cmocka_unit_test_teardown(test_checksum, stop),
 		cmocka_unit_test_teardown(test_segmentation, stop),
+		cmocka_unit_test_teardown(test_tagged, stop),
 		cmocka_unit_test_teardown(test_copies, stop),
 		cmocka_unit_test_teardown(test_sentinel, stop),
 		cmocka_unit_test_teardown(test_rounds, stop),
