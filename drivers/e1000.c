@@ -99,6 +99,7 @@ static const struct nic_ops e1000_ops = {
 	.flush = e1000_flush,
 	.poll = poll,
 	.arm = arm,
+	.filter = e1000_filter,
 };
 
 static void describe(struct e1000 *d)

@@ -76,6 +76,9 @@ MUST_CHECK int e1000_read_mac(struct e1000 *d);
 void e1000_start(struct e1000 *d);
 void e1000_read_link(struct e1000 *d);
 
+/* e1000_filter.c: also after each start. */
+void e1000_filter(struct nic *n);
+
 /* e1000_tx.c */
 MUST_CHECK int e1000_tx_init(struct e1000 *d);
 MUST_CHECK int e1000_send(struct nic *n, struct nic_tx *t);

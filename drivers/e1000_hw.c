@@ -123,16 +123,6 @@ void e1000_read_link(struct e1000 *d)
 	d->nic.speed_mbit = mbit[status >> STATUS_SPEED_SHIFT & STATUS_SPEED_MASK];
 }
 
-static void set_address(struct e1000 *d)
-{
-	uint32_t low, high = 0;
-
-	memcpy(&low, d->nic.mac, 4);
-	memcpy(&high, d->nic.mac + 4, 2);
-	e1000_write(d, E1000_RAL, low);
-	e1000_write(d, E1000_RAH, high | RAH_VALID);
-}
-
 /* [8254x 14.5 "Transmit Initialization"] */
 static void start_tx(struct e1000 *d)
 {
@@ -170,6 +160,7 @@ static void start_rx(struct e1000 *d)
 	if (d->nic.mtu_max > 1500)
 		control |= RCTL_LONG;
 	e1000_write(d, E1000_RCTL, control);
+	e1000_filter(&d->nic);
 	e1000_rx_fill(d);
 }
 
@@ -181,7 +172,6 @@ void e1000_start(struct e1000 *d)
 		     CTRL_VLAN | CTRL_PHY_RESET);
 	e1000_write(d, E1000_CTRL, control | CTRL_LINK_UP | CTRL_AUTO_SPEED);
 	wake_phy(d);
-	set_address(d);
 	e1000_write(d, E1000_ITR, INTERRUPT_DISTANCE);
 	start_tx(d);
 	start_rx(d);

@@ -76,6 +76,8 @@
 #define E1000_RAL 0x5400u
 #define E1000_RAH 0x5404u
 #define RAH_VALID BIT(31)
+#define RA_STEP 8u   /* bytes from one receive address to the next */
+#define RA_COUNT 15u /* of the smallest chip: the 82574 has 15, others 16 */
 
 /* Interrupt causes. [8254x 13.4.17 "Interrupt Cause Read Register"] */
 #define ICR_TX_DONE BIT(0)

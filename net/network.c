@@ -104,6 +104,21 @@ void networks_init(void)
 	}
 }
 
+/* What the card must hear for the guests that are here. */
+static void set_filter(struct net_if *uplink)
+{
+	struct nic *nic = uplink->nic;
+	struct network *n = NULL;
+
+	nic->nr_also = 0;
+	while ((n = network_next(n)))
+		for (struct vport *p = n->ports; p; p = p->next)
+			if (n->uplink == uplink && !vport_muted(p) && nic->nr_also < NIC_MAX_ALSO)
+				memcpy(nic->also[nic->nr_also++], p->mac, MAC_LEN);
+	if (nic->ops->filter)
+		nic->ops->filter(nic);
+}
+
 static int link_port(void *arg)
 {
 	struct vport *p = arg;
@@ -126,6 +141,7 @@ static int unlink_port(void *arg)
 	while (*at != p)
 		at = &(*at)->next;
 	*at = p->next;
+	set_filter(p->net->uplink);
 	return 0;
 }
 
@@ -182,6 +198,20 @@ static int announce(void *arg)
 void vport_announce(struct vport *p)
 {
 	(void)net_call(announce, p);
+}
+
+static int changed(void *arg)
+{
+	struct vport *p = arg;
+
+	set_filter(p->net->uplink);
+	return 0;
+}
+
+void vport_mute(struct vport *p, bool muted)
+{
+	__atomic_store_n(&p->muted, muted, __ATOMIC_SEQ_CST);
+	(void)net_call(changed, p);
 }
 
 struct addr_call {

@@ -124,8 +124,3 @@ void vport_drop_all(struct vport *p)
 	drop_all(&p->tx);
 	drop_all(&p->rx);
 }
-
-void vport_mute(struct vport *p, bool muted)
-{
-	__atomic_store_n(&p->muted, muted, __ATOMIC_SEQ_CST);
-}

@@ -10,6 +10,7 @@
 #include <tern/types.h>
 
 #define NIC_MAX_SEGS 24
+#define NIC_MAX_ALSO 64
 
 #define NIC_CAP_TX_CSUM 1u
 #define NIC_CAP_RX_CSUM 2u
@@ -61,6 +62,8 @@ struct nic_ops {
 	/* Asks for a notify at the next event; true when something is there already (poll again).
 	 */
 	bool (*arm)(struct nic *n);
+	/* n->also has changed. NULL: the card gives every frame it hears anyway. */
+	void (*filter)(struct nic *n);
 };
 
 struct nic {
@@ -77,6 +80,9 @@ struct nic {
 	void (*notify)(struct nic *n); /* from the interrupt handler */
 	void (*rx)(struct nic *n, struct nic_rx *f);
 	void *net; /* net room's */
+	/* Further addresses whose frames are wanted, guests'; more than fit: all are. */
+	uint8_t also[NIC_MAX_ALSO][6];
+	unsigned nr_also;
 	uint64_t tx_packets, tx_bytes, rx_packets, rx_bytes, rx_dropped, tx_stalls, copies;
 };
 

@@ -25,6 +25,7 @@
 #undef MASK
 #undef RING_ORDER
 #include "drivers/e1000_tx.c"
+#include "drivers/e1000_filter.c"
 #include "drivers/e1000_ids.c"
 
 #define TX_MASK (E1000_TX_RING - 1)
@@ -557,6 +558,30 @@ static void test_short_memory(void **state)
 	assert_int_equal(e1000_rx_poll(&dev, 64), 1);
 }
 
+/* The guests' addresses beside the card's own; more than it has registers for: all. */
+static void test_filter(void **state)
+{
+	(void)state;
+	restart(0x100e);
+	memcpy(dev.nic.mac, (const uint8_t[6]){ 2, 0, 0, 0, 0, 1 }, 6);
+	for (unsigned n = 0; n < NIC_MAX_ALSO; n++)
+		memcpy(dev.nic.also[n], (const uint8_t[6]){ 2, 0, 0, 0, 1, (uint8_t)n }, 6);
+	dev.nic.nr_also = 14;
+	e1000_filter(&dev.nic);
+	assert_int_equal(reg(E1000_RAH), RAH_VALID | 0x0100);
+	assert_int_equal(reg(E1000_RAL + 8), 0x00000002);
+	assert_int_equal(reg(E1000_RAH + 8), RAH_VALID | 0x0001);
+	assert_int_equal(reg(E1000_RAH + 14 * 8), RAH_VALID | 0x0d01);
+	assert_int_equal(reg(E1000_RCTL) & RCTL_ALL_UNICAST, 0);
+	dev.nic.nr_also = 15;
+	e1000_filter(&dev.nic);
+	assert_int_not_equal(reg(E1000_RCTL) & RCTL_ALL_UNICAST, 0);
+	dev.nic.nr_also = 1;
+	e1000_filter(&dev.nic);
+	assert_int_equal(reg(E1000_RAH + 2 * 8), 0);
+	assert_int_equal(reg(E1000_RCTL) & RCTL_ALL_UNICAST, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -571,6 +596,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_receive, stop),
 		cmocka_unit_test_teardown(test_receive_odd, stop),
 		cmocka_unit_test_teardown(test_short_memory, stop),
+		cmocka_unit_test_teardown(test_filter, stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
