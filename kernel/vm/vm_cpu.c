@@ -62,7 +62,8 @@ struct time_rec {
 	uint64_t tsc, ns, host_ns; /* guest TSC, kvmclock, source's time_ns(), all at one moment */
 };
 
-static void time_save(struct vm *vm, struct rec_writer *w)
+/* The TSC of vCPU 0 that it saved. */
+static uint64_t time_save(struct vm *vm, struct rec_writer *w)
 {
 	uint64_t host_ns = time_ns(), tsc = vcpu_guest_tsc(vm->vcpu[0]);
 
@@ -73,6 +74,7 @@ static void time_save(struct vm *vm, struct rec_writer *w)
 	rec_u64(w, vm_time_ns_at(vm, tsc));
 	rec_u64(w, host_ns);
 	rec_end(w);
+	return tsc;
 }
 
 static int time_parse(struct rec_reader *r, struct time_rec *t)
@@ -135,9 +137,12 @@ static struct virt_state *state_alloc(void)
 	return calloc(1, sizeof(struct virt_state));
 }
 
-static void vcpu_save(struct vcpu *c, struct virt_state *s, struct rec_writer *w)
+/* tsc0: what vCPU 0's TSC shows at the moment of REC_TIME; this one's of the same moment goes out.
+ */
+static void vcpu_save(struct vcpu *c, uint64_t tsc0, struct virt_state *s, struct rec_writer *w)
 {
 	virt->state_save(&c->v, s);
+	s->tsc = tsc0 + (c->v.tsc_offset - c->vm->vcpu[0]->v.tsc_offset);
 	rec_begin(w, REC_VCPU, REC_VERSION, 0, (uint16_t)c->index);
 	vcpu_state_write(c, s, w);
 	rec_end(w);
@@ -204,11 +209,12 @@ static int xsave_load(struct vm *vm, struct rec_reader *r)
 	uint64_t offset;
 	int err;
 
-	if (!s || xsave_parse(r, s))
+	if (!s || !vm->run->loaded_time || xsave_parse(r, s))
 		return -EBADMSG;
-	offset = vm->vcpu[i]->v.tsc_offset;
+	offset = vm->vcpu[i]->v.tsc_offset + (s->tsc - vm->run->base_tsc);
 	err = virt->state_load(&vm->vcpu[i]->v, s);
-	vm->vcpu[i]->v.tsc_offset = offset; /* REC_TIME's, with the blackout */
+	vm->vcpu[i]->v.tsc_offset =
+		offset; /* REC_TIME's, with the blackout, and what it is ahead of vCPU 0 */
 	if (!err)
 		vm->run->loaded_vcpus |= BIT(i);
 	free(s);
@@ -221,15 +227,16 @@ static int xsave_load(struct vm *vm, struct rec_reader *r)
 void vm_cpu_save(struct vm *vm, struct rec_writer *w)
 {
 	struct virt_state *s = state_alloc();
+	uint64_t tsc0;
 
 	vm_cpuid_save(vm, w);
-	time_save(vm, w);
+	tsc0 = time_save(vm, w);
 	if (!s) {
 		w->error = -ENOMEM; /* told by rec_finish */
 		return;
 	}
 	for (unsigned i = 0; i < vm->nr_vcpus; i++)
-		vcpu_save(vm->vcpu[i], s, w);
+		vcpu_save(vm->vcpu[i], tsc0, s, w);
 	free(s);
 }
 

@@ -6,7 +6,8 @@
  * the nanosecond, and a migration that moves the line to another host's TSC
  * (vm_time_continue) makes neither clock run backwards.
  *
- * The TSC offset is the same for all vCPUs.
+ * The TSC offset is the same for all vCPUs until a guest writes its TSC on one of
+ * them; the line is vCPU 0's. A checkpoint carries what each is ahead of it.
  */
 #include "vm_int.h"
 

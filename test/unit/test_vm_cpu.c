@@ -271,6 +271,24 @@ static void clocks(void **state)
 	}
 }
 
+/* A guest that wrote its TSC on one vCPU finds that difference on the next host, and the one after.
+ */
+static void tsc_of_each_vcpu(void **state)
+{
+	const uint64_t ahead = 123456789012ull, behind = 0 - 987654321ull;
+	struct vm *a = make(), *b = make(), *c = make();
+
+	a->vcpu[1]->v.tsc_offset += ahead;
+	assert_int_equal(move(a, b, 0), 0);
+	assert_int_equal(b->vcpu[1]->v.tsc_offset - b->vcpu[0]->v.tsc_offset, ahead);
+	b->vcpu[1]->v.tsc_offset = b->vcpu[0]->v.tsc_offset + behind;
+	assert_int_equal(move(b, c, -40000000000), 0);
+	assert_int_equal(c->vcpu[1]->v.tsc_offset - c->vcpu[0]->v.tsc_offset, behind);
+	unmake(a);
+	unmake(b);
+	unmake(c);
+}
+
 static void many_moves(void **state)
 {
 	struct vm *a = make();
@@ -388,10 +406,14 @@ static void page(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(comes_back, setup), cmocka_unit_test_setup(clocks, setup),
-		cmocka_unit_test_setup(many_moves, setup), cmocka_unit_test_setup(frequency, setup),
-		cmocka_unit_test_setup(refuses, setup),	   cmocka_unit_test_setup(scale, setup),
+		cmocka_unit_test_setup(comes_back, setup),
+		cmocka_unit_test_setup(clocks, setup),
+		cmocka_unit_test_setup(many_moves, setup),
+		cmocka_unit_test_setup(frequency, setup),
+		cmocka_unit_test_setup(refuses, setup),
+		cmocka_unit_test_setup(scale, setup),
 		cmocka_unit_test_setup(page, setup),
+		cmocka_unit_test_setup(tsc_of_each_vcpu, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
