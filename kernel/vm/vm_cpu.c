@@ -94,8 +94,17 @@ int vm_tsc_check(uint32_t khz, char *why, size_t why_len)
 {
 	uint64_t host = tsc_khz(), diff = khz > host ? khz - host : host - khz;
 
-	if (virt_caps.tsc_scaling || diff * 1000000 <= host * PPM_EQUAL)
+	if (diff * 1000000 <= host * PPM_EQUAL)
 		return 0;
+	if (virt_caps.tsc_scaling) {
+		if (!virt_caps.tsc_ratio_end || khz < host * virt_caps.tsc_ratio_end)
+			return 0;
+		snprintf(why, why_len,
+			 "the guest's TSC runs at %u kHz, the destination's at %u, and its CPU "
+			 "scales by less than %u",
+			 (unsigned)khz, (unsigned)host, virt_caps.tsc_ratio_end);
+		return -ENOTSUP;
+	}
 	snprintf(why, why_len,
 		 "the guest's TSC runs at %u kHz, the destination's at %u, more than %u ppm apart, "
 		 "and its CPU cannot scale it",

@@ -155,6 +155,7 @@ static int setup(void **state)
 	host_khz = KHZ;
 	host_base = rdtsc() - 1000000000ull;
 	virt_caps.tsc_scaling = false;
+	virt_caps.tsc_ratio_end = 0;
 	loads = 0;
 	memset(ram, 0, sizeof(ram));
 	for (size_t i = 0; i < sizeof(kept); i++)
@@ -328,6 +329,25 @@ static void frequency(void **state)
 	unmake(b);
 }
 
+/* AMD-V's ratio has eight bits before the point. */
+static void ratio(void **state)
+{
+	struct vm *a = make(), *b;
+
+	virt_caps.tsc_scaling = true;
+	virt_caps.tsc_ratio_end = 256;
+	host_khz = KHZ / 256;
+	b = make();
+	assert_int_equal(move(a, b, 0), -ENOTSUP);
+	host_khz = KHZ / 255;
+	assert_int_equal(move(a, b, 0), 0);
+	virt_caps.tsc_ratio_end = 0;
+	host_khz = KHZ / 256;
+	assert_int_equal(move(a, b, 0), 0);
+	unmake(a);
+	unmake(b);
+}
+
 static int check_body(struct vm *vm, uint16_t type, uint16_t instance, const void *body, size_t len)
 {
 	struct rec_writer w;
@@ -414,6 +434,7 @@ int main(void)
 		cmocka_unit_test_setup(scale, setup),
 		cmocka_unit_test_setup(page, setup),
 		cmocka_unit_test_setup(tsc_of_each_vcpu, setup),
+		cmocka_unit_test_setup(ratio, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,7 +17,6 @@
 #define MSRPM_ORDER 1u /* 8 KiB */
 #define IOPM_ORDER 2u  /* 12 KiB, one bit a port */
 #define RATIO_ONE (1ull << 32)
-#define RATIO_MAX 0xffffffffffull
 
 /* Switched by VMLOAD and VMSAVE; no value of them harms the host. */
 static const uint32_t pass_through[] = {
@@ -55,12 +54,9 @@ int svm_msr_init(void)
 /* Guest TSC ticks for each of the host's, 8.32 fixed point. [APM2 15.30.5 "TSC Ratio MSR"] */
 uint64_t svm_tsc_ratio(const struct virt_vm *vm)
 {
-	uint64_t ratio;
-
 	if (!svm_feat.tsc_rate || !vm->tsc_khz || vm->tsc_khz == tsc_khz())
 		return RATIO_ONE;
-	ratio = mul_div64(vm->tsc_khz, RATIO_ONE, tsc_khz());
-	return ratio && ratio <= RATIO_MAX ? ratio : RATIO_ONE;
+	return mul_div64(vm->tsc_khz, RATIO_ONE, tsc_khz()); /* fits: caps.tsc_ratio_end */
 }
 
 static uint64_t scaled_tsc(const struct virt_vm *vm)
