@@ -59,27 +59,6 @@ static void start(struct vm *vm, unsigned slot)
 	fake_write(vm, b + 0x14, 1, 0x0f);
 }
 
-static void record(struct vm *vm, uint16_t type, uint16_t instance, const uint8_t *body, size_t len)
-{
-	struct rec_writer w;
-	struct rec_reader r;
-
-	rec_writer_init(&w);
-	rec_begin(&w, type, 1, 0, instance);
-	rec_bytes(&w, body, len);
-	rec_end(&w);
-	if (!rec_finish(&w)) {
-		rec_reader_init(&r, w.buf, w.len);
-		if (rec_next(&r) == 1 && !vdevs_check(vm, &r)) {
-			rec_reader_init(&r, w.buf, w.len);
-			if (rec_next(&r) != 1 || vdevs_load(vm, &r))
-				abort(); /* checked, so it must load */
-			vdevs_resume(vm);
-		}
-	}
-	rec_writer_fini(&w);
-}
-
 static void step(struct vm *vm, const uint8_t *s, const uint8_t *rest, size_t len)
 {
 	unsigned slot = 1 + (s[1] & 1), size = 1u << (s[1] >> 1 & 3);
@@ -113,7 +92,8 @@ static void step(struct vm *vm, const uint8_t *s, const uint8_t *rest, size_t le
 		fake_cfg_read(vm, slot, at & 0xfc, 4);
 		break;
 	default:
-		record(vm, (uint16_t)(REC_PCI + at % 6), slot, rest, MIN(len, (size_t)(v & 0x1ff)));
+		fake_record(vm, (uint16_t)(REC_PCI + at % 6), slot, rest,
+			    MIN(len, (size_t)(v & 0x1ff)));
 		break;
 	}
 }

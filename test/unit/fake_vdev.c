@@ -340,3 +340,24 @@ int fake_check(struct vm *vm, uint16_t type, uint16_t instance, uint16_t version
 	rec_writer_fini(&w);
 	return rc;
 }
+
+void fake_record(struct vm *vm, uint16_t type, uint16_t instance, const uint8_t *body, size_t len)
+{
+	struct rec_writer w;
+	struct rec_reader r;
+
+	rec_writer_init(&w);
+	rec_begin(&w, type, 1, 0, instance);
+	rec_bytes(&w, body, len);
+	rec_end(&w);
+	if (!rec_finish(&w)) {
+		rec_reader_init(&r, w.buf, w.len);
+		if (rec_next(&r) == 1 && !vdevs_check(vm, &r)) {
+			rec_reader_init(&r, w.buf, w.len);
+			if (rec_next(&r) != 1 || vdevs_load(vm, &r))
+				abort();
+			vdevs_resume(vm);
+		}
+	}
+	rec_writer_fini(&w);
+}
