@@ -141,8 +141,8 @@ static void start_tx(struct e1000 *d)
 }
 
 /*
- * [8254x 14.4 "Receive Initialization"]. All that comes is taken: guests have addresses
- * of their own behind this card, and neither they nor lwIP join groups at it.
+ * [8254x 14.4 "Receive Initialization"]. Groups are all taken: neither lwIP nor guests join
+ * them at the card. Addresses: e1000_filter.c.
  */
 static void start_rx(struct e1000 *d)
 {
@@ -155,8 +155,8 @@ static void start_rx(struct e1000 *d)
 	e1000_write(d, E1000_RDT, 0);
 	e1000_write(d, E1000_RDTR, 0);
 	e1000_write(d, E1000_RXCSUM, RXCSUM_IP | RXCSUM_TCP_UDP);
-	control = RCTL_ENABLE | RCTL_ALL_UNICAST | RCTL_ALL_MULTICAST | RCTL_BROADCAST |
-		  RCTL_4K_BUFFERS | RCTL_STRIP_CRC;
+	control = RCTL_ENABLE | RCTL_ALL_MULTICAST | RCTL_BROADCAST | RCTL_4K_BUFFERS |
+		  RCTL_STRIP_CRC;
 	if (d->nic.mtu_max > 1500)
 		control |= RCTL_LONG;
 	e1000_write(d, E1000_RCTL, control);
