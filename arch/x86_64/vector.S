@@ -30,3 +30,5 @@
 
 	access vector_get
 	access vector_set
+
+	.section .note.GNU-stack, "", @progbits
