@@ -198,6 +198,8 @@ void raised(const char *name, unsigned vector, uint64_t error)
 
 void run_user(void (*fn)(void), uint64_t rflags)
 {
+	static const uint16_t data = SEL_DATA; /* IRETQ empties DS and ES on the way to ring 3 */
+
 	trap.count = 0;
 	__asm__ volatile("movq $1f, trap(%%rip)\n\t"
 			 "movq %%rsp, %2\n\t"
@@ -213,6 +215,7 @@ void run_user(void (*fn)(void), uint64_t rflags)
 			 : "r"(fn), "r"(rflags | 2), "m"(user_return[0]), "m"(user_return[1]),
 			   "i"(SEL_USER_DATA), "r"(MAP_AT + 0x3ff0ull), "i"(SEL_USER_CODE)
 			 : "memory", "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11");
+	__asm__ volatile("mov %0, %%ds; mov %0, %%es" ::"m"(data));
 }
 
 /* ---- what is to be done ---- */
