@@ -32,6 +32,8 @@ static inline bool guest_canonical(uint64_t a)
 void guest_probe(void);
 /* Does "virt.without" in tern.conf name this feature? */
 bool guest_left_out(const char *name);
+/* Does "virt.with"? For tests of a feature that is not trusted here. */
+bool guest_taken_anyway(const char *name);
 /* virt_ops.cpuid_limit of both backends: RDTSCP and RDPID by guest_feat. */
 void guest_cpuid_limit(uint32_t leaf, uint32_t sub, struct cpuid_regs *r);
 /* A word more in a list of features. */

@@ -116,15 +116,24 @@ void guest_probe(void)
 	find_xsave();
 }
 
-bool guest_left_out(const char *name)
+static bool listed(const char *list, const char *name)
 {
-	const char *list = config_get("virt.without");
 	size_t len = strlen(name);
 
 	for (const char *p = list; p && (p = strstr(p, name)) != NULL; p += len)
 		if ((p == list || p[-1] == ' ') && (p[len] == ' ' || !p[len]))
 			return true;
 	return false;
+}
+
+bool guest_left_out(const char *name)
+{
+	return listed(config_get("virt.without"), name);
+}
+
+bool guest_taken_anyway(const char *name)
+{
+	return listed(config_get("virt.with"), name);
 }
 
 void guest_cpuid_limit(uint32_t leaf, uint32_t sub, struct cpuid_regs *r)

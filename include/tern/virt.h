@@ -36,6 +36,7 @@ enum exit_reason {
 	EXIT_UNDEFINED, /* an instruction the guest must not have: give #UD */
 	EXIT_REFUSED,	/* one it has, but never with success: give #GP */
 	EXIT_TRIPLE_FAULT,
+	EXIT_EOI,    /* of a vector in apic.level: the CPU has ended it, the rest is ours */
 	EXIT_FAILED, /* the CPU refused to enter: x->fail says why */
 	EXIT_REASONS
 };
@@ -120,6 +121,9 @@ struct vmexit {
 		} cr;
 		struct virt_event exception;
 		struct {
+			uint8_t vector;
+		} eoi;
+		struct {
 			uint64_t code, info1, info2;
 			char text[64];
 		} fail;
@@ -171,14 +175,30 @@ struct virt_vm {
 	void *priv; /* [const] backend's */
 };
 
+/*
+ * Interrupts that the CPU delivers itself. The LAPIC model lends IRR, ISR and TPR
+ * for each run() and takes them back after it; vectors are in 32-bit words, lowest
+ * first, as in its registers. Others that come meanwhile are added with a kick.
+ */
+struct virt_apic {
+	bool usable;	   /* [const] the backend can, in x2APIC mode */
+	bool on;	   /* [own] in the next run(); else events are injected */
+	uint32_t tpr;	   /* [own] in and out, all 8 bits; cr8 follows */
+	uint32_t irr[8];   /* [own] in and out */
+	uint32_t isr[8];   /* [own] in and out */
+	uint32_t level[8]; /* [own] in: EOI of these is told by EXIT_EOI */
+};
+
 struct virt_vcpu {
 	struct virt_vm *vm;   /* [const] */
 	unsigned index;	      /* [const] */
 	uint64_t gpr[16];     /* [own] valid outside run() */
 	uint64_t rip, rflags; /* [own] likewise; changes are taken by the next run() */
 	uint64_t cr8;	      /* [own] task priority, 0..15 */
-	bool irq_ready;	      /* [own] an IRQ injected now would be taken at the next entry */
-	bool nmi_ready;	      /* [own] */
+	uint8_t tpr_wait;     /* [own] run() returns when cr8 falls below; 0 = nothing waits */
+	struct virt_apic apic;
+	bool irq_ready; /* [own] an IRQ injected now would be taken at the next entry */
+	bool nmi_ready; /* [own] */
 	struct virt_event
 		event;	      /* [own] must be (re)injected at the next entry; inject() sets it */
 	int cpu;	      /* [own] pCPU it is loaded on, -1 = none */
@@ -194,7 +214,8 @@ struct virt_vcpu {
 struct virt_caps {
 	const char *name; /* "AMD-V", "VT-x" */
 	const struct slat_format *slat;
-	bool next_rip, decode_assist, flush_by_asid, tsc_scaling, virtual_nmi, pause_filter, pml;
+	bool next_rip, decode_assist, flush_by_asid, tsc_scaling, virtual_nmi, pause_filter, pml,
+		apic;
 	unsigned tsc_ratio_end; /* guest TSC less than this many times the host's; 0 = any */
 	unsigned asids;		/* address space numbers for guests, 0 = none */
 	char features[128];	/* what the backend uses of what not every CPU has, for people */

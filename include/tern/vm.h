@@ -106,6 +106,13 @@ struct irqchip_ops {
 	/* TPR as CR8 sees it, both directions. */
 	uint64_t (*get_cr8)(struct vcpu *c);
 	void (*set_cr8)(struct vcpu *c, uint64_t cr8);
+	/* The CPU will deliver what pending found: no injection, no window. */
+	bool (*by_cpu)(struct vcpu *c);
+	/* Around each run(): the LAPIC's registers to v.apic and back, where the CPU delivers. */
+	void (*enter)(struct vcpu *c);
+	void (*leave)(struct vcpu *c);
+	/* The CPU has ended a level-triggered vector. */
+	void (*eoi)(struct vcpu *c, uint8_t vector);
 	/* Level (or edge) of a global system interrupt; any context. */
 	void (*set_gsi)(struct vm *vm, unsigned gsi, bool level);
 	/* A message a device's MSI writes; any context. */

@@ -348,6 +348,7 @@ static const char *const exit_names[EXIT_REASONS] = {
 	[EXIT_HYPERCALL] = "hypercall",
 	[EXIT_EXCEPTION] = "exception",
 	[EXIT_WBINVD] = "wbinvd",
+	[EXIT_EOI] = "eoi",
 	[EXIT_DEBUG] = "debug",
 	[EXIT_UNDEFINED] = "undefined",
 	[EXIT_REFUSED] = "refused",

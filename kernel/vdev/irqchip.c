@@ -161,6 +161,10 @@ static void set_cr8(struct vcpu *c, uint64_t cr8)
 static const struct irqchip_ops ops = {
 	.pending = lapic_pending,
 	.accept = lapic_accept,
+	.by_cpu = lapic_by_cpu,
+	.enter = lapic_enter,
+	.leave = lapic_leave,
+	.eoi = lapic_ended,
 	.get_cr8 = get_cr8,
 	.set_cr8 = set_cr8,
 	.set_gsi = set_gsi,

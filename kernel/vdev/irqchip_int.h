@@ -148,6 +148,11 @@ static inline bool lapic_enabled(const struct lapic *l)
 {
 	return lapic_on(l) && (l->svr & 0x100);
 }
+/* lapic_lend.c */
+bool lapic_by_cpu(struct vcpu *c);
+void lapic_enter(struct vcpu *c);
+void lapic_leave(struct vcpu *c);
+void lapic_ended(struct vcpu *c, uint8_t vector);
 /* lapic_state.c */
 void lapic_reset_state(struct lapic *l);
 extern const struct vdev_ops lapic_vdev_ops;

@@ -95,6 +95,16 @@ static int own_pending_locked(struct lapic *l)
 	return (uint32_t)v >> 4 > lapic_ppr(l) >> 4 ? v : -1;
 }
 
+/* What only the task priority holds back is looked at when the guest lowers it. */
+static uint8_t waiting_locked(const struct lapic *l)
+{
+	int v = vec_highest(l->irr), isr = vec_highest(l->isr);
+
+	if (v < 0 || !lapic_enabled(l) || v >> 4 <= isr >> 4 || (uint32_t)v >> 4 > l->tpr >> 4)
+		return 0;
+	return (uint8_t)(v >> 4);
+}
+
 static bool nothing_asked(const struct lapic *l)
 {
 	uint32_t any = 0;
@@ -110,12 +120,14 @@ int lapic_pending(struct vcpu *c)
 	unsigned long flags;
 	int v;
 
+	c->v.tpr_wait = 0;
 	if (nothing_asked(l))
 		return -1;
 	lapic_sync_tpr(l);
 	flags = chip_lock(l->chip);
 	l->extint = lapic_accepts_extint_locked(l) && pic_output_locked(l->chip->pic);
 	v = l->extint ? pic_vector_locked(l->chip->pic) : own_pending_locked(l);
+	c->v.tpr_wait = waiting_locked(l);
 	chip_unlock(l->chip, flags);
 	return v;
 }

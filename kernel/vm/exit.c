@@ -180,6 +180,12 @@ static enum exit_next exit_wbinvd(struct vcpu *c, struct vmexit *x)
 	return NEXT_RESUME;
 }
 
+static enum exit_next exit_eoi(struct vcpu *c, struct vmexit *x)
+{
+	c->vm->irqchip->eoi(c, x->eoi.vector);
+	return NEXT_RESUME;
+}
+
 static enum exit_next exit_undefined(struct vcpu *c, struct vmexit *x)
 {
 	(void)x;
@@ -227,6 +233,7 @@ exit_handler *const exit_table[EXIT_REASONS] = {
 	[EXIT_DEBUG] = exit_none,
 	[EXIT_UNDEFINED] = exit_undefined,
 	[EXIT_REFUSED] = exit_refused,
+	[EXIT_EOI] = exit_eoi,
 	[EXIT_TRIPLE_FAULT] = exit_triple_fault,
 	[EXIT_FAILED] = exit_failed,
 };

@@ -67,6 +67,6 @@ extern const char guest_code[], guest_code_end[], guest_real[], guest_basic[], g
 	guest_on_fault[], guest_on_nmi[], guest_on_ud[], guest_ud[], guest_touch[],
 	guest_sequence[], guest_vector[], guest_modes[], guest_protected[], guest_own_faults[],
 	guest_own_int[], guest_on_own[], guest_step[], guest_on_step[], guest_tsc[], guest_store[],
-	guest_once[];
+	guest_once[], guest_tpr[], guest_apic[], guest_on_41[], guest_on_43[], guest_on_52[];
 
 #endif

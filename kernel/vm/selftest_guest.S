@@ -250,6 +250,72 @@ guest_store:
 	movq %rax, (%rdi)
 	hlt
 
+/* Raises its task priority, moves it about a hundred times, lowers it. */
+	.globl guest_tpr
+guest_tpr:
+	movl $100, %ecx
+1:	movl $9, %eax
+	movq %rax, %cr8
+	movl $7, %eax
+	movq %rax, %cr8
+	decl %ecx
+	jnz 1b
+	movq %cr8, %rax
+	outb %al, $0x8d
+	movl $2, %eax
+	movq %rax, %cr8
+	nop
+	movq %cr8, %rax
+	outb %al, $0x8d
+	hlt
+
+/* Interrupts that came before, then two to itself, one of them behind its task priority. */
+	.globl guest_apic
+guest_apic:
+	xorl %edx, %edx
+	sti
+	nop
+	movl $0x83f, %ecx
+	movl $0x43, %eax
+	wrmsr
+	nop
+	movl $0x808, %ecx
+	movl $0x65, %eax
+	wrmsr
+	movl $0x83f, %ecx
+	movl $0x52, %eax
+	wrmsr
+	nop
+	movl $0x808, %ecx
+	rdmsr
+	outb %al, $0x8d
+	xorl %eax, %eax
+	wrmsr
+	nop
+	hlt
+
+	.globl guest_on_41, guest_on_43, guest_on_52
+guest_on_41:
+	pushq %rax
+	movb $0x41, %al
+	jmp guest_on_apic
+guest_on_43:
+	pushq %rax
+	movb $0x43, %al
+	jmp guest_on_apic
+guest_on_52:
+	pushq %rax
+	movb $0x52, %al
+guest_on_apic:
+	outb %al, $0x8c
+	pushq %rcx
+	movl $0x80b, %ecx
+	xorl %eax, %eax
+	wrmsr				/* EOI */
+	popq %rcx
+	popq %rax
+	iretq
+
 	.globl guest_once
 guest_once:
 	nop

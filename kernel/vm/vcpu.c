@@ -85,6 +85,11 @@ static void deliver(struct vcpu *c)
 
 	deliver_nmi(c);
 	vector = chip->pending(c);
+	if (vector >= 0 && chip->by_cpu(c)) {
+		c->halted = c->halted && !(c->v.rflags & RFLAGS_IF);
+		want_window(c, false);
+		return;
+	}
 	if (vector >= 0 && c->v.event.type == EV_NONE && c->v.irq_ready) {
 		c->v.event = (struct virt_event){ .type = EV_IRQ, .vector = (uint8_t)vector };
 		chip->accept(c, vector);
@@ -120,7 +125,9 @@ static void run_once(struct vcpu *c)
 	enum exit_next next;
 
 	x.insn_len = x.insn_bytes = 0;
+	c->vm->irqchip->enter(c);
 	virt->run(&c->v, &x);
+	c->vm->irqchip->leave(c);
 	out = time_ns();
 	c->stats.run_ns += out - start;
 	if ((unsigned)x.reason >= EXIT_REASONS)

@@ -6,8 +6,8 @@
  */
 // SOURCES: kernel/vdev/irqchip.c kernel/vdev/lapic.c kernel/vdev/lapic_state.c
 // SOURCES: kernel/vdev/lapic_regs.c kernel/vdev/lapic_mmio.c kernel/vdev/lapic_msr.c
-// SOURCES: kernel/vdev/lapic_timer.c kernel/vdev/ioapic.c kernel/vdev/pic.c
-// SOURCES: kernel/vdev/pic_model.c kernel/vdev/pit.c kernel/vdev/pit_state.c
+// SOURCES: kernel/vdev/lapic_lend.c kernel/vdev/lapic_timer.c kernel/vdev/ioapic.c
+// SOURCES: kernel/vdev/pic.c kernel/vdev/pic_model.c kernel/vdev/pit.c kernel/vdev/pit_state.c
 // SOURCES: kernel/vdev/pit_count.c kernel/vdev/vdev.c kernel/lib/rec.c test/unit/fake_vdev.c
 #include <stdlib.h>
 #include <string.h>

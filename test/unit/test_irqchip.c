@@ -6,8 +6,8 @@
  */
 // SOURCES: kernel/vdev/irqchip.c kernel/vdev/lapic.c kernel/vdev/lapic_state.c
 // SOURCES: kernel/vdev/lapic_regs.c kernel/vdev/lapic_mmio.c kernel/vdev/lapic_msr.c
-// SOURCES: kernel/vdev/lapic_timer.c kernel/vdev/ioapic.c kernel/vdev/pic.c
-// SOURCES: kernel/vdev/pic_model.c kernel/vdev/pit.c kernel/vdev/pit_state.c
+// SOURCES: kernel/vdev/lapic_lend.c kernel/vdev/lapic_timer.c kernel/vdev/ioapic.c
+// SOURCES: kernel/vdev/pic.c kernel/vdev/pic_model.c kernel/vdev/pit.c kernel/vdev/pit_state.c
 // SOURCES: kernel/vdev/pit_count.c kernel/vdev/vdev.c kernel/lib/rec.c test/unit/fake_vdev.c
 #include <setjmp.h>
 #include <stdarg.h>
@@ -384,6 +384,86 @@ static uint32_t entry_low(struct vm *vm, unsigned pin)
 	return (uint32_t)fake_read(vm, IOAPIC_BASE + 0x10, 4);
 }
 
+/* The CPU's side of a lent LAPIC: a vector from IRR to ISR, and its end. */
+static void cpu_delivers(struct virt_apic *a, unsigned vector)
+{
+	assert_true(a->irr[vector / 32] >> vector % 32 & 1);
+	a->irr[vector / 32] &= ~(1u << vector % 32);
+	a->isr[vector / 32] |= 1u << vector % 32;
+}
+
+/* Registers go to the CPU for a run and come back; what arrives meanwhile is kept. */
+static void lent(void **state)
+{
+	struct vm *vm = machine();
+	struct vcpu *c = vm->vcpu[0];
+	struct virt_apic *a = &c->v.apic;
+
+	a->usable = true;
+	assert_false(vm->irqchip->by_cpu(c)); /* not in xAPIC mode */
+	vm->irqchip->enter(c);
+	assert_false(a->on);
+	to_x2(vm);
+	assert_int_equal(wrmsr_as(vm, 0, 0x83f, 0x41), 0);
+	assert_int_equal(pending(vm, 0), 0x41);
+	assert_true(vm->irqchip->by_cpu(c));
+	vm->irqchip->enter(c);
+	assert_true(a->on);
+	cpu_delivers(a, 0x41);
+	kicks = 0;
+	assert_int_equal(wrmsr_as(vm, 1, 0x830, 0x55), 0); /* from the other CPU */
+	assert_int_equal(kicks, 1);
+	a->tpr = 0x23;
+	c->v.cr8 = 2;
+	vm->irqchip->leave(c);
+	assert_int_equal(rdmsr_as(vm, 0, 0x812), 1u << 1);
+	assert_int_equal(rdmsr_as(vm, 0, 0x822), 1u << 0x15);
+	assert_int_equal(rdmsr_as(vm, 0, 0x808), 0x23);
+	assert_int_equal(pending(vm, 0), 0x55);
+	fake_vm_done(vm);
+}
+
+/* A level-triggered vector that the CPU has ended comes again while its line is high. */
+static void lent_level(void **state)
+{
+	struct vm *vm = machine();
+	struct vcpu *c = vm->vcpu[0];
+	struct virt_apic *a = &c->v.apic;
+
+	a->usable = true;
+	to_x2(vm);
+	entry(vm, 9, 0x8061);
+	vm_set_gsi(vm, 9, true);
+	vm->irqchip->enter(c);
+	assert_int_equal(a->level[3], 1u << 1);
+	cpu_delivers(a, 0x61);
+	a->isr[3] = 0;
+	vm->irqchip->leave(c);
+	assert_int_equal(pending(vm, 0), -1);
+	vm->irqchip->eoi(c, 0x61);
+	assert_int_equal(pending(vm, 0), 0x61);
+	fake_vm_done(vm);
+}
+
+/* Only what the task priority alone holds back is waited for. */
+static void held_by_priority(void **state)
+{
+	struct vm *vm = machine();
+	struct vcpu *c = vm->vcpu[0];
+
+	to_x2(vm);
+	assert_int_equal(wrmsr_as(vm, 0, 0x808, 0x60), 0);
+	assert_int_equal(wrmsr_as(vm, 0, 0x83f, 0x52), 0);
+	assert_int_equal(pending(vm, 0), -1);
+	assert_int_equal(c->v.tpr_wait, 5);
+	assert_int_equal(wrmsr_as(vm, 0, 0x808, 0x40), 0);
+	assert_int_equal(take(vm, 0), 0x52);
+	assert_int_equal(wrmsr_as(vm, 0, 0x83f, 0x51), 0);
+	assert_int_equal(pending(vm, 0), -1); /* behind one in service: its EOI tells */
+	assert_int_equal(c->v.tpr_wait, 0);
+	fake_vm_done(vm);
+}
+
 static void ioapic_pins(void **state)
 {
 	struct vm *vm = machine();
@@ -627,13 +707,23 @@ static void refuses(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(priorities),	  cmocka_unit_test(ipis),
-		cmocka_unit_test(x2apic),	  cmocka_unit_test(timer_counts),
-		cmocka_unit_test(timer_deadline), cmocka_unit_test(ioapic_pins),
-		cmocka_unit_test(pic_pair),	  cmocka_unit_test(pit_arithmetic),
-		cmocka_unit_test(pit_ports),	  cmocka_unit_test(moved),
-		cmocka_unit_test(refuses),	  cmocka_unit_test(timers_leave_the_host_time),
-		cmocka_unit_test(quiet_pit),	  cmocka_unit_test(ioapic_not_accepted),
+		cmocka_unit_test(priorities),
+		cmocka_unit_test(ipis),
+		cmocka_unit_test(x2apic),
+		cmocka_unit_test(timer_counts),
+		cmocka_unit_test(timer_deadline),
+		cmocka_unit_test(ioapic_pins),
+		cmocka_unit_test(pic_pair),
+		cmocka_unit_test(pit_arithmetic),
+		cmocka_unit_test(pit_ports),
+		cmocka_unit_test(moved),
+		cmocka_unit_test(refuses),
+		cmocka_unit_test(timers_leave_the_host_time),
+		cmocka_unit_test(quiet_pit),
+		cmocka_unit_test(ioapic_not_accepted),
+		cmocka_unit_test(lent),
+		cmocka_unit_test(lent_level),
+		cmocka_unit_test(held_by_priority),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,7 @@
  *   svm_exit.c   #VMEXIT -> vmexit          svm_ops.c     the table
  *   svm_slat.c   leaf format                svm_setup.c   constant fields of a VMCB
  *   svm_run.c    run()                      svm_features.c  what is used, by table
+ *   svm_apic.c   task priority
  *
  * Legend: [const] after init, [own] by the vCPU's world, [cpu] by that pCPU.
  */
@@ -100,6 +101,9 @@ void svm_run(struct virt_vcpu *v, struct vmexit *x);
 void svm_enter(uint64_t *gpr, uint64_t vmcb_pa, uint64_t host_pa);
 /* svm_exit.c */
 void svm_exit(struct virt_vcpu *v, struct vmexit *x);
+/* svm_apic.c */
+void svm_apic_enter(struct virt_vcpu *v);
+void svm_apic_leave(struct virt_vcpu *v);
 /* svm_inject.c */
 void svm_event_enter(struct virt_vcpu *v);
 void svm_event_leave(struct virt_vcpu *v);

@@ -43,9 +43,7 @@ static void registers_in(struct virt_vcpu *v)
 	b->s.rflags = v->rflags;
 	b->s.rax = v->gpr[GPR_RAX];
 	b->s.rsp = v->gpr[GPR_RSP];
-	b->c.v_intr = (b->c.v_intr & ~V_TPR_MASK) | (v->cr8 & 0xf);
-	/* What the task priority holds back now is looked at again when the guest lowers it. */
-	svm_intercept(b, INTERCEPT_CR_WRITE(8), (v->cr8 & 0xf) != 0);
+	svm_apic_enter(v);
 	b->c.tsc_offset = v->tsc_offset;
 	b->c.clean = 0;
 }
@@ -59,7 +57,7 @@ static void registers_out(struct virt_vcpu *v)
 	v->rflags = b->s.rflags;
 	v->gpr[GPR_RAX] = b->s.rax;
 	v->gpr[GPR_RSP] = b->s.rsp;
-	v->cr8 = b->c.v_intr & 0xf;
+	svm_apic_leave(v);
 }
 
 /*

@@ -13,9 +13,11 @@
 #define GUEST_ACCESS(seg) (0x4814u + 2 * (seg))
 #define GUEST_BASE(seg) (0x6806u + 2 * (seg))
 #define GUEST_PDPTE(n) (0x280au + 2 * (n))
+#define VMCS_EOI_EXITS(n) (0x201cu + 2 * (n)) /* of 64 vectors each */
 
 enum vmcs_field {
 	VMCS_VPID = 0x0000,
+	GUEST_INTERRUPT_STATUS = 0x0810, /* SVI, RVI */
 	GUEST_PML_INDEX = 0x0812,
 	HOST_ES = 0x0c00,
 	HOST_CS = 0x0c02,
@@ -28,6 +30,7 @@ enum vmcs_field {
 	VMCS_MSR_BITMAP = 0x2004,
 	VMCS_PML_ADDRESS = 0x200e,
 	VMCS_TSC_OFFSET = 0x2010,
+	VMCS_VIRTUAL_APIC = 0x2012,
 	VMCS_EPTP = 0x201a,
 	VMCS_TSC_MULTIPLIER = 0x2032,
 	EXIT_GUEST_PHYSICAL = 0x2400,
@@ -52,6 +55,7 @@ enum vmcs_field {
 	ENTRY_EVENT = 0x4016,
 	ENTRY_EVENT_ERROR = 0x4018,
 	ENTRY_INSN_LEN = 0x401a,
+	VMCS_TPR_THRESHOLD = 0x401c,
 	VMCS_PROC2 = 0x401e,
 	VMCS_PLE_GAP = 0x4020,
 	VMCS_PLE_WINDOW = 0x4022,
@@ -108,6 +112,7 @@ enum vmcs_field {
 #define PIN_NMI 3
 #define PIN_VIRTUAL_NMI 5
 #define PIN_TIMER 6
+#define PIN_POSTED 7
 #define PROC_IRQ_WINDOW 2
 #define PROC_TSC_OFFSET 3
 #define PROC_HLT 7
@@ -119,6 +124,7 @@ enum vmcs_field {
 #define PROC_CR3_STORE 16
 #define PROC_CR8_LOAD 19
 #define PROC_CR8_STORE 20
+#define PROC_TPR_SHADOW 21
 #define PROC_NMI_WINDOW 22
 #define PROC_MOV_DR 23
 #define PROC_IO 24
@@ -129,9 +135,12 @@ enum vmcs_field {
 #define PROC_SECONDARY 31
 #define PROC2_EPT 1
 #define PROC2_RDTSCP 3
+#define PROC2_X2APIC 4
 #define PROC2_VPID 5
 #define PROC2_WBINVD 6
 #define PROC2_UNRESTRICTED 7
+#define PROC2_APIC_REGISTERS 8
+#define PROC2_VIRTUAL_INTERRUPTS 9
 #define PROC2_PLE 10
 #define PROC2_PML 17
 #define PROC2_TSC_SCALING 25
@@ -218,6 +227,8 @@ enum vmx_reason {
 	REASON_MONITOR = 39,
 	REASON_PAUSE = 40,
 	REASON_MACHINE_CHECK = 41,
+	REASON_TPR = 43,
+	REASON_EOI = 45,
 	REASON_EPT_VIOLATION = 48,
 	REASON_EPT_MISCONFIG = 49,
 	REASON_INVEPT = 50,
@@ -225,6 +236,7 @@ enum vmx_reason {
 	REASON_INVVPID = 53,
 	REASON_WBINVD = 54,
 	REASON_XSETBV = 55,
+	REASON_APIC_WRITE = 56,
 	REASON_PML_FULL = 62,
 	REASONS
 };

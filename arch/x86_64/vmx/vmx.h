@@ -10,6 +10,7 @@
  *   vmx_exit.c   VM exit -> vmexit          vmx_ops.c     the table
  *   vmx_slat.c   leaf format                vmx_setup.c   constant fields of a VMCS
  *   vmx_run.c    run()                      vmx_features.c  control words, by table
+ *   vmx_apic.c   task priority, interrupts delivered by the CPU
  *
  * Legend: [const] after init, [own] by the vCPU's world, [cpu] by that pCPU.
  */
@@ -37,7 +38,9 @@ struct vmx_features {
 	bool string_info;   /* INS and OUTS tell address size and segment */
 	uint64_t cr0_fixed; /* bits of CR0 that must be 1 in the guest: NE */
 	uint64_t cr4_owned; /* bits of CR4 that a guest sets only through an exit */
-	hpa_t msr_bitmap;   /* shared by all VMs */
+	bool posted;	    /* interrupts can be posted: not used, but tells of a complete APICv */
+	bool tpr_shadow, apicv;
+	hpa_t msr_bitmap, msr_bitmap_x2apic; /* shared by all VMs */
 	struct slat_format ept;
 };
 extern struct vmx_features vmx_feat;
@@ -52,6 +55,7 @@ enum vmx_live_msr { LIVE_STAR, LIVE_LSTAR, LIVE_CSTAR, LIVE_SFMASK, LIVE_KERNEL_
 struct vmx_vcpu {
 	hpa_t vmcs;		  /* [const] */
 	uint64_t *pml;		  /* [const] log of dirty pages, NULL without the feature */
+	uint32_t *apic;		  /* [const] virtual-APIC page, NULL without the feature */
 	uint8_t *fpu;		  /* [const] XSAVE area, valid while not loaded */
 	uint64_t xcr0;		  /* [own] guest's; on the CPU only inside run() */
 	uint64_t dr[4], dr6;	  /* [own] valid while not loaded */
@@ -66,6 +70,7 @@ struct vmx_vcpu {
 	bool pdptes_stale; /* [own] PAE: to be read from guest memory before entry */
 	bool pml_on;	   /* [own] */
 	bool timer_on;	   /* [own] */
+	bool apic_on;	   /* [own] */
 	uint32_t blocking; /* [own] interruptibility */
 	uint64_t exit_rip; /* [own] RIP at the last exit: a changed one ends the shadow */
 	uint64_t host_cr3; /* [own] as in the VMCS */
@@ -162,6 +167,10 @@ void vmx_exit(struct virt_vcpu *v, struct vmexit *x);
 void vmx_fail_entry(struct virt_vcpu *v, struct vmexit *x);
 void vmx_fail_instruction(struct virt_vcpu *v, struct vmexit *x);
 void vmx_fail_exit(struct vmexit *x, const char *text);
+/* vmx_apic.c */
+void vmx_apic_enter(struct virt_vcpu *v);
+void vmx_apic_leave(struct virt_vcpu *v);
+void vmx_on_eoi(struct virt_vcpu *v, struct vmexit *x);
 /* vmx_inject.c */
 void vmx_event_enter(struct virt_vcpu *v);
 void vmx_event_leave(struct virt_vcpu *v);

@@ -134,6 +134,10 @@ static const struct row rows[REASONS] = {
 	[REASON_PAUSE] = { true, EXIT_PAUSE, true, NULL },
 	[REASON_EPT_VIOLATION] = { true, EXIT_SLAT_FAULT, false, fill_violation },
 	[REASON_EPT_MISCONFIG] = { true, EXIT_FAILED, false, fill_misconfig },
+	[REASON_TPR] = { true, EXIT_NONE, false, NULL }, /* the kernel looks again */
+	[REASON_EOI] = { true, EXIT_EOI, false, vmx_on_eoi },
+	/* A self-IPI of an illegal vector: it has no effect. */
+	[REASON_APIC_WRITE] = { true, EXIT_NONE, false, NULL },
 	[REASON_INVEPT] = { true, EXIT_UNDEFINED, true, NULL },
 	[REASON_TIMER] = { true, EXIT_NONE, false, NULL },
 	[REASON_INVVPID] = { true, EXIT_UNDEFINED, true, NULL },

@@ -54,6 +54,7 @@ static const struct {
 	{ GROUP_PROC, PROC_PAUSE, ABSENT, "exits on PAUSE" },
 	{ GROUP_PROC, PROC_CR8_LOAD, REQUIRED, "exits on CR8" },
 	{ GROUP_PROC, PROC_CR8_STORE, REQUIRED, "exits on CR8" },
+	{ GROUP_PROC, PROC_TPR_SHADOW, WANTED, "tpr-shadow" },
 	{ GROUP_PROC, PROC_IO, REQUIRED, "exits on I/O" },
 	{ GROUP_PROC, PROC_MSR_BITMAP, REQUIRED, "MSR bitmaps" },
 	{ GROUP_PROC, PROC_SECONDARY, REQUIRED, "secondary controls" },
@@ -62,6 +63,9 @@ static const struct {
 	{ GROUP_PROC2, PROC2_VPID, WANTED, "vpid" },
 	{ GROUP_PROC2, PROC2_RDTSCP, WANTED, "rdtscp" },
 	{ GROUP_PROC2, PROC2_WBINVD, WANTED, "wbinvd" },
+	{ GROUP_PROC2, PROC2_X2APIC, WANTED, "apicv" },
+	{ GROUP_PROC2, PROC2_APIC_REGISTERS, WANTED, "apicv" },
+	{ GROUP_PROC2, PROC2_VIRTUAL_INTERRUPTS, WANTED, "apicv" },
 	{ GROUP_PROC2, PROC2_PLE, WANTED, "ple" },
 	{ GROUP_PROC2, PROC2_PML, WANTED, "pml" },
 	{ GROUP_PROC2, PROC2_TSC_SCALING, WANTED, "tsc-scaling" },
@@ -128,6 +132,7 @@ int vmx_find_controls(bool true_controls, char *why, size_t len)
 		if (have && (must || !guest_left_out(controls[i].name)))
 			vmx_feat.chosen[g] |= bit;
 	}
+	vmx_feat.posted = allowed[GROUP_PIN] >> (32 + PIN_POSTED) & 1;
 	for (unsigned g = 0; g < GROUPS; g++)
 		if (forced[g])
 			return refuse_forced(g, forced[g], why, len);
@@ -174,10 +179,15 @@ bool vmx_controls_fit(void)
 /* The wanted features that are in use. */
 void vmx_describe(struct virt_caps *caps)
 {
-	for (unsigned i = 0; i < ARRAY_SIZE(controls); i++)
-		if (controls[i].need == WANTED &&
-		    vmx_feat.chosen[controls[i].group] >> controls[i].bit & 1)
-			guest_add_word(caps->features, sizeof(caps->features), controls[i].name);
+	const char *last = "";
+
+	for (unsigned i = 0; i < ARRAY_SIZE(controls); i++) {
+		if (controls[i].need != WANTED || !strcmp(controls[i].name, last) ||
+		    !(vmx_feat.chosen[controls[i].group] >> controls[i].bit & 1))
+			continue;
+		last = controls[i].name; /* some features are several bits */
+		guest_add_word(caps->features, sizeof(caps->features), last);
+	}
 	if (vmx_feat.ept_ad)
 		guest_add_word(caps->features, sizeof(caps->features), "ad");
 	if (vmx_feat.ept_1g)

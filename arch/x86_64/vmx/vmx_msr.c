@@ -16,8 +16,15 @@
 
 #define RATIO_SHIFT 48
 #define RATIO_ONE (1ull << RATIO_SHIFT)
+#define MAP_READ 0u
 #define MAP_READ_HIGH 0x400u
 #define MAP_WRITE 0x800u
+#define MSR_X2APIC_TPR 0x808u
+#define MSR_X2APIC_PPR 0x80au
+#define MSR_X2APIC_EOI 0x80bu
+#define MSR_X2APIC_ISR 0x810u /* then TMR and IRR */
+#define MSR_X2APIC_IRR_END 0x828u
+#define MSR_X2APIC_SELF_IPI 0x83fu
 
 static const uint32_t live_index[LIVE_MSRS] = {
 	[LIVE_STAR] = MSR_STAR,
@@ -41,27 +48,54 @@ static const struct {
 	{ MSR_EFER, GUEST_EFER, false, false },
 };
 
-static void allow(uint8_t *map, uint32_t msr)
+static void allow(uint8_t *map, uint32_t msr, uint32_t what)
 {
 	uint32_t n = msr & 0x1fff, base = msr >= 0xc0000000 ? MAP_READ_HIGH : 0;
 
-	map[base + n / 8] &= (uint8_t) ~(1u << n % 8);
-	map[MAP_WRITE + base + n / 8] &= (uint8_t) ~(1u << n % 8);
+	map[what + base + n / 8] &= (uint8_t) ~(1u << n % 8);
+}
+
+static int map_new(hpa_t *out)
+{
+	uint8_t *map;
+
+	if (page_alloc(ORDER_4K, 0, FRAME_VM, out))
+		return -ENOMEM;
+	map = hpa_ptr(*out);
+	memset(map, 0xff, PAGE_SIZE);
+	for (unsigned i = 0; i < ARRAY_SIZE(kept); i++)
+		if (kept[i].pass) {
+			allow(map, kept[i].index, MAP_READ);
+			allow(map, kept[i].index, MAP_WRITE);
+		}
+	for (unsigned i = 0; i < LIVE_MSRS; i++) {
+		allow(map, live_index[i], MAP_READ);
+		allow(map, live_index[i], MAP_WRITE);
+	}
+	return 0;
+}
+
+/* What the CPU does in the virtual-APIC page. Others would reach the host's own APIC. */
+static void allow_x2apic(uint8_t *map)
+{
+	allow(map, MSR_X2APIC_TPR, MAP_READ);
+	allow(map, MSR_X2APIC_TPR, MAP_WRITE);
+	allow(map, MSR_X2APIC_PPR, MAP_READ);
+	allow(map, MSR_X2APIC_EOI, MAP_WRITE);
+	allow(map, MSR_X2APIC_SELF_IPI, MAP_WRITE);
+	for (uint32_t msr = MSR_X2APIC_ISR; msr < MSR_X2APIC_IRR_END; msr++)
+		allow(map, msr, MAP_READ);
 }
 
 int vmx_msr_init(void)
 {
-	uint8_t *map;
-
-	if (page_alloc(ORDER_4K, 0, FRAME_VM, &vmx_feat.msr_bitmap))
+	if (map_new(&vmx_feat.msr_bitmap))
 		return -ENOMEM;
-	map = hpa_ptr(vmx_feat.msr_bitmap);
-	memset(map, 0xff, PAGE_SIZE);
-	for (unsigned i = 0; i < ARRAY_SIZE(kept); i++)
-		if (kept[i].pass)
-			allow(map, kept[i].index);
-	for (unsigned i = 0; i < LIVE_MSRS; i++)
-		allow(map, live_index[i]);
+	if (!vmx_feat.apicv)
+		return 0;
+	if (map_new(&vmx_feat.msr_bitmap_x2apic))
+		return -ENOMEM;
+	allow_x2apic(hpa_ptr(vmx_feat.msr_bitmap_x2apic));
 	return 0;
 }
 

@@ -165,12 +165,14 @@ static void go(struct virt_vcpu *v, struct vmexit *x)
 	switch_pml(v);
 	switch_timer(v);
 	vmx_event_enter(v);
+	vmx_apic_enter(v);
 	registers_in(v);
 	if (enter(v)) {
 		vmx_fail_instruction(v, x);
 		return;
 	}
 	registers_out(v);
+	vmx_apic_leave(v);
 	if (vmx_of(v)->pml_on)
 		empty_pml(v);
 	vmx_exit(v, x);

@@ -51,6 +51,10 @@ static void write_controls(struct virt_vcpu *v)
 	vmcs_write(VMCS_CR4_MASK, vmx_feat.cr4_owned);
 	vmcs_write(VMCS_MSR_BITMAP, vmx_feat.msr_bitmap.v);
 	vmcs_write(VMCS_EPTP, ept_pointer(v->vm->slat));
+	if (s->apic) {
+		vmcs_write(VMCS_VIRTUAL_APIC, ptr_hpa(s->apic).v);
+		vmcs_write(VMCS_TPR_THRESHOLD, 0);
+	}
 	if (s->vpid)
 		vmcs_write(VMCS_VPID, s->vpid);
 	if (vmx_feat.ple) {

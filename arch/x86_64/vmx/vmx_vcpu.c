@@ -13,25 +13,43 @@
 
 /* ---- life ---- */
 
-static int pages_alloc(struct vmx_vcpu *s)
+static void *page_new(bool want, bool *failed)
 {
 	hpa_t a;
 
-	if (page_alloc(ORDER_4K, PAGE_ZERO, FRAME_VM, &s->vmcs))
-		return -ENOMEM;
-	if (page_alloc(ORDER_4K, PAGE_ZERO, FRAME_VM, &a))
-		goto put_vmcs;
-	s->fpu = hpa_ptr(a);
-	if (!vmx_feat.pml)
+	if (!want)
+		return NULL;
+	if (!page_alloc(ORDER_4K, PAGE_ZERO, FRAME_VM, &a))
+		return hpa_ptr(a);
+	*failed = true;
+	return NULL;
+}
+
+static void page_free(void *p)
+{
+	if (p)
+		page_put(ptr_hpa(p));
+}
+
+static void pages_free(struct vmx_vcpu *s)
+{
+	page_free(s->apic);
+	page_free(s->pml);
+	page_free(s->fpu);
+	if (s->vmcs.v)
+		page_put(s->vmcs);
+}
+
+static int pages_alloc(struct vmx_vcpu *s)
+{
+	bool failed = page_alloc(ORDER_4K, PAGE_ZERO, FRAME_VM, &s->vmcs) != 0;
+
+	s->fpu = page_new(true, &failed);
+	s->pml = page_new(vmx_feat.pml, &failed);
+	s->apic = page_new(vmx_feat.tpr_shadow, &failed);
+	if (!failed)
 		return 0;
-	if (page_alloc(ORDER_4K, PAGE_ZERO, FRAME_VM, &a))
-		goto put_fpu;
-	s->pml = hpa_ptr(a);
-	return 0;
-put_fpu:
-	page_put(ptr_hpa(s->fpu));
-put_vmcs:
-	page_put(s->vmcs);
+	pages_free(s);
 	return -ENOMEM;
 }
 
@@ -51,6 +69,7 @@ int vmx_vcpu_init(struct virt_vcpu *v)
 	s->last_cpu = -1;
 	v->priv = s;
 	v->cpu = -1;
+	v->apic.usable = vmx_feat.apicv;
 	*(uint32_t *)hpa_ptr(s->vmcs) = vmx_feat.revision;
 	flags = irq_save();
 	vmcs_clear(s);
@@ -68,10 +87,7 @@ void vmx_vcpu_fini(struct virt_vcpu *v)
 
 	tern_assert(v->cpu < 0);
 	vmx_vpid_give(s->vpid);
-	if (s->pml)
-		page_put(ptr_hpa(s->pml));
-	page_put(ptr_hpa(s->fpu));
-	page_put(s->vmcs);
+	pages_free(s);
 	free(s);
 	v->priv = NULL;
 }
