@@ -235,14 +235,11 @@ static bool settle(struct tiny *t, struct vmexit *x)
 	case EXIT_WBINVD:
 	case EXIT_EOI:
 		break;
-	case EXIT_CR_ACCESS: /* MOV of RAX to CR8 */
-		if (x->cr.cr != 8) {
-			tiny_fail(t, "a move to a control register exited");
-			return true;
-		}
-		t->c.v.cr8 = t->c.v.gpr[GPR_RAX] & 15;
-		t->c.v.rip += 4;
-		return false;
+	case EXIT_CR_ACCESS: /* MOV of RAX to it: CR8 needs a prefix */
+		if (virt->set_cr(&t->c.v, x->cr.cr, t->c.v.gpr[GPR_RAX]))
+			tiny_fail(t, "a move to a control register was refused");
+		t->c.v.rip += x->cr.cr == 8 ? 4 : 3;
+		return t->why != NULL;
 	case EXIT_FAILED:
 		log_error("selftest", "%s (code %llx info %llx %llx)", x->fail.text,
 			  (unsigned long long)x->fail.code, (unsigned long long)x->fail.info1,
