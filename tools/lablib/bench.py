@@ -173,7 +173,7 @@ def fresh_destination(lab, files, smp, prealloc):
 def case_figures(lab, name, args, files):
     done = []
     for k in range(args.runs):
-        fresh_destination(lab, files, args.smp, name == "stream")
+        fresh_destination(lab, files, args.smp, args.prealloc or name == "stream")
         foreign = args.guest if name in RIVAL_CASES else None
         g = start_guest(lab, CASES[name], foreign)
         try:
@@ -295,6 +295,7 @@ def measure(args):
     try:
         files = boot_files(lab, args.guest)
         lab.up(["a", "b"], files=files, smp=args.smp, mtu=args.mtu, max_time=3600,
+               prealloc=args.prealloc,
                mem=HOST_MIB)
         if "net" in args.cases:
             fig["net"] = median([net_bench(lab) for _ in range(args.runs)])
@@ -327,6 +328,8 @@ def main():
                     "takes `--runs N CASE...` and prints `CASE total=... gap=... sent=...` lines")
     ap.add_argument("--guest", metavar="INITRD", help="the writing guest of that benchmark, for "
                     "d20 and d100 here too (prints `H` lines, takes ws= rate= hb= tick= vf=)")
+    ap.add_argument("--prealloc", action="store_true", help="the hosts' memory is taken by the "
+                    "emulator before they start, in every case")
     ap.add_argument("--strict", action="store_true", help="fail when a target is missed")
     args = ap.parse_args()
     args.cases = args.cases or every
