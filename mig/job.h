@@ -14,6 +14,7 @@
 #include <tern/world.h>
 
 #include "commit.h"
+#include "gap.h"
 #include "peer.h"
 
 #define JOBS_KEPT 64u
@@ -35,11 +36,10 @@ struct mig_job {
 	uint64_t acked_seq, acked_bytes;       /* [job] */
 	uint64_t batch_bytes[BATCHES_OUT_MAX]; /* [job] by seq modulo */
 	uint16_t version;		       /* [job] of the stream, from HELLO on; outgoing */
-	struct wire_clock clock;	       /* [job] last reply and when it came */
-	uint64_t clock_came_ns;		       /* [job] */
+	uint64_t probe_sent_ns;		       /* [job] of the clock probe that is out; 0: none */
+	struct gap gap;			       /* [job] destination's clock minus ours */
 	struct wire_running running;	       /* [job] */
-	int64_t clock_delta_ns;		       /* [own] destination's clock minus ours */
-	uint64_t rtt_ns;		       /* [own] best of the exchange */
+	uint64_t rtt_ns;		       /* [job] best of the probes */
 	struct vm *vm;			       /* [own] with a reference */
 	struct peer peer; /* [own]; peer.s under stream_lock for others' aborts */
 	struct mutex stream_lock;

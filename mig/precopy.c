@@ -78,7 +78,8 @@ static uint64_t rest_ns(const struct source *s, const struct rest *r)
 	uint64_t bytes = r->raw_pages * PAGE_SIZE + ram_delta_bytes(s->ram, r->delta_pages) +
 			 r->unacked_bytes;
 
-	return mul_div64(bytes, NSEC_PER_SEC, link_rate(s)) + ram_delta_ns(s->ram, r->delta_pages);
+	return mul_div64(bytes, NSEC_PER_SEC, link_rate(s)) +
+	       ram_delta_ns(s->ram, r->delta_pages);
 }
 
 static uint64_t predict_blackout_ns(const struct source *s, const struct rest *r)
@@ -168,8 +169,10 @@ static int harvest(struct precopy *p)
 	uint64_t start = time_ns(), dirtied, dt = start - p->harvested_ns;
 	struct rest rest;
 	bool worth;
-	int err = dirty_harvest(s->j->vm, &s->order.harvested);
+	int err = source_probe(s->j); /* clocks drift, and this may last */
 
+	if (!err)
+		err = dirty_harvest(s->j->vm, &s->order.harvested);
 	if (err)
 		return err;
 	p->harvested_ns = start;

@@ -192,7 +192,7 @@ static int send_remain(struct source *s)
 
 static int send_state(struct source *s)
 {
-	struct wire_end end = { .clock_delta_ns = s->j->clock_delta_ns, .rtt_ns = s->j->rtt_ns };
+	struct wire_end end = { .clock_delta_ns = source_gap_ns(s->j), .rtt_ns = s->j->rtt_ns };
 	struct rec_writer w;
 	int err;
 
@@ -267,6 +267,7 @@ static void commit(struct source *s)
 {
 	struct mig_job *j = s->j;
 	uint64_t t0 = time_ns();
+	int64_t blackout_ns;
 	int err = peer_send(&j->peer, WIRE_GO, NULL, 0);
 
 	vm_set_state(j->vm, VM_IN_DOUBT);
@@ -281,8 +282,9 @@ static void commit(struct source *s)
 			 (unsigned)j->st.id, j->st.vm);
 		return;
 	}
-	j->st.blackout_ns = (uint64_t)((int64_t)j->running.started_ns - j->clock_delta_ns -
-				       (int64_t)s->parked_at_ns);
+	blackout_ns = (int64_t)j->running.started_ns - source_gap_ns(j) - (int64_t)s->parked_at_ns;
+	/* By two clocks; by ours alone it lasted until GO at least. */
+	j->st.blackout_ns = (uint64_t)MAX(blackout_ns, (int64_t)(t0 - s->parked_at_ns));
 	j->st.first_run_ns = j->running.load_ns;
 	src_running(&j->src);
 	source_release(j);

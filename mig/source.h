@@ -34,7 +34,12 @@ MUST_CHECK int source_wait(struct mig_job *j, enum wire_type type, uint64_t dead
 MUST_CHECK int source_pause(struct mig_job *j, uint64_t until_ns);
 /* Stops here when --hold says so, until continue or cancel. As source_wait. */
 MUST_CHECK int source_hold(struct mig_job *j, enum mig_phase p);
-MUST_CHECK int source_clock(struct mig_job *j); /* fills clock_delta_ns and rtt_ns */
+/* Sends a clock probe, unless one is out. Its answer is taken in when it comes. */
+MUST_CHECK int source_probe(struct mig_job *j);
+/* Some probes, and waits for each: from then on gap and rtt_ns are known. */
+MUST_CHECK int source_clock(struct mig_job *j);
+/* The destination's clock minus ours, by what is known now. */
+int64_t source_gap_ns(struct mig_job *j);
 
 /* precopy.c: sends and harvests until the rest fits the stun budget. */
 MUST_CHECK int source_precopy(struct source *s);

@@ -20,6 +20,18 @@ static void heard_ack(struct mig_job *j, const struct wire_ack *a)
 		j->acked_seq = a->seq;
 }
 
+/* Another answer than to the probe that is out says nothing. */
+static void heard_clock(struct mig_job *j, const struct wire_clock *c)
+{
+	uint64_t now = time_ns();
+
+	if (j->probe_sent_ns && c->sent_ns == j->probe_sent_ns) {
+		gap_probe(&j->gap, c->sent_ns, c->there_ns, now);
+		j->rtt_ns = MIN(j->rtt_ns, now - c->sent_ns);
+	}
+	j->probe_sent_ns = 0;
+}
+
 /* REFUSE or ABORT: the destination's words become the job's error. */
 static int heard_end(struct mig_job *j, const struct wire_text *t)
 {
@@ -63,8 +75,7 @@ static int heard(struct mig_job *j, const struct wire_head *h, const void *body)
 		heard_ack(j, body);
 		break;
 	case WIRE_CLOCK_REPLY:
-		memcpy(&j->clock, body, sizeof(j->clock));
-		j->clock_came_ns = time_ns();
+		heard_clock(j, body);
 		break;
 	case WIRE_RUNNING:
 		memcpy(&j->running, body, sizeof(j->running));
@@ -174,28 +185,38 @@ int source_hold(struct mig_job *j, enum mig_phase p)
 	return err;
 }
 
+int source_probe(struct mig_job *j)
+{
+	unsigned long f = spin_lock(&j->lock);
+	struct wire_clock c = { .sent_ns = time_ns() };
+	bool out = j->probe_sent_ns;
+
+	if (!out)
+		j->probe_sent_ns = c.sent_ns;
+	spin_unlock(&j->lock, f);
+	return out ? 0 : peer_send(&j->peer, WIRE_CLOCK, &c, sizeof(c));
+}
+
 int source_clock(struct mig_job *j)
 {
-	struct wire_clock c = { 0 };
 	int err = 0;
 
 	j->rtt_ns = UINT64_MAX;
 	for (unsigned i = 0; i < CLOCK_PROBES && !err; i++) {
-		uint64_t rtt;
-
-		c.sent_ns = time_ns();
-		err = peer_send(&j->peer, WIRE_CLOCK, &c, sizeof(c));
+		err = source_probe(j);
 		if (!err)
 			err = source_wait(j, WIRE_CLOCK_REPLY, time_ns() + LINK_TIMEOUT_NS);
-		if (err || j->clock.sent_ns != c.sent_ns)
-			continue;
-		rtt = j->clock_came_ns - c.sent_ns;
-		if (rtt < j->rtt_ns) {
-			j->rtt_ns = rtt;
-			j->clock_delta_ns = (int64_t)(j->clock.there_ns - (c.sent_ns + rtt / 2));
-		}
 	}
 	if (!err && j->rtt_ns == UINT64_MAX)
 		err = -EBADMSG; /* it answered, but never what was asked */
 	return err;
+}
+
+int64_t source_gap_ns(struct mig_job *j)
+{
+	unsigned long f = spin_lock(&j->lock);
+	int64_t ns = gap_ns(&j->gap);
+
+	spin_unlock(&j->lock, f);
+	return ns;
 }
