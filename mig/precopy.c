@@ -29,6 +29,7 @@
 #define FIXED_BLACKOUT_NS (20 * NSEC_PER_MSEC)
 #define ROUND_TRIPS_IN_STUN 2u
 #define RATE_START (50ull << 20) /* bytes/s assumed before anything is measured */
+#define RATE_FLOOR (64ull << 10)
 #define RATE_SAMPLE_NS (20 * NSEC_PER_MSEC)
 #define HARVEST_EVERY_NS (50 * NSEC_PER_MSEC)
 #define FIRST_HARVEST_NS (20 * NSEC_PER_MSEC)
@@ -64,6 +65,20 @@ static uint64_t link_rate(const struct source *s)
 	return s->rate_bytes_s ? s->rate_bytes_s : RATE_START;
 }
 
+/*
+ * What a prediction may count on: before the first sample is complete no more than
+ * was acknowledged since the beginning. An assumption here would stun the guest for
+ * all of its memory when the link is slow and the budget large.
+ */
+static uint64_t proven_rate(const struct source *s)
+{
+	uint64_t dt = MAX(time_ns() - s->precopy_at_ns, 1);
+
+	if (s->rate_bytes_s)
+		return s->rate_bytes_s;
+	return MAX(mul_div64(s->j->acked_bytes, NSEC_PER_SEC, dt), RATE_FLOOR);
+}
+
 /* What is still owed: whole pages, those that go as deltas, bytes under way. */
 static struct rest rest_of(const struct source *s)
 {
@@ -78,7 +93,7 @@ static uint64_t rest_ns(const struct source *s, const struct rest *r)
 	uint64_t bytes = r->raw_pages * PAGE_SIZE + ram_delta_bytes(s->ram, r->delta_pages) +
 			 r->unacked_bytes;
 
-	return mul_div64(bytes, NSEC_PER_SEC, link_rate(s)) +
+	return mul_div64(bytes, NSEC_PER_SEC, proven_rate(s)) +
 	       ram_delta_ns(s->ram, r->delta_pages);
 }
 
@@ -260,7 +275,7 @@ int source_precopy(struct source *s)
 	int err = order_add_backed(&s->order, s->j->vm->mem);
 	unsigned waits = 0;
 
-	s->rate_mark_ns = start;
+	s->rate_mark_ns = s->precopy_at_ns = start;
 	ram_send_keep(s->ram, KEEP_ALL);
 	p.last = rest_of(s);
 	p.first_rest = p.last.raw_pages + 1;

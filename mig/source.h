@@ -19,6 +19,7 @@ struct source {
 	bool tracking, parked, quiesced;
 	uint64_t rate_bytes_s; /* smoothed, by acknowledgements */
 	uint64_t rate_mark_ns, rate_mark_bytes;
+	uint64_t precopy_at_ns; /* when the first page was sent */
 	uint64_t parked_at_ns;
 };
 

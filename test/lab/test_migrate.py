@@ -67,6 +67,21 @@ def test_pages_that_change_a_little(pair):
     g.verify_log()
 
 
+def test_slow_link_and_large_budget(pair):
+    """The stun is for what is left, also when the link is slower than anybody would guess."""
+    g = Guest(pair, "slow")
+    g.create("a", mode="dirty", ws=4, rate=1)
+    g.start()
+    g.wait_ready()
+    g.wait_beats(5)
+    pair.link("b", "rate", 60)
+    st = g.migrate("b", "--budget", "3000")
+    pair.link("b", "clear")
+    assert st["round"][-1]["pages"] * 4 < st["pages_sent"], st["round"]
+    assert st["blackout"]["total_ns"] < st["total_ns"] / 2
+    g.verify()
+
+
 def test_idle_guest_with_shell(pair):
     g = Guest(pair, "idle")
     g.create("a", mode="shell")

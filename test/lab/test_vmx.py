@@ -146,6 +146,7 @@ def test_to_and_fro(roamer):
         source = roamer.host
         st = roamer.migrate(OTHER[source], "--budget", "3000")
         assert st["phase"] == "done" and st["percent"] == 100 and st["rounds"] > 1
+        assert st["round"][-1]["pages"] * 4 < st["pages_sent"], st["round"]
         roamer.wait_passes(2)
         roamer.verify()
         assert running(roamer) == [OTHER[source]]
