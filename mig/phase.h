@@ -32,8 +32,7 @@
 /* An incoming migration that was not heard of for so long may be given up for a new attempt. */
 #define SILENT_NS (4 * NSEC_PER_SEC)
 #define CONNECT_TIMEOUT_NS (5 * NSEC_PER_SEC)
-/* From stun to READY at most; then the VM is let go here. Far above any budget: it bounds a broken
- * peer. */
+/* To READY, from END or the last acknowledgement after it; then the VM is let go here. */
 #define READY_TIMEOUT_NS (5 * NSEC_PER_SEC)
 /* From GO to RUNNING; then the migration is in doubt and is settled in the background. */
 #define RUNNING_TIMEOUT_NS (5 * NSEC_PER_SEC)

@@ -231,6 +231,22 @@ static int transfer(struct source *s)
 	return err;
 }
 
+/*
+ * READY comes in time after the last sign that what is under way still arrives:
+ * of that there are no more than batches.
+ */
+static int wait_ready(struct mig_job *j)
+{
+	uint64_t acked;
+	int err;
+
+	do {
+		acked = j->acked_seq;
+		err = source_wait(j, WIRE_READY, time_ns() + READY_TIMEOUT_NS);
+	} while (err == -ETIMEDOUT && j->acked_seq != acked);
+	return err;
+}
+
 static int await_ready(struct source *s)
 {
 	uint64_t t0;
@@ -238,7 +254,7 @@ static int await_ready(struct source *s)
 
 	t0 = time_ns();
 	if (!err)
-		err = source_wait(s->j, WIRE_READY, t0 + READY_TIMEOUT_NS);
+		err = wait_ready(s->j);
 	if (err == -ETIMEDOUT)
 		job_error(s->j, "ready-timeout", "the destination did not say READY in time");
 	s->j->st.ready_ns = time_ns() - t0;
