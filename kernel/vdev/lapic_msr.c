@@ -95,6 +95,8 @@ static int msr_write(void *arg, struct vcpu *c, uint32_t index, uint64_t value)
 		lapic_send_icr(l, (uint32_t)value, (uint32_t)(value >> 32));
 		return 0;
 	}
+	if (reg == X2_SELF_IPI && value >> 8)
+		return -EINVAL;
 	return value >> 32 ? -EINVAL : lapic_reg_write(l, reg, (uint32_t)value);
 }
 
