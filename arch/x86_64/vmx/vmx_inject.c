@@ -144,13 +144,15 @@ static void raise_again(struct virt_vcpu *v, uint8_t vector, bool has_error)
 }
 
 /* The CPU left DR6 as it was: the qualification has what it would have set. */
-static void on_debug(struct virt_vcpu *v)
+static void on_debug(struct virt_vcpu *v, uint64_t info)
 {
 	uint64_t dr6, hit = vmcs_read(EXIT_QUALIFICATION) & DR6_STATUS;
 
 	__asm__ volatile("mov %%db6, %0" : "=r"(dr6));
 	dr6 = (dr6 & ~0xfull) | hit;
 	__asm__ volatile("mov %0, %%db6" ::"r"(dr6));
+	if (((info >> EVENT_TYPE_SHIFT) & EVENT_TYPE_MASK) == EVENT_TYPE_PRIVILEGED)
+		v->rip += vmcs_read(EXIT_INSN_LEN); /* INT1 is a trap, its exit is before it */
 	raise_again(v, 1, false);
 }
 
@@ -165,7 +167,7 @@ void vmx_on_exception(struct virt_vcpu *v, struct vmexit *x)
 	else if (vector == 18)
 		__asm__ volatile("int $18" ::: "memory");
 	else if (vector == 1)
-		on_debug(v);
+		on_debug(v, info);
 	else if (vector == 17)
 		raise_again(v, 17, true);
 	else

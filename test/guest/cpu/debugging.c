@@ -94,6 +94,21 @@ static void breakpoints(void)
 		      "%u traps, first at %x", (uint64_t)steps, step_rip[0]);
 }
 
+/* INT1: a trap right behind it, in one go. */
+static void int1(void)
+{
+	extern const char behind_int1[];
+
+	if (on_tcg()) {
+		skip("int1", "the emulator has none in guests");
+		return;
+	}
+	steps = 0;
+	__asm__ volatile(".byte 0xf1\n\t.global behind_int1\nbehind_int1: nop" ::: "memory");
+	check(steps == 1 && step_rip[0] == (uint64_t)behind_int1, "int1", "%u traps, first at %x",
+	      (uint64_t)steps, step_rip[0]);
+}
+
 static void registers(void)
 {
 	write_dr1(0x123456789abcull);
@@ -119,6 +134,7 @@ void group_debug(void)
 	on_vector[1] = on_debug;
 	single();
 	breakpoints();
+	int1();
 	registers();
 	on_vector[1] = NULL;
 }

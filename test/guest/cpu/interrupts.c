@@ -4,6 +4,8 @@
 
 #define LOW_VECTOR 0x51
 #define HIGH_VECTOR 0x61
+#define APIC_BASE 0x1b
+#define X2_SELF_IPI 0x83f
 
 static volatile unsigned taken;
 static volatile uint64_t taken_rip, first_vector;
@@ -165,6 +167,27 @@ static void nmi(void)
 	expect(1, "nmi-again");
 }
 
+static void x2apic(void)
+{
+	if (!(cpuid(1, 0).c >> 21 & 1)) {
+		check(false, "x2apic", "CPUID does not show it");
+		return;
+	}
+	irqs_on();
+	wrmsr(APIC_BASE, rdmsr(APIC_BASE) | BIT(10));
+	send(LOW_VECTOR);
+	__asm__ volatile("nop");
+	expect(1, "x2apic-icr");
+	wrmsr(X2_SELF_IPI, LOW_VECTOR);
+	__asm__ volatile("nop");
+	expect(1, "x2apic-self-ipi");
+	RAISES("x2apic-self-ipi-high", 13, 0, "wrmsr", ::"c"(X2_SELF_IPI), "a"(0x100), "d"(0));
+	irqs_off();
+	wrmsr(APIC_BASE, rdmsr(APIC_BASE) & ~(BIT(10) | BIT(11)));
+	wrmsr(APIC_BASE, rdmsr(APIC_BASE) | BIT(11));
+	apic_init();
+}
+
 void group_interrupts(void)
 {
 	on_vector[LOW_VECTOR] = on_vector[HIGH_VECTOR] = on_irq;
@@ -173,4 +196,5 @@ void group_interrupts(void)
 	priorities();
 	nested();
 	nmi();
+	x2apic();
 }
