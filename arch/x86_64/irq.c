@@ -13,6 +13,7 @@
 
 #include "arch.h"
 #include "lapic.h"
+#include "mce.h"
 #include "regs.h"
 
 #define MSI_ADDRESS 0xfee00000ull
@@ -156,6 +157,7 @@ void irq_dispatch(const struct trap_frame *f)
 		break;
 	case VEC_KICK:
 		apic_eoi();
+		mce_report();
 		break;
 	case VEC_CALL:
 		apic_eoi();

@@ -109,6 +109,15 @@ void apic_ipi(uint32_t apic_id, unsigned vector)
 	icr_write(apic_id, ICR_FIXED | ICR_ASSERT | vector);
 }
 
+/* The shorthand needs no destination: the half of the register that holds one is left alone. */
+void apic_kick_self(void)
+{
+	if (x2apic)
+		icr_write(0, ICR_SELF | ICR_FIXED | ICR_ASSERT | VEC_KICK);
+	else if (mmio)
+		apic_write(LAPIC_ICR_LOW, ICR_SELF | ICR_FIXED | ICR_ASSERT | VEC_KICK);
+}
+
 void apic_nmi_others(void)
 {
 	if (mmio || x2apic)

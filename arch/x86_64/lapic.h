@@ -13,6 +13,8 @@ uint32_t apic_id(void);
 bool apic_is_x2apic(void);
 void apic_eoi(void);
 void apic_ipi(uint32_t apic_id, unsigned vector);
+/* An interrupt to this CPU, from any context: a half-written command of it stays whole. */
+void apic_kick_self(void);
 void apic_nmi_others(void);
 void apic_init_ipi(uint32_t apic_id);
 void apic_startup_ipi(uint32_t apic_id, uint64_t page);

@@ -32,6 +32,7 @@ enum lapic_reg {
 #define ICR_STARTUP 0x600u
 #define ICR_PENDING 0x1000u
 #define ICR_ASSERT 0x4000u
+#define ICR_SELF 0x40000u
 #define ICR_OTHERS 0xc0000u
 #define TIMER_DIVIDE_BY_4 1u
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Where traps.S arrives. Interrupts go to irq.c. An exception is either
- * expected (an instruction listed in the exception table goes on at its
- * fix-up), or the end: panic with registers.
+ * Where traps.S arrives. Interrupts go to irq.c, machine checks to mce.c. Any
+ * other exception is either expected (an instruction listed in the exception
+ * table goes on at its fix-up), or the end: panic with registers.
  */
 #include <tern/arch.h>
 #include <tern/cpu.h>
 
 #include "arch.h"
+#include "mce.h"
 #include "regs.h"
 
 /* Instructions that may raise #GP, and where to go on then (msr.S). */
@@ -40,12 +41,22 @@ static void nmi(void)
 		arch_halt();
 }
 
+/* A panic in there shows these registers. */
+static void machine_check(const struct trap_frame *f)
+{
+	this_cpu()->trap = f;
+	mce_check("in the host");
+	this_cpu()->trap = NULL;
+}
+
 void trap_dispatch(struct trap_frame *f)
 {
 	if (f->vector >= VEC_EXCEPTIONS)
 		irq_dispatch(f);
 	else if (f->vector == VEC_NMI)
 		nmi();
+	else if (f->vector == VEC_MACHINE_CHECK)
+		machine_check(f);
 	else if (!fix_up(f))
 		trap_panic(f);
 }

@@ -8,8 +8,13 @@ import pytest
 
 from lablib.client import Lab
 from lablib.paths import LabError
+from qmp import qmp
 
 pytestmark = pytest.mark.svm
+
+# A bank's status, and the whole CPU's.
+MCE_VALID, MCE_UNCORRECTED, MCE_ADDR, MCE_CORRUPT = 1 << 63, 1 << 61, 1 << 58, 1 << 57
+MCG_RIPV, MCG_MCIP = 1, 4
 
 SELFTESTS = {"page", "heap", "sched", "wake", "timer", "calls"}
 
@@ -60,3 +65,27 @@ def test_without_acpi(lone, tmp_path):
     if lone.status()["net"] == "tap":       # by MSI-X
         lone.run("a", "net ping 10.77.0.254 --count 1")
     assert lone.cmd("a", "host poweroff").text.startswith("error: unsupported ")
+
+
+def machine_check(lab, status, mcg_status):
+    qmp(lab, "a", "human-monitor-command",
+        **{"command-line": f"mce 1 2 {status:#x} {mcg_status:#x} 0x12345000 0"})
+
+
+def test_machine_check(lone):
+    """An uncorrected error after which the host can go on, twice: logged each time, cleared."""
+    lone.up(["a"], smp=2, nics=0)
+    for n in (1, 2):
+        machine_check(lone, MCE_VALID | MCE_UNCORRECTED | MCE_ADDR | 0x135, MCG_RIPV | MCG_MCIP)
+        lone.wait("a", r"(?s)" + r".*".join(
+            [r"CPU 1: machine check in the host: bank 2: uncorrected, context intact, "
+             r"address 12345000, code 0135"] * n))
+    assert lone.ask("a", "host info")["cpus"] == 2
+
+
+def test_machine_check_panics(lone):
+    lone.up(["a"], smp=2, nics=0)
+    machine_check(lone, MCE_VALID | MCE_UNCORRECTED | MCE_CORRUPT, MCG_RIPV | MCG_MCIP)
+    lone.wait("a", "tern: halted")
+    assert "panic: machine check: the processor's context is corrupt; in the host: bank 2" in \
+        lone.log("a")

@@ -6,6 +6,7 @@
  * compilers and kernels put no prefix on these instructions.
  * [APM2 Appendix C "SVM Intercept Exit Codes"]
  */
+#include "arch/x86_64/mce.h"
 #include "svm.h"
 
 struct row {
@@ -64,11 +65,19 @@ static void fill_window(struct virt_vcpu *v, struct vmexit *x)
 	svm_irq_window(v, false);
 }
 
+static void fill_machine_check(struct virt_vcpu *v, struct vmexit *x)
+{
+	(void)v;
+	(void)x;
+	mce_check("in a guest");
+}
+
 /* Indexed by exit code; what is not here is not intercepted. */
 static const struct row rows[] = {
 	[VMEXIT_CR_READ] = { true, EXIT_CR_ACCESS, 0, fill_cr },
 	[VMEXIT_EXCEPTION + 1] = { true, EXIT_NONE, 0, svm_on_debug },
 	[VMEXIT_EXCEPTION + 17] = { true, EXIT_NONE, 0, svm_on_alignment },
+	[VMEXIT_EXCEPTION + 18] = { true, EXIT_NONE, 0, fill_machine_check },
 	[VMEXIT_INTR] = { true, EXIT_NONE, 0, NULL },
 	[VMEXIT_NMI] = { true, EXIT_NONE, 0, NULL },
 	[VMEXIT_SMI] = { true, EXIT_NONE, 0, NULL },

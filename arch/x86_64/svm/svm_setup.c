@@ -39,6 +39,7 @@ static const struct {
 	   loop. */
 	{ INTERCEPT_EXCEPTION(1), "endless #DB" },
 	{ INTERCEPT_EXCEPTION(17), "endless #AC" },
+	{ INTERCEPT_EXCEPTION(18), "machine checks are the host's" },
 };
 
 void svm_setup_vmcb(struct virt_vcpu *v)

@@ -7,6 +7,7 @@
  */
 #include <stdio.h>
 
+#include "arch/x86_64/mce.h"
 #include "vmx.h"
 
 static const char *const instruction_errors[] = {
@@ -81,7 +82,7 @@ void vmx_fail_entry(struct virt_vcpu *v, struct vmexit *x)
 		text = "VM entry could not load an MSR";
 		break;
 	case REASON_MACHINE_CHECK:
-		__asm__ volatile("int $18" ::: "memory"); /* the host's to judge */
+		mce_check("at VM entry");
 		text = "machine check during VM entry";
 		break;
 	default:

@@ -8,6 +8,7 @@
  * IRET faulted half way it has already been lifted and is set again.
  * [SDM 3C 27.6 "Event Injection"] [SDM 3C 28.2.4 "Information for VM Exits During Event Delivery"]
  */
+#include "arch/x86_64/mce.h"
 #include "vmx.h"
 
 #define DR6_STATUS (BIT(13) | BIT(14) | 0xfull) /* BD, BS, B3..B0: the qualification's bits */
@@ -156,7 +157,7 @@ static void on_debug(struct virt_vcpu *v, uint64_t info)
 	raise_again(v, 1, false);
 }
 
-/* Host NMI and machine check are handed on; #DB and #AC only broke a loop in delivery. */
+/* Host NMI and machine check are the host's; #DB and #AC only broke a loop in delivery. */
 void vmx_on_exception(struct virt_vcpu *v, struct vmexit *x)
 {
 	uint64_t info = vmcs_read(EXIT_EVENT);
@@ -165,7 +166,7 @@ void vmx_on_exception(struct virt_vcpu *v, struct vmexit *x)
 	if (((info >> EVENT_TYPE_SHIFT) & EVENT_TYPE_MASK) == EVENT_TYPE_NMI)
 		__asm__ volatile("int $2" ::: "memory");
 	else if (vector == 18)
-		__asm__ volatile("int $18" ::: "memory");
+		mce_check("in a guest");
 	else if (vector == 1)
 		on_debug(v, info);
 	else if (vector == 17)
