@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What the two backends share: what this CPU can give to guests (guest_cap.c),
- * whether a state may be entered (guest_check.c), vector state (guest_fpu.c).
+ * whether a state may be entered (guest_check.c), vector state (guest_fpu.c), MSRs
+ * kept beside (guest_msr.c), registers at entry (guest_entry.h).
  */
 #ifndef ARCH_X86_64_GUEST_H
 #define ARCH_X86_64_GUEST_H
@@ -20,6 +21,11 @@ struct guest_features {
 	uint64_t cr3_mask;
 };
 extern struct guest_features guest_feat;
+
+/* [own] in each backend's vCPU. */
+struct guest_msrs {
+	uint64_t tsc_aux, debugctl;
+};
 
 static inline bool guest_canonical(uint64_t a)
 {
@@ -52,6 +58,10 @@ void guest_fpu_save(uint8_t *fpu);
 void guest_fpu_export(const struct virt_vcpu *v, const uint8_t *fpu, struct virt_state *out);
 void guest_fpu_import(uint8_t *fpu, const struct virt_state *in);
 bool guest_fpu_ok(const struct virt_vcpu *v, const struct virt_state *in);
+/* guest_msr.c: -ENOENT when the register is none of them, -EINVAL: #GP */
+void guest_msrs_load(const struct guest_msrs *m);
+int guest_msr_get(const struct guest_msrs *m, uint32_t index, uint64_t *value);
+int guest_msr_set(const struct virt_vcpu *v, struct guest_msrs *m, uint32_t index, uint64_t value);
 uint64_t guest_xgetbv(void);
 void guest_xsetbv(uint64_t v);
 
@@ -70,6 +80,8 @@ void guest_xsetbv(uint64_t v);
 #define MSR_GS_BASE 0xc0000101u
 #define MSR_KERNEL_GS_BASE 0xc0000102u
 #define MSR_TSC_AUX 0xc0000103u
+
+#define DEBUGCTL_KEPT 0x3full
 
 #define EFER_SCE BIT(0)
 #define EFER_LME BIT(8)

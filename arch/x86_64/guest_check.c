@@ -94,7 +94,7 @@ static bool flow_ok(const struct virt_state *in)
 
 static bool debug_ok(const struct virt_state *in)
 {
-	return !(in->dr6 >> 32) && !(in->dr7 >> 32) && !(in->debugctl & ~0x3full);
+	return !(in->dr6 >> 32) && !(in->dr7 >> 32) && !(in->debugctl & ~DEBUGCTL_KEPT);
 }
 
 static bool msrs_ok(const struct virt_state *in)

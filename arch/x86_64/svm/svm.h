@@ -38,15 +38,14 @@ struct svm_cpu {
 };
 
 struct svm_vcpu {
-	struct vmcb *vmcb; /* [const] */
-	uint8_t *fpu;	   /* [const] XSAVE area, valid while not loaded */
-	uint64_t xcr0;	   /* [own] guest's; on the CPU only inside run() */
-	uint64_t dr[4];	   /* [own] valid while not loaded */
-	uint64_t tsc_aux;  /* [own] */
-	uint64_t debugctl; /* [own] */
-	uint64_t asid_gen; /* [own] generation on asid_cpu that the ASID is of; 0 = none */
-	int asid_cpu;	   /* [own] */
-	bool flush;	   /* [own] the guest's own translations must go at the next entry */
+	struct vmcb *vmcb;	/* [const] */
+	uint8_t *fpu;		/* [const] XSAVE area, valid while not loaded */
+	uint64_t xcr0;		/* [own] guest's; on the CPU only inside run() */
+	uint64_t dr[4];		/* [own] valid while not loaded */
+	struct guest_msrs msrs; /* [own] */
+	uint64_t asid_gen;	/* [own] generation on asid_cpu that the ASID is of; 0 = none */
+	int asid_cpu;		/* [own] */
+	bool flush;		/* [own] the guest's own translations must go at the next entry */
 	uint64_t exit_rip; /* [own] RIP at the last exit: a changed one ends the interrupt shadow */
 	struct virt_event injected; /* [own] what the last entry delivered */
 	bool nmi_blocked;	    /* [own] in an NMI handler, IRET not seen yet */

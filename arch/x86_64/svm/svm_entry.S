@@ -10,34 +10,17 @@
  * shadow into the guest otherwise. RAX and RSP are in the VMCB; VMRUN brings
  * the host's back. [APM2 15.5.1 "Basic Operation"] [APM2 15.17 "Global Interrupt Flag"]
  */
+#include "arch/x86_64/guest_entry.h"
+
 	.section .text.svm_enter, "ax", @progbits
 	.globl svm_enter
 	.type svm_enter, @function
 svm_enter:
-	pushq %rbp
-	movq %rsp, %rbp
-	pushq %rbx
-	pushq %r12
-	pushq %r13
-	pushq %r14
-	pushq %r15
+	HOST_PUSH
 	pushq %rdx			/* host_pa */
 	pushq %rdi			/* gpr */
 	movq %rsi, %rax
-	movq 8*1(%rdi), %rcx
-	movq 8*2(%rdi), %rdx
-	movq 8*3(%rdi), %rbx
-	movq 8*5(%rdi), %rbp
-	movq 8*6(%rdi), %rsi
-	movq 8*8(%rdi), %r8
-	movq 8*9(%rdi), %r9
-	movq 8*10(%rdi), %r10
-	movq 8*11(%rdi), %r11
-	movq 8*12(%rdi), %r12
-	movq 8*13(%rdi), %r13
-	movq 8*14(%rdi), %r14
-	movq 8*15(%rdi), %r15
-	movq 8*7(%rdi), %rdi
+	GUEST_LOAD
 	clgi
 	sti
 	nop
@@ -48,36 +31,10 @@ svm_enter:
 	movq 8(%rsp), %rdi		/* gpr */
 	movq 16(%rsp), %rax		/* host_pa */
 	vmload %rax
-	movq %rcx, 8*1(%rdi)
-	movq %rdx, 8*2(%rdi)
-	movq %rbx, 8*3(%rdi)
-	movq %rbp, 8*5(%rdi)
-	movq %rsi, 8*6(%rdi)
-	movq %r8, 8*8(%rdi)
-	movq %r9, 8*9(%rdi)
-	movq %r10, 8*10(%rdi)
-	movq %r11, 8*11(%rdi)
-	movq %r12, 8*12(%rdi)
-	movq %r13, 8*13(%rdi)
-	movq %r14, 8*14(%rdi)
-	movq %r15, 8*15(%rdi)
-	popq 8*7(%rdi)
-	/* Nothing of the guest's stays where speculation could use it. */
-	xorl %ecx, %ecx
-	xorl %edx, %edx
-	xorl %esi, %esi
-	xorl %r8d, %r8d
-	xorl %r9d, %r9d
-	xorl %r10d, %r10d
-	xorl %r11d, %r11d
+	GUEST_STORE
+	GUEST_FORGET
 	addq $16, %rsp
-	popq %r15
-	popq %r14
-	popq %r13
-	popq %r12
-	popq %rbx
-	popq %rbp
-	cld
+	HOST_POP
 	cli
 	stgi
 	ret

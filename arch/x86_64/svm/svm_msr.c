@@ -128,14 +128,8 @@ int svm_msr_get(struct virt_vcpu *v, uint32_t index, uint64_t *value)
 	case MSR_TSC:
 		*value = svm_guest_tsc(v);
 		return 0;
-	case MSR_DEBUGCTL:
-		*value = s->debugctl;
-		return 0;
-	case MSR_TSC_AUX:
-		*value = s->tsc_aux;
-		return guest_feat.rdtscp ? 0 : -ENOENT;
 	default:
-		return -ENOENT;
+		return guest_msr_get(&s->msrs, index, value);
 	}
 }
 
@@ -149,18 +143,6 @@ static int set_efer(struct svm_vcpu *s, uint64_t value)
 		return -EINVAL;
 	b->efer = (value & ~EFER_LMA) | (b->efer & EFER_LMA) | EFER_SVME;
 	s->flush = true; /* NXE changes what translations mean */
-	return 0;
-}
-
-static int set_tsc_aux(struct virt_vcpu *v, uint64_t value)
-{
-	if (!guest_feat.rdtscp)
-		return -ENOENT;
-	if (value >> 32)
-		return -EINVAL;
-	svm_of(v)->tsc_aux = value;
-	if (v->cpu >= 0)
-		wrmsr(MSR_TSC_AUX, value);
 	return 0;
 }
 
@@ -187,14 +169,7 @@ int svm_msr_set(struct virt_vcpu *v, uint32_t index, uint64_t value)
 	case MSR_TSC:
 		v->tsc_offset = value - scaled_tsc(v->vm);
 		return 0;
-	case MSR_DEBUGCTL:
-		if (value & ~0x3full)
-			return -EINVAL;
-		s->debugctl = value; /* no last-branch records: kept, without effect */
-		return 0;
-	case MSR_TSC_AUX:
-		return set_tsc_aux(v, value);
 	default:
-		return -ENOENT;
+		return guest_msr_set(v, &s->msrs, index, value);
 	}
 }

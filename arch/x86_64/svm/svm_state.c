@@ -120,8 +120,8 @@ void svm_state_save(struct virt_vcpu *v, struct virt_state *out)
 		out->seg[i] = seg_out(seg_slot(&b->s, i));
 	save_save_area(&b->s, out);
 	out->tsc = svm_guest_tsc(v);
-	out->tsc_aux = s->tsc_aux;
-	out->debugctl = s->debugctl;
+	out->tsc_aux = s->msrs.tsc_aux;
+	out->debugctl = s->msrs.debugctl;
 	out->event = v->event;
 	out->irq_shadow = (b->c.int_shadow & INT_SHADOW) && v->rip == s->exit_rip;
 	out->nmi_blocked = s->nmi_blocked;
@@ -170,8 +170,8 @@ static void load_rest(struct virt_vcpu *v, const struct virt_state *in)
 	svm_msr_set(v, MSR_TSC, in->tsc);
 	memcpy(s->dr, in->dr, sizeof(s->dr));
 	s->xcr0 = in->xcr0;
-	s->tsc_aux = in->tsc_aux;
-	s->debugctl = in->debugctl;
+	s->msrs.tsc_aux = in->tsc_aux;
+	s->msrs.debugctl = in->debugctl;
 	s->nmi_blocked = in->nmi_blocked;
 	s->nmi_want = s->iret_seen = s->stepping = false;
 	svm_intercept(s->vmcb, INTERCEPT_IRET, in->nmi_blocked);

@@ -82,7 +82,7 @@ void svm_vcpu_reset(struct virt_vcpu *v)
 	s->nmi_blocked = s->nmi_want = s->iret_seen = s->stepping = false;
 	svm_intercept(s->vmcb, INTERCEPT_IRET, false);
 	s->xcr0 = 1;
-	s->tsc_aux = s->debugctl = 0;
+	s->msrs = (struct guest_msrs){ 0 };
 	s->flush = true;
 	memset(s->dr, 0, sizeof(s->dr));
 	guest_fpu_reset(s->fpu);
@@ -114,8 +114,7 @@ void svm_vcpu_load(struct virt_vcpu *v)
 	WRITE_DR(1, s->dr[1]);
 	WRITE_DR(2, s->dr[2]);
 	WRITE_DR(3, s->dr[3]);
-	if (guest_feat.rdtscp)
-		wrmsr(MSR_TSC_AUX, s->tsc_aux);
+	guest_msrs_load(&s->msrs);
 	if (svm_feat.tsc_rate)
 		wrmsr(MSR_TSC_RATIO, svm_tsc_ratio(v->vm));
 	guest_fpu_load(s->fpu);

@@ -61,8 +61,7 @@ struct vmx_vcpu {
 	uint64_t dr[4], dr6;	  /* [own] valid while not loaded */
 	uint64_t live[LIVE_MSRS]; /* [own] likewise */
 	uint64_t cr2;		  /* [own] on the CPU only inside run() */
-	uint64_t tsc_aux;	  /* [own] */
-	uint64_t debugctl;	  /* [own] */
+	struct guest_msrs msrs;	  /* [own] */
 	uint16_t vpid;		  /* [const] 0 = none */
 	int last_cpu;	   /* [own] pCPU of the last entry: others may hold stale translations */
 	bool launched;	   /* [own] VMRESUME next */

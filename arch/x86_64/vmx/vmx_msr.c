@@ -188,14 +188,8 @@ int vmx_msr_get(struct virt_vcpu *v, uint32_t index, uint64_t *value)
 	case MSR_TSC:
 		*value = vmx_guest_tsc(v);
 		return 0;
-	case MSR_DEBUGCTL:
-		*value = s->debugctl;
-		return 0;
-	case MSR_TSC_AUX:
-		*value = s->tsc_aux;
-		return guest_feat.rdtscp ? 0 : -ENOENT;
 	default:
-		return -ENOENT;
+		return guest_msr_get(&s->msrs, index, value);
 	}
 }
 
@@ -211,18 +205,6 @@ static int set_efer(struct virt_vcpu *v, uint64_t value)
 	vmcs_close(v, h);
 	vmx_of(v)->flush = true; /* NXE changes what translations mean */
 	return bad ? -EINVAL : 0;
-}
-
-static int set_tsc_aux(struct virt_vcpu *v, uint64_t value)
-{
-	if (!guest_feat.rdtscp)
-		return -ENOENT;
-	if (value >> 32)
-		return -EINVAL;
-	vmx_of(v)->tsc_aux = value;
-	if (v->cpu >= 0)
-		wrmsr(MSR_TSC_AUX, value);
-	return 0;
 }
 
 static int set_kept(struct virt_vcpu *v, int i, uint64_t value)
@@ -261,14 +243,7 @@ int vmx_msr_set(struct virt_vcpu *v, uint32_t index, uint64_t value)
 	case MSR_TSC:
 		v->tsc_offset = value - scaled_tsc(v->vm);
 		return 0;
-	case MSR_DEBUGCTL:
-		if (value & ~0x3full)
-			return -EINVAL;
-		s->debugctl = value; /* no last-branch records: kept, without effect */
-		return 0;
-	case MSR_TSC_AUX:
-		return set_tsc_aux(v, value);
 	default:
-		return -ENOENT;
+		return guest_msr_set(v, &s->msrs, index, value);
 	}
 }

@@ -140,8 +140,8 @@ static void save_rest(const struct virt_vcpu *v, struct virt_state *o)
 	o->sfmask = s->live[LIVE_SFMASK];
 	o->kernel_gs_base = s->live[LIVE_KERNEL_GS];
 	o->tsc = vmx_guest_tsc(v);
-	o->tsc_aux = s->tsc_aux;
-	o->debugctl = s->debugctl;
+	o->tsc_aux = s->msrs.tsc_aux;
+	o->debugctl = s->msrs.debugctl;
 	o->event = v->event;
 	o->irq_shadow = (s->blocking & (BLOCKED_STI | BLOCKED_MOV_SS)) && v->rip == s->exit_rip;
 	o->nmi_blocked = (s->blocking & BLOCKED_NMI) != 0;
@@ -224,8 +224,8 @@ static void load_rest(struct virt_vcpu *v, const struct virt_state *in)
 	s->live[LIVE_CSTAR] = in->cstar;
 	s->live[LIVE_SFMASK] = in->sfmask;
 	s->live[LIVE_KERNEL_GS] = in->kernel_gs_base;
-	s->tsc_aux = in->tsc_aux;
-	s->debugctl = in->debugctl;
+	s->msrs.tsc_aux = in->tsc_aux;
+	s->msrs.debugctl = in->debugctl;
 	s->blocking = (uint32_t)(shadow_bits(in) | (in->nmi_blocked ? BLOCKED_NMI : 0));
 	s->flush = s->pdptes_stale = true;
 	(void)vmx_msr_set(v, MSR_TSC, in->tsc);

@@ -152,8 +152,7 @@ void vmx_vcpu_load(struct virt_vcpu *v)
 	WRITE_DR(3, s->dr[3]);
 	WRITE_DR(6, s->dr6);
 	vmx_live_load(s);
-	if (guest_feat.rdtscp)
-		wrmsr(MSR_TSC_AUX, s->tsc_aux);
+	guest_msrs_load(&s->msrs);
 	guest_fpu_load(s->fpu);
 	__atomic_store_n(&v->cpu, self, __ATOMIC_RELEASE);
 }
