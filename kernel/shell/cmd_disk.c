@@ -207,8 +207,9 @@ static const struct shell_cmd cmds[] = {
 	  cmd_disk_sum, cmd_offer_disks },
 	{ "disk bench", "DISK [--seconds N] [--size BYTES] [--depth N] [--random]",
 	  "reads: MB/s, requests a second, latency", cmd_disk_bench, cmd_offer_disks },
-	{ "disk test", "DISK --force", "overwrites a whole disk, and checks what it reads back",
-	  cmd_disk_test, cmd_offer_disks },
+	{ "disk test", "DISK --force [--from BLOCK] [--blocks N]",
+	  "overwrites a disk or a range of it, and checks what it reads back", cmd_disk_test,
+	  cmd_offer_disks },
 };
 
 void cmd_disk_register(void)

@@ -4,6 +4,7 @@
  * and help.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -105,8 +106,9 @@ static int host_files(struct shell *sh, int argc, char **argv)
 {
 	const struct boot_file *f;
 
-	(void)argc;
 	(void)argv;
+	if (argc > 1)
+		return shell_error(sh, "usage", "host files takes no arguments");
 	if (shell_json(sh))
 		json_array(sh, NULL);
 	for (unsigned i = 0; (f = bootfs_at(i)); i++) {
@@ -131,8 +133,11 @@ static int host_worlds(struct shell *sh, int argc, char **argv)
 	struct world_info *w = calloc(WORLDS_MAX, sizeof(*w));
 	unsigned n;
 
-	(void)argc;
 	(void)argv;
+	if (argc > 1) {
+		free(w);
+		return shell_error(sh, "usage", "host worlds takes no arguments");
+	}
 	if (!w)
 		return shell_error(sh, "no-memory", "no memory for the list");
 	n = MIN(world_list(w, WORLDS_MAX), WORLDS_MAX);
@@ -175,6 +180,8 @@ static int refuse_with_guests(struct shell *sh, int *argc, char **argv)
 	bool force = shell_flag(argc, argv, "--force");
 	unsigned n = 0;
 
+	if (*argc > 1)
+		return shell_error(sh, "usage", "'%s': only --force can follow", argv[1]);
 	vm_for_each(count_running, &n);
 	if (n && !force)
 		return shell_error(sh, "busy",
@@ -201,18 +208,45 @@ static int host_poweroff(struct shell *sh, int argc, char **argv)
 	return 0;
 }
 
+/* The words as one, as paths of commands are written; false when no path is that long. */
+static bool join_words(char *to, size_t cap, int count, char **words)
+{
+	size_t n = 0;
+
+	to[0] = '\0';
+	for (int i = 0; i < count; i++) {
+		if (n + strlen(words[i]) + 2 > cap)
+			return false;
+		n += (size_t)snprintf(to + n, cap - n, "%s%s", i ? " " : "", words[i]);
+	}
+	return true;
+}
+
+static bool any_command(const char *start)
+{
+	const struct shell_cmd *c;
+
+	for (unsigned i = 0; (c = shell_cmd_at(i)); i++)
+		if (!strncmp(c->path, start, strlen(start)))
+			return true;
+	return false;
+}
+
 static int help(struct shell *sh, int argc, char **argv)
 {
 	const struct shell_cmd *c;
-	size_t n = argc > 1 ? strlen(argv[1]) : 0;
-	bool any = false;
+	char start[64];
+	size_t n;
 
+	if (!join_words(start, sizeof(start), argc - 1, argv + 1) || !any_command(start))
+		return shell_error(sh, "unknown-command", "no command starts with '%s%s'", argv[1],
+				   argc > 2 ? " ..." : "");
+	n = strlen(start);
 	if (shell_json(sh))
 		json_array(sh, NULL);
 	for (unsigned i = 0; (c = shell_cmd_at(i)); i++) {
-		if (n && strncmp(c->path, argv[1], n))
+		if (strncmp(c->path, start, n))
 			continue;
-		any = true;
 		if (shell_json(sh)) {
 			json_object(sh, NULL);
 			json_str(sh, "command", c->path);
@@ -220,15 +254,14 @@ static int help(struct shell *sh, int argc, char **argv)
 			json_str(sh, "help", c->help);
 			json_end(sh);
 		} else if (n) {
-			shell_printf(sh, "%s %s\n    %s\n", c->path, c->usage, c->help);
+			shell_printf(sh, "%s%s%s\n    %s\n", c->path, c->usage[0] ? " " : "",
+				     c->usage, c->help);
 		} else {
 			shell_printf(sh, "%-18s %s\n", c->path, c->help);
 		}
 	}
 	if (shell_json(sh))
 		json_end(sh);
-	else if (!any)
-		return shell_error(sh, "unknown-command", "no command starts with '%s'", argv[1]);
 	else if (!n)
 		shell_printf(sh, "help WORD shows how to use what starts with WORD; --json works "
 				 "everywhere\n");
@@ -236,7 +269,7 @@ static int help(struct shell *sh, int argc, char **argv)
 }
 
 static const struct shell_cmd cmds[] = {
-	{ "help", "[WORD]", "list the commands, or show how to use some", help, NULL },
+	{ "help", "[WORD]...", "list the commands, or show how to use some", help, NULL },
 	{ "host info", "", "this machine: processors, memory, time to prompt", host_info, NULL },
 	{ "host files", "", "files found under /boot/ at start", host_files, NULL },
 	{ "host worlds", "", "kernel threads and the time they used", host_worlds, NULL },

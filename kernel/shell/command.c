@@ -92,6 +92,24 @@ static int unknown(struct shell *sh, const char *word)
 	return shell_error(sh, "unknown-command", "no command '%s': try 'help'", word);
 }
 
+/* Says what is wrong with the options; false when nothing is. */
+static bool options_wrong(struct shell *sh, const struct shell_cmd *c, int argc, char **argv)
+{
+	static const char *const what[] = {
+		[OPTION_UNKNOWN] = "there is no such option",
+		[OPTION_NO_VALUE] = "its value is missing",
+		[OPTION_UNWANTED_VALUE] = "it takes no value",
+		[OPTION_TWICE] = "it can be given once",
+	};
+	const char *which = NULL;
+	enum shell_option_fault fault = shell_options_check(c->usage, argc, argv, &which);
+
+	if (!fault)
+		return false;
+	shell_error(sh, "usage", "%s: %s: %s %s", which, what[fault], c->path, c->usage);
+	return true;
+}
+
 static int run(struct shell *sh, const struct shell_cmd *c, int argc, char **argv)
 {
 	int status;
@@ -107,9 +125,12 @@ static int run(struct shell *sh, const struct shell_cmd *c, int argc, char **arg
 	sh->json = shell_flag(&argc, argv, "--json");
 	sh->json_depth = 0;
 	if (shell_flag(&argc, argv, "--help")) {
-		shell_printf(sh, "usage: %s %s\n  %s\n", c->path, c->usage, c->help);
+		shell_printf(sh, "usage: %s%s%s\n  %s\n", c->path, c->usage[0] ? " " : "", c->usage,
+			     c->help);
 		return 0;
 	}
+	if (options_wrong(sh, c, argc, argv))
+		return 1;
 	status = c->run(sh, argc, argv);
 	return sh->failed ? 1 : status;
 }

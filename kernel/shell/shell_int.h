@@ -84,6 +84,18 @@ MUST_CHECK int shell_tokenize(char *line, int *argc, char **argv, int max);
  * value of one; "--" is one that ends them. */
 int shell_options_end(const char *usage, int argc, char **argv);
 
+/* parse.c: are argv's options those of the usage line, each once (but "[--net N]..."), with a value
+ * where it shows one? *which is the first that is wrong. */
+enum shell_option_fault {
+	OPTION_FINE,
+	OPTION_UNKNOWN,
+	OPTION_NO_VALUE,
+	OPTION_UNWANTED_VALUE,
+	OPTION_TWICE,
+};
+MUST_CHECK enum shell_option_fault shell_options_check(const char *usage, int argc, char **argv,
+						       const char **which);
+
 /* cmd_vm.c: the VM that argv[1] names, with a reference; NULL with the error said. */
 struct vm;
 struct vm *cmd_find_vm(struct shell *sh, int argc, char **argv);

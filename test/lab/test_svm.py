@@ -168,7 +168,16 @@ BAD = [
     "migrate resolve nobody here", "migrate resolve nobody elsewhere",
     "net ping", "net ping nowhere",
     "net bench 10.77.0.99", "log --since x", "host info extra", "vm list extra",
+    "host files extra", "host worlds extra", "host reboot extra", "host poweroff --forse",
+    "help nonsense", "help vm nonsense", "help nonsense --json",
 ]
+WRONG_OPTIONS = {
+    "vm create x --kernel /boot/vmlinuz --memory 64M": "--memory",
+    "vm create x --kernel /boot/vmlinuz --mem": "--mem",
+    "vm create x --kernel /boot/vmlinuz --mem 64M --mem 128M": "--mem",
+    "vm log x --tial 3": "--tial", "net ping 10.77.0.2 --count": "--count",
+    "migrate x 10.77.0.2 --wait=1": "--wait=1", "cluster baseline --set": "--set",
+}
 
 
 @pytest.mark.parametrize("line", BAD)
@@ -183,6 +192,19 @@ def test_bad_input(pair, line):
     assert last.startswith("error: "), got.text
     assert len(last.split(" ", 2)) == 3, f"no code and text: {last}"
     assert pair.ask("a", "vm list") == []
+
+
+@pytest.mark.parametrize("line", WRONG_OPTIONS)
+def test_wrong_option_is_named(pair, line):
+    got = pair.cmd("a", line)
+    assert got.status == 1 and got.text.startswith(f"error: usage {WRONG_OPTIONS[line]}: "), got
+    assert pair.ask("a", "vm list") == []
+
+
+def test_help_of_one_command(pair):
+    got = pair.run("a", "help vm create")
+    assert got.startswith("vm create NAME ") and "vm start" not in got
+    assert [c["command"] for c in pair.ask("a", "help disk r")] == ["disk read"]
 
 
 def test_bad_input_with_a_vm(guest):

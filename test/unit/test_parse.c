@@ -97,6 +97,38 @@ static void options_before_text(void **state)
 	assert_int_equal(end_of("type -x g"), 1);
 }
 
+static enum shell_option_fault check(const char *line, const char **which)
+{
+	static char copy[96];
+	static char *argv[16];
+	int argc;
+
+	strcpy(copy, line);
+	assert_int_equal(shell_tokenize(copy, &argc, argv, 16), 0);
+	return shell_options_check("NAME [--mem SIZE] [--net NET[,MAC]]... [--tail N | --since N] "
+				   "[--memory-of N] --wait",
+				   argc, argv, which);
+}
+
+/* The error can name the option that is wrong, and how. */
+static void wrong_options(void **state)
+{
+	const char *which = NULL;
+
+	assert_int_equal(check("create g --mem 1G --wait --since=3", &which), OPTION_FINE);
+	assert_int_equal(check("create g --net a --net b", &which), OPTION_FINE);
+	assert_int_equal(check("create --mem --wait g --wait", &which), OPTION_FINE);
+	assert_int_equal(check("create -x - --", &which), OPTION_FINE);
+	assert_int_equal(check("create g --mem 1G --tial 3", &which), OPTION_UNKNOWN);
+	assert_string_equal(which, "--tial");
+	assert_int_equal(check("create g --me 3", &which), OPTION_UNKNOWN);
+	assert_int_equal(check("create g --memory-o 3", &which), OPTION_UNKNOWN);
+	assert_int_equal(check("create g --mem", &which), OPTION_NO_VALUE);
+	assert_int_equal(check("create --wait=1 g", &which), OPTION_UNWANTED_VALUE);
+	assert_int_equal(check("create --mem 1G --mem=2G", &which), OPTION_TWICE);
+	assert_string_equal(which, "--mem=2G");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -105,6 +137,7 @@ int main(void)
 		cmocka_unit_test(sizes),
 		cmocka_unit_test(options),
 		cmocka_unit_test(options_before_text),
+		cmocka_unit_test(wrong_options),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
