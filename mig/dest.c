@@ -391,6 +391,14 @@ static int on_go(struct dest *d, const void *body, size_t len)
 	return peer_send(&d->peer, WIRE_RUNNING, &r, sizeof(r));
 }
 
+static void mark_dry_run(struct mig_job *j)
+{
+	unsigned long f = spin_lock(&j->lock);
+
+	j->st.dry_run = true;
+	spin_unlock(&j->lock, f);
+}
+
 static int on_abort(struct dest *d, const void *body, size_t len)
 {
 	struct wire_text t;
@@ -398,7 +406,10 @@ static int on_abort(struct dest *d, const void *body, size_t len)
 	memcpy(&t, body, len);
 	if (wire_text_check(&t))
 		return refuse(d, -EBADMSG, "bad-stream", "an abort without words");
-	job_error(d->j, t.code, "the source gave up: %s", t.text);
+	if (d->talk == T_ACCEPTED && !strcmp(t.code, "dry-run"))
+		mark_dry_run(d->j);
+	else
+		job_error(d->j, t.code, "the source gave up: %s", t.text);
 	dest_discard(d->j);
 	d->talk = T_OVER;
 	return 0;
@@ -531,7 +542,7 @@ void dest_world(void *arg)
 	else
 		stream_close(d->peer.s);
 	if (d->j && d->j->st.phase != MIG_IN_DOUBT)
-		job_over(d->j, d->j->dst == DST_OWNS ? MIG_DONE : MIG_FAILED);
+		job_over(d->j, d->j->dst == DST_OWNS || d->j->st.dry_run ? MIG_DONE : MIG_FAILED);
 	if (d->j)
 		job_put(d->j);
 	pageset_fini(&d->owed);

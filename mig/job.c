@@ -92,6 +92,7 @@ struct mig_job *job_new(const struct mig_request *r, bool incoming, const uint8_
 	mutex_init(&j->stream_lock, LOCK_MIG, "mig stream");
 	if (r)
 		j->req = *r;
+	j->st.dry_run = j->req.dry_run;
 	memcpy(j->id, id, sizeof(j->id));
 	j->started_ns = j->progress_ns = j->heard_ns = time_ns();
 	j->st.incoming = incoming;

@@ -56,6 +56,7 @@ struct mig_status {
 	struct net_addr peer;
 	enum mig_phase phase;
 	bool held;
+	bool dry_run;	  /* ends after preflight: nothing moves */
 	unsigned percent; /* never goes back */
 	unsigned rounds;
 	struct mig_round round[MIG_MAX_ROUNDS];

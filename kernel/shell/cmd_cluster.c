@@ -26,7 +26,7 @@ struct cluster {
 	char why[WHY_MAX]; /* else */
 };
 
-static bool is_own(const char *text, const struct net_addr *a)
+bool cmd_is_own_host(const char *text, const struct net_addr *a)
 {
 	const char *name = config_get("hostname");
 	struct net_if_info i;
@@ -50,7 +50,7 @@ static bool ask(struct shell *sh, const char *text, struct mig_host *h)
 			    text, text);
 		return false;
 	}
-	if (is_own(text, &a)) {
+	if (cmd_is_own_host(text, &a)) {
 		mig_host_self(h);
 		return true;
 	}

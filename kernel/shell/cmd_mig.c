@@ -78,6 +78,7 @@ static void status_json(struct shell *sh, const struct mig_status *s)
 	json_str(sh, "peer", peer);
 	json_str(sh, "phase", mig_phase_name(s->phase));
 	json_bool(sh, "held", s->held);
+	json_bool(sh, "dry_run", s->dry_run);
 	json_u64(sh, "percent", s->percent);
 	json_u64(sh, "total_ns", s->total_ns);
 	json_u64(sh, "bytes_sent", s->bytes_sent);
@@ -114,11 +115,11 @@ static void status_plain(struct shell *sh, const struct mig_status *s)
 	char peer[48];
 
 	net_addr_format(&s->peer, peer, sizeof(peer));
-	shell_printf(sh, "%u  %s %s %s  %s%s  %u%%  %u ms  %u MiB  rounds %u  blackout %u ms",
+	shell_printf(sh, "%u  %s %s %s  %s%s%s  %u%%  %u ms  %u MiB  rounds %u  blackout %u ms",
 		     (unsigned)s->id, s->vm, s->incoming ? "from" : "to", peer,
-		     mig_phase_name(s->phase), s->held ? " (held)" : "", s->percent,
-		     ms(s->total_ns), (unsigned)(s->bytes_sent >> 20), s->rounds,
-		     ms(s->blackout_ns));
+		     mig_phase_name(s->phase), s->held ? " (held)" : "",
+		     s->dry_run ? " (dry run)" : "", s->percent, ms(s->total_ns),
+		     (unsigned)(s->bytes_sent >> 20), s->rounds, ms(s->blackout_ns));
 	if (s->error[0])
 		shell_printf(sh, "  %s: %s", s->error_code, s->error);
 	if (s->phase == MIG_IN_DOUBT)
@@ -175,7 +176,8 @@ static bool number_opt(struct shell *sh, int *argc, char **argv, const char *nam
 	if (!text)
 		return true;
 	if (parse_u64(text, &n) || n > UINT32_MAX) {
-		shell_error(sh, "invalid", "%s %s is not a number", name, text);
+		shell_error(sh, "invalid", "%s %s is not a number up to %u", name, text,
+			    UINT32_MAX);
 		return false;
 	}
 	*out = (uint32_t)n;
@@ -238,6 +240,9 @@ static int migrate_cmd(struct shell *sh, int argc, char **argv)
 		return shell_error(sh, "invalid",
 				   "'%s' is neither an address nor a host.%s of tern.conf", argv[2],
 				   argv[2]);
+	if (cmd_is_own_host(argv[2], &r.to))
+		return shell_error(sh, "invalid", "'%s' is this host: a VM moves to another one",
+				   argv[2]);
 	if (mig_start(&r, &id, code, sizeof(code), why, sizeof(why)))
 		return shell_error(sh, code, "%s", why);
 	if (wait || r.dry_run)
@@ -271,7 +276,7 @@ static int tasks_cmd(struct shell *sh, int argc, char **argv)
 
 	(void)argv;
 	if (argc > 1)
-		return shell_error(sh, "usage", "this takes no arguments");
+		return shell_error(sh, "usage", "tasks takes no arguments");
 	if (shell_json(sh))
 		json_array(sh, NULL);
 	while (mig_next(&cursor, &s))
@@ -303,9 +308,19 @@ static int follow_cmd(struct shell *sh, int argc, char **argv)
 	return job_arg(sh, argc, argv, &id) ? follow(sh, id) : 1;
 }
 
+static void done_json(struct shell *sh, const char *key, const char *value)
+{
+	if (!shell_json(sh))
+		return;
+	json_object(sh, NULL);
+	json_str(sh, key, value);
+	json_end(sh);
+}
+
 static int job_act(struct shell *sh, int argc, char **argv, int (*fn)(uint32_t, char *, size_t))
 {
 	char why[WHY_MAX] = "";
+	struct mig_status s;
 	uint32_t id;
 	int err;
 
@@ -314,6 +329,8 @@ static int job_act(struct shell *sh, int argc, char **argv, int (*fn)(uint32_t, 
 	err = fn(id, why, sizeof(why));
 	if (err)
 		return shell_error(sh, err == -ENOENT ? "not-found" : "refused", "%s", why);
+	if (mig_status(id, &s))
+		done_json(sh, "phase", mig_phase_name(s.phase));
 	return 0;
 }
 
@@ -338,6 +355,7 @@ static int resolve_cmd(struct shell *sh, int argc, char **argv)
 	err = mig_resolve(argv[1], here, why, sizeof(why));
 	if (err)
 		return shell_error(sh, err == -ENOENT ? "not-found" : "refused", "%s", why);
+	done_json(sh, "resolved", argv[2]);
 	return 0;
 }
 

@@ -105,6 +105,9 @@ void cmd_offer_vms(struct shell *sh, int argc, char **argv);
 struct net_addr;
 MUST_CHECK int cmd_resolve_host(const char *text, struct net_addr *a);
 
+/* cmd_cluster.c: is this host what was typed, whose address is a? */
+bool cmd_is_own_host(const char *text, const struct net_addr *a);
+
 /* What resolves a migration in doubt, of this VM; cmd_mig.c: as the member "resolve". */
 #define CMD_RESOLVE "migrate resolve %s here|there"
 void json_resolve(struct shell *sh, const char *vm);

@@ -132,7 +132,11 @@ def test_by_name_and_ipv6(guest):
 
 
 def test_dry_run_changes_nothing(guest):
-    guest.lab.run("a", f"migrate g {guest.lab.addr('b')} --dry-run", 60)
+    text = guest.lab.run("a", f"migrate g {guest.lab.addr('b')} --dry-run", 60)
+    assert "done (dry run)" in text.splitlines()[-1]
+    for host in "ab":           # the destination has nothing to complain of either
+        job = guest.lab.ask(host, "tasks")[-1]
+        assert (job["phase"], job["dry_run"], job["error"]) == ("done", True, ""), (host, job)
     assert guest.state("a") == "running" and not guest.exists("b")
     guest.wait_beats(3)
     guest.verify()

@@ -214,6 +214,8 @@ def test_bad_input_with_a_vm(guest):
                  "migrate g 10.77.0.2 --hold nonsense", "migrate g 10.77.0.2 --budget x"):
         got = lab.cmd("a", line, 90)
         assert got.status == 1 and "error: " in got.text, (line, got)
+    for to in ("a", "10.77.0.1"):
+        assert "is this host" in lab.cmd("a", f"migrate g {to}").text
     guest.wait_beats(3)
     guest.verify()
     assert [v["name"] for v in lab.ask("a", "vm list")] == ["g"]
