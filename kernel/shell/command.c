@@ -207,9 +207,9 @@ static void offer_options(struct shell *sh, const char *usage)
 	shell_offer(sh, "--json");
 }
 
-void shell_complete_line(struct shell *sh, const char *text)
+void shell_complete_line(struct shell *sh, const char *text, char line[SHELL_LINE_MAX])
 {
-	char line[SHELL_LINE_MAX], *argv[SHELL_ARGS_MAX];
+	char *argv[SHELL_ARGS_MAX];
 	static char empty[1];
 	size_t len = strlen(text);
 	const struct shell_cmd *c;

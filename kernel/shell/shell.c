@@ -19,6 +19,9 @@
 #define KEYS_MAX 4096u
 #define KEY_CTRL_C 0x03
 #define SHELL_STACK (64u << 10)
+#define LINE_TOO_LONG "the line is longer than 1023 characters: nothing was done"
+
+_Static_assert(SHELL_LINE_MAX == 1024, "LINE_TOO_LONG has the number");
 
 /* Keys on their way from "console" to "shell". */
 static struct {
@@ -59,6 +62,15 @@ size_t shell_read(struct shell *sh, char *buf, size_t len, uint64_t deadline_ns)
 	return n;
 }
 
+static bool keys_wait(void)
+{
+	unsigned long f = spin_lock(&keys.lock);
+	bool any = keys.head != keys.tail;
+
+	spin_unlock(&keys.lock, f);
+	return any;
+}
+
 bool shell_json(const struct shell *sh)
 {
 	return sh->json;
@@ -91,11 +103,11 @@ static void framed_world(void *arg)
 	free(sh);
 }
 
-static void framed_refuse(const char *tag, const char *why)
+static void framed_refuse(const char *tag, const char *code, const char *why)
 {
 	char text[128];
 
-	snprintf(text, sizeof(text), "@%s|error: busy %s\r\n@%s=1\r\n", tag, why, tag);
+	snprintf(text, sizeof(text), "@%s|error: %s %s\r\n@%s=1\r\n", tag, code, why, tag);
 	console_write(text, strlen(text));
 }
 
@@ -108,7 +120,7 @@ static void framed_start(const char *tag, const char *command)
 	unsigned long f;
 
 	if (!sh) {
-		framed_refuse(tag, "too many commands at once");
+		framed_refuse(tag, "busy", "too many commands at once");
 		return;
 	}
 	sh->framed = true;
@@ -126,7 +138,7 @@ static void framed_start(const char *tag, const char *command)
 	keys.nr_framed--;
 	spin_unlock(&keys.lock, f);
 	free(sh);
-	framed_refuse(tag, "no memory for another command");
+	framed_refuse(tag, "busy", "no memory for another command");
 }
 
 static void framed_interrupt(const char *tag)
@@ -139,8 +151,8 @@ static void framed_interrupt(const char *tag)
 	spin_unlock(&keys.lock, f);
 }
 
-/* "@12 command" or "@12!" */
-static void framed_line(const char *line)
+/* "@12 command" or "@12!"; what did not fit is not there, and half a command is not run. */
+static void framed_line(const char *line, bool cut)
 {
 	char tag[SHELL_TAG_MAX];
 	size_t n = strspn(line + 1, "0123456789");
@@ -149,7 +161,9 @@ static void framed_line(const char *line)
 		return;
 	memcpy(tag, line + 1, n);
 	tag[n] = '\0';
-	if (line[1 + n] == '!')
+	if (cut)
+		framed_refuse(tag, "usage", LINE_TOO_LONG);
+	else if (line[1 + n] == '!')
 		framed_interrupt(tag);
 	else
 		framed_start(tag, line + 1 + n + strspn(line + 1 + n, " "));
@@ -162,7 +176,7 @@ static void console_world(void *arg)
 	static char line[SHELL_LINE_MAX];
 	char buf[128];
 	size_t len = 0, n;
-	bool framed = false, line_start = true;
+	bool framed = false, line_start = true, cut = false;
 
 	(void)arg;
 	for (;;) {
@@ -173,6 +187,7 @@ static void console_world(void *arg)
 
 			if (line_start && c == '@') {
 				framed = true;
+				cut = false;
 				len = 0;
 			}
 			line_start = end;
@@ -184,10 +199,12 @@ static void console_world(void *arg)
 					keys_push(c);
 			} else if (end) {
 				line[len] = '\0';
-				framed_line(line);
+				framed_line(line, cut);
 				framed = false;
 			} else if (len + 1 < sizeof(line)) {
 				line[len++] = c;
+			} else {
+				cut = true;
 			}
 		}
 	}
@@ -198,18 +215,18 @@ static void console_world(void *arg)
 static void complete(void)
 {
 	struct shell *sh = &interactive;
-	char text[SHELL_LINE_MAX];
-	size_t prefix, common;
+	char text[SHELL_LINE_MAX], line[SHELL_LINE_MAX];
+	size_t prefix, common; /* what of an offer is typed already; what all have */
 
 	memcpy(text, edit.buf, edit.pos);
 	text[edit.pos] = '\0';
 	sh->offers = offers;
 	sh->nr_offers = 0;
 	sh->offer_prefix = "";
-	shell_complete_line(sh, text);
+	shell_complete_line(sh, text, line);
 	if (!sh->nr_offers)
 		return;
-	prefix = edit.pos - (size_t)(strrchr(text, ' ') ? strrchr(text, ' ') + 1 - text : 0);
+	prefix = strlen(sh->offer_prefix);
 	common = strlen(offers[0]);
 	for (unsigned i = 1; i < sh->nr_offers; i++) {
 		size_t n = 0;
@@ -262,6 +279,8 @@ static void shell_world(void *arg)
 			if (!shell_read(&interactive, &key, 1, NEVER_NS))
 				continue;
 			r = lineedit_key(&edit, key, &interactive);
+			if (r == LINE_MORE && !keys_wait())
+				lineedit_draw(&edit, &interactive);
 			if (r == LINE_TAB)
 				complete();
 			if (r == LINE_DONE)

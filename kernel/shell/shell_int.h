@@ -55,7 +55,8 @@ void shell_out_free(struct shell *sh);
 
 /* command.c */
 int shell_execute(struct shell *sh, char *line); /* tokenizes, finds, runs: the status */
-void shell_complete_line(struct shell *sh, const char *line);
+/* Offers what may follow text; offer_prefix, the word that is begun, is kept in `line`. */
+void shell_complete_line(struct shell *sh, const char *text, char line[SHELL_LINE_MAX]);
 const struct shell_cmd *shell_cmd_at(unsigned index);
 
 /* lineedit.c */
@@ -70,6 +71,7 @@ struct lineedit {
 	char escape_arg;
 };
 enum lineedit_result { LINE_MORE, LINE_DONE, LINE_TAB, LINE_ABORT };
+/* LINE_MORE: what it shows may have changed, lineedit_draw() is due. */
 enum lineedit_result lineedit_key(struct lineedit *e, char key, struct shell *sh);
 void lineedit_draw(const struct lineedit *e, struct shell *sh);
 void lineedit_reset(struct lineedit *e);

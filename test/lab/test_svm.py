@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Guests on one host: boot, memory, devices, life cycle; the console's errors."""
+import json
 import os
+import socket
 import subprocess
 import time
 
@@ -222,10 +224,44 @@ def test_bad_input_with_a_vm(guest):
     assert lab.ask("b", "vm list") == []
 
 
+def test_line_too_long_is_not_cut(pair):
+    """Half a command is another command."""
+    pair.run("a", "vm create x --kernel /boot/vmlinuz")
+    got = pair.cmd("a", "vm delete x" + " " * 1100 + "--bogus")
+    assert got.status == 1 and got.text.startswith("error: usage the line is longer"), got
+    assert [v["name"] for v in pair.ask("a", "vm list")] == ["x"]
+    pair.run("a", "vm delete x")
+
+
+def typed(pair, keys, until):
+    """What host b's console sends while these keys arrive, up to `until`."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(60)
+        s.connect(pair.sock)
+        s.sendall(json.dumps({"op": "console", "host": "b"}).encode() + b"\n")
+        assert b"ok" in s.recv(100)
+        s.sendall(keys)
+        got = b""
+        while until not in got:
+            data = s.recv(65536)
+            assert data, got
+            got += data
+        return got
+
+
+def test_paste_is_not_drawn_key_by_key(pair):
+    """A thousand keys, each with the whole line drawn again, are half a megabyte."""
+    got = typed(pair, b"n" * 1000 + b"\r", b"error: unknown-command")
+    assert len(got) < 100_000, len(got)
+
+
+def test_tab_in_a_word_with_backslashes(pair):
+    got = typed(pair, b"host \\i\\n\t\r", b"own memory")
+    assert b"error" not in got
+
+
 def test_console_takes_junk(pair):
     """Bytes that no one would type do not end the console."""
-    import json
-    import socket
     with socket.socket(socket.AF_UNIX) as s:
         s.connect(pair.sock)
         s.sendall(json.dumps({"op": "console", "host": "b"}).encode() + b"\n")
