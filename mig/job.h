@@ -13,35 +13,34 @@
 #include <tern/mig.h>
 #include <tern/world.h>
 
+#include "acks.h"
 #include "commit.h"
 #include "gap.h"
 #include "peer.h"
 
 #define JOBS_KEPT 64u
-#define BATCHES_OUT_MAX 64u /* unacknowledged batches */
 
 struct mig_job {
 	struct mig_request req;	   /* [const] */
 	uint8_t id[WIRE_ID_BYTES]; /* [const] of the migration, on both hosts */
 	struct spinlock lock;
-	struct waitq changed;  /* anything below under [job] changed */
-	struct mig_status st;  /* [job] */
-	uint64_t started_ns;   /* [const] */
-	bool cancel;	       /* [job] asked for */
-	bool go_on;	       /* [job] continue after a hold */
-	enum source_state src; /* [job] outgoing */
-	enum dest_state dst;   /* [job] incoming */
-	uint32_t replies;      /* [job] bit per wire_type that came from the destination */
-	int link_error;	       /* [job] why the stream ended, 0 = it is up */
-	uint64_t acked_seq, acked_bytes;       /* [job] */
-	uint64_t batch_bytes[BATCHES_OUT_MAX]; /* [job] by seq modulo */
-	uint16_t version;		       /* [job] of the stream, from HELLO on; outgoing */
-	uint64_t probe_sent_ns;		       /* [job] of the clock probe that is out; 0: none */
-	struct gap gap;			       /* [job] destination's clock minus ours */
-	struct wire_running running;	       /* [job] */
-	uint64_t rtt_ns;		       /* [job] best of the probes */
-	struct vm *vm;			       /* [own] with a reference */
-	struct peer peer; /* [own]; peer.s under stream_lock for others' aborts */
+	struct waitq changed;	     /* anything below under [job] changed */
+	struct mig_status st;	     /* [job] */
+	uint64_t started_ns;	     /* [const] */
+	bool cancel;		     /* [job] asked for */
+	bool go_on;		     /* [job] continue after a hold */
+	enum source_state src;	     /* [job] outgoing */
+	enum dest_state dst;	     /* [job] incoming */
+	uint32_t replies;	     /* [job] bit per wire_type that came from the destination */
+	int link_error;		     /* [job] why the stream ended, 0 = it is up */
+	struct acks acks;	     /* [job] outgoing: batches under way */
+	uint16_t version;	     /* [job] of the stream, from HELLO on; outgoing */
+	uint64_t probe_sent_ns;	     /* [job] of the clock probe that is out; 0: none */
+	struct gap gap;		     /* [job] destination's clock minus ours */
+	struct wire_running running; /* [job] */
+	uint64_t rtt_ns;	     /* [job] best of the probes */
+	struct vm *vm;		     /* [own] with a reference */
+	struct peer peer;	     /* [own]; peer.s under stream_lock for others' aborts */
 	struct mutex stream_lock;
 	bool settling;	      /* [list] the settle world has work with it */
 	bool asking;	      /* [job] it is talking to the peer: the operator waits */

@@ -76,7 +76,7 @@ static uint64_t proven_rate(const struct source *s)
 
 	if (s->rate_bytes_s)
 		return s->rate_bytes_s;
-	return MAX(mul_div64(s->j->acked_bytes, NSEC_PER_SEC, dt), RATE_FLOOR);
+	return MAX(mul_div64(s->j->acks.acked_bytes, NSEC_PER_SEC, dt), RATE_FLOOR);
 }
 
 /* What is still owed: whole pages, those that go as deltas, bytes under way. */
@@ -109,7 +109,7 @@ static uint64_t predict_blackout_ns(const struct source *s, const struct rest *r
 static void measure_rate(struct source *s)
 {
 	uint64_t now = time_ns(), dt = now - s->rate_mark_ns;
-	uint64_t bytes = s->j->acked_bytes - s->rate_mark_bytes, rate;
+	uint64_t bytes = s->j->acks.acked_bytes - s->rate_mark_bytes, rate;
 
 	if (dt < RATE_SAMPLE_NS)
 		return;
@@ -120,7 +120,7 @@ static void measure_rate(struct source *s)
 		return;
 	}
 	s->rate_mark_ns = now;
-	s->rate_mark_bytes = s->j->acked_bytes;
+	s->rate_mark_bytes = s->j->acks.acked_bytes;
 }
 
 static void end_round(struct precopy *p)

@@ -33,7 +33,6 @@
 struct ram_sender {
 	struct mig_job *j;
 	unsigned batch_pages;
-	uint64_t seq;
 	/* The batch being built. */
 	hpa_t *page;
 	gfn_t *raw, *zero, *changed;
@@ -222,7 +221,7 @@ static int wait_room(struct ram_sender *s)
 	uint64_t deadline = time_ns() + LINK_TIMEOUT_NS;
 	int err = 0;
 
-	while (!err && !j->cancel && !j->link_error && s->seq - j->acked_seq >= BATCHES_OUT_MAX - 1)
+	while (!err && !j->cancel && !j->link_error && acks_out(&j->acks) >= BATCHES_OUT_MAX - 1)
 		err = job_wait_locked(j, &f, deadline);
 	if (j->cancel)
 		err = -ECANCELED;
@@ -247,13 +246,12 @@ static void pace_note(struct ram_sender *s, uint64_t bytes)
 /* Numbers the batch, and counts its bytes for acknowledgements. */
 static uint64_t number(struct ram_sender *s, uint64_t bytes, struct mig_round *r)
 {
-	struct mig_job *j = s->j;
-	unsigned long f = spin_lock(&j->lock);
+	unsigned long f = spin_lock(&s->j->lock);
+	uint64_t seq = acks_sent(&s->j->acks, bytes);
 
-	j->batch_bytes[++s->seq % BATCHES_OUT_MAX] = bytes;
-	spin_unlock(&j->lock, f);
+	spin_unlock(&s->j->lock, f);
 	r->bytes += bytes;
-	return s->seq;
+	return seq;
 }
 
 static void account(struct ram_sender *s, struct mig_round *r)
@@ -356,7 +354,7 @@ int ram_send_drain(struct ram_sender *s, uint64_t deadline_ns)
 	unsigned long f = spin_lock(&j->lock);
 	int err = 0;
 
-	while (!err && !j->link_error && j->acked_seq < s->seq)
+	while (!err && !j->link_error && acks_out(&j->acks))
 		err = job_wait_locked(j, &f, deadline_ns);
 	if (j->link_error)
 		err = j->link_error;
@@ -366,12 +364,9 @@ int ram_send_drain(struct ram_sender *s, uint64_t deadline_ns)
 
 uint64_t ram_unacked_bytes(struct ram_sender *s)
 {
-	struct mig_job *j = s->j;
-	unsigned long f = spin_lock(&j->lock);
-	uint64_t bytes = 0;
+	unsigned long f = spin_lock(&s->j->lock);
+	uint64_t bytes = acks_out_bytes(&s->j->acks);
 
-	for (uint64_t i = j->acked_seq + 1; i <= s->seq; i++)
-		bytes += j->batch_bytes[i % BATCHES_OUT_MAX];
-	spin_unlock(&j->lock, f);
+	spin_unlock(&s->j->lock, f);
 	return bytes;
 }

@@ -241,9 +241,9 @@ static int wait_ready(struct mig_job *j)
 	int err;
 
 	do {
-		acked = j->acked_seq;
+		acked = j->acks.acked;
 		err = source_wait(j, WIRE_READY, time_ns() + READY_TIMEOUT_NS);
-	} while (err == -ETIMEDOUT && j->acked_seq != acked);
+	} while (err == -ETIMEDOUT && j->acks.acked != acked);
 	return err;
 }
 

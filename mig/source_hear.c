@@ -12,14 +12,6 @@
 #include "phase.h"
 #include "source.h"
 
-static void heard_ack(struct mig_job *j, const struct wire_ack *a)
-{
-	for (uint64_t i = j->acked_seq + 1; i <= a->seq && i <= j->acked_seq + BATCHES_OUT_MAX; i++)
-		j->acked_bytes += j->batch_bytes[i % BATCHES_OUT_MAX];
-	if (a->seq > j->acked_seq)
-		j->acked_seq = a->seq;
-}
-
 /* Another answer than to the probe that is out says nothing. */
 static void heard_clock(struct mig_job *j, const struct wire_clock *c)
 {
@@ -72,7 +64,7 @@ static int heard(struct mig_job *j, const struct wire_head *h, const void *body)
 	f = spin_lock(&j->lock);
 	switch (h->type) {
 	case WIRE_ACK:
-		heard_ack(j, body);
+		err = acks_heard(&j->acks, ((const struct wire_ack *)body)->seq);
 		break;
 	case WIRE_CLOCK_REPLY:
 		heard_clock(j, body);
@@ -86,7 +78,7 @@ static int heard(struct mig_job *j, const struct wire_head *h, const void *body)
 	j->replies |= 1u << h->type;
 	job_changed_locked(j);
 	spin_unlock(&j->lock, f);
-	return 0;
+	return err;
 }
 
 void source_ears(void *arg)
