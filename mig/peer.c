@@ -110,3 +110,26 @@ void peer_body_free(void *buf, void *body)
 	if (body != buf)
 		free(body);
 }
+
+int peer_ask(struct peer *p, const uint8_t id[WIRE_ID_BYTES], enum wire_type type, const void *body,
+	     size_t len)
+{
+	struct wire_hello h = { .version = WIRE_VERSION, .version_min = WIRE_VERSION_MIN };
+	int err;
+
+	memcpy(h.id, id, sizeof(h.id));
+	err = peer_send(p, WIRE_HELLO, &h, sizeof(h));
+	return err ? err : peer_send(p, type, body, len);
+}
+
+int peer_answer(struct peer *p, struct wire_head *h, void *buf, size_t cap, void **body,
+		uint64_t deadline_ns)
+{
+	int err = peer_recv(p, h, buf, cap, body, deadline_ns);
+
+	while (!err && h->type == WIRE_HELLO) {
+		peer_body_free(buf, *body);
+		err = peer_recv(p, h, buf, cap, body, deadline_ns);
+	}
+	return err;
+}

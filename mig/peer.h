@@ -36,4 +36,11 @@ MUST_CHECK int peer_recv(struct peer *p, struct wire_head *h, void *buf, size_t 
 			 uint64_t deadline_ns);
 void peer_body_free(void *buf, void *body);
 
+/* On a stream of its own: HELLO with the migration's id, and one question. */
+MUST_CHECK int peer_ask(struct peer *p, const uint8_t id[WIRE_ID_BYTES], enum wire_type type,
+			const void *body, size_t len);
+/* The answer: as peer_recv, but the peer's own HELLO is passed over. */
+MUST_CHECK int peer_answer(struct peer *p, struct wire_head *h, void *buf, size_t cap, void **body,
+			   uint64_t deadline_ns);
+
 #endif

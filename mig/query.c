@@ -66,21 +66,15 @@ static int take_answer(struct query *q, const struct wire_head *h, const void *b
 
 static int talk(struct query *q, struct peer *p)
 {
-	struct wire_hello hello = { .version = WIRE_VERSION, .version_min = WIRE_VERSION_MIN };
+	static const uint8_t no_migration[WIRE_ID_BYTES];
 	uint64_t deadline = time_ns() + QUERY_TIMEOUT_NS;
 	uint8_t buf[512];
 	struct wire_head h;
-	void *body = buf;
-	int err = peer_send(p, WIRE_HELLO, &hello, sizeof(hello));
+	void *body;
+	int err = peer_ask(p, no_migration, WIRE_QUERY, NULL, 0);
 
 	if (!err)
-		err = peer_send(p, WIRE_QUERY, NULL, 0);
-	do {
-		if (!err && body != buf)
-			peer_body_free(buf, body);
-		if (!err)
-			err = peer_recv(p, &h, buf, sizeof(buf), &body, deadline);
-	} while (!err && h.type == WIRE_HELLO);
+		err = peer_answer(p, &h, buf, sizeof(buf), &body, deadline);
 	if (err)
 		return fail(q, err, "link",
 			    "the other host took the connection and gave no answer");

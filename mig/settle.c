@@ -30,33 +30,29 @@ static bool needs_settling(struct mig_job *j, void *arg)
 static int ask(struct mig_job *j, enum wire_outcome outcome, struct wire_verdict *v)
 {
 	struct wire_settle m = { .outcome = outcome };
-	struct wire_hello h = { .version = WIRE_VERSION, .version_min = WIRE_VERSION_MIN };
 	uint8_t buf[256];
 	struct wire_head head;
 	struct stream *s;
 	struct peer p;
 	void *body;
-	uint64_t deadline;
 	int err = stream_connect(&j->req.to, MIG_PORT, SETTLE_EVERY_NS, &s);
 
 	if (err)
 		return err;
-	memcpy(h.id, j->id, sizeof(h.id));
 	memcpy(m.id, j->id, sizeof(m.id));
 	strcpy(m.vm, j->st.vm);
 	peer_init(&p, s, false);
-	deadline = time_ns() + RUNNING_TIMEOUT_NS;
-	err = peer_send(&p, WIRE_HELLO, &h, sizeof(h));
+	err = peer_ask(&p, j->id, WIRE_SETTLE, &m, sizeof(m));
 	if (!err)
-		err = peer_send(&p, WIRE_SETTLE, &m, sizeof(m));
-	do {
-		if (!err)
-			err = peer_recv(&p, &head, buf, sizeof(buf), &body, deadline);
-	} while (!err && head.type == WIRE_HELLO);
-	if (!err && head.type == WIRE_VERDICT)
-		memcpy(v, body, sizeof(*v));
-	else if (!err)
-		err = -EBADMSG;
+		err = peer_answer(&p, &head, buf, sizeof(buf), &body,
+				  time_ns() + RUNNING_TIMEOUT_NS);
+	if (!err) {
+		if (head.type == WIRE_VERDICT)
+			memcpy(v, body, sizeof(*v));
+		else
+			err = -EBADMSG;
+		peer_body_free(buf, body);
+	}
 	if (err) /* nothing of this is to arrive later: the outcome may be another by then */
 		stream_abort(s);
 	stream_close(s);
