@@ -71,24 +71,27 @@ static bool needs_copy(const struct e1000 *d, const struct nic_tx *t)
 	return false;
 }
 
-static int copy_packet(struct nic_tx *t, uint32_t bytes, hpa_t *out)
+/* The packet in one piece, as *copy: t's own pages stay t's, whose sender gives them back. */
+static int copy_packet(const struct nic_tx *t, uint32_t bytes, struct nic_tx *copy)
 {
 	unsigned order = 0;
 	uint8_t *to;
+	hpa_t block;
 	int err;
 
 	while ((PAGE_SIZE << order) < bytes)
 		order++;
-	err = page_alloc(order, PAGE_LOW4G, FRAME_NET, out);
+	err = page_alloc(order, PAGE_LOW4G, FRAME_NET, &block);
 	if (err)
 		return err;
-	to = hpa_ptr(*out);
+	to = hpa_ptr(block);
 	for (unsigned i = 0; i < t->nr_segs; i++) {
 		memcpy(to, hpa_ptr(t->seg[i].addr), t->seg[i].len);
 		to += t->seg[i].len;
 	}
-	t->seg[0] = (struct nic_seg){ .addr = *out, .len = bytes };
-	t->nr_segs = 1;
+	*copy = *t;
+	copy->seg[0] = (struct nic_seg){ .addr = block, .len = bytes };
+	copy->nr_segs = 1;
 	return 0;
 }
 
@@ -191,23 +194,11 @@ static unsigned places_for(const struct nic_tx *t)
 	return n;
 }
 
-int e1000_send(struct nic *n, struct nic_tx *t)
+/* Puts t's descriptors into the ring, which has room for them. */
+static void put_packet(struct e1000 *d, const struct nic_tx *t, uint32_t bytes)
 {
-	struct e1000 *d = (struct e1000 *)n;
 	struct e1000_tx *q = &d->tx;
-	struct e1000_sent *s = &q->sent[q->next & MASK];
-	uint32_t bytes = packet_bytes(t);
-	hpa_t bounce = { 0 };
 
-	if (e1000_tx_free(q) < places_for(t)) {
-		n->tx_stalls++;
-		return -EAGAIN;
-	}
-	if (needs_copy(d, t)) {
-		if (copy_packet(t, bytes, &bounce))
-			return -EAGAIN;
-		n->copies++;
-	}
 	if (q->next == q->clean)
 		q->progress_ns = time_ns();
 	if (t->gso_size)
@@ -215,6 +206,30 @@ int e1000_send(struct nic *n, struct nic_tx *t)
 	if (t->csum)
 		put_context(q, t, bytes);
 	put_data(d, t);
+}
+
+int e1000_send(struct nic *n, struct nic_tx *t)
+{
+	struct e1000 *d = (struct e1000 *)n;
+	struct e1000_tx *q = &d->tx;
+	struct e1000_sent *s = &q->sent[q->next & MASK];
+	uint32_t bytes = packet_bytes(t);
+	const struct nic_tx *as = t;
+	hpa_t bounce = { 0 };
+	struct nic_tx copy;
+
+	if (e1000_tx_free(q) < places_for(t)) {
+		n->tx_stalls++;
+		return -EAGAIN;
+	}
+	if (needs_copy(d, t)) {
+		if (copy_packet(t, bytes, &copy))
+			return -EAGAIN;
+		bounce = copy.seg[0].addr;
+		as = &copy;
+		n->copies++;
+	}
+	put_packet(d, as, bytes);
 	*s = (struct e1000_sent){ .t = t, .bounce = bounce, .last = (q->next - 1) & MASK };
 	n->tx_packets++;
 	n->tx_bytes += bytes;

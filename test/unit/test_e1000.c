@@ -318,6 +318,9 @@ static void test_copies(void **state)
 	t.hdr_len = 54;
 	assert_int_equal(e1000_send(&dev.nic, &t), 0);
 	assert_int_equal(dev.nic.copies, 1);
+	assert_int_equal(t.nr_segs, 2); /* its sender gives back the pages that are in it */
+	assert_ptr_equal(hpa_ptr(t.seg[0].addr), payload);
+	assert_int_equal(t.seg[0].len, 40);
 	no_memory = true;
 	assert_int_equal(e1000_send(&dev.nic, &u), 0);
 	no_memory = false;
