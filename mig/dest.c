@@ -435,7 +435,8 @@ static const struct {
 	[WIRE_ABORT] = { T_ACCEPTED | T_MEMORY | T_REMAIN | T_STATE | T_READY, on_abort },
 };
 
-/* Its source says that it is alive: is that enough? A complete copy is kept, without its stream. */
+/* Its source brings nothing but signs of life: are these enough? A complete copy is kept, without
+ * its stream. */
 static int check_idle(struct dest *d)
 {
 	struct mig_job *j = d->j;
@@ -451,12 +452,16 @@ static int check_idle(struct dest *d)
 		      j->give_way ? " and others need the place" : "");
 }
 
-/* Probes and signs of life are no progress. */
+static bool is_sign_of_life(uint16_t type)
+{
+	return type == WIRE_ALIVE || type == WIRE_CLOCK;
+}
+
 static void progress(struct dest *d, uint16_t type)
 {
 	if (d->j)
 		d->j->heard_ns = time_ns();
-	if (d->j && type != WIRE_ALIVE && type != WIRE_CLOCK)
+	if (d->j && !is_sign_of_life(type))
 		d->j->progress_ns = time_ns();
 }
 
@@ -476,7 +481,7 @@ static int one_message(struct dest *d, uint8_t *buf, size_t cap)
 		err = refuse(d, -EBADMSG, "bad-stream", "message %u comes out of turn", h.type);
 	peer_body_free(buf, body);
 	progress(d, h.type);
-	if (!err && h.type == WIRE_ALIVE)
+	if (!err && is_sign_of_life(h.type))
 		err = check_idle(d);
 	return err;
 }

@@ -5,7 +5,8 @@
 
     offers N      N offers with new ids, one after the other; each accepted one is aborted
     offer         one offer with a new id
-    idle N        N accepted offers that say ALIVE, nothing else, until standard input ends
+    idle N SIGN   N accepted offers that say SIGN (alive, clock), nothing else, until standard
+                  input ends
     settle GO|ABORTED     how did the recorded migration end?
 
 RECORD is what proxy.py --record wrote.  Prints what the host answered.
@@ -19,6 +20,7 @@ import sys
 HEAD = struct.Struct("<IHHII")
 MAGIC = 0x4d4e5254
 HELLO, OFFER, ACCEPT, REFUSE, ABORT, ALIVE, SETTLE, VERDICT = 1, 2, 3, 4, 17, 18, 19, 20
+SIGNS = {"alive": (ALIVE, b""), "clock": (5, bytes(16))}
 OUTCOMES = {"ABORTED": 1, "GO": 2}
 VERDICTS = {1: "running", 2: "discarded", 3: "unknown"}
 
@@ -85,7 +87,7 @@ def abort(s):
         pass
 
 
-def idle(address, hello, body, count):
+def idle(address, hello, body, count, sign):
     streams = [offer(address, hello, body)[0] for _ in range(count)]
     print("ready", len([s for s in streams if s]), flush=True)
     streams = [s for s in streams if s]
@@ -94,7 +96,7 @@ def idle(address, hello, body, count):
         more = not select.select([sys.stdin], [], [], 1)[0]
         for s in list(streams):
             try:
-                s.send(ALIVE)
+                s.send(*sign)
                 kind, answer = s.receive()
                 if kind == ABORT:
                     raise ConnectionError(words(answer)[0])
@@ -122,7 +124,7 @@ def main():
         if s:
             abort(s)
     elif verb == "idle":
-        idle(address, hello, body, int(args[0]))
+        idle(address, hello, body, int(args[0]), SIGNS[args[1]])
     elif verb == "settle":
         ident = hello[8:24]
         s = Source(address, hello, ident)

@@ -64,11 +64,12 @@ def test_settle_after_many_others(mover, tmp_path):
     assert "unknown" not in peer.says("settle", "ABORTED")
 
 
-def test_idle_peers_give_way(mover, tmp_path):
+@pytest.mark.parametrize("sign", ["alive", "clock"])
+def test_idle_peers_give_way(mover, tmp_path, sign):
     """As many accepted offers as a host serves, which do no more than say that they are
-    alive, do not keep a real migration out."""
+    alive, or ask for the time, do not keep a real migration out."""
     peer = recorded(mover, tmp_path, "--dry-run")
-    idle = peer.start("idle", "16")
+    idle = peer.start("idle", "16", sign)
     try:
         assert idle.stdout.readline() == "ready 16\n"
 
