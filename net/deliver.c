@@ -33,20 +33,6 @@ static bool describe_large(struct vport *p, struct vframe *f)
 	return true;
 }
 
-/* A sum that a neighbour left open, or that the NIC has checked: for a guest that checks itself. */
-static void settle_csum(struct vframe *f)
-{
-	struct l4 l;
-
-	if (!f->tx.csum && f->csum_ok && l4_find(head(f), f->tx.seg[0].len, &l)) {
-		l4_put_pseudo(hpa_ptr(f->tx.seg[0].addr), &l, f->len);
-		f->tx.csum = true;
-		f->tx.csum_start = l.start;
-		f->tx.csum_offset = l.csum_offset;
-	}
-	csum_fill(f);
-}
-
 void vport_deliver(struct vport *p, struct vframe *f)
 {
 	unsigned takes = __atomic_load_n(&p->accepts, __ATOMIC_ACQUIRE);
@@ -67,7 +53,7 @@ void vport_deliver(struct vport *p, struct vframe *f)
 		return;
 	}
 	if (!(takes & VPORT_CSUM))
-		settle_csum(f);
+		csum_settle(f);
 	vport_give(p, f);
 }
 

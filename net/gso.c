@@ -14,10 +14,8 @@
 #include "net/headers.h"
 #include "net/vframe.h"
 
-#define IP4_LEN 2u
 #define IP4_ID 4u
 #define IP4_CSUM 10u
-#define IP6_LEN 4u
 #define TCP_SEQ 4u
 #define TCP_FLAGS 13u
 #define TCP_CSUM 16u
@@ -69,6 +67,23 @@ void csum_fill(struct vframe *f)
 	sum = ~sum_from(f, f->tx.csum_start) & 0xffffu;
 	put_be16(field, sum ? sum : 0xffffu); /* 0 means none in UDP, and is the same sum in TCP */
 	vframe_write(f, at, field, sizeof(field));
+}
+
+/* What pads a short frame on the wire is no part of its packet: it goes. */
+void csum_settle(struct vframe *f)
+{
+	uint8_t *head = hpa_ptr(f->tx.seg[0].addr);
+	struct l4 l;
+
+	if (!f->tx.csum && f->csum_ok && l4_find(head, f->tx.seg[0].len, &l) &&
+	    l.end >= l.hdr_len && l.end <= f->len) {
+		vframe_trim(f, l.end);
+		l4_put_pseudo(head, &l, f->len);
+		f->tx.csum = true;
+		f->tx.csum_start = l.start;
+		f->tx.csum_offset = l.csum_offset;
+	}
+	csum_fill(f);
 }
 
 static void fix_ip(uint8_t *h, const struct nic_tx *t, uint32_t frame_len, uint32_t index)

@@ -25,6 +25,7 @@ static bool find_ip4(const uint8_t *f, uint32_t len, struct l4 *out)
 	out->ipv6 = false;
 	out->proto = ip[IP4_PROTO];
 	out->start = (uint16_t)(ETH_HLEN + words * 4);
+	out->end = ETH_HLEN + be16(ip + IP4_LEN);
 	return true;
 }
 
@@ -35,6 +36,7 @@ static bool find_ip6(const uint8_t *f, uint32_t len, struct l4 *out)
 	out->ipv6 = true;
 	out->proto = f[ETH_HLEN + IP6_NEXT];
 	out->start = ETH_HLEN + IP6_HEADER_LEN;
+	out->end = ETH_HLEN + IP6_HEADER_LEN + be16(f + ETH_HLEN + IP6_LEN);
 	return true;
 }
 

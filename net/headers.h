@@ -18,6 +18,8 @@
 #define PROTO_TCP 6u
 #define PROTO_UDP 17u
 #define IP6_HEADER_LEN 40u
+#define IP4_LEN 2u /* in the IP header: of the packet */
+#define IP6_LEN 4u /* of what follows the header */
 
 struct l4 {
 	bool ipv6;
@@ -25,6 +27,7 @@ struct l4 {
 	uint16_t start;	      /* of the transport header in the frame */
 	uint16_t csum_offset; /* of its checksum in it */
 	uint16_t hdr_len;     /* all headers up to the payload */
+	uint32_t end;	      /* of the packet in the frame, as the IP header says */
 };
 
 static inline uint32_t be16(const uint8_t *b)

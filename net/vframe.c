@@ -93,6 +93,21 @@ void vframe_free(struct vframe *f)
 	spin_unlock(&lock, flags);
 }
 
+void vframe_trim(struct vframe *f, uint32_t len)
+{
+	while (f->len > len) {
+		struct nic_seg *s = &f->tx.seg[f->tx.nr_segs - 1];
+		uint32_t cut = MIN(f->len - len, s->len);
+
+		s->len -= cut;
+		f->len -= cut;
+		if (s->len)
+			continue;
+		page_put(HPA(s->addr.v & ~PAGE_MASK));
+		f->tx.nr_segs--;
+	}
+}
+
 void vframe_read(const struct vframe *f, uint32_t off, void *buf, uint32_t len)
 {
 	uint8_t *to = buf;

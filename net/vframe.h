@@ -13,7 +13,8 @@
 
 /* vframe.c */
 int vframe_pool_init(void);
-struct vframe *vframe_empty(void); /* without pages */
+struct vframe *vframe_empty(void);		  /* without pages */
+void vframe_trim(struct vframe *f, uint32_t len); /* what is beyond len goes; len > 0 */
 void vframe_read(const struct vframe *f, uint32_t off, void *buf, uint32_t len);
 void vframe_write(struct vframe *f, uint32_t off, const void *buf, uint32_t len);
 /* Its own copy of what is about to be sent; NULL without memory. */
@@ -22,6 +23,9 @@ struct vframe *vframe_copy_of(const struct nic_tx *t);
 /* gso.c: pure. */
 /* Fills the checksum in; the frame asks for nothing afterwards. */
 void csum_fill(struct vframe *f);
+/* The same for a frame whose sum a neighbour left open, or the NIC has checked but may not have
+ * seen whole: its packet gets a sum that a guest can check itself. */
+void csum_settle(struct vframe *f);
 /* Cuts a TCP frame into a list, each with its checksums; takes f. NULL without memory. */
 struct vframe *gso_cut(struct vframe *f);
 
