@@ -13,7 +13,8 @@ UNIT_SRCS := $(sort $(wildcard test/unit/test_*.c))
 UNIT_BINS := $(UNIT_SRCS:test/unit/%.c=$(BUILD)/unit/%)
 
 HOST_CPPFLAGS := -Iinclude -iquote . -DTERN_DEBUG=1 -DTERN_HOST_TEST=1 \
-	-isystem $(TP)/zydis/include $(ZYDIS_DEFS) $(AML_INCLUDE)
+	-isystem $(TP)/zydis/include $(ZYDIS_DEFS) $(AML_INCLUDE) \
+	-Inet/lwip -isystem $(TP)/src/lwip/src/include
 HOST_CFLAGS := -std=gnu11 -O1 -g -fno-omit-frame-pointer -Wall -Wextra -Werror -Wno-unused-parameter
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 

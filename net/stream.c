@@ -209,8 +209,7 @@ void stream_abort(struct stream *s)
 
 void stream_close(struct stream *s)
 {
-	stream_set_flag(s, S_CLOSE | S_FLUSH);
-	stream_post(s); /* s is the owner's after this */
+	stream_post_last(s); /* s is the owner's after this */
 }
 
 struct info_call {

@@ -91,9 +91,10 @@ struct stream {
 
 /* stream_list.c */
 void streams_init(void);
-unsigned streams_run(void);	    /* [own] serves posted streams */
-void streams_tx_resume(void);	    /* [own] a ring that was full has room again */
-void stream_post(struct stream *s); /* any world: the owner shall look at s */
+unsigned streams_run(void);		 /* [own] serves posted streams */
+void streams_tx_resume(void);		 /* [own] a ring that was full has room again */
+void stream_post(struct stream *s);	 /* any world: the owner shall look at s */
+void stream_post_last(struct stream *s); /* with S_CLOSE: nobody uses it after this */
 struct stream *stream_new(void);
 void stream_list_add(struct stream *s); /* [own] */
 void stream_free(struct stream *s);	/* [own] */

@@ -3,6 +3,10 @@
  * All streams, and those that want the owner's attention. A stream is on the list
  * of work at most once, so the list is bounded by the number of streams. One that
  * dies while it is listed is freed when the list comes to it.
+ *
+ * The owner frees a stream once it sees S_CLOSE, which it may while it serves that
+ * stream for another reason. So S_CLOSE is set and the stream listed in one turn of the
+ * list's lock, and whoever frees looks under it: the closer has let go by then.
  */
 #include <string.h>
 
@@ -27,6 +31,17 @@ void streams_init(void)
 	spin_init(&list.lock, LOCK_NET, "streams");
 }
 
+static void append_locked(struct stream *s)
+{
+	tern_assert(spin_held(&list.lock));
+	s->work_next = NULL;
+	if (list.last)
+		list.last->work_next = s;
+	else
+		list.first = s;
+	list.last = s;
+}
+
 void stream_post(struct stream *s)
 {
 	unsigned long flags;
@@ -34,14 +49,29 @@ void stream_post(struct stream *s)
 	if (__atomic_exchange_n(&s->posted, 1, __ATOMIC_ACQ_REL))
 		return;
 	flags = spin_lock(&list.lock);
-	s->work_next = NULL;
-	if (list.last)
-		list.last->work_next = s;
-	else
-		list.first = s;
-	list.last = s;
+	append_locked(s);
 	spin_unlock(&list.lock, flags);
 	net_wake();
+}
+
+void stream_post_last(struct stream *s)
+{
+	unsigned long flags = spin_lock(&list.lock);
+
+	stream_set_flag(s, S_CLOSE | S_FLUSH);
+	if (!__atomic_exchange_n(&s->posted, 1, __ATOMIC_ACQ_REL))
+		append_locked(s);
+	spin_unlock(&list.lock, flags);
+	net_wake();
+}
+
+static bool is_posted(const struct stream *s)
+{
+	unsigned long flags = spin_lock(&list.lock);
+	bool posted = STREAM_LOAD(s->posted);
+
+	spin_unlock(&list.lock, flags);
+	return posted;
 }
 
 static struct stream *take_all(void)
@@ -113,7 +143,7 @@ void stream_free(struct stream *s)
 {
 	struct stream **p;
 
-	if (STREAM_LOAD(s->posted)) {
+	if (is_posted(s)) {
 		s->free_later = true;
 		return;
 	}
