@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """tools/lab by itself: consoles, links and life cycle, with toy hosts."""
 import os
+import pty
 import subprocess
 import time
 
@@ -44,6 +45,25 @@ def test_wait_sees_what_was_said_before_and_later(toy):
     mark = toy.mark("a")
     with pytest.raises(LabError, match="did not say it"):
         toy.wait("a", "never", 0.3, mark)
+
+
+def test_console_leaves_one_key_to_the_host(toy):
+    """Ctrl-] is what leaves a guest's console on the host: it must get there."""
+    screen, terminal = pty.openpty()
+    env = dict(os.environ, TERN_LAB="toy")
+    lab = subprocess.Popen([f"{TOP}/tools/lab", "console", "a"], env=env, stdin=terminal,
+                           stdout=terminal, stderr=terminal)
+    os.close(terminal)
+    seen = b""
+    while b"leaves it" not in seen:
+        seen += os.read(screen, 4096)
+    while lab.poll() is None and b"left\x1dright" not in seen:
+        if seen.endswith(b"\n"):
+            os.write(screen, b"left\x1dright\r")
+        seen += os.read(screen, 4096)
+    os.write(screen, b"\x1c")
+    assert lab.wait(20) == 0
+    os.close(screen)
 
 
 def test_a_host_that_ends_fails_its_commands(toy):

@@ -17,7 +17,7 @@ ABOUT = """Runs Tern hosts in emulators.
 
   lab up a b --files build/guest     two hosts; the files appear under /boot/
   lab cmd a 'host info'              one console command; its output and success
-  lab console a                      the console itself (leave it with Ctrl-])
+  lab console a                      the console itself (leave it with Ctrl-\\)
   lab log a [-f]                     what the host has printed
   lab link a down|up|clear           its network cable
   lab link a delay MS|loss PCT|rate MBIT     (each direction by itself)
@@ -67,8 +67,12 @@ def cmd_log(lab, a):
                     select.select([], [], [], 0.2)
 
 
+LEAVE = b"\x1c"      # Ctrl-\
+
+
 def cmd_console(lab, a):
-    """Ctrl-] ends it.  Without a terminal: standard input to the host, its output here."""
+    """Ctrl-\\ ends it: Ctrl-] is the host's, it leaves `vm console`.  Without a
+    terminal: standard input to the host, its output here."""
     s = lab._open()
     s.sendall(b'{"op": "console", "host": "%s"}\n' % a.host.encode())
     answer = b""
@@ -81,7 +85,7 @@ def cmd_console(lab, a):
         raise LabError(re.sub(r'.*"error": "(.*)"}\s*', r"\1", answer.decode()))
     screen = sys.stdin.isatty()
     if screen:
-        print(f"console of {a.host}; Ctrl-] leaves it")
+        print(f"console of {a.host}; Ctrl-\\ leaves it")
         old = termios.tcgetattr(0)
         tty.setraw(0)
         s.sendall(b"\r")
@@ -104,7 +108,7 @@ def _pump(s, screen):
             os.write(1, data)
         if 0 in ready:
             data = os.read(0, 4096)
-            if screen and b"\x1d" in data:
+            if screen and LEAVE in data:
                 return
             if not data:
                 inputs.remove(0)
@@ -176,7 +180,7 @@ def parser():
     p.add_argument("host")
     p.add_argument("line", nargs="+")
     p.add_argument("--timeout", type=float, default=300)
-    p = add("console", cmd_console, "a host's console (Ctrl-] leaves)")
+    p = add("console", cmd_console, "a host's console (Ctrl-\\ leaves)")
     p.add_argument("host")
     p = add("log", cmd_log, "what a host has printed")
     p.add_argument("host")
