@@ -160,6 +160,25 @@ int net_addr_parse_prefix(const char *text, struct net_addr *a, unsigned *prefix
 	return 0;
 }
 
+static bool is_host4(const uint8_t ip[4], unsigned prefix)
+{
+	uint32_t v = (uint32_t)ip[0] << 24 | (uint32_t)ip[1] << 16 | (uint32_t)ip[2] << 8 | ip[3];
+	uint32_t rest = prefix < 31 ? UINT32_MAX >> prefix : 0;
+
+	if (!ip[0] || ip[0] == 127 || ip[0] >= 224)
+		return false;
+	return !rest || ((v & rest) && (v & rest) != rest);
+}
+
+bool net_addr_is_host(const struct net_addr *a, unsigned prefix)
+{
+	static const uint8_t loopback[16] = { [15] = 1 }, none[16];
+
+	if (a->family == 4)
+		return is_host4(a->ip, prefix);
+	return a->ip[0] != 0xff && memcmp(a->ip, loopback, 16) && memcmp(a->ip, none, 16);
+}
+
 /* The longest run of at least two zero groups, the first of equals; *len 0 when there is none. */
 static unsigned zero_run(const uint16_t *g, unsigned *len)
 {

@@ -24,6 +24,8 @@ int net_if_apply(struct net_if *i, const struct net_addr *a, unsigned prefix)
 	ip_addr_t ip;
 	ip4_addr_t mask;
 
+	if (!net_addr_is_host(a, prefix))
+		return -EADDRNOTAVAIL;
 	net_addr_to_lwip(a, &ip);
 	if (a->family == 6) {
 		if (prefix == 0 || prefix > 128)
@@ -63,7 +65,7 @@ static void configure_addr(struct net_if *i, const char *what)
 		return;
 	}
 	if (net_addr_parse_prefix(text, &a, &prefix) || net_if_apply(i, &a, prefix))
-		log_warn("net", "tern.conf: %s: \"%s\" is not an address", key, text);
+		log_warn("net", "tern.conf: %s: \"%s\" is not a host's address", key, text);
 	else
 		log_info("net", "net%u: %s", i->index, text);
 }

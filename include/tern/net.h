@@ -17,6 +17,8 @@ struct net_addr {
 MUST_CHECK int net_addr_parse(const char *text, struct net_addr *out); /* -EINVAL */
 /* "ADDR/LEN"; without a length that of one link, 24 or 64. -EINVAL. */
 MUST_CHECK int net_addr_parse_prefix(const char *text, struct net_addr *out, unsigned *prefix);
+/* Can an interface have it? Not loopback, multicast, the network's own or its broadcast address. */
+bool net_addr_is_host(const struct net_addr *a, unsigned prefix);
 void net_addr_format(const struct net_addr *a, char *buf, size_t len); /* 48 bytes suffice */
 
 /* Self-tests "net" of the list (see selftest.h). */

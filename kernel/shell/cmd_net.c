@@ -46,6 +46,8 @@ static const struct error_name *error_name(int err)
 		{ -ETIMEDOUT, "timeout", "no answer" },
 		{ -ECONNREFUSED, "refused", "nobody listens there" },
 		{ -ECONNRESET, "reset", "the other side closed the connection" },
+		{ -EADDRNOTAVAIL, "invalid",
+		  "no host's own address: loopback, multicast, the network's or its broadcast" },
 		{ -EMSGSIZE, "invalid", "larger than the interface's MTU" },
 		{ -ENOMEM, "no-memory", "no memory" },
 		{ -ENETDOWN, "no-network", "this host's network is not up" },

@@ -92,9 +92,9 @@ static bool copy_opt(struct shell *sh, const char *what, const char *from, char 
 
 static bool file_there(struct shell *sh, const char *name)
 {
-	if (!name[0] || bootfs_find(name))
+	if (bootfs_find(name))
 		return true;
-	shell_error(sh, "not-found", "no file %s: 'host files' lists what was found at start",
+	shell_error(sh, "not-found", "no file '%s': 'host files' lists what was found at start",
 		    name);
 	return false;
 }
@@ -139,16 +139,18 @@ static bool config_modules(struct shell *sh, int *argc, char **argv, struct vm_c
 /* "aa:bb:cc:dd:ee:ff", a unicast address. */
 static bool parse_mac(const char *text, uint8_t mac[6])
 {
-	for (unsigned i = 0; i < 6; i++) {
-		char *end;
-		unsigned long v = strtoul(text, &end, 16);
+	uint8_t any = 0;
 
-		if (end == text || end > text + 2 || *end != (i < 5 ? ':' : '\0'))
+	for (unsigned i = 0; i < 6; i++) {
+		size_t n = strspn(text, "0123456789abcdefABCDEF");
+
+		if (!n || n > 2 || text[n] != (i < 5 ? ':' : '\0'))
 			return false;
-		mac[i] = (uint8_t)v;
-		text = end + 1;
+		mac[i] = (uint8_t)strtoul(text, NULL, 16);
+		any |= mac[i];
+		text += n + 1;
 	}
-	return !(mac[0] & 1);
+	return any && !(mac[0] & 1);
 }
 
 static bool config_nics(struct shell *sh, int *argc, char **argv, struct vm_config *cfg)
@@ -162,7 +164,8 @@ static bool config_nics(struct shell *sh, int *argc, char **argv, struct vm_conf
 		if (cfg->nics == VM_NICS_MAX || !len || len >= sizeof(n->network) ||
 		    (text[len] && !parse_mac(text + len + 1, n->mac))) {
 			shell_error(sh, "invalid",
-				    "--net %s: at most %u of NETWORK or NETWORK,aa:bb:cc:dd:ee:ff",
+				    "--net %s: at most %u of NETWORK or NETWORK,aa:bb:cc:dd:ee:ff, "
+				    "a unicast address",
 				    text, VM_NICS_MAX);
 			return false;
 		}
@@ -193,7 +196,7 @@ static bool config_boot(struct shell *sh, int *argc, char **argv, struct vm_conf
 	return copy_opt(sh, "--kernel", kernel, cfg->kernel, sizeof(cfg->kernel)) &&
 	       copy_opt(sh, "--multiboot", multiboot, cfg->kernel, sizeof(cfg->kernel)) &&
 	       copy_opt(sh, "--initrd", initrd, cfg->initrd, sizeof(cfg->initrd)) &&
-	       file_there(sh, cfg->kernel) && file_there(sh, cfg->initrd);
+	       file_there(sh, cfg->kernel) && (!initrd || file_there(sh, cfg->initrd));
 }
 
 static bool config_cpu(struct shell *sh, int *argc, char **argv, struct vm_config *cfg)

@@ -106,6 +106,8 @@ static int vm_log_cmd(struct shell *sh, int argc, char **argv)
 	if (tail && (parse_u64(tail, &lines) || lines > TAIL_MAX))
 		return shell_error(sh, "invalid", "--tail %s is not a number of lines up to %u",
 				   tail, TAIL_MAX);
+	if (tail && since)
+		return shell_error(sh, "usage", "either --tail LINES or --since OFFSET");
 	vm = cmd_find_vm(sh, argc, argv);
 	if (!vm)
 		return 1;
@@ -218,6 +220,25 @@ static size_t join_line(char *to, char **words, int count)
 	return len;
 }
 
+static void typed_json(struct shell *sh, size_t taken)
+{
+	if (!shell_json(sh))
+		return;
+	json_object(sh, NULL);
+	json_u64(sh, "typed", taken);
+	json_end(sh);
+}
+
+/* What is typed into a VM that is off would be nobody's: a start clears its ports. */
+static bool is_on(struct shell *sh, const struct vm *vm)
+{
+	if (vm->state != VM_OFF && vm->state != VM_STOPPED_ERROR)
+		return true;
+	shell_error(sh, "not-running", "%s is %s: 'vm start %s' powers it on", vm->cfg.name,
+		    vm_state_name(vm->state), vm->cfg.name);
+	return false;
+}
+
 /* vm type NAME TEXT...: the words, whatever they look like, go to the guest's serial port. */
 static int vm_type_cmd(struct shell *sh, int argc, char **argv)
 {
@@ -230,19 +251,22 @@ static int vm_type_cmd(struct shell *sh, int argc, char **argv)
 
 	if (!port_opt(sh, &argc, argv, &port))
 		return 1;
-	if (argc > 1 && strcmp(argv[1], "--"))
-		return shell_error(sh, "usage",
-				   "vm type has no option %s: options come before NAME", argv[1]);
 	if (count < 2)
 		return shell_error(sh, "usage", "vm type [--port N] NAME TEXT...");
 	vm = cmd_find_vm(sh, 2, text - 1);
 	if (!vm)
 		return 1;
+	if (!is_on(sh, vm)) {
+		vm_put(vm);
+		return 1;
+	}
 	len = join_line(line, text + 1, count - 1);
 	taken = serial_input(vm, port, line, len);
 	vm_put(vm);
-	if (taken == len)
+	if (taken == len) {
+		typed_json(sh, taken);
 		return 0;
+	}
 	return shell_error(sh, "busy",
 			   "%s took %u of %u characters: it is between two hosts, or does not read "
 			   "its port; type the rest when 'vm list' shows it running",

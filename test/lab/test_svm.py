@@ -103,6 +103,14 @@ def test_pause_holds_the_guest(guest):
     guest.verify()
 
 
+def test_typing_into_a_vm_that_is_off(pair):
+    pair.run("a", "vm create x --kernel /boot/vmlinuz")
+    got = pair.cmd("a", "vm type x lost")
+    assert got.status == 1 and got.text.startswith("error: not-running "), got
+    assert pair.cmd("a", "vm log x --tail 3 --since 3").status
+    pair.run("a", "vm delete x")
+
+
 def test_stop_start_delete(guest):
     lab = guest.lab
     assert lab.cmd("a", "vm delete g").status, "a running VM was deleted"
@@ -171,6 +179,10 @@ BAD = [
     "net ping", "net ping nowhere",
     "net bench 10.77.0.99", "log --since x", "host info extra", "vm list extra",
     "host files extra", "host worlds extra", "host reboot extra", "host poweroff --forse",
+    "vm create x --kernel ''", "vm create x --kernel /boot/vmlinuz --initrd ''",
+    "vm create x --kernel /boot/vmlinuz --net net0,00:00:00:00:00:00",
+    "vm create x --kernel /boot/vmlinuz --net net0,-2:00:00:00:00:01",
+    "net set net0 224.0.0.1/4", "net set net0 127.0.0.1/8", "net set net0 10.77.0.255/24",
     "help nonsense", "help vm nonsense", "help nonsense --json",
 ]
 WRONG_OPTIONS = {
@@ -192,6 +204,7 @@ def test_bad_input(pair, line):
     assert got.status == 1
     last = got.text.splitlines()[-1]
     assert last.startswith("error: "), got.text
+    assert pair.ask("a", "net info")[0]["addr"] == "10.77.0.1/24"
     assert len(last.split(" ", 2)) == 3, f"no code and text: {last}"
     assert pair.ask("a", "vm list") == []
 

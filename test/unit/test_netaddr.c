@@ -100,12 +100,42 @@ static void test_prefix(void **state)
 	assert_true(net_addr_parse_prefix("fd00::1/129", &a, &n) < 0);
 }
 
+static bool host_address(const char *text)
+{
+	struct net_addr a;
+	unsigned n;
+
+	assert_int_equal(net_addr_parse_prefix(text, &a, &n), 0);
+	return net_addr_is_host(&a, n);
+}
+
+/* An interface that got one of these would be cut off. */
+static void test_host_addresses(void **state)
+{
+	static const char *const good[] = { "10.77.0.1/24", "10.0.0.0/31", "10.0.0.255/31",
+					    "10.0.0.0/32",  "10.0.1.0/8",  "223.1.2.3/24",
+					    "fd77::1/64",   "fe80::1/64" };
+	static const char *const bad[] = { "127.0.0.1/8",  "224.0.0.1/4",  "255.255.255.255/24",
+					   "0.0.0.1/8",	   "10.77.0.0/24", "10.77.0.255/24",
+					   "10.77.0.4/30", "::/64",	   "::1/128",
+					   "ff02::1/64" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		if (!host_address(good[i]))
+			fail_msg("%s was refused", good[i]);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (host_address(bad[i]))
+			fail_msg("%s was taken", bad[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_bad),
 		cmocka_unit_test(test_prefix),
+		cmocka_unit_test(test_host_addresses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
