@@ -12,7 +12,7 @@
 
 /* Written once by guest_probe. */
 struct guest_features {
-	bool xsave, rdtscp;
+	bool xsave, rdtscp, invpcid;
 	uint64_t xcr0;	     /* components the host switches for guests */
 	uint32_t xsave_size; /* bytes of an area with all of them, standard format */
 	uint32_t mxcsr_mask;
@@ -40,7 +40,7 @@ void guest_probe(void);
 bool guest_left_out(const char *name);
 /* Does "virt.with"? For tests of a feature that is not trusted here. */
 bool guest_taken_anyway(const char *name);
-/* virt_ops.cpuid_limit of both backends: RDTSCP and RDPID by guest_feat. */
+/* virt_ops.cpuid_limit of both backends, by guest_feat. */
 void guest_cpuid_limit(uint32_t leaf, uint32_t sub, struct cpuid_regs *r);
 /* A word more in a list of features. */
 void guest_add_word(char *text, size_t len, const char *word);
@@ -97,6 +97,7 @@ void guest_xsetbv(uint64_t v);
 #define CR0_CD BIT(30)
 #define CR0_PG BIT(31)
 #define CR4_PAE BIT(5)
+#define CR4_PCIDE BIT(17)
 #define CR4_OSXSAVE BIT(18)
 
 #define RFLAGS_TF BIT(8)

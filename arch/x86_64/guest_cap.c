@@ -23,10 +23,10 @@ static const struct {
 	char reg;
 	uint8_t bit;
 } cr4_bits[] = {
-	{ 0x7ff, 0, 0, 0 },	 /* VME PVI TSD DE PSE PAE MCE PGE PCE OSFXSR OSXMMEXCPT */
-	{ BIT(11), 7, 'c', 2 },	 /* UMIP */
-	{ BIT(16), 7, 'b', 0 },	 /* FSGSBASE */
-	{ BIT(17), 1, 'c', 17 }, /* PCIDE */
+	{ 0x7ff, 0, 0, 0 },	   /* VME PVI TSD DE PSE PAE MCE PGE PCE OSFXSR OSXMMEXCPT */
+	{ BIT(11), 7, 'c', 2 },	   /* UMIP */
+	{ BIT(16), 7, 'b', 0 },	   /* FSGSBASE */
+	{ CR4_PCIDE, 1, 'c', 17 }, /* PCIDE */
 	{ CR4_OSXSAVE, 1, 'c', 26 }, { BIT(20), 7, 'b', 7 }, /* SMEP */
 	{ BIT(21), 7, 'b', 20 },			     /* SMAP */
 	{ BIT(22), 7, 'c', 3 },				     /* PKE */
@@ -110,6 +110,7 @@ static void find_xsave(void)
 void guest_probe(void)
 {
 	guest_feat.rdtscp = (cpuid(0x80000001, 0).edx & BIT(27)) != 0;
+	guest_feat.invpcid = cpu_identity()->max_leaf >= 7 && (cpuid(7, 0).ebx & BIT(10));
 	guest_feat.cr4_mask = cr4_supported();
 	guest_feat.efer_mask = efer_supported();
 	guest_feat.cr3_mask = BIT(MIN(cpu_identity()->phys_bits, 52u)) - 1;
@@ -138,12 +139,21 @@ bool guest_taken_anyway(const char *name)
 
 void guest_cpuid_limit(uint32_t leaf, uint32_t sub, struct cpuid_regs *r)
 {
-	if (guest_feat.rdtscp)
-		return;
-	if (leaf == 0x80000001)
-		r->edx &= ~(1u << 27);
-	else if (leaf == 7 && !sub)
-		r->ecx &= ~(1u << 22); /* RDPID reads the same register */
+	const struct {
+		uint32_t leaf, sub;
+		uint32_t *reg;
+		unsigned bit;
+		bool has;
+	} limits[] = {
+		{ 0x80000001, 0, &r->edx, 27, guest_feat.rdtscp },
+		{ 7, 0, &r->ecx, 22, guest_feat.rdtscp }, /* RDPID reads the same register */
+		{ 1, 0, &r->ecx, 17, (guest_feat.cr4_mask & CR4_PCIDE) != 0 },
+		{ 7, 0, &r->ebx, 10, guest_feat.invpcid },
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(limits); i++)
+		if (limits[i].leaf == leaf && limits[i].sub == sub && !limits[i].has)
+			*limits[i].reg &= ~(1u << limits[i].bit);
 }
 
 void guest_add_word(char *text, size_t len, const char *word)

@@ -46,6 +46,8 @@ bool guest_cr_ok(uint64_t cr0, uint64_t cr3, uint64_t cr4, uint64_t efer)
 		return false;
 	if (long_mode != ((efer & EFER_LMA) != 0) || (long_mode && !(cr4 & CR4_PAE)))
 		return false;
+	if (!long_mode && (cr4 & CR4_PCIDE))
+		return false;
 	return !(cr3 & ~guest_feat.cr3_mask);
 }
 

@@ -23,6 +23,7 @@ static const struct {
 	{ G_CR4_PGE, 1, REG_EDX, 13 },
 	{ G_CR4_OSFXSR, 1, REG_EDX, 24 },
 	{ G_CR4_OSXMMEXCPT, 1, REG_EDX, 25 },
+	{ G_CR4_PCIDE, 1, REG_ECX, 17 },
 	{ G_CR4_OSXSAVE, 1, REG_ECX, 26 },
 	{ G_CR4_UMIP, 7, REG_ECX, 2 },
 	{ G_CR4_FSGSBASE, 7, REG_EBX, 0 },
@@ -47,6 +48,13 @@ static bool cr0_ok(uint64_t v)
 	       !((v & G_CR0_NW) && !(v & G_CR0_CD));
 }
 
+/* PCIDs are for long mode, and begin with number 0. [SDM 3A "Process-Context Identifiers (PCIDs)"]
+ */
+static bool pcide_ok(const struct virt_mode *m, uint64_t cr4)
+{
+	return !(cr4 & ~m->cr4 & G_CR4_PCIDE) || (mode_long(m) && !(m->cr3 & CR3_PCID));
+}
+
 static bool cr_ok(struct vcpu *c, const struct virt_mode *m, unsigned cr, uint64_t v)
 {
 	switch (cr) {
@@ -56,9 +64,14 @@ static bool cr_ok(struct vcpu *c, const struct virt_mode *m, unsigned cr, uint64
 		if (!(m->cr0 & G_CR0_PG) && (v & G_CR0_PG) && (m->efer & G_EFER_LME) &&
 		    !(m->cr4 & G_CR4_PAE))
 			return false;
+		if (!(v & G_CR0_PG) && (m->cr4 & G_CR4_PCIDE))
+			return false;
 		return cr0_ok(v);
+	case 3:
+		return !(v & CR3_NO_FLUSH) || (m->cr4 & G_CR4_PCIDE);
 	case 4:
-		return !(v & ~cr4_allowed(c->vm->cpuid)) && !(mode_long(m) && !(v & G_CR4_PAE));
+		return !(v & ~cr4_allowed(c->vm->cpuid)) && pcide_ok(m, v) &&
+		       !(mode_long(m) && !(v & G_CR4_PAE));
 	default:
 		return true;
 	}
@@ -88,7 +101,12 @@ static int cr_write(struct vcpu *c, const struct virt_mode *m, unsigned cr, uint
 		c->vm->irqchip->set_cr8(c, v);
 		return 0;
 	}
-	return cr_ok(c, m, cr, v) ? virt->set_cr(&c->v, cr, v) : -EINVAL;
+	if (!cr_ok(c, m, cr, v))
+		return -EINVAL;
+	if (cr == 3)
+		v &= ~CR3_NO_FLUSH; /* a leave to keep translations: the backend flushes all the
+				       same */
+	return virt->set_cr(&c->v, cr, v);
 }
 
 /* Fills what the backend did not know: which register, which way, how long. */

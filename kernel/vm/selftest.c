@@ -321,8 +321,9 @@ static void run_one(struct tiny *t, const struct tiny_test *test)
 	selftest_report(test->name, t->why);
 }
 
-static const struct tiny_test *const suites[] = { tiny_cpu_tests, tiny_mode_tests, tiny_event_tests,
-						  tiny_dirty_tests, tiny_caps_tests };
+static const struct tiny_test *const suites[] = { tiny_cpu_tests,   tiny_mode_tests,
+						  tiny_event_tests, tiny_dirty_tests,
+						  tiny_caps_tests,  tiny_pcid_tests };
 
 static void run_listed(struct tiny *t, const char *list)
 {

@@ -54,19 +54,23 @@ void tiny_set_gate(struct tiny *t, unsigned vector, const char *handler);
 /* The guest's OUT number i, counted from 0, was this one. */
 bool tiny_expect_out(struct tiny *t, unsigned i, uint16_t port, uint32_t value, const char *why);
 
+/* Passes has on; the log says so where the CPU lacks it. */
+bool tiny_present(bool has, const char *what);
+
 struct tiny_test {
 	const char *name;
 	void (*run)(struct tiny *t);
 };
 /* End with a NULL name. */
 extern const struct tiny_test tiny_cpu_tests[], tiny_mode_tests[], tiny_event_tests[],
-	tiny_dirty_tests[], tiny_caps_tests[];
+	tiny_dirty_tests[], tiny_caps_tests[], tiny_pcid_tests[];
 
 extern const char guest_code[], guest_code_end[], guest_real[], guest_basic[], guest_exits[],
 	guest_spin[], guest_spin_some[], guest_wait[], guest_window[], guest_on_irq[],
 	guest_on_fault[], guest_on_nmi[], guest_on_ud[], guest_ud[], guest_touch[],
 	guest_sequence[], guest_vector[], guest_modes[], guest_protected[], guest_own_faults[],
 	guest_own_int[], guest_on_own[], guest_step[], guest_on_step[], guest_tsc[], guest_store[],
-	guest_once[], guest_tpr[], guest_apic[], guest_on_41[], guest_on_43[], guest_on_52[];
+	guest_once[], guest_tpr[], guest_apic[], guest_on_41[], guest_on_43[], guest_on_52[],
+	guest_pcid[];
 
 #endif

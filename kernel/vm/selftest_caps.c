@@ -12,7 +12,7 @@
 #include "gmem_int.h"
 #include "selftest.h"
 
-static bool present(bool has, const char *what)
+bool tiny_present(bool has, const char *what)
 {
 	if (!has)
 		log_info("selftest", "not on this CPU: %s", what);
@@ -62,7 +62,7 @@ static void test_1g(struct tiny *t)
 {
 	hpa_t a;
 
-	if (!present(gmem_slat(t->vm.mem)->fmt->has_1g, "leaves of 1 GiB"))
+	if (!tiny_present(gmem_slat(t->vm.mem)->fmt->has_1g, "leaves of 1 GiB"))
 		return;
 	if (page_alloc(ORDER_4K, PAGE_ZERO, FRAME_VM, &a)) {
 		tiny_fail(t, "out of memory");
@@ -124,7 +124,7 @@ static void test_log(struct tiny *t)
 {
 	struct pageset set;
 
-	(void)present(virt_caps.pml, "a log of dirty pages");
+	(void)tiny_present(virt_caps.pml, "a log of dirty pages");
 	if (pageset_init(&set, gmem_max_gfn(t->vm.mem))) {
 		tiny_fail(t, "out of memory");
 		return;
@@ -158,7 +158,7 @@ static void test_tsc(struct tiny *t)
 {
 	uint64_t guest, host;
 
-	if (!present(virt_caps.tsc_scaling, "TSC scaling"))
+	if (!tiny_present(virt_caps.tsc_scaling, "TSC scaling"))
 		return;
 	t->vm.virt.tsc_khz = tsc_khz() / 2;
 	if (!tiny_start_long(t, guest_tsc))
@@ -242,7 +242,7 @@ static void test_apic(struct tiny *t)
 {
 	struct virt_apic *a = &t->c.v.apic;
 
-	if (!present(a->usable, "delivery of interrupts") || !touch_idt(t))
+	if (!tiny_present(a->usable, "delivery of interrupts") || !touch_idt(t))
 		return;
 	tiny_set_gate(t, 0x41, guest_on_41);
 	tiny_set_gate(t, 0x43, guest_on_43);

@@ -316,6 +316,45 @@ guest_on_apic:
 	popq %rax
 	iretq
 
+/*
+ * Two address spaces, of PCID 1 (tables at RBX) and 2 (RBP), that differ in what is
+ * at R10. Comes back to each without a flush; at last R9 goes into the second's
+ * entry at R8, and INVPCID makes that seen.
+ */
+	.globl guest_pcid
+guest_pcid:
+	movq %cr4, %rax
+	orl $0x20000, %eax		/* PCIDE */
+	movq %rax, %cr4
+	leaq 1(%rbx), %rax
+	movq %rax, %cr3
+	movl (%r10), %eax
+	outl %eax, $0x8e
+	leaq 2(%rbp), %rax
+	movq %rax, %cr3
+	movl (%r10), %eax
+	outl %eax, $0x8e
+	leaq 1(%rbx), %rax
+	btsq $63, %rax			/* keep what is known of it */
+	movq %rax, %cr3
+	movl (%r10), %eax
+	outl %eax, $0x8e
+	movq %cr3, %rax
+	outl %eax, $0x8f
+	shrq $32, %rax
+	outl %eax, $0x8f
+	movq %r9, (%r8)
+	pushq $0
+	pushq $2
+	movl $1, %eax			/* all of one PCID */
+	invpcid (%rsp), %rax
+	leaq 2(%rbp), %rax
+	btsq $63, %rax
+	movq %rax, %cr3
+	movl (%r10), %eax
+	outl %eax, $0x8e
+	hlt
+
 	.globl guest_once
 guest_once:
 	nop

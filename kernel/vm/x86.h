@@ -32,9 +32,13 @@
 #define G_CR4_UMIP BIT(11)
 #define G_CR4_LA57 BIT(12)
 #define G_CR4_FSGSBASE BIT(16)
+#define G_CR4_PCIDE BIT(17)
 #define G_CR4_OSXSAVE BIT(18)
 #define G_CR4_SMEP BIT(20)
 #define G_CR4_SMAP BIT(21)
+
+#define CR3_PCID 0xfffull    /* with CR4.PCIDE */
+#define CR3_NO_FLUSH BIT(63) /* of a move to it, likewise */
 
 #define G_EFER_SCE BIT(0)
 #define G_EFER_LME BIT(8)

@@ -75,7 +75,8 @@ static void filter(void **state)
 	assert_true(cpuid_shows(&t, 1, 0, REG_ECX, 31));	   /* hypervisor */
 	assert_false(cpuid_shows(&t, 1, 0, REG_ECX, 3));	   /* MONITOR */
 	assert_false(cpuid_shows(&t, 1, 0, REG_ECX, 5));	   /* VMX */
-	assert_false(cpuid_shows(&t, 1, 0, REG_ECX, 17));	   /* PCID */
+	assert_true(cpuid_shows(&t, 1, 0, REG_ECX, 17));	   /* PCID */
+	assert_true(cpuid_shows(&t, 7, 0, REG_EBX, 10));	   /* INVPCID */
 	assert_false(cpuid_shows(&t, 7, 0, REG_ECX, 16));	   /* LA57 */
 	assert_false(cpuid_shows(&t, 7, 0, REG_EDX, 24));	   /* AMX */
 	assert_false(cpuid_shows(&t, 0x80000001u, 0, REG_ECX, 2)); /* SVM */

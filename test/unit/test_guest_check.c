@@ -20,7 +20,7 @@ struct guest_features guest_feat = {
 	.xcr0 = 0x2e7,
 	.xsave_size = 2696,
 	.mxcsr_mask = 0xffff,
-	.cr4_mask = 0x3707ff,
+	.cr4_mask = 0x3707ff | CR4_PCIDE,
 	.efer_mask = 0xd01 | EFER_FFXSR,
 	.cr3_mask = BIT(40) - 1,
 };
@@ -104,6 +104,10 @@ static void test_control(void **state)
 	REFUSED(s.cr4 &= ~CR4_PAE);
 	REFUSED(s.cr3 |= BIT(40));
 	REFUSED(s.cr3 |= BIT(63));
+	TAKEN((s.cr4 |= CR4_PCIDE, s.cr3 |= 0xfff));
+	REFUSED((s.cr3 |= BIT(63), s.cr4 |= CR4_PCIDE));
+	REFUSED((s.cr4 |= CR4_PCIDE, s.cr0 = 0x10, s.efer = 0, s.rip = 0xfff0,
+		 s.seg[SEG_CS].attr = 0x9b));
 	REFUSED(s.efer |= BIT(12));
 	REFUSED(s.efer |= BIT(1));
 	REFUSED(s.efer &= ~EFER_LMA);

@@ -214,7 +214,7 @@ int svm_set_cr(struct virt_vcpu *v, unsigned cr, uint64_t value)
 {
 	struct svm_vcpu *s = svm_of(v);
 	struct vmcb_save *b = &s->vmcb->s;
-	uint64_t cr0 = cr == 0 ? value : b->cr0, cr3 = cr == 3 ? value & ~BIT(63) : b->cr3;
+	uint64_t cr0 = cr == 0 ? value : b->cr0, cr3 = cr == 3 ? value : b->cr3;
 	uint64_t cr4 = cr == 4 ? value : b->cr4, efer = efer_for(b->efer, cr0);
 
 	if (cr == 8) {

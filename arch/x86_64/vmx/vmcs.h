@@ -142,6 +142,7 @@ enum vmcs_field {
 #define PROC2_APIC_REGISTERS 8
 #define PROC2_VIRTUAL_INTERRUPTS 9
 #define PROC2_PLE 10
+#define PROC2_INVPCID 12
 #define PROC2_PML 17
 #define PROC2_TSC_SCALING 25
 #define EXIT_SAVE_DEBUG 2

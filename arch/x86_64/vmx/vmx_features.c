@@ -67,6 +67,7 @@ static const struct {
 	{ GROUP_PROC2, PROC2_APIC_REGISTERS, WANTED, "apicv" },
 	{ GROUP_PROC2, PROC2_VIRTUAL_INTERRUPTS, WANTED, "apicv" },
 	{ GROUP_PROC2, PROC2_PLE, WANTED, "ple" },
+	{ GROUP_PROC2, PROC2_INVPCID, WANTED, "invpcid" },
 	{ GROUP_PROC2, PROC2_PML, WANTED, "pml" },
 	{ GROUP_PROC2, PROC2_TSC_SCALING, WANTED, "tsc-scaling" },
 	{ GROUP_EXIT, EXIT_SAVE_DEBUG, REQUIRED, "saving of debug controls" },

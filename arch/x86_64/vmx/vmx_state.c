@@ -285,7 +285,7 @@ static int set_paging(struct virt_vcpu *v, unsigned cr, uint64_t value)
 {
 	struct vmx_hold h = vmcs_open(v);
 	uint64_t cr0 = cr == 0 ? value : cr0_out();
-	uint64_t cr3 = cr == 3 ? value & ~BIT(63) : vmcs_read(GUEST_CR3);
+	uint64_t cr3 = cr == 3 ? value : vmcs_read(GUEST_CR3);
 	uint64_t cr4 = cr == 4 ? value : cr4_out();
 	uint64_t efer = efer_for(vmcs_read(GUEST_EFER), cr0);
 	bool ok = guest_cr_ok(cr0, cr3, cr4, efer);
