@@ -12,7 +12,7 @@
 
 /* Written once by guest_probe. */
 struct guest_features {
-	bool xsave, rdtscp, invpcid;
+	bool xsave, rdtscp, invpcid, xsaves;
 	uint64_t xcr0;	     /* components the host switches for guests */
 	uint32_t xsave_size; /* bytes of an area with all of them, standard format */
 	uint32_t mxcsr_mask;
@@ -36,6 +36,8 @@ static inline bool guest_canonical(uint64_t a)
 
 /* guest_cap.c */
 void guest_probe(void);
+/* On each CPU: what must be so before a guest runs there. */
+void guest_cpu_on(void);
 /* Does "virt.without" in tern.conf name this feature? */
 bool guest_left_out(const char *name);
 /* Does "virt.with"? For tests of a feature that is not trusted here. */
@@ -71,6 +73,7 @@ void guest_xsetbv(uint64_t v);
 #define MSR_SYSENTER_EIP 0x176u
 #define MSR_DEBUGCTL 0x1d9u
 #define MSR_PAT 0x277u
+#define MSR_XSS 0xda0u
 #define MSR_EFER 0xc0000080u
 #define MSR_STAR 0xc0000081u
 #define MSR_LSTAR 0xc0000082u

@@ -96,6 +96,7 @@ static void find_xsave(void)
 	guest_feat.xsave = (cpuid(1, 0).ecx & BIT(26)) && cpu_identity()->max_leaf >= 0xd;
 	if (!guest_feat.xsave)
 		return;
+	guest_feat.xsaves = (cpuid(0xd, 1).eax & BIT(3)) != 0;
 	guest_feat.xcr0 = cpuid(0xd, 0).eax & XCR0_WANTED;
 	/* AVX-512's three components only work together, and on top of AVX. */
 	if ((guest_feat.xcr0 & 0xe4) != 0xe4)
@@ -105,6 +106,13 @@ static void find_xsave(void)
 		guest_feat.xcr0 &= 7;
 		guest_feat.xsave_size = guest_xsave_size(guest_feat.xcr0);
 	}
+}
+
+/* XSAVES saves what XSS names, and guests have no supervisor component. */
+void guest_cpu_on(void)
+{
+	if (guest_feat.xsaves)
+		wrmsr(MSR_XSS, 0);
 }
 
 void guest_probe(void)
@@ -149,6 +157,7 @@ void guest_cpuid_limit(uint32_t leaf, uint32_t sub, struct cpuid_regs *r)
 		{ 7, 0, &r->ecx, 22, guest_feat.rdtscp }, /* RDPID reads the same register */
 		{ 1, 0, &r->ecx, 17, (guest_feat.cr4_mask & CR4_PCIDE) != 0 },
 		{ 7, 0, &r->ebx, 10, guest_feat.invpcid },
+		{ 0xd, 1, &r->eax, 3, guest_feat.xsaves },
 	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(limits); i++)

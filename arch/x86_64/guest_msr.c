@@ -23,6 +23,9 @@ int guest_msr_get(const struct guest_msrs *m, uint32_t index, uint64_t *value)
 	case MSR_DEBUGCTL:
 		*value = m->debugctl;
 		return 0;
+	case MSR_XSS:
+		*value = 0;
+		return guest_feat.xsaves ? 0 : -ENOENT;
 	case MSR_TSC_AUX:
 		*value = m->tsc_aux;
 		return guest_feat.rdtscp ? 0 : -ENOENT;
@@ -51,6 +54,10 @@ int guest_msr_set(const struct virt_vcpu *v, struct guest_msrs *m, uint32_t inde
 			return -EINVAL;
 		m->debugctl = value; /* no last-branch records: kept, without effect */
 		return 0;
+	case MSR_XSS: /* no supervisor component is moved, so none is offered */
+		if (!guest_feat.xsaves)
+			return -ENOENT;
+		return value ? -EINVAL : 0;
 	case MSR_TSC_AUX:
 		return set_tsc_aux(v, m, value);
 	default:

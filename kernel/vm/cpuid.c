@@ -10,6 +10,7 @@
 
 #include "cpuid.h"
 
+#define XSAVE_COMPACTS (BIT(1) | BIT(3)) /* leaf 0xd.1 EAX: XSAVEC, XSAVES */
 #define LEAF_KVM 0x40000000u
 
 static uint32_t *reg_of(struct cpuid_regs *r, unsigned reg)
@@ -257,6 +258,20 @@ uint32_t cpuid_xsave_size(const struct cpuid_table *t, uint64_t xcr0)
 	return size;
 }
 
+/* The same one behind the other. Their sizes are multiples of 64: alignment adds nothing.
+ * [SDM 1 13.4.3 "Extended Region of an XSAVE Area"] */
+static uint32_t compacted_size(const struct cpuid_table *t, uint64_t xcr0)
+{
+	uint32_t size = 576;
+
+	for (unsigned i = 2; i < 63; i++) {
+		const struct cpuid_entry *e = xcr0 >> i & 1 ? cpuid_find(t, 0xd, i) : NULL;
+
+		size += e ? e->r.eax : 0;
+	}
+	return size;
+}
+
 struct cpuid_regs cpuid_read(const struct cpuid_table *t, uint32_t leaf, uint32_t sub,
 			     const struct cpuid_vcpu *v)
 {
@@ -276,6 +291,8 @@ struct cpuid_regs cpuid_read(const struct cpuid_table *t, uint32_t leaf, uint32_
 		r.edx = v->apic_id;
 	} else if (leaf == 0xd && sub == 0 && e) {
 		r.ebx = cpuid_xsave_size(t, v->xcr0);
+	} else if (leaf == 0xd && sub == 1 && (r.eax & XSAVE_COMPACTS)) {
+		r.ebx = compacted_size(t, v->xcr0);
 	}
 	return r;
 }

@@ -25,6 +25,7 @@ static struct msr_region *region_of(struct vm *vm, uint32_t index)
 	return NULL;
 }
 
+#define MSR_XSS 0xda0u
 #define MSR_EFER 0xc0000080u
 #define MSR_TSC_AUX 0xc0000103u
 
@@ -41,6 +42,8 @@ static const struct {
 /* As on a CPU without what the guest was not shown, whatever this one has. */
 static bool msr_hidden(const struct cpuid_table *t, uint32_t index)
 {
+	if (index == MSR_XSS)
+		return !cpuid_shows(t, 0xd, 1, REG_EAX, 3);
 	return index == MSR_TSC_AUX && !cpuid_shows(t, 0x80000001u, 0, REG_EDX, 27) &&
 	       !cpuid_shows(t, 7, 0, REG_ECX, 22);
 }

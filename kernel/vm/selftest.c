@@ -323,7 +323,8 @@ static void run_one(struct tiny *t, const struct tiny_test *test)
 
 static const struct tiny_test *const suites[] = { tiny_cpu_tests,   tiny_mode_tests,
 						  tiny_event_tests, tiny_dirty_tests,
-						  tiny_caps_tests,  tiny_pcid_tests };
+						  tiny_caps_tests,  tiny_pcid_tests,
+						  tiny_xsave_tests };
 
 static void run_listed(struct tiny *t, const char *list)
 {

@@ -63,7 +63,7 @@ struct tiny_test {
 };
 /* End with a NULL name. */
 extern const struct tiny_test tiny_cpu_tests[], tiny_mode_tests[], tiny_event_tests[],
-	tiny_dirty_tests[], tiny_caps_tests[], tiny_pcid_tests[];
+	tiny_dirty_tests[], tiny_caps_tests[], tiny_pcid_tests[], tiny_xsave_tests[];
 
 extern const char guest_code[], guest_code_end[], guest_real[], guest_basic[], guest_exits[],
 	guest_spin[], guest_spin_some[], guest_wait[], guest_window[], guest_on_irq[],
@@ -71,6 +71,6 @@ extern const char guest_code[], guest_code_end[], guest_real[], guest_basic[], g
 	guest_sequence[], guest_vector[], guest_modes[], guest_protected[], guest_own_faults[],
 	guest_own_int[], guest_on_own[], guest_step[], guest_on_step[], guest_tsc[], guest_store[],
 	guest_once[], guest_tpr[], guest_apic[], guest_on_41[], guest_on_43[], guest_on_52[],
-	guest_pcid[];
+	guest_pcid[], guest_xsaves[];
 
 #endif

@@ -355,6 +355,19 @@ guest_pcid:
 	outl %eax, $0x8e
 	hlt
 
+/* XMM0 to the compacted area at RDI and back; RAX:RDX is which components, RBX the value. */
+	.globl guest_xsaves
+guest_xsaves:
+	movq %rbx, %xmm0
+	xsaves64 (%rdi)
+	xorps %xmm0, %xmm0
+	xrstors64 (%rdi)
+	movq %xmm0, %rax
+	outl %eax, $0x90
+	movl 524(%rdi), %eax		/* the upper half of XCOMP_BV */
+	outl %eax, $0x90
+	hlt
+
 	.globl guest_once
 guest_once:
 	nop

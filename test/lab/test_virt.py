@@ -13,7 +13,8 @@ SELFTESTS = {
     "real", "long", "exits", "kick", "inject", "own-events", "window", "nmi", "state", "vector",
     "ad-bits", "lost-page", "kick-masked", "ad-bits-scan", "lost-page-scan", "ad-bits-protect",
     "lost-page-protect", "modes", "protected", "full-state", "cut-injected", "cut-own", "cut-int",
-    "cut-iret", "step", "1g-leaf", "log-overflow", "tsc-scaling", "tpr", "apic", "pcid"
+    "cut-iret", "step", "1g-leaf", "log-overflow", "tsc-scaling", "tpr", "apic", "pcid",
+    "xsaves"
 }
 
 

@@ -60,7 +60,7 @@ def test_boot_and_selftests(smp):
 
 
 @pytest.mark.parametrize("smp,without", [
-    (2, "ad pml"), (1, "pml vpid ple tsc-scaling rdtscp")])
+    (2, "ad pml"), (1, "pml vpid ple tsc-scaling rdtscp invpcid xsaves")])
 def test_older_processors(smp, without):
     """Without A/D bits writes are seen by write protection, and so on."""
     log = boot(smp, "selftest = virt", f"virt.without = {without}")

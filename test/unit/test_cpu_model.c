@@ -408,7 +408,7 @@ static void text_golden(void **state)
 	assert_string_equal(text,
 			    "1/AuthenticAMD/sig:800f12/ext:80000008/bits:30.30/line:8/xcr0:7/"
 			    "x2:100@240/1.0.c:76da3203/1.0.d:f8ba97f/7.0.b:219c27e9/7.0.c:18400704/"
-			    "7.0.d:4010/7.1.a:1c10/d.1.a:1/80000001.0.c:2109f1/"
+			    "7.0.d:4010/7.1.a:1c10/d.1.a:f/80000001.0.c:2109f1/"
 			    "80000001.0.d:edd3a97f/80000008.0.b:5");
 }
 

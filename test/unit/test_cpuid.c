@@ -11,7 +11,7 @@
 #include "kernel/vm/cpuid.h"
 
 /* A host with everything, whose parts a test takes away. */
-static uint32_t lost_1_ecx, lost_7_ebx;
+static uint32_t lost_1_ecx, lost_7_ebx, lost_d1_eax;
 static uint32_t phys_bits;
 static const char *vendor;
 static uint64_t host_xcr0;
@@ -38,6 +38,7 @@ static struct cpuid_regs host_read(const void *ctx, uint32_t leaf, uint32_t sub)
 		if (sub == 0)
 			return (struct cpuid_regs){ (uint32_t)host_xcr0, 576, 4096,
 						    (uint32_t)(host_xcr0 >> 32) };
+		all.eax &= ~lost_d1_eax;
 		if (sub == 1)
 			return all;
 		return sub == 2 ? (struct cpuid_regs){ 256, 576, 0, 0 }
@@ -57,7 +58,7 @@ static const struct cpuid_source host = { host_read, NULL };
 
 static int setup(void **state)
 {
-	lost_1_ecx = lost_7_ebx = 0;
+	lost_1_ecx = lost_7_ebx = lost_d1_eax = 0;
 	phys_bits = 48;
 	vendor = "AuthenticAMD";
 	host_xcr0 = 0x602e7; /* with components that Tern does not move */
@@ -120,6 +121,25 @@ static void without_avx(void **state)
 	assert_int_equal(cpuid_table_xcr0(&t), 3);
 }
 
+/* Leaf 0xd.1 EBX: what XCR0 has on, without gaps; 0 where nothing writes that form. */
+static void compacted(void **state)
+{
+	struct cpuid_vcpu v = { .xcr0 = 0xe7 };
+	struct cpuid_table t;
+
+	cpuid_build(&t, &host, 1);
+	assert_int_equal(cpuid_read(&t, 0xd, 1, &v).eax, 0xf);
+	assert_int_equal(cpuid_read(&t, 0xd, 1, &v).ebx, 576 + 256 + 64 * (5 + 6 + 7));
+	assert_int_equal(cpuid_read(&t, 0xd, 1, &v).ecx, 0); /* no supervisor component */
+	assert_int_equal(cpuid_read(&t, 0xd, 1, &v).edx, 0);
+	v.xcr0 = 3;
+	assert_int_equal(cpuid_read(&t, 0xd, 1, &v).ebx, 576);
+	lost_d1_eax = 0xe;
+	cpuid_build(&t, &host, 1);
+	assert_int_equal(cpuid_read(&t, 0xd, 1, &v).eax, 1);
+	assert_int_equal(cpuid_read(&t, 0xd, 1, &v).ebx, 0);
+}
+
 static void without_xsave(void **state)
 {
 	struct cpuid_table t;
@@ -169,6 +189,7 @@ int main(void)
 		cmocka_unit_test_setup(only_listed, setup),
 		cmocka_unit_test_setup(without_avx, setup),
 		cmocka_unit_test_setup(without_xsave, setup),
+		cmocka_unit_test_setup(compacted, setup),
 		cmocka_unit_test_setup(per_vcpu, setup),
 	};
 

@@ -60,6 +60,7 @@ int svm_cpu_on(void)
 	write_cr4(cr4);
 	if (guest_feat.xsave)
 		guest_xsetbv(guest_feat.xcr0);
+	guest_cpu_on();
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME);
 	wrmsr(MSR_VM_HSAVE_PA, c->hsave.v);
 	/* FS, GS, TR, LDTR, KernelGSBase, STAR, SYSENTER of the host do not change after this. */

@@ -136,6 +136,7 @@ int vmx_probe(struct virt_caps *caps, char *why, size_t why_len)
 		return r;
 	guest_probe();
 	guest_feat.rdtscp = guest_feat.rdtscp && have2(PROC2_RDTSCP);
+	guest_feat.xsaves = guest_feat.xsaves && have2(PROC2_XSAVES);
 	guest_feat.invpcid = guest_feat.invpcid && have2(PROC2_INVPCID);
 	guest_feat.efer_mask &= EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE;
 	r = vmx_find_fixed(why, why_len);

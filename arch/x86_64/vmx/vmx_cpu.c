@@ -99,6 +99,7 @@ int vmx_cpu_on(void)
 	write_cr4(read_cr4() | CR4_VMXE);
 	if (guest_feat.xsave)
 		guest_xsetbv(guest_feat.xcr0);
+	guest_cpu_on();
 	__asm__ volatile("vmxon %1" : "=@ccbe"(bad) : "m"(region) : "memory");
 	if (bad) {
 		write_cr4(read_cr4() & ~CR4_VMXE);

@@ -69,6 +69,7 @@ static const struct {
 	{ GROUP_PROC2, PROC2_PLE, WANTED, "ple" },
 	{ GROUP_PROC2, PROC2_INVPCID, WANTED, "invpcid" },
 	{ GROUP_PROC2, PROC2_PML, WANTED, "pml" },
+	{ GROUP_PROC2, PROC2_XSAVES, WANTED, "xsaves" },
 	{ GROUP_PROC2, PROC2_TSC_SCALING, WANTED, "tsc-scaling" },
 	{ GROUP_EXIT, EXIT_SAVE_DEBUG, REQUIRED, "saving of debug controls" },
 	{ GROUP_EXIT, EXIT_HOST_64, REQUIRED, "a 64-bit host" },

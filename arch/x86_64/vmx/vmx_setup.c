@@ -57,6 +57,8 @@ static void write_controls(struct virt_vcpu *v)
 	}
 	if (s->vpid)
 		vmcs_write(VMCS_VPID, s->vpid);
+	if (guest_feat.xsaves)
+		vmcs_write(VMCS_XSS_EXITS, 0); /* XSS is 0: there is nothing to exit for */
 	if (vmx_feat.ple) {
 		vmcs_write(VMCS_PLE_GAP, PLE_GAP);
 		vmcs_write(VMCS_PLE_WINDOW, PLE_WINDOW);
