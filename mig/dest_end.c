@@ -79,8 +79,11 @@ void dest_discard(struct mig_job *j)
 /* A job whose stream is gone ends when it is settled. */
 static void end_held(struct mig_job *j)
 {
-	if (j->st.phase == MIG_IN_DOUBT && j->dst != DST_HELD)
-		job_over(j, j->dst == DST_OWNS ? MIG_DONE : MIG_FAILED);
+	if (j->st.phase != MIG_IN_DOUBT || j->dst == DST_HELD)
+		return;
+	if (j->dst != DST_OWNS)
+		job_error(j, "discarded", "the copy here was given up: the VM is the source's");
+	job_over(j, j->dst == DST_OWNS ? MIG_DONE : MIG_FAILED);
 }
 
 bool dest_forbid(struct mig_job *j, bool held_too)

@@ -172,6 +172,29 @@ def test_source_killed_after_ready(roamer):
     roamer.verify()
 
 
+def test_copy_that_is_given_up_says_why(roamer):
+    """The link comes back, the source has gone on: the destination's job ends with a cause."""
+    _, source, to = held(roamer, "ready")
+    roamer.lab.link(source, "down")
+    incoming = last_incoming(roamer, to, lambda phase: phase == "in-doubt")
+    roamer.lab.link(source, "up")
+    incoming = last_incoming(roamer, to, lambda phase: phase != "in-doubt")
+    assert (incoming["phase"], incoming["error_code"]) == ("failed", "discarded"), incoming
+    assert running(roamer) == [source]
+    roamer.wait_passes(1)
+    roamer.verify()
+
+
+def last_incoming(roamer, host, wanted):
+    end = time.monotonic() + 90
+    while True:
+        job = [t for t in roamer.lab.ask(host, "tasks") if t["direction"] == "in"][-1]
+        if wanted(job["phase"]):
+            return job
+        assert time.monotonic() < end, job
+        time.sleep(0.5)
+
+
 def test_cancel_after_go_is_refused(roamer):
     """Once it is done, too late as well: the guest runs there, and only there."""
     job, source, to = held(roamer, "go")
