@@ -66,6 +66,15 @@ def test_console_leaves_one_key_to_the_host(toy):
     os.close(screen)
 
 
+def test_a_host_that_does_not_boot_says_why():
+    lab = Lab(f"end-{os.getpid()}")
+    try:
+        with pytest.raises(LabError, match="ended .*(CPUs|cpus)"):
+            lab.up(["a"], smp=9999)
+    finally:
+        lab.down()
+
+
 def test_a_host_that_ends_fails_its_commands(toy):
     with pytest.raises(LabError, match="ended"):
         toy.cmd("a", "quit")

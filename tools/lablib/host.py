@@ -81,10 +81,14 @@ class Host:
             except OSError:
                 pass
             await asyncio.sleep(0.05)
+        raise paths.LabError(f"host {self.name}: the emulator did not start: {self._last_words()}")
+
+    def _last_words(self):
+        """What the emulator complained of; its log begins with the command line."""
         with open(f"{self.dir}/emulator.log", encoding="utf-8", errors="replace") as f:
             text = f.read()
-        last = self.machine.complaint(text) or text.strip().splitlines()[-1]
-        raise paths.LabError(f"host {self.name}: the emulator did not start: {last}")
+        said = text.strip().splitlines()[1:]
+        return self.machine.complaint(text) or (said[-1] if said else "emulator.log says nothing")
 
     async def _reap(self, on_exit):
         await self.proc.wait()
@@ -186,9 +190,12 @@ class Host:
             if found:
                 return found[0], start + found.end()
             left = end - time.monotonic()
-            if self.ended or left <= 0:
-                why = "ended" if self.ended else f"did not say it in {timeout} s"
-                raise paths.LabError(f"host {self.name}: waiting for '{pattern.pattern}': {why}")
+            if self.ended:
+                raise paths.LabError(f"host {self.name} ended ({self._last_words()}), "
+                                     f"waiting for '{pattern.pattern}'")
+            if left <= 0:
+                raise paths.LabError(f"host {self.name}: waiting for '{pattern.pattern}': "
+                                     f"did not say it in {timeout} s")
             async with self.changed:
                 try:
                     await asyncio.wait_for(self.changed.wait(), min(left, 1.0))
