@@ -66,11 +66,20 @@ def test_console_leaves_one_key_to_the_host(toy):
     os.close(screen)
 
 
+@pytest.mark.parametrize("option", [
+    {"smp": 0}, {"mem": -1}, {"nics": 99}, {"mtu": 10}, {"conf": ["foo"]}, {"disks": ["/no/disk"]}])
+def test_bad_option_is_named(option):
+    lab = Lab(f"bad-{os.getpid()}")
+    with pytest.raises(LabError, match=f"--{next(iter(option)).rstrip('s')}"):
+        lab.up(["a"], **option)
+    assert not lab.running()
+
+
 def test_a_host_that_does_not_boot_says_why():
     lab = Lab(f"end-{os.getpid()}")
     try:
-        with pytest.raises(LabError, match="ended .*(CPUs|cpus)"):
-            lab.up(["a"], smp=9999)
+        with pytest.raises(LabError, match="ended .*nosuch"):
+            lab.up(["a"], smp=255, mem=64, cpu_model="nosuch")
     finally:
         lab.down()
 

@@ -41,6 +41,21 @@ DEFAULTS = {
 }
 
 
+def check_options(opt, mtu):
+    """What an emulator would end over without naming the option, or take for something else."""
+    for what, least, most in (("smp", 1, 255), ("mem", 64, 1 << 20), ("nics", 0, 8)):
+        if not least <= opt[what] <= most:
+            raise LabError(f"--{what} {opt[what]}: from {least} to {most}")
+    if not 1280 <= mtu <= 9216:
+        raise LabError(f"--mtu {mtu}: from 1280 to 9216")
+    for line in opt["conf"]:
+        if "=" not in line:
+            raise LabError(f"--conf '{line}': a line of tern.conf is KEY = VALUE")
+    for disk in opt["disks"]:
+        if not os.path.exists(disk.partition(",")[0]):
+            raise LabError(f"--disk {disk.partition(',')[0]}: no such file")
+
+
 class Lab:
     """PATIENCE: what its time-outs are multiplied by; more with slow emulators."""
 
@@ -121,6 +136,7 @@ class Lab:
         for name in names:
             if not name.isalnum() or len(name) > 12:
                 raise LabError(f"bad host name '{name}' (letters and digits, at most 12)")
+        check_options(opt, mtu)
         if self.running():
             mtu = self.request("status")["mtu"]
         else:
