@@ -46,10 +46,17 @@ static void offer_vm(void *arg, struct vm *vm)
 	shell_offer(arg, vm->cfg.name);
 }
 
+/* Behind a VM's name there is no second one. */
 void cmd_offer_vms(struct shell *sh, int argc, char **argv)
 {
-	(void)argc;
-	(void)argv;
+	for (int i = 1; i + 1 < argc; i++) {
+		struct vm *vm = vm_find(argv[i]);
+
+		if (!vm)
+			continue;
+		vm_put(vm);
+		return;
+	}
 	vm_for_each(offer_vm, sh);
 }
 

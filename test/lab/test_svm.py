@@ -273,6 +273,13 @@ def test_tab_in_a_word_with_backslashes(pair):
     assert b"error" not in got
 
 
+def test_tab_offers_one_vm(pair):
+    pair.run("b", "vm create web --kernel /boot/vmlinuz")
+    got = typed(pair, b"vm info w\tw\t\x7f\r", b"kernel   /boot/vmlinuz")
+    assert b"error" not in got
+    pair.run("b", "vm delete web")
+
+
 def test_console_takes_junk(pair):
     """Bytes that no one would type do not end the console."""
     with socket.socket(socket.AF_UNIX) as s:
