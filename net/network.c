@@ -154,12 +154,14 @@ int vport_open(const char *network, const uint8_t mac[6], const char *owner,
 
 	if (!n)
 		return -ENOENT;
-	err = vframe_pool_init();
-	if (err)
-		return err;
 	p = calloc(1, sizeof(*p));
 	if (!p)
 		return -ENOMEM;
+	err = vframe_pool_join();
+	if (err) {
+		free(p);
+		return err;
+	}
 	p->net = n;
 	memcpy(p->mac, mac, MAC_LEN);
 	snprintf(p->owner, sizeof(p->owner), "%s", owner);
@@ -170,6 +172,7 @@ int vport_open(const char *network, const uint8_t mac[6], const char *owner,
 	spin_init(&p->rx.lock, LOCK_NET, "vport rx");
 	err = net_call(link_port, p);
 	if (err) {
+		vframe_pool_leave();
 		free(p);
 		return err;
 	}
@@ -181,6 +184,7 @@ void vport_close(struct vport *p)
 {
 	(void)net_call(unlink_port, p); /* after this only we have it */
 	vport_drop_all(p);
+	vframe_pool_leave();
 	free(p);
 }
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Frames of the virtual switch: a bounded pool of descriptors, and pages from the
- * allocator. The first page keeps HEADROOM free, so that a VLAN tag is put in
- * front without moving more than the addresses.
+ * allocator. Each port brings its share of the pool: more than its two queues hold, so
+ * that guests which take nothing do not keep the others' frames. The first page keeps
+ * HEADROOM free, so that a VLAN tag is put in front without moving more than the
+ * addresses.
  */
 #include <string.h>
 
@@ -11,31 +13,50 @@
 #include "net/count.h"
 #include "net/vframe.h"
 
-#define POOL_FRAMES 2048u
-#define POOL_ORDER 8u
-_Static_assert(POOL_FRAMES * sizeof(struct vframe) <= (PAGE_SIZE << POOL_ORDER), "pool");
+#define SHARE_ORDER 7u
+_Static_assert(VFRAME_SHARE * sizeof(struct vframe) <= (PAGE_SIZE << SHARE_ORDER), "share");
 _Static_assert((VFRAME_MAX_BYTES + VFRAME_HEADROOM) / PAGE_SIZE < NIC_MAX_SEGS, "segments");
 
-static struct spinlock lock = SPINLOCK_INIT(LOCK_NET, "vframes"); /* guards free */
+static struct spinlock lock = SPINLOCK_INIT(LOCK_NET, "vframes"); /* guards the rest */
 static struct vframe *free_list;
+static unsigned ports, shares; /* shares stay for later ports */
 
-int vframe_pool_init(void)
+static void add_share_locked(struct vframe *f)
 {
-	struct vframe *f;
-	hpa_t a;
-	int err;
-
-	if (free_list)
-		return 0;
-	err = page_alloc(POOL_ORDER, PAGE_ZERO, FRAME_NET, &a);
-	if (err)
-		return err;
-	f = hpa_ptr(a);
-	for (unsigned n = 0; n < POOL_FRAMES; n++) {
+	for (unsigned n = 0; n < VFRAME_SHARE; n++) {
 		f[n].next = free_list;
 		free_list = &f[n];
 	}
+	shares++;
+}
+
+int vframe_pool_join(void)
+{
+	unsigned long flags = spin_lock(&lock);
+	bool enough = ports < shares;
+	hpa_t a;
+	int err;
+
+	ports += enough;
+	spin_unlock(&lock, flags);
+	if (enough)
+		return 0;
+	err = page_alloc(SHARE_ORDER, PAGE_ZERO, FRAME_NET, &a);
+	if (err)
+		return err;
+	flags = spin_lock(&lock);
+	add_share_locked(hpa_ptr(a));
+	ports++;
+	spin_unlock(&lock, flags);
 	return 0;
+}
+
+void vframe_pool_leave(void)
+{
+	unsigned long flags = spin_lock(&lock);
+
+	ports--;
+	spin_unlock(&lock, flags);
 }
 
 static void done(struct nic_tx *t)

@@ -10,9 +10,12 @@
 #include <tern/vswitch.h>
 
 #define VFRAME_HEADROOM 64u
+#define VFRAME_SHARE 1024u /* frames for each port: two queues, and what is under way */
 
 /* vframe.c */
-int vframe_pool_init(void);
+/* A port comes: the pool has VFRAME_SHARE frames for it as well. -ENOMEM. */
+MUST_CHECK int vframe_pool_join(void);
+void vframe_pool_leave(void);
 struct vframe *vframe_empty(void);		  /* without pages */
 void vframe_trim(struct vframe *f, uint32_t len); /* what is beyond len goes; len > 0 */
 void vframe_read(const struct vframe *f, uint32_t off, void *buf, uint32_t len);

@@ -39,7 +39,7 @@ int vport_open(const char *network, const uint8_t mac[6], const char *owner,
 	       void (*wake)(void *arg), void *arg, struct vport **out)
 {
 	fake_switch_clear();
-	if (vframe_pool_init())
+	if (vframe_pool_join())
 		abort();
 	*out = (struct vport *)&fake_port;
 	return 0;
@@ -48,6 +48,7 @@ int vport_open(const char *network, const uint8_t mac[6], const char *owner,
 void vport_close(struct vport *p)
 {
 	fake_switch_clear();
+	vframe_pool_leave();
 }
 
 void vport_accepts(struct vport *p, unsigned flags)

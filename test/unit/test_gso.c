@@ -136,7 +136,7 @@ static void cut(bool ipv6)
 
 static void cuts(void **state)
 {
-	assert_int_equal(vframe_pool_init(), 0);
+	assert_int_equal(vframe_pool_join(), 0);
 	cut(false);
 	cut(true);
 }
@@ -253,17 +253,30 @@ static void short_headers(void **state)
 	}
 }
 
+/* Takes frames until there are none, and puts them on *all; how many. */
+static unsigned exhaust(struct vframe **all)
+{
+	struct vframe *f;
+	unsigned n = 0;
+
+	for (; n < 100000 && (f = vframe_new(1)); n++) {
+		f->next = *all;
+		*all = f;
+	}
+	return n;
+}
+
+/* Each port brings its share, also when all others' are in use; one that came back brings none. */
 static void pool_is_bounded(void **state)
 {
 	struct vframe *all = NULL, *f;
-	unsigned n = 0;
 
-	while ((f = vframe_new(1)) && n < 100000) {
-		f->next = all;
-		all = f;
-		n++;
-	}
-	assert_null(f);
+	assert_int_equal(exhaust(&all), VFRAME_SHARE);
+	assert_int_equal(vframe_pool_join(), 0);
+	assert_int_equal(exhaust(&all), VFRAME_SHARE);
+	vframe_pool_leave();
+	assert_int_equal(vframe_pool_join(), 0);
+	assert_int_equal(exhaust(&all), 0);
 	assert_null(vframe_new(VFRAME_MAX_BYTES + 1));
 	while ((f = all)) {
 		all = f->next;
