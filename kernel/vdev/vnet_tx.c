@@ -16,6 +16,8 @@
 #define TCP_HEADER 20u
 #define TCP_OFFSET 12u
 #define HEADERS_MAX 256u
+/* What Linux never goes below (tcp_min_snd_mss): a frame is cut into 1,400 at most, not 65,000. */
+#define SEGMENT_MIN 48u
 
 static uint32_t be16(const uint8_t *b)
 {
@@ -44,7 +46,7 @@ static bool describe_gso(const struct vnet_header *h, uint64_t features, struct 
 	if (type != VNET_GSO_TCPV4 && !ipv6)
 		return false;
 	if (!(features & (ipv6 ? VNET_F_HOST_TSO6 : VNET_F_HOST_TSO4)) || !f->tx.csum ||
-	    f->tx.csum_offset != TCP_CSUM || !h->gso_size)
+	    f->tx.csum_offset != TCP_CSUM || h->gso_size < SEGMENT_MIN)
 		return false;
 	if (be16(b + ETH_TYPE) != (ipv6 ? TYPE_IPV6 : TYPE_IPV4) ||
 	    f->tx.csum_start + TCP_HEADER > f->tx.seg[0].len)

@@ -157,6 +157,11 @@ static void nonsense_is_dropped(void **state)
 		{ .flags = VNET_HDR_NEEDS_CSUM,
 		  .csum_start = 34,
 		  .csum_offset = 16,
+		  .gso_type = VNET_GSO_TCPV4,
+		  .gso_size = 47 },
+		{ .flags = VNET_HDR_NEEDS_CSUM,
+		  .csum_start = 34,
+		  .csum_offset = 16,
 		  .gso_type = VNET_GSO_TCPV6,
 		  .gso_size = 100 },
 		{ .flags = VNET_HDR_NEEDS_CSUM,
@@ -171,6 +176,7 @@ static void nonsense_is_dropped(void **state)
 	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
 		memset(fake_ram + DATA, 0, 300);
 		fake_ram[DATA + 12 + 12] = 8;
+		fake_ram[DATA + 12 + 34 + 12] = 0x50; /* a TCP header of 20 bytes */
 		memcpy(fake_ram + DATA, &bad[i], sizeof(bad[i]));
 		offer(VNET_TX, DATA, 12 + 200, false);
 		assert_int_equal(vnet_transmit(dev), 1);
