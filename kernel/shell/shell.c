@@ -301,6 +301,7 @@ void shell_start(const char *hostname)
 	cmd_host_register();
 	cmd_cpu_register();
 	cmd_cluster_register();
+	cmd_vm_create_register();
 	cmd_vm_register();
 	cmd_vm_log_register();
 	cmd_mig_register();

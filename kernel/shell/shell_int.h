@@ -102,6 +102,8 @@ MUST_CHECK enum shell_option_fault shell_options_check(const char *usage, int ar
 struct vm;
 struct vm *cmd_find_vm(struct shell *sh, int argc, char **argv);
 void cmd_offer_vms(struct shell *sh, int argc, char **argv);
+/* The stable code word of an error of the VM room. */
+const char *cmd_vm_code(int err);
 
 /* cmd_mig.c: an address, or a name that tern.conf maps by "host.NAME = ADDRESS". -EINVAL. */
 struct net_addr;
@@ -118,6 +120,7 @@ void json_resolve(struct shell *sh, const char *vm);
 void cmd_host_register(void);
 void cmd_cpu_register(void);
 void cmd_cluster_register(void);
+void cmd_vm_create_register(void);
 void cmd_vm_register(void);
 void cmd_vm_log_register(void);
 void cmd_mig_register(void);

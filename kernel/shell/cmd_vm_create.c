@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * `vm create`: its options become a struct vm_config, one function a group of them. Each
+ * says what is wrong with its own; nothing is made before all are right.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <tern/bootinfo.h>
+#include <tern/vm.h>
+
+#include "shell_int.h"
+
+#define WHY_MAX 160
+#define CREATE_ARGS                                                                                \
+	"NAME --kernel FILE [--initrd FILE] | --multiboot FILE [--module FILE]... [--mem SIZE] "   \
+	"[--vcpus N] [--cpu host|baseline] [--net NETWORK[,MAC]]... [--cmdline TEXT]"
+
+static int bad_name(const char *name)
+{
+	size_t n =
+		strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
+
+	return !n || name[n] || n >= VM_NAME_MAX || name[0] == '-' || name[0] == '.';
+}
+
+/* Copies an option's text; false with the error said when it is too long. */
+static bool copy_opt(struct shell *sh, const char *what, const char *from, char *to, size_t cap)
+{
+	if (!from)
+		return true;
+	if (strlen(from) >= cap) {
+		shell_error(sh, "invalid", "%s is longer than %u characters", what,
+			    (unsigned)cap - 1);
+		return false;
+	}
+	strcpy(to, from);
+	return true;
+}
+
+static bool file_there(struct shell *sh, const char *name)
+{
+	if (bootfs_find(name))
+		return true;
+	shell_error(sh, "not-found", "no file '%s': 'host files' lists what was found at start",
+		    name);
+	return false;
+}
+
+static bool config_numbers(struct shell *sh, const char *mem, const char *vcpus,
+			   struct vm_config *cfg)
+{
+	uint64_t n = 1;
+
+	if (parse_size(mem ? mem : "256M", &cfg->mem_bytes) || !cfg->mem_bytes ||
+	    cfg->mem_bytes % SIZE_2M) {
+		shell_error(sh, "invalid", "--mem %s is not a size in steps of 2M (like 256M, 1G)",
+			    mem);
+		return false;
+	}
+	if (vcpus && (parse_u64(vcpus, &n) || n < 1 || n > VM_VCPUS_MAX)) {
+		shell_error(sh, "invalid", "--vcpus %s is not a number from 1 to %u", vcpus,
+			    VM_VCPUS_MAX);
+		return false;
+	}
+	cfg->vcpus = (unsigned)n;
+	return true;
+}
+
+static bool config_modules(struct shell *sh, int *argc, char **argv, struct vm_config *cfg)
+{
+	const char *module;
+
+	while ((module = shell_opt(argc, argv, "--module")) != NULL) {
+		if (cfg->modules == VM_MODULES_MAX) {
+			shell_error(sh, "invalid", "more than %u modules", VM_MODULES_MAX);
+			return false;
+		}
+		if (!copy_opt(sh, "--module", module, cfg->module[cfg->modules], VM_PATH_MAX) ||
+		    !file_there(sh, module))
+			return false;
+		cfg->modules++;
+	}
+	return true;
+}
+
+/* "aa:bb:cc:dd:ee:ff", a unicast address. */
+static bool parse_mac(const char *text, uint8_t mac[6])
+{
+	uint8_t any = 0;
+
+	for (unsigned i = 0; i < 6; i++) {
+		size_t n = strspn(text, "0123456789abcdefABCDEF");
+
+		if (!n || n > 2 || text[n] != (i < 5 ? ':' : '\0'))
+			return false;
+		mac[i] = (uint8_t)strtoul(text, NULL, 16);
+		any |= mac[i];
+		text += n + 1;
+	}
+	return any && !(mac[0] & 1);
+}
+
+static bool config_nics(struct shell *sh, int *argc, char **argv, struct vm_config *cfg)
+{
+	const char *text;
+
+	while ((text = shell_opt(argc, argv, "--net")) != NULL) {
+		struct vm_nic *n = &cfg->nic[cfg->nics];
+		size_t len = strcspn(text, ",");
+
+		if (cfg->nics == VM_NICS_MAX || !len || len >= sizeof(n->network) ||
+		    (text[len] && !parse_mac(text + len + 1, n->mac))) {
+			shell_error(sh, "invalid",
+				    "--net %s: at most %u of NETWORK or NETWORK,aa:bb:cc:dd:ee:ff, "
+				    "a unicast address",
+				    text, VM_NICS_MAX);
+			return false;
+		}
+		memcpy(n->network, text, len);
+		cfg->nics++;
+	}
+	return true;
+}
+
+/* What is started, and how: --kernel with --initrd, or --multiboot with --module. */
+static bool config_boot(struct shell *sh, int *argc, char **argv, struct vm_config *cfg)
+{
+	const char *kernel = shell_opt(argc, argv, "--kernel");
+	const char *multiboot = shell_opt(argc, argv, "--multiboot");
+	const char *initrd = shell_opt(argc, argv, "--initrd");
+
+	if (!config_modules(sh, argc, argv, cfg))
+		return false;
+	if (!kernel == !multiboot || (kernel && cfg->modules) || (multiboot && initrd)) {
+		shell_error(
+			sh, "usage",
+			"either --kernel FILE (a bzImage or a PVH kernel), perhaps with --initrd "
+			"FILE, or --multiboot FILE, perhaps with --module FILE, is needed");
+		return false;
+	}
+	if (multiboot)
+		cfg->boot = VM_BOOT_MULTIBOOT;
+	return copy_opt(sh, "--kernel", kernel, cfg->kernel, sizeof(cfg->kernel)) &&
+	       copy_opt(sh, "--multiboot", multiboot, cfg->kernel, sizeof(cfg->kernel)) &&
+	       copy_opt(sh, "--initrd", initrd, cfg->initrd, sizeof(cfg->initrd)) &&
+	       file_there(sh, cfg->kernel) && (!initrd || file_there(sh, cfg->initrd));
+}
+
+static bool config_cpu(struct shell *sh, int *argc, char **argv, struct vm_config *cfg)
+{
+	const char *cpu = shell_opt(argc, argv, "--cpu");
+
+	cfg->baseline = cpu && !strcmp(cpu, "baseline");
+	if (!cpu || cfg->baseline || !strcmp(cpu, "host"))
+		return true;
+	shell_error(sh, "invalid", "--cpu %s: it is host (this one's) or baseline", cpu);
+	return false;
+}
+
+static int vm_create_cmd(struct shell *sh, int argc, char **argv)
+{
+	const char *mem = shell_opt(&argc, argv, "--mem");
+	const char *vcpus = shell_opt(&argc, argv, "--vcpus");
+	const char *cmdline = shell_opt(&argc, argv, "--cmdline");
+	struct vm_config cfg = { 0 };
+	char why[WHY_MAX] = "";
+	struct vm *vm;
+	int err;
+
+	if (!config_boot(sh, &argc, argv, &cfg) || !config_cpu(sh, &argc, argv, &cfg) ||
+	    !config_nics(sh, &argc, argv, &cfg))
+		return 1;
+	if (argc != 2)
+		return shell_error(sh, "usage", "vm create " CREATE_ARGS);
+	if (bad_name(argv[1]))
+		return shell_error(sh, "invalid",
+				   "'%s' is not a name: letters, digits, - _ . up to %u", argv[1],
+				   VM_NAME_MAX - 1);
+	strcpy(cfg.name, argv[1]);
+	if (!config_numbers(sh, mem, vcpus, &cfg) ||
+	    !copy_opt(sh, "--cmdline", cmdline, cfg.cmdline, sizeof(cfg.cmdline)))
+		return 1;
+	err = vm_create(&cfg, &vm, why, sizeof(why));
+	if (err)
+		return shell_error(sh, cmd_vm_code(err), "%s", why);
+	vm_put(vm);
+	if (shell_json(sh)) {
+		json_object(sh, NULL);
+		json_str(sh, "vm", cfg.name);
+		json_str(sh, "state", vm_state_name(VM_OFF));
+		json_end(sh);
+	}
+	return 0;
+}
+
+static const struct shell_cmd cmds[] = {
+	{ "vm create", CREATE_ARGS, "define a VM; files are those under /boot/", vm_create_cmd,
+	  NULL },
+};
+
+void cmd_vm_create_register(void)
+{
+	shell_register(cmds, ARRAY_SIZE(cmds));
+}
