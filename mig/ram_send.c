@@ -348,20 +348,6 @@ int ram_send_set(struct ram_sender *s, struct pageset *todo, struct mig_round *r
 	return more;
 }
 
-int ram_send_drain(struct ram_sender *s, uint64_t deadline_ns)
-{
-	struct mig_job *j = s->j;
-	unsigned long f = spin_lock(&j->lock);
-	int err = 0;
-
-	while (!err && !j->link_error && acks_out(&j->acks))
-		err = job_wait_locked(j, &f, deadline_ns);
-	if (j->link_error)
-		err = j->link_error;
-	spin_unlock(&j->lock, f);
-	return err;
-}
-
 uint64_t ram_unacked_bytes(struct ram_sender *s)
 {
 	unsigned long f = spin_lock(&s->j->lock);

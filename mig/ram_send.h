@@ -44,8 +44,6 @@ MUST_CHECK int ram_send_set(struct ram_sender *s, struct pageset *todo, struct m
  */
 MUST_CHECK int ram_send_batch(struct ram_sender *s, struct pageset *todo, gfn_t *at,
 			      struct mig_round *r);
-/* Waits until every batch is acknowledged. */
-MUST_CHECK int ram_send_drain(struct ram_sender *s, uint64_t deadline_ns);
 uint64_t ram_unacked_bytes(struct ram_sender *s);
 
 #endif
