@@ -86,9 +86,15 @@ int vm_start(struct vm *vm, char *why, size_t why_len)
 	return err;
 }
 
+/* Not the user's: one that arrives is known here before its migration is known to it. */
+static bool is_migrations(const struct vm *vm)
+{
+	return vm->mig || vm->state == VM_IN_DOUBT || vm->state == VM_INCOMING;
+}
+
 static int stop_locked(struct vm *vm, char *why, size_t len)
 {
-	if (vm->mig || vm->state == VM_OFF || vm->state == VM_IN_DOUBT)
+	if (is_migrations(vm) || vm->state == VM_OFF)
 		return refuse(vm, "stop", why, len);
 	vm_stop_worlds(vm, REQ_OFF, "stopped by the user");
 	vm_wait_worlds(vm);
@@ -156,7 +162,7 @@ int vm_resume(struct vm *vm, char *why, size_t why_len)
 
 static int delete_locked(struct vm *vm, char *why, size_t len)
 {
-	if (vm->mig || vm->run->live || vm->state == VM_IN_DOUBT)
+	if (is_migrations(vm) || vm->run->live)
 		return refuse(vm, "delete", why, len);
 	if (!registry_remove(vm)) {
 		snprintf(why, len, "VM %s is being deleted", vm->cfg.name);
