@@ -34,6 +34,7 @@ struct tiny {
 	uint64_t exits; /* all */
 	uint64_t by_reason[EXIT_REASONS];
 	uint64_t mmio_writes, mmio_reads, delivery_faults;
+	bool refusal;	  /* an entry that fails is for on_exit to judge */
 	uint32_t stop;	  /* [atom] the world ends at its next exit */
 	uint32_t running; /* [atom] it has entered the guest */
 	/* Called at every exit that the harness leaves open; true ends the run. */
@@ -63,7 +64,8 @@ struct tiny_test {
 };
 /* End with a NULL name. */
 extern const struct tiny_test tiny_cpu_tests[], tiny_mode_tests[], tiny_event_tests[],
-	tiny_dirty_tests[], tiny_caps_tests[], tiny_pcid_tests[], tiny_xsave_tests[];
+	tiny_dirty_tests[], tiny_caps_tests[], tiny_pcid_tests[], tiny_xsave_tests[],
+	tiny_refusal_tests[];
 
 extern const char guest_code[], guest_code_end[], guest_real[], guest_basic[], guest_exits[],
 	guest_spin[], guest_spin_some[], guest_wait[], guest_window[], guest_on_irq[],

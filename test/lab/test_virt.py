@@ -14,7 +14,7 @@ SELFTESTS = {
     "ad-bits", "lost-page", "kick-masked", "ad-bits-scan", "lost-page-scan", "ad-bits-protect",
     "lost-page-protect", "modes", "protected", "full-state", "cut-injected", "cut-own", "cut-int",
     "cut-iret", "step", "1g-leaf", "log-overflow", "tsc-scaling", "tpr", "apic", "pcid",
-    "xsaves"
+    "xsaves", "refusal"
 }
 
 
@@ -30,3 +30,4 @@ def test_tiny_guests(smp):
         lab.down()
     assert not re.findall(r"selftest: FAILED.*", log)
     assert set(re.findall(r"selftest: ok virt-([\w-]+)", log)) == SELFTESTS
+    assert re.findall(r"selftest: refused: (.*)", log) == ["VMRUN refused the event to inject"]

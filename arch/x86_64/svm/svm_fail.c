@@ -26,6 +26,15 @@ void svm_fail_exit(struct virt_vcpu *v, struct vmexit *x, const char *text)
 	(void)snprintf(x->fail.text, sizeof(x->fail.text), "%s", text);
 }
 
+/* An exception that does not exist; NMI is none. The CPU has cleared EVENTINJ by now.
+ * [APM2 15.20 "Event Injection"] */
+static const char *bad_event(const struct virt_event *e)
+{
+	if (e->type == EV_EXCEPTION && (e->vector == 2 || e->vector > 31))
+		return "VMRUN refused the event to inject";
+	return NULL;
+}
+
 static const char *bad_control(const struct vmcb_control *c)
 {
 	if (!c->asid)
@@ -67,5 +76,7 @@ void svm_fail_entry(struct virt_vcpu *v, struct vmexit *x)
 
 	if (!text)
 		text = bad_state(&b->s);
+	if (!text)
+		text = bad_event(&svm_of(v)->injected);
 	svm_fail_exit(v, x, text ? text : "VMRUN refused the VMCB (VMEXIT_INVALID)");
 }

@@ -53,6 +53,8 @@ static void registers_out(struct virt_vcpu *v)
 	struct svm_vcpu *s = svm_of(v);
 	struct vmcb *b = s->vmcb;
 
+	if ((uint32_t)b->c.exit_code == VMEXIT_INVALID)
+		return; /* nothing has run; QEMU 7.2 puts the host's RIP there */
 	v->rip = s->exit_rip = b->s.rip;
 	v->rflags = b->s.rflags;
 	v->gpr[GPR_RAX] = b->s.rax;

@@ -166,6 +166,8 @@ void vmx_exit(struct virt_vcpu *v, struct vmexit *x);
 void vmx_fail_entry(struct virt_vcpu *v, struct vmexit *x);
 void vmx_fail_instruction(struct virt_vcpu *v, struct vmexit *x);
 void vmx_fail_exit(struct vmexit *x, const char *text);
+const char *vmx_entry_text(uint64_t reason, uint64_t qualification);
+const char *vmx_instruction_text(uint64_t error);
 /* vmx_apic.c */
 void vmx_apic_enter(struct virt_vcpu *v);
 void vmx_apic_leave(struct virt_vcpu *v);

@@ -67,37 +67,48 @@ static const char *guest_state_text(uint64_t qualification)
 	return "VM entry refused the guest state";
 }
 
-/* An exit whose reason says that the entry failed: the guest has not run. */
-void vmx_fail_entry(struct virt_vcpu *v, struct vmexit *x)
+const char *vmx_entry_text(uint64_t reason, uint64_t qualification)
 {
-	uint64_t reason = vmcs_read(EXIT_REASON);
-	const char *text = "VM entry failed";
-
-	(void)v;
 	switch (reason & 0xffff) {
 	case REASON_GUEST_STATE:
-		text = guest_state_text(vmcs_read(EXIT_QUALIFICATION));
-		break;
+		return guest_state_text(qualification);
 	case REASON_MSR_LOADING:
-		text = "VM entry could not load an MSR";
-		break;
+		return "VM entry could not load an MSR";
 	case REASON_MACHINE_CHECK:
-		mce_check("at VM entry");
-		text = "machine check during VM entry";
-		break;
+		return "machine check during VM entry";
 	default:
-		break;
+		return "VM entry failed";
 	}
-	fill(x, reason, vmcs_read(EXIT_QUALIFICATION), vmcs_read(GUEST_RIP), text);
+}
+
+const char *vmx_instruction_text(uint64_t error)
+{
+	if (error < ARRAY_SIZE(instruction_errors) && instruction_errors[error])
+		return instruction_errors[error];
+	return "unknown VM instruction error";
+}
+
+/*
+ * An exit whose reason says that the entry failed: the guest has not run. A VMCS
+ * that was to be launched is still not; clearing it makes that so for both kinds.
+ */
+void vmx_fail_entry(struct virt_vcpu *v, struct vmexit *x)
+{
+	uint64_t reason = vmcs_read(EXIT_REASON), qualification = vmcs_read(EXIT_QUALIFICATION);
+
+	if ((reason & 0xffff) == REASON_MACHINE_CHECK)
+		mce_check("at VM entry");
+	fill(x, reason, qualification, vmcs_read(GUEST_RIP), vmx_entry_text(reason, qualification));
+	vmcs_write(ENTRY_EVENT, 0); /* or it would be delivered by the next entry */
+	vmcs_clear(vmx_of(v));
+	vmcs_load(vmx_of(v));
 }
 
 void vmx_fail_instruction(struct virt_vcpu *v, struct vmexit *x)
 {
 	uint64_t error = vmcs_read(VM_INSTRUCTION_ERROR);
-	const char *text = "unknown VM instruction error";
 
 	(void)v;
-	if (error < ARRAY_SIZE(instruction_errors) && instruction_errors[error])
-		text = instruction_errors[error];
-	fill(x, error, 0, 0, text);
+	vmcs_write(ENTRY_EVENT, 0);
+	fill(x, error, 0, 0, vmx_instruction_text(error));
 }
