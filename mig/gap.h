@@ -20,6 +20,8 @@
 
 /* One part in so many that two hosts' clocks may drift apart: 100 ppm. */
 #define GAP_DRIFT_SHARE 10000u
+/* A larger gap is no clock. Sums of two stay within 64 bits. */
+#define GAP_MAX_NS (1ll << 61)
 
 struct gap {
 	int64_t low_ns, high_ns; /* the gap's bounds at at_ns */

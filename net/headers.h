@@ -13,6 +13,7 @@
 #define ETH_IPV4 0x0800u
 #define ETH_IPV6 0x86ddu
 #define ETH_VLAN 0x8100u
+#define ETH_SERVICE_VLAN 0x88a8u
 #define ETH_ARP 0x0806u
 #define ETH_RARP 0x8035u
 #define PROTO_TCP 6u

@@ -32,6 +32,7 @@ struct ping_call {
 	unsigned payload;
 	struct event done;
 	struct ping *slot;
+	uint64_t rtt_ns;
 };
 
 static struct ping slots[SLOTS];     /* [own] */
@@ -172,6 +173,7 @@ static int finish(void *arg)
 	struct ping_call *c = arg;
 	bool answered = c->slot->answered;
 
+	c->rtt_ns = c->slot->rtt_ns;
 	c->slot->used = false;
 	if (answered)
 		return 0;
@@ -190,6 +192,6 @@ int net_ping(const struct net_addr *to, unsigned payload, uint64_t timeout_ns, u
 	(void)event_wait(&c.done, time_ns() + timeout_ns);
 	err = net_call(finish, &c);
 	if (!err)
-		*rtt_ns = c.slot->rtt_ns;
+		*rtt_ns = c.rtt_ns;
 	return err;
 }

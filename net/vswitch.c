@@ -113,9 +113,13 @@ static int to_uplink(struct network *n, struct vframe *f)
 
 static bool acceptable(struct vport *p, const struct vframe *f)
 {
-	if (f->tx.seg[0].len < ETH_HLEN ||
-	    (!f->tx.gso_size && f->len > vport_mtu(p) + ETH_HLEN + VLAN_LEN))
+	uint32_t type;
+
+	if (f->tx.seg[0].len < ETH_HLEN || (!f->tx.gso_size && f->len > vport_mtu(p) + ETH_HLEN))
 		return false;
+	type = be16(head(f) + ETH_TYPE);
+	if (type == ETH_VLAN || type == ETH_SERVICE_VLAN)
+		return false; /* its network says which VLAN it is on */
 	if (same_mac(head(f) + MAC_LEN, p->mac))
 		return true;
 	p->st.spoofed++;

@@ -251,24 +251,28 @@ void vm_put(struct vm *vm)
 /*
  * A run leaves contents behind; the next one starts from memory that reads as
  * zero. The old memory goes first: the host may not have room for both. When
- * somebody else took the room, a small one stands in until the next try.
+ * somebody else took the room, the small one that was made before stands in until
+ * the next try.
  */
 int vm_renew_memory(struct vm *vm)
 {
-	struct gmem *fresh;
+	struct gmem *fresh, *small;
 	int err, err2;
 
 	if (!vm->run->used)
 		return 0;
+	err = gmem_create(SIZE_2M, virt_caps.slat, &small);
+	if (err)
+		return err;
 	for (unsigned i = 0; i < vm->nr_vcpus; i++)
 		vcpu_fini(vm->vcpu[i]);
 	virt->vm_fini(&vm->virt);
 	gmem_put(vm->mem);
 	err = gmem_create(vm->cfg.mem_bytes, virt_caps.slat, &fresh);
-	if (err && gmem_create(SIZE_2M, virt_caps.slat, &fresh))
-		panic("vm: no memory for an empty VM");
-	vm->mem = fresh;
-	vm->virt.slat = gmem_slat(fresh);
+	vm->mem = err ? small : fresh;
+	if (!err)
+		gmem_put(small);
+	vm->virt.slat = gmem_slat(vm->mem);
 	err2 = virt->vm_init(&vm->virt);
 	for (unsigned i = 0; !err2 && i < vm->nr_vcpus; i++)
 		err2 = virt->vcpu_init(&vm->vcpu[i]->v);

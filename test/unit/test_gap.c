@@ -66,6 +66,19 @@ static void clocks_that_run_apart(void **state)
 	assert_true(llabs(gap_ns(&g) - ahead) < (int64_t)SEC);
 }
 
+/* What a hostile peer may say: no overflow, and what was known stays. */
+static void absurd_clocks_are_ignored(void **state)
+{
+	static const uint64_t there[] = { 0, 1ull << 62, 1ull << 63, UINT64_MAX, 3ull << 62 };
+	struct gap g = { 0 };
+
+	probe(&g, SEC, 5 * (int64_t)MS, MS, MS);
+	for (unsigned i = 0; i < sizeof(there) / sizeof(there[0]); i++)
+		gap_probe(&g, 2 * SEC, there[i] + 4 * SEC, 2 * SEC + MS);
+	probe(&g, 3 * SEC, 5 * (int64_t)MS, MS, MS);
+	assert_true(llabs(gap_ns(&g) - 5 * (int64_t)MS) < 3 * (int64_t)MS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -73,6 +86,7 @@ int main(void)
 		cmocka_unit_test(the_best_probe_counts),
 		cmocka_unit_test(slow_drift_is_followed),
 		cmocka_unit_test(clocks_that_run_apart),
+		cmocka_unit_test(absurd_clocks_are_ignored),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
