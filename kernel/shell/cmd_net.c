@@ -171,10 +171,9 @@ static void info_json(struct shell *sh, const struct net_if_info *i, const char 
 
 static void info_one(struct shell *sh, const struct net_if_info *i)
 {
-	char mac[20], a4[64], a6[64];
+	char mac[MAC_TEXT], a4[64], a6[64];
 
-	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", i->mac[0], i->mac[1], i->mac[2],
-		 i->mac[3], i->mac[4], i->mac[5]);
+	mac_format(i->mac, mac);
 	address_text(&i->addr, i->prefix, a4, sizeof(a4));
 	address_text(&i->addr6, i->prefix6, a6, sizeof(a6));
 	if (shell_json(sh)) {

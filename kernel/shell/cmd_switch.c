@@ -72,10 +72,9 @@ static int ports_cmd(struct shell *sh, int argc, char **argv)
 	if (shell_json(sh))
 		json_array(sh, NULL);
 	for (unsigned i = 0; vport_at(i, &s); i++) {
-		char mac[18];
+		char mac[MAC_TEXT];
 
-		snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", s.mac[0], s.mac[1],
-			 s.mac[2], s.mac[3], s.mac[4], s.mac[5]);
+		mac_format(s.mac, mac);
 		if (shell_json(sh))
 			port_json(sh, &s, mac);
 		else

@@ -232,6 +232,17 @@ static void info_json(struct shell *sh, struct vm *vm)
 	for (unsigned i = 0; i < vm->cfg.modules; i++)
 		json_str(sh, NULL, vm->cfg.module[i]);
 	json_end(sh);
+	json_array(sh, "nets");
+	for (unsigned i = 0; i < vm->cfg.nics; i++) {
+		char mac[MAC_TEXT];
+
+		mac_format(vm->cfg.nic[i].mac, mac);
+		json_object(sh, NULL);
+		json_str(sh, "network", vm->cfg.nic[i].network);
+		json_str(sh, "mac", mac);
+		json_end(sh);
+	}
+	json_end(sh);
 	json_str(sh, "cmdline", vm->cfg.cmdline);
 	json_str(sh, "cpu", cpu_kind(vm));
 	json_u64(sh, "tsc_khz", vm->tsc_khz);
@@ -260,6 +271,12 @@ static void info_plain(struct shell *sh, struct vm *vm)
 		shell_printf(sh, "kernel   %s\ninitrd   %s\n", vm->cfg.kernel, vm->cfg.initrd);
 	for (unsigned i = 0; i < vm->cfg.modules; i++)
 		shell_printf(sh, "module   %s\n", vm->cfg.module[i]);
+	for (unsigned i = 0; i < vm->cfg.nics; i++) {
+		char mac[MAC_TEXT];
+
+		mac_format(vm->cfg.nic[i].mac, mac);
+		shell_printf(sh, "net      %s %s\n", vm->cfg.nic[i].network, mac);
+	}
 	shell_printf(sh, "cmdline  %s\n", vm->cfg.cmdline);
 	for (unsigned i = 0; i < vm->nr_vcpus; i++)
 		vcpu_plain(sh, vm->vcpu[i]);

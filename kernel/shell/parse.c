@@ -4,6 +4,7 @@
  * Pure code.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "shell_int.h"
@@ -235,4 +236,10 @@ int shell_options_end(const char *usage, int argc, char **argv)
 		i += takes_value(usage, argv[i]) && !strchr(argv[i], '=') ? 2 : 1;
 	}
 	return MIN(i, argc);
+}
+
+void mac_format(const uint8_t mac[6], char out[MAC_TEXT])
+{
+	snprintf(out, MAC_TEXT, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
+		 mac[4], mac[5]);
 }

@@ -129,4 +129,8 @@ void cmd_net_register(void);
 void cmd_disk_register(void);
 void cmd_switch_register(void);
 
+/* parse.c: an Ethernet address as text. */
+#define MAC_TEXT 18
+void mac_format(const uint8_t mac[6], char out[MAC_TEXT]);
+
 #endif

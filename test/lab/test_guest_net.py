@@ -48,6 +48,7 @@ def test_hosts_and_a_third_machine_reach_it(pair, netted):
     for host in "ab":
         pair.run(host, f"net ping {ADDR}")
     assert "ok" in finish(client(pair, "--bytes", 3000000))
+    assert netted.info()["nets"] == [{"network": "net0", "mac": "02:00:00:00:00:32"}]
     ports = pair.ask("a", "net ports")
     assert [p["vm"] for p in ports] == ["net"] and not ports[0]["muted"]
     assert ports[0]["rx_bytes"] > 3000000 and ports[0]["tx_bytes"] > 3000000
