@@ -295,8 +295,7 @@ def measure(args):
     try:
         files = boot_files(lab, args.guest)
         lab.up(["a", "b"], files=files, smp=args.smp, mtu=args.mtu, max_time=3600,
-               prealloc=args.prealloc,
-               mem=HOST_MIB)
+               prealloc=args.prealloc, mem=HOST_MIB)
         if "net" in args.cases:
             fig["net"] = median([net_bench(lab) for _ in range(args.runs)])
             say(f"net bench: {fig['net']:.1f} MB/s")
@@ -329,10 +328,12 @@ def main():
     ap.add_argument("--guest", metavar="INITRD", help="the writing guest of that benchmark, for "
                     "d20 and d100 here too (prints `H` lines, takes ws= rate= hb= tick= vf=)")
     ap.add_argument("--prealloc", action="store_true", help="the hosts' memory is taken by the "
-                    "emulator before they start, in every case")
+                    "emulator before they start, in every case; so with --rival, whose hosts "
+                    "run case after case in memory that the first has touched")
     ap.add_argument("--strict", action="store_true", help="fail when a target is missed")
     args = ap.parse_args()
     args.cases = args.cases or every
+    args.prealloc |= bool(args.rival)
     try:
         fig = measure(args)
     except LabError as e:
