@@ -182,7 +182,9 @@ void vm_put(struct vm *vm);
 void vm_for_each(void (*fn)(void *arg, struct vm *vm), void *arg);
 
 MUST_CHECK int vm_start(struct vm *vm, char *why, size_t why_len); /* OFF -> RUNNING */
-MUST_CHECK int vm_stop(struct vm *vm, char *why, size_t why_len);  /* power off at once */
+/* As the reset button does: asked for here, done by the VM's own world. */
+MUST_CHECK int vm_reset(struct vm *vm, char *why, size_t why_len);
+MUST_CHECK int vm_stop(struct vm *vm, char *why, size_t why_len); /* power off at once */
 MUST_CHECK int vm_pause(struct vm *vm, char *why, size_t why_len);
 MUST_CHECK int vm_resume(struct vm *vm, char *why, size_t why_len);
 MUST_CHECK int vm_delete(struct vm *vm, char *why, size_t why_len); /* OFF or stopped only */

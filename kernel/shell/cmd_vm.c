@@ -93,6 +93,11 @@ static int vm_start_cmd(struct shell *sh, int argc, char **argv)
 	return act(sh, argc, argv, vm_start);
 }
 
+static int vm_reset_cmd(struct shell *sh, int argc, char **argv)
+{
+	return act(sh, argc, argv, vm_reset);
+}
+
 static int vm_stop_cmd(struct shell *sh, int argc, char **argv)
 {
 	return act(sh, argc, argv, vm_stop);
@@ -299,6 +304,7 @@ static int vm_info_cmd(struct shell *sh, int argc, char **argv)
 static const struct shell_cmd cmds[] = {
 	{ "vm start", "NAME", "power a VM on", vm_start_cmd, cmd_offer_vms },
 	{ "vm stop", "NAME", "power a VM off at once", vm_stop_cmd, cmd_offer_vms },
+	{ "vm reset", "NAME", "press a VM's reset button", vm_reset_cmd, cmd_offer_vms },
 	{ "vm pause", "NAME", "hold a VM's processors", vm_pause_cmd, cmd_offer_vms },
 	{ "vm resume", "NAME", "let a paused VM go on", vm_resume_cmd, cmd_offer_vms },
 	{ "vm delete", "NAME", "forget a VM that is off", vm_delete_cmd, cmd_offer_vms },

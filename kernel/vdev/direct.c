@@ -13,6 +13,17 @@
 #define COPY_CHUNK (512u << 10)
 #define ACPI_TABLES_GPA (Q35_BIOS_BASE + 0x40)
 
+int direct_find(const struct vm_config *cfg, const struct boot_file **kernel,
+		const struct boot_file **initrd, char *why, size_t why_len)
+{
+	*kernel = bootfs_find(cfg->kernel);
+	*initrd = cfg->initrd[0] ? bootfs_find(cfg->initrd) : NULL;
+	if (*kernel && (*initrd || !cfg->initrd[0]))
+		return 0;
+	snprintf(why, why_len, "%s: no such file", *kernel ? cfg->initrd : cfg->kernel);
+	return -ENOENT;
+}
+
 int direct_copy(struct vm *vm, gpa_t to, const struct boot_file *f, uint64_t from, uint64_t len,
 		char *why, size_t why_len)
 {
@@ -52,7 +63,7 @@ int direct_zero(struct vm *vm, gpa_t to, const struct boot_file *f, uint64_t len
 	return rc;
 }
 
-int direct_acpi(struct vm *vm)
+static int write_acpi(struct vm *vm)
 {
 	struct acpi_image *m = malloc(sizeof(*m));
 	int rc;
@@ -68,7 +79,7 @@ int direct_acpi(struct vm *vm)
 	return rc;
 }
 
-void direct_chipset(struct vm *vm)
+static void set_up_chipset(struct vm *vm)
 {
 	struct pci_bus *bus = q35_of(vm)->pci;
 
@@ -92,7 +103,7 @@ void direct_segments(struct virt_state *s, uint32_t code_attr, uint16_t code, ui
 	s->idtr = (struct virt_seg){ .base = 0 };
 }
 
-int direct_enter(struct vm *vm, void (*fill)(struct virt_state *s, void *arg), void *arg)
+static int enter(struct vm *vm, void (*fill)(struct virt_state *s, void *arg), void *arg)
 {
 	struct vcpu *c = vm->vcpu[0];
 	struct virt_state *s = malloc(sizeof(*s));
@@ -107,4 +118,17 @@ int direct_enter(struct vm *vm, void (*fill)(struct virt_state *s, void *arg), v
 	rc = virt->state_load(&c->v, s);
 	free(s);
 	return rc;
+}
+
+int direct_start(struct vm *vm, int err, void (*fill)(struct virt_state *s, void *arg), void *arg,
+		 char *why, size_t why_len)
+{
+	if (!err)
+		err = write_acpi(vm);
+	if (!err)
+		err = enter(vm, fill, arg);
+	if (err)
+		snprintf(why, why_len, "the guest's start state could not be made (%d)", err);
+	set_up_chipset(vm);
+	return err;
 }

@@ -15,6 +15,9 @@
 #define DIRECT_DATA_ATTR 0xc93u /* data, write, accessed, present, 32-bit, granular */
 #define DIRECT_TR_ATTR 0x08bu	/* busy TSS */
 
+/* The configured kernel and initrd (NULL: none); -ENOENT with the name in why. */
+MUST_CHECK int direct_find(const struct vm_config *cfg, const struct boot_file **kernel,
+			   const struct boot_file **initrd, char *why, size_t why_len);
 /* A part of a file to guest memory; error text in why. */
 MUST_CHECK int direct_copy(struct vm *vm, gpa_t to, const struct boot_file *f, uint64_t from,
 			   uint64_t len, char *why, size_t why_len);
@@ -24,15 +27,14 @@ MUST_CHECK int direct_copy(struct vm *vm, gpa_t to, const struct boot_file *f, u
  */
 MUST_CHECK int direct_zero(struct vm *vm, gpa_t to, const struct boot_file *f, uint64_t len,
 			   char *why, size_t why_len);
-/* RSDP at Q35_BIOS_BASE, the tables behind it. */
-MUST_CHECK int direct_acpi(struct vm *vm);
-/* ECAM and PM block placed, BARs assigned. */
-void direct_chipset(struct vm *vm);
-
 /* Flat segments: code with these attributes, data, no LDT, an empty IDT. */
 void direct_segments(struct virt_state *s, uint32_t code_attr, uint16_t code, uint16_t data);
-/* vCPU 0's state as it is, changed by fill, put back. General registers are zero before. */
-MUST_CHECK int direct_enter(struct vm *vm, void (*fill)(struct virt_state *s, void *arg),
-			    void *arg);
+/*
+ * The last step: ACPI tables (RSDP at Q35_BIOS_BASE), vCPU 0's state as fill changes it
+ * (general registers are zero before), ECAM, PM block and BARs placed. err is of the
+ * caller's own writes before; whichever fails is told in why.
+ */
+MUST_CHECK int direct_start(struct vm *vm, int err, void (*fill)(struct virt_state *s, void *arg),
+			    void *arg, char *why, size_t why_len);
 
 #endif

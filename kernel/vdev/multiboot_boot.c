@@ -229,13 +229,5 @@ int multiboot_boot(struct vm *vm, char *why, size_t why_len)
 		rc = load(&b);
 	if (rc)
 		return rc;
-	rc = write_info(&b);
-	if (!rc)
-		rc = direct_acpi(vm);
-	if (!rc)
-		rc = direct_enter(vm, fill_entry, &b);
-	if (rc)
-		snprintf(why, why_len, "the guest's start state could not be made (%d)", rc);
-	direct_chipset(vm);
-	return rc;
+	return direct_start(vm, write_info(&b), fill_entry, &b, why, why_len);
 }

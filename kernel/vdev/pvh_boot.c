@@ -68,15 +68,10 @@ bool pvh_is(const char *kernel)
 
 static int find_files(struct boot *b)
 {
-	const struct vm_config *cfg = &b->vm->cfg;
+	int rc = direct_find(&b->vm->cfg, &b->kernel, &b->initrd, b->why, b->why_len);
 
-	b->kernel = bootfs_find(cfg->kernel);
-	b->initrd = cfg->initrd[0] ? bootfs_find(cfg->initrd) : NULL;
-	if (!b->kernel || (cfg->initrd[0] && !b->initrd)) {
-		snprintf(b->why, b->why_len, "%s: no such file",
-			 b->kernel ? cfg->initrd : cfg->kernel);
-		return -ENOENT;
-	}
+	if (rc)
+		return rc;
 	return pvh_parse(hpa_ptr(HPA(b->kernel->start)), b->kernel->size, &b->pvh, b->why,
 			 b->why_len);
 }
@@ -168,13 +163,5 @@ int pvh_boot(struct vm *vm, char *why, size_t why_len)
 		rc = load(&b);
 	if (rc)
 		return rc;
-	rc = write_info(&b);
-	if (!rc)
-		rc = direct_acpi(vm);
-	if (!rc)
-		rc = direct_enter(vm, fill_entry, &b);
-	if (rc)
-		snprintf(why, why_len, "the guest's start state could not be made (%d)", rc);
-	direct_chipset(vm);
-	return rc;
+	return direct_start(vm, write_info(&b), fill_entry, &b, why, why_len);
 }

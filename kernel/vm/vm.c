@@ -112,6 +112,19 @@ int vm_stop(struct vm *vm, char *why, size_t why_len)
 	return err;
 }
 
+int vm_reset(struct vm *vm, char *why, size_t why_len)
+{
+	int err = 0;
+
+	mutex_lock(&vm->lock);
+	if (vm->mig || vm->state != VM_RUNNING)
+		err = refuse(vm, "reset", why, why_len);
+	else
+		vm_request_reset(vm);
+	mutex_unlock(&vm->lock);
+	return err;
+}
+
 static int pause_locked(struct vm *vm, char *why, size_t len)
 {
 	int err;

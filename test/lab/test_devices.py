@@ -94,6 +94,15 @@ def test_reset_from_inside(shell):
     assert "first" in port_log(shell, 1)        # the log is kept over a reset
 
 
+def test_reset_button(shell):
+    shell.lab.run("a", f"vm reset {shell.name}")
+    shell.wait(lambda: shell.text.count("guest: ready") == 2, 180, "second boot")
+    shell.lab.run("a", f"vm pause {shell.name}")
+    got = shell.lab.cmd("a", f"vm reset {shell.name}")
+    assert got.status == 1 and got.text.startswith("error: busy")
+    shell.lab.run("a", f"vm resume {shell.name}")
+
+
 def test_idle_guest_is_quiet(shell):
     """Fewer than 50 exits a second once the guest has nothing to do."""
     def exits():

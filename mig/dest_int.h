@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Inside of the destination: dest.c holds the conversation and says which message is
+ * legal when, dest_offer.c answers what comes before a VM is accepted, dest_vm.c builds
+ * the VM from the stream. All of it runs in the stream's own world.
+ */
+#ifndef MIG_DEST_INT_H
+#define MIG_DEST_INT_H
+
+#include <tern/pageset.h>
+
+#include "job.h"
+#include "offer.h"
+
+/* Where the conversation is; a bit each, for the table. */
+enum talk {
+	T_HELLO = 1,	/* nothing said yet */
+	T_OFFER = 2,	/* hello done */
+	T_ACCEPTED = 4, /* offer accepted */
+	T_MEMORY = 8,	/* skeleton made, pages come */
+	T_REMAIN = 16,	/* description of the rest is here */
+	T_STATE = 32,	/* records are here */
+	T_READY = 64,	/* READY said */
+	T_OVER = 128,
+};
+
+struct dest {
+	struct peer peer;
+	enum talk talk;
+	uint16_t version;  /* of the stream, from HELLO on */
+	struct mig_job *j; /* from OFFER on */
+	uint8_t id[WIRE_ID_BYTES];
+	struct offer offer;
+	struct pageset owed; /* pages of REMAIN that have not come */
+	void *state;	     /* the records, malloc'ed */
+	size_t state_len;
+	char code[WIRE_CODE], why[WIRE_TEXT]; /* what to tell the source */
+};
+
+/* Notes what to tell the source, and gives err back: a handler's error ends the conversation. */
+PRINTF_LIKE(4, 5) int dest_refuse(struct dest *d, int err, const char *code, const char *fmt, ...);
+
+/* One for each message: the body has the length that its type allows, nothing else is checked. */
+int dest_on_hello(struct dest *d, const void *body, size_t len);
+int dest_on_offer(struct dest *d, const void *body, size_t len);
+int dest_on_query(struct dest *d, const void *body, size_t len);
+int dest_on_settle(struct dest *d, const void *body, size_t len);
+
+int dest_on_skeleton(struct dest *d, const void *body, size_t len);
+int dest_on_pages(struct dest *d, const void *body, size_t len);
+int dest_on_delta(struct dest *d, const void *body, size_t len);
+int dest_on_remain(struct dest *d, const void *body, size_t len);
+int dest_on_state(struct dest *d, const void *body, size_t len);
+int dest_on_end(struct dest *d, const void *body, size_t len);
+int dest_on_go(struct dest *d, const void *body, size_t len);
+int dest_on_abort(struct dest *d, const void *body, size_t len);
+
+#endif

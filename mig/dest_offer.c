@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The destination's answers until a VM is accepted (dest_int.h): versions, whether such
+ * a VM can come, what this host's processor is, how an earlier migration ended.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include <tern/bootinfo.h>
+
+#include "dest_int.h"
+#include "history.h"
+#include "phase.h"
+#include "query.h"
+
+int dest_on_hello(struct dest *d, const void *body, size_t len)
+{
+	struct wire_hello h, mine = { .version = WIRE_VERSION, .version_min = WIRE_VERSION_MIN };
+	const char *name = config_get("hostname");
+
+	memcpy(&h, body, len);
+	if (wire_hello_check(&h))
+		return dest_refuse(d, -EBADMSG, "bad-stream", "the hello is not one");
+	d->version = wire_version_with(&h);
+	if (!d->version)
+		return dest_refuse(
+			d, -ENOTSUP, "version",
+			"the source speaks protocol %u to %u, this host %u to %u: update the "
+			"older one",
+			h.version_min, h.version, WIRE_VERSION_MIN, WIRE_VERSION);
+	memcpy(d->id, h.id, sizeof(d->id));
+	memcpy(mine.id, h.id, sizeof(mine.id));
+	strncpy(mine.host, name ? name : "tern", sizeof(mine.host) - 1);
+	d->talk = T_OFFER;
+	return peer_send(&d->peer, WIRE_HELLO, &mine, sizeof(mine));
+}
+
+static bool holds_uuid(struct mig_job *j, void *arg)
+{
+	return j->st.incoming && j->vm && !memcmp(j->uuid, arg, sizeof(j->uuid));
+}
+
+/*
+ * What an earlier attempt of the same VM left here. A complete copy stays, whoever
+ * offers: its id alone, which nobody can guess, or the operator ends it. One that is
+ * being filled stays while its source is heard of.
+ */
+static int check_earlier(struct dest *d)
+{
+	uint64_t deadline = time_ns() + LINK_TIMEOUT_NS / 2; /* the source waits for our answer */
+	uint8_t uuid[16];
+	struct mig_job *old;
+	unsigned long f;
+	uint32_t id;
+	bool gone;
+
+	memcpy(uuid, d->offer.uuid, sizeof(uuid));
+	old = job_search(holds_uuid, uuid);
+	if (!old)
+		return 0;
+	gone = time_ns() - old->heard_ns > SILENT_NS && dest_forbid(old, false);
+	id = old->st.id;
+	f = spin_lock(&old->lock);
+	while (gone && !old->over && !job_wait_locked(old, &f, deadline))
+		;
+	gone = old->over;
+	spin_unlock(&old->lock, f);
+	job_put(old);
+	if (gone)
+		return 0;
+	return dest_refuse(
+		d, -EEXIST, "exists",
+		"job %u there has a copy of '%s' from an earlier attempt: try again when it is "
+		"over ('tasks' there)",
+		(unsigned)id, d->offer.cfg.name);
+}
+
+static int check_room(struct dest *d)
+{
+	struct page_stats p;
+	char why[WIRE_TEXT] = "";
+	struct vm *vm = vm_find(d->offer.cfg.name);
+
+	if (vm) {
+		vm_put(vm);
+		return dest_refuse(d, -EEXIST, "exists",
+				   "the destination has a VM named '%s' already",
+				   d->offer.cfg.name);
+	}
+	if (vm_check(&d->offer.cfg, why, sizeof(why)))
+		return dest_refuse(d, -ENOENT, "not-found", "%s", why);
+	page_stats(&p);
+	if (p.free_bytes < d->offer.cfg.mem_bytes)
+		return dest_refuse(d, -ENOMEM, "no-memory",
+				   "the VM has %u MiB, the destination has %u MiB free",
+				   (unsigned)(d->offer.cfg.mem_bytes >> 20),
+				   (unsigned)(p.free_bytes >> 20));
+	return 0;
+}
+
+static bool offered_before(const uint8_t id[WIRE_ID_BYTES])
+{
+	struct mig_job *same = job_find_wire_id(id);
+	struct wire_verdict v;
+
+	if (same)
+		job_put(same);
+	memcpy(v.id, id, sizeof(v.id));
+	return same || history_find(&v);
+}
+
+int dest_on_offer(struct dest *d, const void *body, size_t len)
+{
+	struct mig_request r = { 0 };
+	struct stream_info info;
+	char why[WIRE_TEXT] = "";
+	int err = offer_read(body, len, &d->offer);
+
+	if (err)
+		return dest_refuse(d, err, "bad-stream", "the offer is malformed");
+	if (!virt)
+		return dest_refuse(d, -ENOTSUP, "no-virtualization", "%s", virt_absent_reason());
+	err = offer_check(&d->offer, why, sizeof(why));
+	if (err)
+		return dest_refuse(d, err, "cpu", "%s", why);
+	if (offered_before(d->id))
+		return dest_refuse(d, -EBADMSG, "bad-stream",
+				   "this migration has been offered before");
+	err = check_earlier(d);
+	if (!err)
+		err = check_room(d);
+	if (err)
+		return err;
+	stream_info(d->peer.s, &info);
+	memcpy(r.vm, d->offer.cfg.name, sizeof(r.vm));
+	r.to = info.peer;
+	d->j = job_new(&r, true, d->id);
+	if (!d->j)
+		return dest_refuse(d, -ENOMEM, "no-memory",
+				   "the destination has no memory for another job");
+	d->j->peer = d->peer; /* for aborts from outside; this world uses its own */
+	job_phase(d->j, MIG_PREFLIGHT);
+	d->talk = T_ACCEPTED;
+	return peer_send(&d->peer, WIRE_ACCEPT, NULL, 0);
+}
+
+int dest_on_query(struct dest *d, const void *body, size_t len)
+{
+	(void)body;
+	(void)len;
+	if (!virt)
+		return dest_refuse(d, -ENOTSUP, "no-virtualization", "%s", virt_absent_reason());
+	d->talk = T_OVER;
+	return query_answer(&d->peer);
+}
+
+int dest_on_settle(struct dest *d, const void *body, size_t len)
+{
+	struct wire_settle m;
+	struct wire_verdict v;
+
+	memcpy(&m, body, len);
+	if (m.reserved || (m.outcome != OUTCOME_ABORTED && m.outcome != OUTCOME_GO))
+		return dest_refuse(d, -EBADMSG, "bad-stream", "settle with an unknown outcome");
+	if (memcmp(m.id, d->id, sizeof(m.id)))
+		return dest_refuse(d, -EBADMSG, "bad-stream",
+				   "settle names another migration than hello");
+	dest_settle(&m, &v);
+	d->talk = T_OVER;
+	return peer_send(&d->peer, WIRE_VERDICT, &v, sizeof(v));
+}

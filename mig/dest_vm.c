@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The destination's VM (dest_int.h): skeleton, pages, the description of what remains,
+ * records, READY, GO. Everything is checked before anything is loaded.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "checkpoint.h"
+#include "delta.h"
+#include "dest_int.h"
+#include "ram_recv.h"
+
+int dest_on_skeleton(struct dest *d, const void *body, size_t len)
+{
+	char why[96] = "";
+	struct vm *vm;
+	int err = vm_create_incoming(&d->offer.cfg, &vm, why, sizeof(why));
+
+	(void)body;
+	(void)len;
+	if (err)
+		return dest_refuse(d, err,
+				   err == -ENOMEM   ? "no-memory"
+				   : err == -EEXIST ? "exists"
+						    : "failed",
+				   "%s", why);
+	memcpy(vm->uuid, d->offer.uuid, sizeof(vm->uuid));
+	memcpy(d->j->uuid, d->offer.uuid, sizeof(d->j->uuid));
+	vm->tsc_khz = d->offer.tsc_khz;
+	vm->mig = d->j;
+	d->j->vm = vm;
+	err = pageset_init(&d->owed, gmem_max_gfn(vm->mem));
+	if (err)
+		return dest_refuse(d, err, "no-memory", "no memory for page sets");
+	job_phase(d->j, MIG_PRECOPY);
+	d->talk = T_MEMORY;
+	return peer_send(&d->peer, WIRE_SKELETON_DONE, NULL, 0);
+}
+
+int dest_on_pages(struct dest *d, const void *body, size_t len)
+{
+	const struct wire_pages *b = body;
+	struct gmem *g = d->j->vm->mem;
+	struct wire_ack ack = { .seq = b->seq };
+	int err;
+
+	if (wire_pages_check(body, len, d->peer.payload, gmem_max_gfn(g)))
+		return dest_refuse(d, -EBADMSG, "bad-stream", "a page batch is malformed");
+	err = ram_recv_batch(&d->peer, g, b, d->talk == T_REMAIN ? &d->owed : NULL);
+	if (err)
+		return dest_refuse(d, err,
+				   err == -ENOMEM   ? "no-memory"
+				   : err == -EFAULT ? "bad-stream"
+						    : "link",
+				   "a page batch could not be stored (%d)", err);
+	d->j->st.pages_sent += b->raw_pages;
+	d->j->st.bytes_sent += len + d->peer.payload + sizeof(struct wire_head);
+	if (world_should_yield())
+		world_yield();
+	return peer_send(&d->peer, WIRE_ACK, &ack, sizeof(ack));
+}
+
+int dest_on_delta(struct dest *d, const void *body, size_t len)
+{
+	const struct wire_delta *b = body;
+	struct gmem *g = d->j->vm->mem;
+	struct wire_ack ack = { .seq = b->seq };
+
+	if (d->version < WIRE_VERSION_DELTA || delta_check(body, len, gmem_max_gfn(g)))
+		return dest_refuse(d, -EBADMSG, "bad-stream", "a batch of changes is malformed");
+	if (ram_recv_delta(g, b, len, d->talk == T_REMAIN ? &d->owed : NULL))
+		return dest_refuse(d, -EBADMSG, "bad-stream",
+				   "a change is of a page that did not come");
+	d->j->st.delta_pages += b->pages;
+	d->j->st.delta_bytes += len;
+	d->j->st.bytes_sent += len + sizeof(struct wire_head);
+	if (world_should_yield())
+		world_yield();
+	return peer_send(&d->peer, WIRE_ACK, &ack, sizeof(ack));
+}
+
+int dest_on_remain(struct dest *d, const void *body, size_t len)
+{
+	const struct wire_remain *r = body;
+	const wire_run *run = (const wire_run *)(r + 1);
+	int err = 0;
+
+	if (wire_remain_check(body, len, gmem_max_gfn(d->j->vm->mem)))
+		return dest_refuse(d, -EBADMSG, "bad-stream",
+				   "the description of the remaining pages is malformed");
+	for (uint32_t i = 0; !err && i < r->runs; i++)
+		err = pageset_set_range(&d->owed, wire_run_first(run[i]), wire_run_count(run[i]));
+	if (err)
+		return dest_refuse(d, err, "no-memory", "no memory for page sets");
+	job_phase(d->j, MIG_TRANSFER);
+	d->talk = T_REMAIN;
+	return 0;
+}
+
+int dest_on_state(struct dest *d, const void *body, size_t len)
+{
+	d->state = malloc(len);
+	if (!d->state)
+		return dest_refuse(d, -ENOMEM, "no-memory", "no memory for the VM's state");
+	memcpy(d->state, body, len);
+	d->state_len = len;
+	d->talk = T_STATE;
+	return 0;
+}
+
+/* Everything is here: check all, load all, make the processors, then say READY. */
+int dest_on_end(struct dest *d, const void *body, size_t len)
+{
+	struct mig_job *j = d->j;
+	uint64_t t0 = time_ns();
+	char why[WIRE_TEXT] = "";
+	struct wire_end end;
+	unsigned long f;
+	bool wanted;
+	int err;
+
+	memcpy(&end, body, len);
+	if (!pageset_empty(&d->owed))
+		return dest_refuse(d, -EBADMSG, "bad-stream",
+				   "%u of the remaining pages did not come",
+				   (unsigned)pageset_count(&d->owed));
+	err = checkpoint_check(j->vm, d->state, d->state_len, why, sizeof(why));
+	if (err)
+		return dest_refuse(d, err, "bad-state", "%s",
+				   why[0] ? why : "the VM's state does not fit this host");
+	err = checkpoint_load(j->vm, d->state, d->state_len, end.clock_delta_ns);
+	if (err)
+		return dest_refuse(d, err, "bad-state",
+				   "the VM's state passed its check but did not load (%d)", err);
+	err = vm_prepare_incoming(j->vm);
+	if (err)
+		return dest_refuse(d, err, err == -ENOMEM ? "no-memory" : "bad-state",
+				   err == -ENOMEM
+					   ? "the destination has no memory for the processors"
+					   : "the state lacks a processor's or the time's record");
+	j->st.state_ns = time_ns() - t0;
+	f = spin_lock(&j->lock);
+	wanted = dst_loaded(&j->dst) != COMMIT_REFUSE;
+	if (wanted) {
+		j->st.phase = MIG_READY;
+		j->complete = true;
+	}
+	job_changed_locked(j);
+	spin_unlock(&j->lock, f);
+	if (!wanted)
+		return dest_refuse(d, -ECANCELED, "canceled",
+				   "the source has settled meanwhile that the VM stays there");
+	d->talk = T_READY;
+	return peer_send(&d->peer, WIRE_READY, NULL, 0);
+}
+
+int dest_on_go(struct dest *d, const void *body, size_t len)
+{
+	struct wire_running r;
+	int err = dest_take(d->j);
+
+	(void)body;
+	(void)len;
+	if (err)
+		return dest_refuse(d, err, "refused", "this copy may not run any more");
+	r.started_ns = d->j->running.started_ns;
+	r.load_ns = d->j->st.state_ns;
+	d->talk = T_OVER;
+	return peer_send(&d->peer, WIRE_RUNNING, &r, sizeof(r));
+}
+
+static void mark_dry_run(struct mig_job *j)
+{
+	unsigned long f = spin_lock(&j->lock);
+
+	j->st.dry_run = true;
+	spin_unlock(&j->lock, f);
+}
+
+int dest_on_abort(struct dest *d, const void *body, size_t len)
+{
+	struct wire_text t;
+
+	memcpy(&t, body, len);
+	if (wire_text_check(&t))
+		return dest_refuse(d, -EBADMSG, "bad-stream", "an abort without words");
+	if (d->talk == T_ACCEPTED && !strcmp(t.code, "dry-run"))
+		mark_dry_run(d->j);
+	else
+		job_error(d->j, t.code, "the source gave up: %s", t.text);
+	dest_discard(d->j);
+	d->talk = T_OVER;
+	return 0;
+}
