@@ -87,16 +87,25 @@ def abort(s):
         pass
 
 
+def say(s, sign):
+    """An ended stream takes it no more; what it said last is there to be read all the same."""
+    try:
+        s.send(*sign)
+    except OSError:
+        pass
+
+
 def idle(address, hello, body, count, sign):
     streams = [offer(address, hello, body)[0] for _ in range(count)]
     print("ready", len([s for s in streams if s]), flush=True)
     streams = [s for s in streams if s]
-    ended, more = [], True
-    while more:  # once more after the end of the input: what is over by then is seen
-        more = not select.select([sys.stdin], [], [], 1)[0]
+    ended, left = [], 2
+    while left:  # twice more after the end of the input: the end comes behind a last answer
+        if select.select([sys.stdin], [], [], 1)[0]:
+            left -= 1
         for s in list(streams):
             try:
-                s.send(*sign)
+                say(s, sign)
                 kind, answer = s.receive()
                 if kind == ABORT:
                     raise ConnectionError(words(answer)[0])
