@@ -242,16 +242,20 @@ static int one_round(struct precopy *p)
 	return 0;
 }
 
+static bool is_empty(const struct mig_round *r)
+{
+	return !(r->pages + r->delta_pages + r->zero_pages);
+}
+
 /*
  * All that was owed is sent. If that was nothing, or if what the link has still to
  * take would fill half of the stun budget, another round would not help.
  */
 static bool nothing_to_do(const struct precopy *p)
 {
-	const struct mig_round *r = &p->round;
 	struct rest under_way = { .unacked_bytes = ram_unacked_bytes(p->s->ram) };
 
-	return !(r->pages + r->delta_pages + r->zero_pages) ||
+	return is_empty(&p->round) ||
 	       rest_ns(p->s, &under_way) > p->s->j->req.budget_ms * NSEC_PER_MSEC / 2;
 }
 
@@ -295,5 +299,7 @@ int source_precopy(struct source *s)
 		if (!err)
 			err = order_new_round(&s->order);
 	}
+	if (!is_empty(&p.round)) /* the stun came while the link was waited for */
+		end_round(&p);
 	return err > 0 ? 0 : err;
 }

@@ -33,6 +33,23 @@ def test_twenty_times_to_and_fro(pair):
     assert g.beats[-1].rng > rng
 
 
+def test_four_processors(pair):
+    """More of them than the hosts have: all come along, and each still gets its turn."""
+    g = Guest(pair, "wide")
+    g.create("a", mode="dirty", vcpus=4, ws=32, rate=20, check=4)
+    g.start()
+    g.wait_ready(240)
+    for _ in range(2):
+        g.migrate(OTHER[g.host])
+        before = [v["total_exits"] for v in g.info()["vcpus"]]
+        assert len(before) == 4
+        g.wait_passes(2)
+        g.verify()
+        g.wait(lambda: all(v["total_exits"] > n for v, n in zip(g.info()["vcpus"], before)), 60,
+               "exit of each processor")
+    g.verify_log()
+
+
 def test_page_sequence_at_full_speed(pair):
     """A guest that never rests, over a set that fits the budget."""
     g = Guest(pair, "seq")
@@ -67,15 +84,17 @@ def test_pages_that_change_a_little(pair):
     g.verify_log()
 
 
-def test_slow_link_and_large_budget(pair):
-    """The stun is for what is left, also when the link is slower than anybody would guess."""
+@pytest.mark.parametrize("budget", [3000, 600])
+def test_slow_link_and_large_budget(pair, budget):
+    """The stun is for what is left, also when the link is slower than anybody would guess,
+    and when what is under way fills most of the budget."""
     g = Guest(pair, "slow")
     g.create("a", mode="dirty", ws=4, rate=1)
     g.start()
     g.wait_ready()
     g.wait_beats(5)
     pair.link("b", "rate", 60)
-    st = g.migrate("b", "--budget", "3000")
+    st = g.migrate("b", "--budget", str(budget))
     pair.link("b", "clear")
     assert st["round"][-1]["pages"] * 4 < st["pages_sent"], st["round"]
     assert st["blackout"]["total_ns"] < st["total_ns"] / 2

@@ -176,5 +176,9 @@ class Guest:
         st = self.migrate_wait(job, timeout=timeout, each=each)
         if st["phase"] != "done":
             raise LabError(f"migration {st['phase']}: {st.get('error_code')} {st.get('error')}")
+        told = sum(r["pages"] for r in st["round"])
+        if len(st["round"]) == st["rounds"] and told != st["pages_sent"]:
+            raise LabError(f"{st['pages_sent']} pages sent, the rounds tell of {told}: "
+                           f"{st['round']}")
         self.host = to
         return st
