@@ -70,6 +70,6 @@ void announce_snoop(struct vport *p, const struct vframe *f)
 {
 	struct net_addr a;
 
-	if (neighbour_seen(hpa_ptr(f->tx.seg[0].addr), f->tx.seg[0].len, &a))
+	if (neighbour_seen(vframe_head(f), f->tx.seg[0].len, &a))
 		announce_learn(p, &a);
 }

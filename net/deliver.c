@@ -7,11 +7,6 @@
 #include "net/headers.h"
 #include "net/vswitch_int.h"
 
-static const uint8_t *head(const struct vframe *f)
-{
-	return hpa_ptr(f->tx.seg[0].addr);
-}
-
 /* What came large from the wire is described as if it had been sent so. */
 static bool describe_large(struct vport *p, struct vframe *f)
 {
@@ -20,10 +15,10 @@ static bool describe_large(struct vport *p, struct vframe *f)
 
 	if (f->tx.gso_size || f->len <= mtu + ETH_HLEN)
 		return true;
-	if (!l4_find(head(f), f->tx.seg[0].len, &l) || l.proto != PROTO_TCP ||
+	if (!l4_find(vframe_head(f), f->tx.seg[0].len, &l) || l.proto != PROTO_TCP ||
 	    l.hdr_len - ETH_HLEN >= mtu)
 		return false;
-	l4_put_pseudo(hpa_ptr(f->tx.seg[0].addr), &l, f->len);
+	l4_put_pseudo(vframe_head(f), &l, f->len);
 	f->tx.csum = true;
 	f->tx.csum_start = l.start;
 	f->tx.csum_offset = l.csum_offset;

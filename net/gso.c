@@ -72,7 +72,7 @@ void csum_fill(struct vframe *f)
 /* What pads a short frame on the wire is no part of its packet: it goes. */
 void csum_settle(struct vframe *f)
 {
-	uint8_t *head = hpa_ptr(f->tx.seg[0].addr);
+	uint8_t *head = vframe_head(f);
 	struct l4 l;
 
 	if (!f->tx.csum && f->csum_ok && l4_find(head, f->tx.seg[0].len, &l) &&

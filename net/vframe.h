@@ -12,6 +12,12 @@
 #define VFRAME_HEADROOM 64u
 #define VFRAME_SHARE 1024u /* frames for each port: two queues, and what is under way */
 
+/* Where all its headers are. */
+static inline uint8_t *vframe_head(const struct vframe *f)
+{
+	return hpa_ptr(f->tx.seg[0].addr);
+}
+
 /* vframe.c */
 /* A port comes: the pool has VFRAME_SHARE frames for it as well. -ENOMEM. */
 MUST_CHECK int vframe_pool_join(void);

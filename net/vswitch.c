@@ -24,11 +24,6 @@ static bool same_mac(const uint8_t *a, const uint8_t *b)
 	return memcmp(a, b, MAC_LEN) == 0;
 }
 
-static const uint8_t *head(const struct vframe *f)
-{
-	return hpa_ptr(f->tx.seg[0].addr);
-}
-
 struct vport *network_port(const struct network *n, const uint8_t *mac)
 {
 	struct vport *p = n->ports;
@@ -117,10 +112,10 @@ static bool acceptable(struct vport *p, const struct vframe *f)
 
 	if (f->tx.seg[0].len < ETH_HLEN || (!f->tx.gso_size && f->len > vport_mtu(p) + ETH_HLEN))
 		return false;
-	type = be16(head(f) + ETH_TYPE);
+	type = be16(vframe_head(f) + ETH_TYPE);
 	if (type == ETH_VLAN || type == ETH_SERVICE_VLAN)
 		return false; /* its network says which VLAN it is on */
-	if (same_mac(head(f) + MAC_LEN, p->mac))
+	if (same_mac(vframe_head(f) + MAC_LEN, p->mac))
 		return true;
 	p->st.spoofed++;
 	return false;
@@ -130,7 +125,7 @@ static bool acceptable(struct vport *p, const struct vframe *f)
 static int forward(struct vport *from, struct vframe *f)
 {
 	struct network *n = from->net;
-	const uint8_t *dst = head(f);
+	const uint8_t *dst = vframe_head(f);
 	struct vport *to;
 
 	announce_snoop(from, f);
