@@ -139,3 +139,51 @@ def test_wrong_arguments():
         done = subprocess.run([f"{TOP}/tools/lab", *args], capture_output=True, text=True,
                               check=False, env={**os.environ, "TERN_LAB": "never-up"})
         assert done.returncode == 2 and done.stderr.startswith("lab: "), done
+
+
+# --- a third machine ----------------------------------------------------------------
+
+
+def _in_client(lab, name, *argv):
+    return subprocess.run(lab.client_argv(name, argv), capture_output=True, text=True, timeout=30,
+                          check=False)
+
+
+@pytest.fixture
+def toy_client(toy):
+    if toy.status()["net"] != "tap":
+        pytest.skip("no taps here")
+    toy.up([], clients=["c", "d"])
+    return toy
+
+
+def test_a_third_machine_has_a_cable_and_no_way_out(toy_client):
+    for name, other in (("c", "d"), ("d", "c")):
+        links = _in_client(toy_client, name, "ip", "-br", "link").stdout.splitlines()
+        assert [line.split()[0].partition("@")[0] for line in links] == ["lo", "eth0"]
+        assert "default" not in _in_client(toy_client, name, "ip", "route").stdout
+        for addr in ("10.77.0.254", toy_client.client(other)["addr"],
+                     toy_client.client(other)["addr6"]):
+            got = _in_client(toy_client, name, "busybox", "ping", "-c", "1", "-W", "5",
+                             addr)
+            assert got.returncode == 0, got.stdout
+
+
+def test_a_third_machine_is_named_once(toy_client):
+    with pytest.raises(LabError, match="client c is up already"):
+        toy_client.up([], clients=["c"])
+    with pytest.raises(LabError, match="bad client name"):
+        toy_client.up([], clients=["no/name"])
+    with pytest.raises(LabError, match="no client 'e'"):
+        toy_client.client_argv("e", ["true"])
+
+
+def test_what_runs_on_a_third_machine_ends_with_the_lab(toy_client):
+    pid = toy_client.client("c")["pid"]
+    proc = subprocess.Popen(toy_client.client_argv("c", ["sleep", "1000"]))
+    toy_client.down()
+    assert proc.wait(10) == -9
+    end = time.monotonic() + 5
+    while os.path.exists(f"/proc/{pid}"):
+        assert time.monotonic() < end
+        time.sleep(0.05)

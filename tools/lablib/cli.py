@@ -24,10 +24,13 @@ ABOUT = """Runs Tern hosts in emulators.
   lab freeze a; lab thaw a           a host that stops answering
   lab kill a                         power off at once; `lab up a` starts it again
   lab exec CMD...                    run CMD inside the lab's network
+  lab up a b --client c              ... and a third machine beside them
+  lab client c -- CMD...             run CMD on that third machine
   lab status; lab down
 
 The lab's network is closed: a namespace that the lab makes, without any way
-out.  Hosts are 10.77.0.1 (a), .2 (b) ...; this machine is 10.77.0.254 in it.
+out.  Hosts are 10.77.0.1 (a), .2 (b) ...; this machine is 10.77.0.254 in it, the
+first client .253, the next .252.
 Root (or a user namespace) gives taps; without, a slower relay is used.
 State is under $TERN_LAB_DIR (/tmp/tern-lab-UID); TERN_LAB=NAME names a second
 lab; ACCEL=kvm uses nested virtualization where the machine has it."""
@@ -35,8 +38,12 @@ lab; ACCEL=kvm uses nested virtualization where the machine has it."""
 
 def cmd_up(lab, a):
     options = {k: getattr(a, k) for k in DEFAULTS}
-    lab.up(a.hosts, mtu=a.mtu, max_time=a.max_time, timeout=a.timeout, wait=not a.no_wait,
-           **options)
+    if not a.hosts and not a.clients:
+        raise LabError("up: name a host, or a client with --client NAME")
+    lab.up(a.hosts, clients=a.clients, mtu=a.mtu, max_time=a.max_time, timeout=a.timeout,
+           wait=not a.no_wait, **options)
+    for client in map(lab.client, a.clients):
+        print(f"{client['name']}: client, {client['addr']}, {client['addr6']}")
     if not a.no_wait:
         for name in a.hosts:
             print(f"{name}: ready, {lab.addr(name)}")
@@ -137,10 +144,20 @@ def cmd_status(lab, _a):
                          for r, v in d.items())
         print(f"  {h['name']:8} {state:10} {h['addr']:14} smp {h['smp']} mem {h['mem']} MiB "
               f"pid {h['pid']} {rules}")
+    for c in st["clients"]:
+        print(f"  {c['name']:8} {'client':10} {c['addr']:14} {c['addr6']} pid {c['pid']}")
 
 
 def cmd_exec(lab, a):
     argv = lab.exec_argv(a.argv)
+    os.execvp(argv[0], argv)
+
+
+def cmd_client(lab, a):
+    argv = a.argv[1:] if a.argv[:1] == ["--"] else a.argv
+    if not argv:
+        raise LabError(f"client: say what to run: lab client {a.name} -- CMD...")
+    argv = lab.client_argv(a.name, argv)
     os.execvp(argv[0], argv)
 
 
@@ -155,7 +172,9 @@ def parser():
         return p
 
     p = add("up", cmd_up, "start hosts and wait until they are ready")
-    p.add_argument("hosts", nargs="+", metavar="NAME")
+    p.add_argument("hosts", nargs="*", metavar="NAME")
+    p.add_argument("--client", action="append", dest="clients", default=[], metavar="NAME",
+                   help="a third machine in the hosts' network, for `lab client NAME -- CMD...`")
     p.add_argument("--cpu", default="svm", help="svm (AMD-V) or vmx (Intel VT-x)")
     p.add_argument("--cpu-model", metavar="MODEL",
                    help="QEMU's -cpu, like 'max,-avx2' (max, or $TERN_LAB_CPU); "
@@ -196,6 +215,9 @@ def parser():
         p.add_argument("host")
     p = add("exec", cmd_exec, "run a program inside the lab's network")
     p.add_argument("argv", nargs=argparse.REMAINDER, metavar="CMD")
+    p = add("client", cmd_client, "run a program on a third machine (lab up --client NAME)")
+    p.add_argument("name")
+    p.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- CMD")
     add("status", cmd_status, "what is running")
     add("down", lambda lab, a: lab.down(), "end the lab and all its hosts")
     return ap

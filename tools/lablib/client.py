@@ -6,6 +6,7 @@
     lab.ask("a", "vm info x")        -> the parsed --json, LabError if it failed
     lab.wait("a", "regex", 30)       -> text, waits for it in the host's log
     lab.link("a", "delay", 20); lab.kill("b"); lab.down()
+    lab.up(["a"], clients=["c"]); subprocess.run(lab.client_argv("c", ["ping", ...]))
 """
 import json
 import os
@@ -124,7 +125,7 @@ class Lab:
     def addr(self, name, nic=0):
         return image.address(self._index(name), nic)
 
-    def up(self, names, *, mtu=9000, max_time=3600, timeout=180, wait=True, **options):
+    def up(self, names, *, clients=(), mtu=9000, max_time=3600, timeout=180, wait=True, **options):
         given = {k: v for k, v in options.items() if v is not None}
         machine = emulator.for_cpu(given.get("cpu", DEFAULTS["cpu"]))
         opt = {**DEFAULTS, **machine.defaults, **given}
@@ -133,14 +134,16 @@ class Lab:
         machine.check(opt)
         self.patience = max(self.patience, machine.patience)
         files = image.boot_files(opt["files"])
-        for name in names:
+        for kind, name in [*(("host", n) for n in names), *(("client", n) for n in clients)]:
             if not name.isalnum() or len(name) > 12:
-                raise LabError(f"bad host name '{name}' (letters and digits, at most 12)")
+                raise LabError(f"bad {kind} name '{name}' (letters and digits, at most 12)")
         check_options(opt, mtu)
         if self.running():
             mtu = self.request("status")["mtu"]
         else:
             self.start_hub(mtu, max_time)
+        for name in clients:
+            self.request("client", name=name)
         for name in names:
             self._start(name, machine, opt, files, machine.mtu(mtu))
         if wait:
@@ -244,14 +247,29 @@ class Lab:
 
     # --- the lab's own side of the network ---------------------------------------
 
+    @staticmethod
+    def _enter(pid, argv):
+        if os.getuid() == 0:
+            return ["nsenter", "-t", str(pid), "-n", *argv]
+        return ["nsenter", "-t", str(pid), "-U", "-n", "--preserve-credentials", *argv]
+
     def exec_argv(self, argv):
         """ARGV as it runs inside the lab's network namespace."""
         st = self.status()
         if st["net"] != "tap":
             raise LabError("this lab has no namespace (no taps here): needs root")
-        if os.getuid() == 0:
-            return ["nsenter", "-t", str(st["pid"]), "-n", *argv]
-        return ["nsenter", "-t", str(st["pid"]), "-U", "-n", "--preserve-credentials", *argv]
+        return self._enter(st["pid"], argv)
 
     def exec(self, argv, **kwargs):
         return subprocess.run(self.exec_argv(argv), check=False, **kwargs)
+
+    def client(self, name):
+        """What is known of the third machine NAME: its pid, addr, addr6."""
+        for client in self.status()["clients"]:
+            if client["name"] == name:
+                return client
+        raise LabError(f"no client '{name}' in this lab (lab up --client {name})")
+
+    def client_argv(self, name, argv):
+        """ARGV as it runs on the third machine NAME."""
+        return self._enter(self.client(name)["pid"], argv)

@@ -20,7 +20,7 @@ import signal
 import sys
 import time
 
-from . import emulator, net, paths
+from . import emulator, net, netclient, paths
 from .host import Host
 
 LINE_LIMIT = 1 << 20
@@ -29,7 +29,7 @@ LINE_LIMIT = 1 << 20
 class Hub:
     def __init__(self, args):
         self.dir, self.args = args.dir, args
-        self.hosts, self.done = {}, asyncio.Event()
+        self.hosts, self.clients, self.done = {}, {}, asyncio.Event()
         self.net = net.TapNet(args.mtu) if args.net == "tap" else net.DgramNet(args.dir)
 
     # --- requests ---------------------------------------------------------------
@@ -56,6 +56,19 @@ class Hub:
             self.gone(host)
             raise
         return {"pid": host.proc.pid}
+
+    async def op_client(self, req):
+        """Adds a third machine."""
+        name = req["name"]
+        if name in self.clients:
+            raise paths.LabError(f"client {name} is up already")
+        if self.args.net != "tap":
+            raise paths.LabError("--client: no taps here (they need root), so no third machine")
+        if len(self.clients) == netclient.MOST:
+            raise paths.LabError(f"--client: at most {netclient.MOST} of them")
+        self.net.bridge(0)
+        self.clients[name] = netclient.NetClient(name, len(self.clients), self.args.mtu)
+        return {}
 
     def gone(self, host):
         for nic in host.nics:
@@ -100,7 +113,8 @@ class Hub:
     async def op_status(self, _req):
         left = self.args.max_time - (time.monotonic() - self.args.started)
         return {"net": self.args.net, "mtu": self.args.mtu, "seconds_left": int(left),
-                "pid": os.getpid(), "hosts": [h.status() for h in self.hosts.values()]}
+                "pid": os.getpid(), "hosts": [h.status() for h in self.hosts.values()],
+                "clients": [c.status() for c in self.clients.values()]}
 
     async def op_down(self, _req):
         self.done.set()
@@ -158,6 +172,8 @@ class Hub:
         server.close()
         os.unlink(f"{self.dir}/hub.sock")
         await asyncio.gather(*(h.kill() for h in self.hosts.values() if h.alive()))
+        for client in self.clients.values():
+            client.stop()
         self.net.stop()
 
 

@@ -38,7 +38,7 @@ def mac(index, nic):
     return f"52:54:00:77:{nic:02x}:{index:02x}"
 
 
-def _ip(*args):
+def run_ip(*args):
     subprocess.run(["ip", *args], check=True, capture_output=True)
 
 
@@ -89,43 +89,44 @@ class TapNet:
         self.mtu, self.bridges, self.relays = mtu, set(), {}
         _sysctl("ipv4/conf/all/arp_ignore", "1")
         _sysctl("ipv6/conf/default/disable_ipv6", "1")
-        _ip("link", "set", "lo", "up")
+        run_ip("link", "set", "lo", "up")
 
-    def _bridge(self, number):
+    def bridge(self, number):
+        """The switch of all NICs of that number, made when it is first asked for."""
         name = f"br{number}"
         if name in self.bridges:
             return name
-        _ip("link", "add", name, "address", mac(LAB_SIDE, number), "type", "bridge",
+        run_ip("link", "add", name, "address", mac(LAB_SIDE, number), "type", "bridge",
             "stp_state", "0", "forward_delay", "0", "mcast_snooping", "0")
         _sysctl(f"ipv6/conf/{name}/disable_ipv6", "0")
-        _ip("link", "set", name, "mtu", str(self.mtu), "up")
-        _ip("addr", "add", f"{address(LAB_SIDE, number)}/24", "dev", name)
+        run_ip("link", "set", name, "mtu", str(self.mtu), "up")
+        run_ip("addr", "add", f"{address(LAB_SIDE, number)}/24", "dev", name)
         subprocess.run(["ip", "addr", "add", f"{address6(LAB_SIDE, number)}/64", "dev", name,
                         "nodad"], check=False, capture_output=True)
         self.bridges.add(name)
         return name
 
     def add(self, nic):
-        bridge = self._bridge(nic.number)
+        bridge = self.bridge(nic.number)
         nic.tap = f"h{nic.index}n{nic.number}"
-        _ip("tuntap", "add", nic.tap, "mode", "tap", *(["vnet_hdr"] if nic.offloads else []))
-        _ip("link", "set", nic.tap, "mtu", str(nic.mtu), "master", bridge, "up")
+        run_ip("tuntap", "add", nic.tap, "mode", "tap", *(["vnet_hdr"] if nic.offloads else []))
+        run_ip("link", "set", nic.tap, "mtu", str(nic.mtu), "master", bridge, "up")
         if not nic.offloads:
-            _ip("link", "set", nic.tap, "txqueuelen", str(SLOW_QUEUE))
+            run_ip("link", "set", nic.tap, "txqueuelen", str(SLOW_QUEUE))
         nic.netdev = f"tap,ifname={nic.tap},script=no,downscript=no,vnet_hdr=on"
 
     def remove(self, nic):
         self._unrelay(nic)
-        _ip("link", "del", nic.tap)
+        run_ip("link", "del", nic.tap)
 
     def _relay(self, nic):
         """The relay in this NIC's link, put in if it is not there."""
         if nic.name in self.relays:
             return self.relays[nic.name]
         far = f"r{nic.index}n{nic.number}"
-        _ip("tuntap", "add", far, "mode", "tap", "vnet_hdr")
-        _ip("link", "set", far, "mtu", str(self.mtu), "master", self._bridge(nic.number), "up")
-        _ip("link", "set", nic.tap, "nomaster")
+        run_ip("tuntap", "add", far, "mode", "tap", "vnet_hdr")
+        run_ip("link", "set", far, "mtu", str(self.mtu), "master", self.bridge(nic.number), "up")
+        run_ip("link", "set", nic.tap, "nomaster")
         self.relays[nic.name] = Relay([f"host=packet:{nic.tap}", f"net=tap:{far}"])
         return self.relays[nic.name]
 
@@ -133,14 +134,14 @@ class TapNet:
         relay = self.relays.pop(nic.name, None)
         if relay:
             relay.stop()
-            _ip("link", "del", f"r{nic.index}n{nic.number}")
-            _ip("link", "set", nic.tap, "master", self._bridge(nic.number))
+            run_ip("link", "del", f"r{nic.index}n{nic.number}")
+            run_ip("link", "set", nic.tap, "master", self.bridge(nic.number))
 
     def apply(self, nic, rule, value):
         if rule == "clear":
             self._unrelay(nic)
         if rule in ("down", "up", "clear") and nic.offloads:
-            _ip("link", "set", nic.tap, "down" if rule == "down" else "up")
+            run_ip("link", "set", nic.tap, "down" if rule == "down" else "up")
         elif rule != "clear":       # without: a tap that is down would end Bochs at its next frame
             self._relay(nic).rule("host", rule, value)
 
