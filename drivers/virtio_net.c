@@ -104,14 +104,8 @@ static bool arm(struct nic *n)
 	bool ready = false;
 
 	for (unsigned i = 0; i < d->nr_pairs; i++) {
-		struct vnet_pair *q = &d->pair[i];
-		unsigned flying = vring_in_flight(&q->tx);
-
-		ready |= vring_arm(&q->rx, 1);
-		if (q->tx.nr_free < q->tx.size / 2)
-			ready |= vring_arm(&q->tx, (uint16_t)MAX(flying / 2, 1u));
-		else
-			vring_disarm(&q->tx);
+		ready |= vring_arm(&d->pair[i].rx, 1);
+		ready |= vring_arm_short(&d->pair[i].tx, VNET_TX_SEGS);
 	}
 	return ready;
 }
@@ -164,16 +158,16 @@ static void read_config(struct vnet *d)
 
 static int init_ring(struct vnet *d, struct vring *r, uint16_t index, uint16_t vector)
 {
-	uint32_t size = (index & 1) ? VNET_TX_RING : VNET_RX_RING,
-		 max = virtio_pci_queue_max(&d->v, index);
+	uint32_t size = (index & 1) ? VNET_TX_RING : VNET_RX_RING;
+	uint32_t max = virtio_pci_queue_max(&d->v, index);
+	bool tx = index & 1, indirect = tx && virtio_pci_has(&d->v, VIRTIO_F_INDIRECT_DESC);
 	int err;
 
 	while (size > max)
 		size /= 2;
-	if (!size)
-		return -ENODEV;
-	err = vring_init(r, size, virtio_pci_has(&d->v, VIRTIO_F_EVENT_IDX),
-			 virtio_pci_has(&d->v, VIRTIO_F_INDIRECT_DESC) && (index & 1));
+	if (!size || (tx && !indirect && size < VNET_TX_SEGS))
+		return -ENODEV; /* what lwIP may send has to fit */
+	err = vring_init(r, size, virtio_pci_has(&d->v, VIRTIO_F_EVENT_IDX), indirect);
 	return err ? err : virtio_pci_queue(&d->v, index, r, vector);
 }
 

@@ -14,6 +14,7 @@
 #define VNET_MAX_PAIRS 4u
 #define VNET_TX_RING 256u
 #define VNET_RX_RING 1024u
+#define VNET_TX_SEGS (NIC_MAX_SEGS + 1u) /* of a packet, with its header */
 #define VNET_RX_ORDER 0u
 #define VNET_RX_BYTES ((uint32_t)(PAGE_SIZE << VNET_RX_ORDER))
 

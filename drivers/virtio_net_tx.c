@@ -10,7 +10,7 @@
 
 #include "drivers/virtio_net.h"
 
-_Static_assert(NIC_MAX_SEGS + 1 <= VRING_MAX_SEGS, "a packet and its header fit one table");
+_Static_assert(VNET_TX_SEGS <= VRING_MAX_SEGS, "a packet and its header fit one table");
 
 int vnet_tx_init(struct vnet_pair *q)
 {
@@ -43,7 +43,7 @@ int vnet_send(struct nic *n, struct nic_tx *t)
 	struct vnet *d = (struct vnet *)n;
 	struct vnet_pair *q = &d->pair[0];
 	struct vnet_hdr *h = &q->tx_hdr[q->tx.free_head & (VNET_TX_RING - 1)];
-	struct vring_seg seg[NIC_MAX_SEGS + 1];
+	struct vring_seg seg[VNET_TX_SEGS];
 	uint32_t bytes = 0;
 
 	if (vring_full(&q->tx) || q->tx.nr_free < (q->tx.indirect ? 1u : t->nr_segs + 1u)) {

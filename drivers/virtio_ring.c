@@ -232,6 +232,17 @@ bool vring_arm(struct vring *r, uint16_t after)
 	return (uint16_t)(r->used[USED_IDX] - r->used_idx) >= after;
 }
 
+bool vring_arm_short(struct vring *r, unsigned segments)
+{
+	unsigned need = r->indirect ? 1 : segments, flying = vring_in_flight(r);
+
+	if (r->nr_free >= MAX(r->size / 2, need)) {
+		vring_disarm(r);
+		return false;
+	}
+	return vring_arm(r, (uint16_t)MAX(flying / 2, 1u));
+}
+
 /* With an event index, one that lies just behind is not reached for 65535 completions. */
 void vring_disarm(struct vring *r)
 {

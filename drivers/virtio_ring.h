@@ -71,6 +71,10 @@ bool vring_pending(const struct vring *r);
 bool vring_arm(struct vring *r, uint16_t after);
 /* No interrupts wanted (a hint). */
 void vring_disarm(struct vring *r);
+/* For a ring whose completions nobody waits for but when it fills up: asks for an interrupt while
+ * less than half of it is free, or less than an entry of so many segments needs, and for none
+ * otherwise. True when one is there already. */
+bool vring_arm_short(struct vring *r, unsigned segments);
 static inline unsigned vring_in_flight(const struct vring *r)
 {
 	return (uint16_t)(r->avail_idx - r->used_idx);

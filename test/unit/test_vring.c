@@ -228,6 +228,35 @@ static void test_arm(void **state)
 	assert_int_equal(r.avail[AVAIL_RING + 8], 2);
 }
 
+/* Descriptors run out before entries do: completions are asked for in time, and in entries. */
+static void test_arm_short(void **state)
+{
+	struct vring r;
+	struct device d;
+	uint32_t len;
+
+	(void)state;
+	start(&d, &r, 32, true, false);
+	assert_false(vring_arm_short(&r, 25));
+	assert_int_equal(add(&r, 8, 0, 1), 0);
+	vring_kick(&r);
+	assert_int_equal(r.nr_free, 24); /* more than half, but less than 25 */
+	assert_false(vring_arm_short(&r, 25));
+	assert_int_equal(r.avail[AVAIL_RING + 32], 0); /* the next completion */
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(add(&r, 6, 0, 2 + i), 0);
+	vring_kick(&r);
+	assert_false(vring_arm_short(&r, 25));
+	assert_int_equal(r.avail[AVAIL_RING + 32], 1); /* half of four entries, not of 26 */
+	for (unsigned i = 0; i < 4; i++)
+		put(&d, take(&d), 0);
+	assert_true(vring_arm_short(&r, 25));
+	while (vring_get(&r, &len))
+		;
+	assert_false(vring_arm_short(&r, 25));
+	assert_int_equal(r.avail[AVAIL_RING + 32], (uint16_t)(r.used_idx - 1)); /* quiet */
+}
+
 static void test_lies(void **state)
 {
 	struct vring r;
@@ -257,6 +286,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_rounds, free_blocks),
 		cmocka_unit_test_teardown(test_doorbell, free_blocks),
 		cmocka_unit_test_teardown(test_arm, free_blocks),
+		cmocka_unit_test_teardown(test_arm_short, free_blocks),
 		cmocka_unit_test_teardown(test_lies, free_blocks),
 	};
 
