@@ -14,15 +14,9 @@
 #include "net/headers.h"
 #include "net/vframe.h"
 
-#define IP4_ID 4u
-#define IP4_CSUM 10u
-#define TCP_SEQ 4u
-#define TCP_FLAGS 13u
-#define TCP_CSUM 16u
 #define TCP_FIN 0x01u
 #define TCP_PSH 0x08u
 #define TCP_CWR 0x80u
-#define HEADERS_MAX 256u
 
 static void add32(uint8_t *b, uint32_t n)
 {
@@ -35,21 +29,19 @@ static void add32(uint8_t *b, uint32_t n)
 /* Ones' complement sum of the frame's bytes from off to its end [RFC 1071]. */
 static uint32_t sum_from(const struct vframe *f, uint32_t off)
 {
+	struct vframe_walk w = vframe_walk(f, off, f->len);
 	uint64_t sum = 0;
 	bool odd = false;
 
-	for (unsigned n = 0; n < f->tx.nr_segs; n++) {
-		const struct nic_seg *s = &f->tx.seg[n];
-		const uint8_t *b = hpa_ptr(s->addr);
-		uint32_t i = MIN(off, s->len);
+	while (vframe_step(&w)) {
+		uint32_t i = 0;
 
-		off -= i;
-		for (; i < s->len && odd; odd = false)
-			sum += b[i++];
-		for (; i + 1 < s->len; i += 2)
-			sum += be16(b + i);
-		if (i < s->len) {
-			sum += (uint32_t)b[i] << 8;
+		for (; i < w.len && odd; odd = false)
+			sum += w.bytes[i++];
+		for (; i + 1 < w.len; i += 2)
+			sum += be16(w.bytes + i);
+		if (i < w.len) {
+			sum += (uint32_t)w.bytes[i] << 8;
 			odd = true;
 		}
 	}
@@ -107,7 +99,8 @@ static void fix_ip(uint8_t *h, const struct nic_tx *t, uint32_t frame_len, uint3
 static struct vframe *piece(const struct vframe *f, const uint8_t *h, uint32_t at, uint32_t len)
 {
 	const struct nic_tx *t = &f->tx;
-	uint32_t hdr = t->hdr_len, total = hdr + len, done = 0;
+	struct vframe_walk w = vframe_walk(f, t->hdr_len + at, len);
+	uint32_t hdr = t->hdr_len, total = hdr + len;
 	bool last = at + len == f->len - hdr;
 	uint8_t mine[HEADERS_MAX] = { 0 }, *tcp = mine + t->csum_start;
 	struct vframe *p = vframe_new(total);
@@ -126,14 +119,8 @@ static struct vframe *piece(const struct vframe *f, const uint8_t *h, uint32_t a
 		 fold16((uint64_t)be16(tcp + TCP_CSUM) +
 			(~fold16(f->len - t->csum_start) & 0xffffu) + total - t->csum_start));
 	vframe_write(p, 0, mine, hdr);
-	while (done < len) {
-		uint8_t bytes[256];
-		uint32_t n = MIN(len - done, (uint32_t)sizeof(bytes));
-
-		vframe_read(f, hdr + at + done, bytes, n);
-		vframe_write(p, hdr + done, bytes, n);
-		done += n;
-	}
+	for (uint32_t to = hdr; vframe_step(&w); to += w.len)
+		vframe_write(p, to, w.bytes, w.len);
 	p->tx.csum = true;
 	p->tx.csum_start = t->csum_start;
 	p->tx.csum_offset = TCP_CSUM;

@@ -2,25 +2,14 @@
 /* Finding and summing transport headers (headers.h). */
 #include "net/headers.h"
 
-#define IP4_MIN 20u
-#define IP4_FRAG 6u
 #define IP4_FRAG_MASK 0x3fffu /* more fragments, or an offset */
-#define IP4_PROTO 9u
-#define IP4_SRC 12u
-#define IP6_NEXT 6u
-#define IP6_SRC 8u
-#define TCP_MIN 20u
-#define TCP_OFFSET 12u
-#define TCP_CSUM 16u
-#define UDP_LEN 8u
-#define UDP_CSUM 6u
 
 static bool find_ip4(const uint8_t *f, uint32_t len, struct l4 *out)
 {
 	const uint8_t *ip = f + ETH_HLEN;
 	unsigned words = ip[0] & 15u;
 
-	if (len < ETH_HLEN + IP4_MIN || words < 5 || be16(ip + IP4_FRAG) & IP4_FRAG_MASK)
+	if (len < ETH_HLEN + IP4_HEADER_MIN || words < 5 || be16(ip + IP4_FRAG) & IP4_FRAG_MASK)
 		return false;
 	out->ipv6 = false;
 	out->proto = ip[IP4_PROTO];
@@ -53,16 +42,16 @@ bool l4_find(const uint8_t *f, uint32_t len, struct l4 *out)
 {
 	if (!find_ip(f, len, out))
 		return false;
-	if (out->proto == PROTO_UDP && len >= (uint32_t)out->start + UDP_LEN) {
+	if (out->proto == PROTO_UDP && len >= (uint32_t)out->start + UDP_HEADER_LEN) {
 		out->csum_offset = UDP_CSUM;
-		out->hdr_len = (uint16_t)(out->start + UDP_LEN);
+		out->hdr_len = (uint16_t)(out->start + UDP_HEADER_LEN);
 		return true;
 	}
-	if (out->proto != PROTO_TCP || len < (uint32_t)out->start + TCP_MIN)
+	if (out->proto != PROTO_TCP || len < (uint32_t)out->start + TCP_HEADER_MIN)
 		return false;
 	out->csum_offset = TCP_CSUM;
-	out->hdr_len = (uint16_t)(out->start + (f[out->start + TCP_OFFSET] >> 4) * 4u);
-	return out->hdr_len >= out->start + TCP_MIN && out->hdr_len <= len;
+	out->hdr_len = (uint16_t)(out->start + tcp_header_len(f + out->start));
+	return out->hdr_len >= out->start + TCP_HEADER_MIN && out->hdr_len <= len;
 }
 
 void l4_put_pseudo(uint8_t *f, const struct l4 *l, uint32_t frame_len)

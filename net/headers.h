@@ -6,21 +6,7 @@
 #ifndef NET_HEADERS_H
 #define NET_HEADERS_H
 
-#include <tern/types.h>
-
-#define ETH_HLEN 14u
-#define ETH_TYPE 12u
-#define ETH_IPV4 0x0800u
-#define ETH_IPV6 0x86ddu
-#define ETH_VLAN 0x8100u
-#define ETH_SERVICE_VLAN 0x88a8u
-#define ETH_ARP 0x0806u
-#define ETH_RARP 0x8035u
-#define PROTO_TCP 6u
-#define PROTO_UDP 17u
-#define IP6_HEADER_LEN 40u
-#define IP4_LEN 2u /* in the IP header: of the packet */
-#define IP6_LEN 4u /* of what follows the header */
+#include "kernel/lib/packet.h"
 
 struct l4 {
 	bool ipv6;
@@ -30,17 +16,6 @@ struct l4 {
 	uint16_t hdr_len;     /* all headers up to the payload */
 	uint32_t end;	      /* of the packet in the frame, as the IP header says */
 };
-
-static inline uint32_t be16(const uint8_t *b)
-{
-	return (uint32_t)b[0] << 8 | b[1];
-}
-
-static inline void put_be16(uint8_t *b, uint32_t v)
-{
-	b[0] = (uint8_t)(v >> 8);
-	b[1] = (uint8_t)v;
-}
 
 /* Sums fold to 16 bits, ones' complement [RFC 1071]. */
 static inline uint32_t fold16(uint64_t sum)

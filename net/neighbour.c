@@ -5,7 +5,6 @@
 #include "net/headers.h"
 #include "net/neighbour.h"
 
-#define MAC 6u
 #define FRAME_MIN 60u /* Ethernet's least, without its check sequence */
 
 /* ARP over Ethernet and IPv4; offsets in its body. */
@@ -20,10 +19,6 @@
 #define RARP_REQUEST 3u
 
 /* ICMPv6; offsets in its body, which follows the IPv6 header. */
-#define IP6_NEXT 6u
-#define IP6_HOPS 7u
-#define IP6_SRC 8u
-#define IP6_DST 24u
 #define ICMP6 58u
 #define ND_BODY 32u /* with one link-layer option */
 #define ND_SOLICIT 135u
@@ -59,7 +54,7 @@ static bool seen_arp(const uint8_t *f, uint32_t len, struct net_addr *out)
 	const uint8_t *b = f + ETH_HLEN;
 
 	return len >= ETH_HLEN + ARP_BODY && be16(b) == ARP_HW_ETHERNET &&
-	       be16(b + 2) == ETH_IPV4 && memcmp(b + ARP_SENDER_MAC, f + MAC, MAC) == 0 &&
+	       be16(b + 2) == ETH_IPV4 && memcmp(b + ARP_SENDER_MAC, f + MAC_LEN, MAC_LEN) == 0 &&
 	       take(out, 4, b + ARP_SENDER_IP);
 }
 
@@ -87,8 +82,8 @@ bool neighbour_seen(const uint8_t *f, uint32_t len, struct net_addr *out)
 static uint8_t *ethernet(uint8_t *out, const uint8_t *mac, uint32_t type)
 {
 	memset(out, 0, NEIGHBOUR_FRAME_MAX);
-	memset(out, 0xff, MAC);
-	memcpy(out + MAC, mac, MAC);
+	memset(out, 0xff, MAC_LEN);
+	memcpy(out + MAC_LEN, mac, MAC_LEN);
 	put_be16(out + ETH_TYPE, type);
 	return out + ETH_HLEN;
 }
@@ -97,10 +92,10 @@ static void arp(uint8_t *b, const uint8_t *mac, unsigned op)
 {
 	put_be16(b, ARP_HW_ETHERNET);
 	put_be16(b + 2, ETH_IPV4);
-	b[4] = MAC;
+	b[4] = MAC_LEN;
 	b[5] = 4;
 	put_be16(b + ARP_OP, op);
-	memcpy(b + ARP_SENDER_MAC, mac, MAC);
+	memcpy(b + ARP_SENDER_MAC, mac, MAC_LEN);
 }
 
 uint32_t neighbour_rarp(uint8_t out[NEIGHBOUR_FRAME_MAX], const uint8_t mac[6])
@@ -108,7 +103,7 @@ uint32_t neighbour_rarp(uint8_t out[NEIGHBOUR_FRAME_MAX], const uint8_t mac[6])
 	uint8_t *b = ethernet(out, mac, ETH_RARP);
 
 	arp(b, mac, RARP_REQUEST);
-	memcpy(b + ARP_TARGET_MAC, mac, MAC);
+	memcpy(b + ARP_TARGET_MAC, mac, MAC_LEN);
 	return FRAME_MIN;
 }
 
@@ -139,7 +134,7 @@ static uint32_t here_nd(uint8_t *out, const uint8_t *mac, const struct net_addr 
 	static const uint8_t all_nodes[16] = { 0xff, 2, [15] = 1 };
 	uint8_t *ip = ethernet(out, mac, ETH_IPV6), *nd = ip + IP6_HEADER_LEN;
 
-	memcpy(out, (const uint8_t[MAC]){ 0x33, 0x33, 0, 0, 0, 1 }, MAC);
+	memcpy(out, (const uint8_t[MAC_LEN]){ 0x33, 0x33, 0, 0, 0, 1 }, MAC_LEN);
 	ip[0] = 0x60;
 	put_be16(ip + 4, ND_BODY);
 	ip[IP6_NEXT] = ICMP6;
@@ -151,7 +146,7 @@ static uint32_t here_nd(uint8_t *out, const uint8_t *mac, const struct net_addr 
 	memcpy(nd + ND_TARGET, a->ip, 16);
 	nd[ND_OPTION] = ND_OPT_TARGET_MAC;
 	nd[ND_OPTION + 1] = 1; /* units of 8 bytes */
-	memcpy(nd + ND_OPTION + 2, mac, MAC);
+	memcpy(nd + ND_OPTION + 2, mac, MAC_LEN);
 	icmp6_sum(ip);
 	return ETH_HLEN + IP6_HEADER_LEN + ND_BODY;
 }

@@ -129,44 +129,40 @@ void vframe_trim(struct vframe *f, uint32_t len)
 	}
 }
 
+struct vframe_walk vframe_walk(const struct vframe *f, uint32_t off, uint32_t len)
+{
+	return (struct vframe_walk){ .f = f, .off = off, .left = len };
+}
+
+bool vframe_step(struct vframe_walk *w)
+{
+	const struct nic_tx *t = &w->f->tx;
+
+	while (w->seg < t->nr_segs && w->off >= t->seg[w->seg].len)
+		w->off -= t->seg[w->seg++].len;
+	if (!w->left || w->seg == t->nr_segs)
+		return false;
+	w->bytes = (uint8_t *)hpa_ptr(t->seg[w->seg].addr) + w->off;
+	w->len = MIN(w->left, t->seg[w->seg].len - w->off);
+	w->left -= w->len;
+	w->off += w->len;
+	return true;
+}
+
 void vframe_read(const struct vframe *f, uint32_t off, void *buf, uint32_t len)
 {
-	uint8_t *to = buf;
+	struct vframe_walk w = vframe_walk(f, off, len);
 
-	for (unsigned n = 0; n < f->tx.nr_segs && len; n++) {
-		const struct nic_seg *s = &f->tx.seg[n];
-		uint32_t part;
-
-		if (off >= s->len) {
-			off -= s->len;
-			continue;
-		}
-		part = MIN(len, s->len - off);
-		memcpy(to, (const uint8_t *)hpa_ptr(s->addr) + off, part);
-		to += part;
-		len -= part;
-		off = 0;
-	}
+	for (uint8_t *to = buf; vframe_step(&w); to += w.len)
+		memcpy(to, w.bytes, w.len);
 }
 
 void vframe_write(struct vframe *f, uint32_t off, const void *buf, uint32_t len)
 {
-	const uint8_t *from = buf;
+	struct vframe_walk w = vframe_walk(f, off, len);
 
-	for (unsigned n = 0; n < f->tx.nr_segs && len; n++) {
-		struct nic_seg *s = &f->tx.seg[n];
-		uint32_t part;
-
-		if (off >= s->len) {
-			off -= s->len;
-			continue;
-		}
-		part = MIN(len, s->len - off);
-		memcpy((uint8_t *)hpa_ptr(s->addr) + off, from, part);
-		from += part;
-		len -= part;
-		off = 0;
-	}
+	for (const uint8_t *from = buf; vframe_step(&w); from += w.len)
+		memcpy(w.bytes, from, w.len);
 }
 
 struct vframe *vframe_copy_of(const struct nic_tx *t)

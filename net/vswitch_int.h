@@ -9,13 +9,12 @@
 
 #include <tern/vswitch.h>
 
+#include "kernel/lib/packet.h"
 #include "net/net_int.h"
 #include "net/vframe.h"
 
 #define VPORT_QUEUE 256u /* frames in each direction */
 _Static_assert(2 * VPORT_QUEUE <= VFRAME_SHARE / 2, "a port's queues leave half of its share");
-#define MAC_LEN 6u
-#define VLAN_LEN 4u
 
 struct vqueue {
 	struct spinlock lock; /* guards first, last */

@@ -36,6 +36,19 @@ struct vframe {
 struct vframe *vframe_new(uint32_t len);
 void vframe_free(struct vframe *f);
 
+/*
+ * A walk over bytes [off, off + len) of a frame, as far as it has them: each step gives the
+ * next run that lies together.
+ */
+struct vframe_walk {
+	uint8_t *bytes; /* this step's */
+	uint32_t len;
+	const struct vframe *f;
+	uint32_t seg, off, left; /* where the next step begins, and how much is to come */
+};
+struct vframe_walk vframe_walk(const struct vframe *f, uint32_t off, uint32_t len);
+bool vframe_step(struct vframe_walk *w); /* false: that was all */
+
 /* What a port's guest takes as it is; the rest is done for it in software. */
 #define VPORT_CSUM 1u /* checksums not filled in */
 #define VPORT_TSO4 2u /* uncut TCP over IPv4 */

@@ -33,23 +33,14 @@ static void fill_header(const struct vframe *f, struct vnet_header *h)
 static int put_bytes(struct vnet_dev *n, const struct vframe *f, uint32_t from, uint64_t off,
 		     uint32_t len)
 {
-	for (unsigned i = 0; i < f->tx.nr_segs && len; i++) {
-		const struct nic_seg *s = &f->tx.seg[i];
-		uint32_t part;
-		int rc;
+	struct vframe_walk w = vframe_walk(f, from, len);
 
-		if (from >= s->len) {
-			from -= s->len;
-			continue;
-		}
-		part = MIN(len, s->len - from);
-		rc = virtq_put(&n->v.chain, n->v.d.vm->mem, off,
-			       (const uint8_t *)hpa_ptr(s->addr) + from, part);
+	while (vframe_step(&w)) {
+		int rc = virtq_put(&n->v.chain, n->v.d.vm->mem, off, w.bytes, w.len);
+
 		if (rc)
 			return rc;
-		off += part;
-		len -= part;
-		from = 0;
+		off += w.len;
 	}
 	return 0;
 }

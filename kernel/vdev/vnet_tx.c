@@ -6,29 +6,17 @@
  */
 #include <errno.h>
 
+#include "kernel/lib/packet.h"
 #include "vnet.h"
 
-#define ETH_HEADER 14u
-#define ETH_TYPE 12u
-#define TYPE_IPV4 0x0800u
-#define TYPE_IPV6 0x86ddu
-#define TCP_CSUM 16u
-#define TCP_HEADER 20u
-#define TCP_OFFSET 12u
-#define HEADERS_MAX 256u
 /* What Linux never goes below (tcp_min_snd_mss): a frame is cut into 1,400 at most, not 65,000. */
 #define SEGMENT_MIN 48u
-
-static uint32_t be16(const uint8_t *b)
-{
-	return (uint32_t)b[0] << 8 | b[1];
-}
 
 static bool describe_csum(const struct vnet_header *h, struct vframe *f)
 {
 	uint32_t end = (uint32_t)h->csum_start + h->csum_offset + 2u;
 
-	if (h->csum_start < ETH_HEADER || end > f->len || end > f->tx.seg[0].len)
+	if (h->csum_start < ETH_HLEN || end > f->len || end > f->tx.seg[0].len)
 		return false;
 	f->tx.csum = true;
 	f->tx.csum_start = h->csum_start;
@@ -48,12 +36,12 @@ static bool describe_gso(const struct vnet_header *h, uint64_t features, struct 
 	if (!(features & (ipv6 ? VNET_F_HOST_TSO6 : VNET_F_HOST_TSO4)) || !f->tx.csum ||
 	    f->tx.csum_offset != TCP_CSUM || h->gso_size < SEGMENT_MIN)
 		return false;
-	if (be16(b + ETH_TYPE) != (ipv6 ? TYPE_IPV6 : TYPE_IPV4) ||
-	    f->tx.csum_start + TCP_HEADER > f->tx.seg[0].len)
+	if (be16(b + ETH_TYPE) != (ipv6 ? ETH_IPV6 : ETH_IPV4) ||
+	    f->tx.csum_start + TCP_HEADER_MIN > f->tx.seg[0].len)
 		return false;
-	hdr = f->tx.csum_start + (b[f->tx.csum_start + TCP_OFFSET] >> 4) * 4u;
-	if (hdr < f->tx.csum_start + TCP_HEADER || hdr > HEADERS_MAX || hdr > f->tx.seg[0].len ||
-	    hdr >= f->len)
+	hdr = f->tx.csum_start + tcp_header_len(b + f->tx.csum_start);
+	if (hdr < f->tx.csum_start + TCP_HEADER_MIN || hdr > HEADERS_MAX ||
+	    hdr > f->tx.seg[0].len || hdr >= f->len)
 		return false;
 	f->tx.hdr_len = (uint16_t)hdr;
 	f->tx.gso_size = h->gso_size;
@@ -63,7 +51,7 @@ static bool describe_gso(const struct vnet_header *h, uint64_t features, struct 
 
 bool vnet_describe(const struct vnet_header *h, uint64_t features, struct vframe *f)
 {
-	if (f->len < ETH_HEADER || f->tx.seg[0].len < ETH_HEADER)
+	if (f->len < ETH_HLEN || f->tx.seg[0].len < ETH_HLEN)
 		return false;
 	if (h->flags & VNET_HDR_NEEDS_CSUM) {
 		if (!(features & VNET_F_CSUM) || !describe_csum(h, f))
@@ -74,15 +62,15 @@ bool vnet_describe(const struct vnet_header *h, uint64_t features, struct vframe
 
 static int copy_out(struct vnet_dev *n, struct vframe *f)
 {
+	struct vframe_walk w = vframe_walk(f, 0, f->len);
 	uint64_t at = sizeof(struct vnet_header);
 
-	for (unsigned i = 0; i < f->tx.nr_segs; i++) {
-		struct nic_seg *s = &f->tx.seg[i];
-		int rc = virtq_get(&n->v.chain, n->v.d.vm->mem, at, hpa_ptr(s->addr), s->len);
+	while (vframe_step(&w)) {
+		int rc = virtq_get(&n->v.chain, n->v.d.vm->mem, at, w.bytes, w.len);
 
 		if (rc)
 			return rc;
-		at += s->len;
+		at += w.len;
 	}
 	return 0;
 }
