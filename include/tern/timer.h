@@ -16,6 +16,21 @@ uint64_t tsc_to_ns(uint64_t tsc);
 uint64_t ns_to_tsc(uint64_t ns);
 /* 64x64/64 multiply-divide without overflow in between. */
 uint64_t mul_div64(uint64_t a, uint64_t b, uint64_t div);
+/*
+ * A guest's TSC as a CPU with TSC scaling makes it of the host's: times a ratio with
+ * so many bits behind the point, what is below one cut off, modulo 2^64. Software
+ * that counts along cuts off in the same place: after a year of uptime the exact product
+ * is milliseconds ahead of one by a ratio of 32 bits.
+ */
+struct tsc_ratio {
+	uint64_t ratio;
+	unsigned bits;
+};
+/* Of frequencies; 1 exactly when they are equal. Saturates where the CPU's register ends. */
+struct tsc_ratio tsc_ratio_of(uint32_t guest_khz, uint32_t host_khz, unsigned bits);
+uint64_t tsc_scale(struct tsc_ratio r, uint64_t host_tsc);
+/* So many host ticks that the guest's TSC rises by delta or a little more; saturating. */
+uint64_t tsc_unscale(struct tsc_ratio r, uint64_t delta);
 void delay_ns(uint64_t ns); /* busy; early boot and microseconds only */
 /* Wall clock now, from the RTC read at boot: seconds since 1970 (UTC), 0 when unknown. */
 uint64_t wall_clock_s(void);

@@ -216,9 +216,10 @@ struct virt_caps {
 	const struct slat_format *slat;
 	bool next_rip, decode_assist, flush_by_asid, tsc_scaling, virtual_nmi, pause_filter, pml,
 		apic;
-	unsigned tsc_ratio_end; /* guest TSC less than this many times the host's; 0 = any */
-	unsigned asids;		/* address space numbers for guests, 0 = none */
-	char features[128];	/* what the backend uses of what not every CPU has, for people */
+	unsigned tsc_ratio_bits; /* of the scaling ratio, behind the point */
+	unsigned tsc_ratio_end;	 /* guest TSC less than this many times the host's */
+	unsigned asids;		 /* address space numbers for guests, 0 = none */
+	char features[128];	 /* what the backend uses of what not every CPU has, for people */
 };
 
 struct virt_ops {

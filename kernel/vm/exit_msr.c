@@ -25,6 +25,7 @@ static struct msr_region *region_of(struct vm *vm, uint32_t index)
 	return NULL;
 }
 
+#define MSR_TSC 0x10u
 #define MSR_XSS 0xda0u
 #define MSR_EFER 0xc0000080u
 #define MSR_TSC_AUX 0xc0000103u
@@ -91,6 +92,8 @@ static int msr_write(struct vcpu *c, uint32_t index, uint64_t value)
 		err = msr_list_set(c->msrs, index, value);
 	if (err == -ENOENT)
 		err = virt->msr_set(&c->v, index, value);
+	if (!err && index == MSR_TSC)
+		pvclock_update(c); /* by another TSC the same time */
 	return err;
 }
 

@@ -19,6 +19,9 @@
 
 #include "vm_int.h"
 
+/* So long a park is told to the guest: its watchdogs would take it for a hang. */
+#define HELD_NS NSEC_PER_SEC
+
 int vm_run_init(struct vm *vm)
 {
 	struct vm_run *run = calloc(1, sizeof(*run));
@@ -148,10 +151,14 @@ static bool leave_park(struct vcpu *c)
 
 void vcpu_park_here(struct vcpu *c)
 {
+	uint64_t since = time_ns();
+
 	vcpu_unboard(c);
 	set_parked(c);
 	while (!leave_park(c))
 		(void)event_wait(&c->wake, NEVER_NS);
+	if (time_ns() - since > HELD_NS)
+		c->clock->stopped = true;
 	if (__atomic_load_n(&c->vm->run->stop, __ATOMIC_ACQUIRE))
 		return; /* the world ends without having been in again */
 	vcpu_board(c);

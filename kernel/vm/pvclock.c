@@ -2,7 +2,7 @@
 /*
  * kvmclock, the clock page that stock kernels know: system time =
  * base + ((TSC - base TSC) << shift) * mul >> 32. The page is written when the
- * guest sets its MSR and after a pause; its version is odd while it changes.
+ * guest sets its MSR or its TSC and after a pause; its version is odd while it changes.
  * [the layout is that of the Xen and KVM public interface; Linux
  * Documentation/virt/kvm/x86/msr.rst]
  */
@@ -81,7 +81,7 @@ static gpa_t page_of(const struct vcpu *c)
 void pvclock_update(struct vcpu *c)
 {
 	struct pvclock_scale s = pvclock_scale(c->vm->tsc_khz);
-	struct clock_page p = { .tsc_timestamp = c->vm->run->base_tsc,
+	struct clock_page p = { .tsc_timestamp = c->vm->run->base_tsc + vcpu_tsc_ahead(c),
 				.system_time = c->vm->run->base_ns,
 				.mul = s.mul,
 				.shift = s.shift,

@@ -59,13 +59,13 @@ static int cpuid_load(struct vm *vm, struct rec_reader *r)
 
 struct time_rec {
 	uint32_t tsc_khz;
-	uint64_t tsc, ns, host_ns; /* guest TSC, kvmclock, source's time_ns(), all at one moment */
+	uint64_t tsc, ns, host_ns; /* the line's TSC, kvmclock, source's time_ns(), of one moment */
 };
 
-/* The TSC of vCPU 0 that it saved. */
+/* The line's TSC that it saved. */
 static uint64_t time_save(struct vm *vm, struct rec_writer *w)
 {
-	uint64_t host_ns = time_ns(), tsc = vcpu_guest_tsc(vm->vcpu[0]);
+	uint64_t host_ns = time_ns(), tsc = vm_time_tsc(vm);
 
 	rec_begin(w, REC_TIME, REC_VERSION, 0, 0);
 	rec_u32(w, vm->tsc_khz);
@@ -97,7 +97,7 @@ int vm_tsc_check(uint32_t khz, char *why, size_t why_len)
 	if (diff * 1000000 <= host * PPM_EQUAL)
 		return 0;
 	if (virt_caps.tsc_scaling) {
-		if (!virt_caps.tsc_ratio_end || khz < host * virt_caps.tsc_ratio_end)
+		if (khz < host * virt_caps.tsc_ratio_end)
 			return 0;
 		snprintf(why, why_len,
 			 "the guest's TSC runs at %u kHz, the destination's at %u, and its CPU "
@@ -146,12 +146,11 @@ static struct virt_state *state_alloc(void)
 	return calloc(1, sizeof(struct virt_state));
 }
 
-/* tsc0: what vCPU 0's TSC shows at the moment of REC_TIME; this one's of the same moment goes out.
- */
-static void vcpu_save(struct vcpu *c, uint64_t tsc0, struct virt_state *s, struct rec_writer *w)
+/* line_tsc: the line's at the moment of REC_TIME; this vCPU's of the same moment goes out. */
+static void vcpu_save(struct vcpu *c, uint64_t line_tsc, struct virt_state *s, struct rec_writer *w)
 {
 	virt->state_save(&c->v, s);
-	s->tsc = tsc0 + (c->v.tsc_offset - c->vm->vcpu[0]->v.tsc_offset);
+	s->tsc = line_tsc + vcpu_tsc_ahead(c);
 	rec_begin(w, REC_VCPU, REC_VERSION, 0, (uint16_t)c->index);
 	vcpu_state_write(c, s, w);
 	rec_end(w);
@@ -220,10 +219,10 @@ static int xsave_load(struct vm *vm, struct rec_reader *r)
 
 	if (!s || !vm->run->loaded_time || xsave_parse(r, s))
 		return -EBADMSG;
-	offset = vm->vcpu[i]->v.tsc_offset + (s->tsc - vm->run->base_tsc);
+	/* REC_TIME's, with the blackout, and what this one is ahead of the line. */
+	offset = vm->run->tsc_offset + (s->tsc - vm->run->base_tsc);
 	err = virt->state_load(&vm->vcpu[i]->v, s);
-	vm->vcpu[i]->v.tsc_offset =
-		offset; /* REC_TIME's, with the blackout, and what it is ahead of vCPU 0 */
+	vm->vcpu[i]->v.tsc_offset = offset;
 	if (!err)
 		vm->run->loaded_vcpus |= BIT(i);
 	free(s);
@@ -236,16 +235,16 @@ static int xsave_load(struct vm *vm, struct rec_reader *r)
 void vm_cpu_save(struct vm *vm, struct rec_writer *w)
 {
 	struct virt_state *s = state_alloc();
-	uint64_t tsc0;
+	uint64_t line_tsc;
 
 	vm_cpuid_save(vm, w);
-	tsc0 = time_save(vm, w);
+	line_tsc = time_save(vm, w);
 	if (!s) {
 		w->error = -ENOMEM; /* told by rec_finish */
 		return;
 	}
 	for (unsigned i = 0; i < vm->nr_vcpus; i++)
-		vcpu_save(vm->vcpu[i], tsc0, s, w);
+		vcpu_save(vm->vcpu[i], line_tsc, s, w);
 	free(s);
 }
 

@@ -27,8 +27,9 @@ struct vm_run {
 	uint32_t stop;	      /* [atom] worlds end at their next turn */
 	uint32_t request;     /* [atom] enum vm_request; REQ_RESET is taken by vCPU 0 */
 	bool used;	      /* [vm] memory has contents of a run */
-	uint64_t base_tsc;    /* [parked] guest TSC and kvmclock at one moment: the line */
+	uint64_t base_tsc;    /* [parked] TSC and kvmclock at one moment: the line */
 	uint64_t base_ns;     /* [parked] that all guest time lies on (vmtime.c) */
+	uint64_t tsc_offset;  /* [parked] the line's TSC = host TSC (scaled) + offset */
 	struct spinlock
 		io_lock; /* guards vm->io and the sorted tables; LOCK_VDEV + 1 is free of others */
 	struct io_table *io_table; /* [io_lock] */
@@ -196,9 +197,13 @@ uint32_t msr_list_index(unsigned i);
 
 /* Guest TSC is 0 and kvmclock 0 now. */
 void vm_time_start(struct vm *vm);
-/* Guest TSC and kvmclock go on from these, which they showed elapsed_ns ago. */
+/* The line goes on from these, which it showed elapsed_ns ago; each vCPU's TSC is the line's. */
 void vm_time_continue(struct vm *vm, uint64_t tsc, uint64_t ns, uint64_t elapsed_ns);
-uint64_t vm_time_ns_at(struct vm *vm, uint64_t guest_tsc);
+/* The line's TSC now, kvmclock at one of its values, and how far a vCPU's own TSC is ahead of it.
+ */
+uint64_t vm_time_tsc(const struct vm *vm);
+uint64_t vm_time_ns_at(const struct vm *vm, uint64_t line_tsc);
+uint64_t vcpu_tsc_ahead(const struct vcpu *c);
 
 struct pvclock {
 	uint64_t system_msr; /* guest address | 1 when on */

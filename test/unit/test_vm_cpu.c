@@ -7,7 +7,7 @@
 // SOURCES: kernel/vm/vm_cpu.c kernel/vm/vm_cpu_state.c kernel/vm/vmtime.c kernel/vm/pvclock.c
 // SOURCES: kernel/vm/msr_list.c kernel/vm/cpuid.c kernel/vm/cpuid_bits.c
 // SOURCES: kernel/vm/cpuid_rec.c kernel/vm/cpu_model.c kernel/vm/cpu_common.c
-// SOURCES: kernel/vm/cpu_check.c kernel/lib/rec.c kernel/lib/muldiv.c
+// SOURCES: kernel/vm/cpu_check.c kernel/lib/rec.c kernel/lib/muldiv.c kernel/lib/tscscale.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -155,7 +155,8 @@ static int setup(void **state)
 	host_khz = KHZ;
 	host_base = rdtsc() - 1000000000ull;
 	virt_caps.tsc_scaling = false;
-	virt_caps.tsc_ratio_end = 0;
+	virt_caps.tsc_ratio_bits = 32;
+	virt_caps.tsc_ratio_end = 256;
 	loads = 0;
 	memset(ram, 0, sizeof(ram));
 	for (size_t i = 0; i < sizeof(kept); i++)
@@ -272,19 +273,24 @@ static void clocks(void **state)
 	}
 }
 
-/* A guest that wrote its TSC on one vCPU finds that difference on the next host, and the one after.
- */
+/* A guest that wrote its TSC on some vCPUs finds them so on the next host, and the one after; the
+ * time of day is nobody's TSC. */
 static void tsc_of_each_vcpu(void **state)
 {
 	const uint64_t ahead = 123456789012ull, behind = 0 - 987654321ull;
 	struct vm *a = make(), *b = make(), *c = make();
 
+	uint64_t ns = vm_guest_ns(a);
+
 	a->vcpu[1]->v.tsc_offset += ahead;
 	assert_int_equal(move(a, b, 0), 0);
-	assert_int_equal(b->vcpu[1]->v.tsc_offset - b->vcpu[0]->v.tsc_offset, ahead);
-	b->vcpu[1]->v.tsc_offset = b->vcpu[0]->v.tsc_offset + behind;
+	assert_int_equal(vcpu_tsc_ahead(b->vcpu[0]), 0);
+	assert_int_equal(vcpu_tsc_ahead(b->vcpu[1]), ahead);
+	b->vcpu[0]->v.tsc_offset += behind;
 	assert_int_equal(move(b, c, -40000000000), 0);
-	assert_int_equal(c->vcpu[1]->v.tsc_offset - c->vcpu[0]->v.tsc_offset, behind);
+	assert_int_equal(vcpu_tsc_ahead(c->vcpu[0]), behind);
+	assert_int_equal(vcpu_tsc_ahead(c->vcpu[1]), ahead);
+	assert_in_range(vm_guest_ns(c), ns + 40 * NSEC_PER_SEC, ns + 50 * NSEC_PER_SEC);
 	unmake(a);
 	unmake(b);
 	unmake(c);
@@ -335,15 +341,17 @@ static void ratio(void **state)
 	struct vm *a = make(), *b;
 
 	virt_caps.tsc_scaling = true;
-	virt_caps.tsc_ratio_end = 256;
 	host_khz = KHZ / 256;
 	b = make();
 	assert_int_equal(move(a, b, 0), -ENOTSUP);
 	host_khz = KHZ / 255;
 	assert_int_equal(move(a, b, 0), 0);
-	virt_caps.tsc_ratio_end = 0;
+	virt_caps.tsc_ratio_bits = 48; /* VT-x's sixteen */
+	virt_caps.tsc_ratio_end = 65536;
 	host_khz = KHZ / 256;
 	assert_int_equal(move(a, b, 0), 0);
+	host_khz = KHZ / 65536;
+	assert_int_equal(move(a, b, 0), -ENOTSUP);
 	unmake(a);
 	unmake(b);
 }

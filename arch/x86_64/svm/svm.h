@@ -128,7 +128,8 @@ uint64_t svm_tsc_ratio(const struct virt_vm *vm);
 extern const struct slat_format npt_format;
 extern const struct slat_format npt_format_1g;
 
-#define TSC_RATIO_END 256u /* 8.32 fixed point */
+#define TSC_RATIO_BITS 32u /* 8.32 fixed point */
+#define TSC_RATIO_END 256u
 #define MSR_TSC_RATIO 0xc0000104u
 #define MSR_VM_CR 0xc0010114u
 #define MSR_VM_HSAVE_PA 0xc0010117u

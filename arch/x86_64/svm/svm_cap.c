@@ -47,6 +47,7 @@ int svm_probe(struct virt_caps *caps, char *why, size_t why_len)
 		.decode_assist = svm_feat.decode_assist,
 		.flush_by_asid = svm_feat.flush_by_asid,
 		.tsc_scaling = svm_feat.tsc_rate,
+		.tsc_ratio_bits = TSC_RATIO_BITS,
 		.tsc_ratio_end = TSC_RATIO_END,
 		.pause_filter = svm_feat.pause_filter,
 		.asids = svm_feat.asids,

@@ -16,7 +16,6 @@
 
 #define MSRPM_ORDER 1u /* 8 KiB */
 #define IOPM_ORDER 2u  /* 12 KiB, one bit a port */
-#define RATIO_ONE (1ull << 32)
 
 /* Switched by VMLOAD and VMSAVE; no value of them harms the host. */
 static const uint32_t pass_through[] = {
@@ -51,21 +50,22 @@ int svm_msr_init(void)
 	return 0;
 }
 
-/* Guest TSC ticks for each of the host's, 8.32 fixed point. [APM2 15.30.5 "TSC Ratio MSR"] */
+static struct tsc_ratio ratio_of(const struct virt_vm *vm)
+{
+	uint32_t host = tsc_khz();
+
+	return tsc_ratio_of(svm_feat.tsc_rate && vm->tsc_khz ? vm->tsc_khz : host, host,
+			    TSC_RATIO_BITS); /* fits: caps.tsc_ratio_end */
+}
+
 uint64_t svm_tsc_ratio(const struct virt_vm *vm)
 {
-	if (!svm_feat.tsc_rate || !vm->tsc_khz || vm->tsc_khz == tsc_khz())
-		return RATIO_ONE;
-	return mul_div64(vm->tsc_khz, RATIO_ONE, tsc_khz()); /* fits: caps.tsc_ratio_end */
+	return ratio_of(vm).ratio;
 }
 
 static uint64_t scaled_tsc(const struct virt_vm *vm)
 {
-	uint64_t ratio = svm_tsc_ratio(vm);
-
-	if (ratio == RATIO_ONE)
-		return rdtsc();
-	return (uint64_t)((unsigned __int128)rdtsc() * ratio >> 32);
+	return tsc_scale(ratio_of(vm), rdtsc());
 }
 
 uint64_t svm_guest_tsc(const struct virt_vcpu *v)

@@ -191,6 +191,8 @@ int vmx_msr_set(struct virt_vcpu *v, uint32_t index, uint64_t value);
 void vmx_live_load(struct vmx_vcpu *s);
 void vmx_live_save(struct vmx_vcpu *s);
 uint64_t vmx_guest_tsc(const struct virt_vcpu *v);
+#define TSC_RATIO_BITS 48u /* 16.48 fixed point */
+#define TSC_RATIO_END 65536u
 uint64_t vmx_tsc_ratio(const struct virt_vm *vm);
 /* vmx_slat.c */
 void ept_format_init(struct slat_format *f, bool has_ad, bool has_1g);

@@ -154,6 +154,8 @@ int vmx_probe(struct virt_caps *caps, char *why, size_t why_len)
 		.slat = &vmx_feat.ept,
 		.next_rip = true,
 		.tsc_scaling = vmx_feat.tsc_scaling,
+		.tsc_ratio_bits = TSC_RATIO_BITS,
+		.tsc_ratio_end = TSC_RATIO_END,
 		.virtual_nmi = true,
 		.pause_filter = vmx_feat.ple,
 		.pml = vmx_feat.pml,

@@ -14,8 +14,6 @@
 
 #include "vmx.h"
 
-#define RATIO_SHIFT 48
-#define RATIO_ONE (1ull << RATIO_SHIFT)
 #define MAP_READ 0u
 #define MAP_READ_HIGH 0x400u
 #define MAP_WRITE 0x800u
@@ -113,21 +111,22 @@ void vmx_live_save(struct vmx_vcpu *s)
 
 /* ---- the TSC ---- */
 
-/* Guest TSC ticks for each of the host's, 16.48 fixed point. [SDM 3C 26.3 "TSC Scaling"] */
+static struct tsc_ratio ratio_of(const struct virt_vm *vm)
+{
+	uint32_t host = tsc_khz();
+
+	return tsc_ratio_of(vmx_feat.tsc_scaling && vm->tsc_khz ? vm->tsc_khz : host, host,
+			    TSC_RATIO_BITS); /* fits: caps.tsc_ratio_end */
+}
+
 uint64_t vmx_tsc_ratio(const struct virt_vm *vm)
 {
-	if (!vmx_feat.tsc_scaling || !vm->tsc_khz || vm->tsc_khz == tsc_khz())
-		return RATIO_ONE;
-	return mul_div64(vm->tsc_khz, RATIO_ONE, tsc_khz());
+	return ratio_of(vm).ratio;
 }
 
 static uint64_t scaled_tsc(const struct virt_vm *vm)
 {
-	uint64_t ratio = vmx_tsc_ratio(vm);
-
-	if (ratio == RATIO_ONE)
-		return rdtsc();
-	return (uint64_t)((unsigned __int128)rdtsc() * ratio >> RATIO_SHIFT);
+	return tsc_scale(ratio_of(vm), rdtsc());
 }
 
 uint64_t vmx_guest_tsc(const struct virt_vcpu *v)
