@@ -119,6 +119,12 @@ static void set_filter(struct net_if *uplink)
 		nic->ops->filter(nic);
 }
 
+/* An address is one port's; but for the heir of a suspended VM, which has its owner's name. */
+static bool takes_over(const struct vport *p, const struct vport *q)
+{
+	return vport_muted(q) && !strcmp(p->owner, q->owner);
+}
+
 static int link_port(void *arg)
 {
 	struct vport *p = arg;
@@ -126,7 +132,7 @@ static int link_port(void *arg)
 	if (!memcmp(p->mac, p->net->uplink->nic->mac, MAC_LEN))
 		return -EEXIST;
 	for (struct vport *q = p->net->ports; q; q = q->next)
-		if (!memcmp(p->mac, q->mac, MAC_LEN))
+		if (!memcmp(p->mac, q->mac, MAC_LEN) && !takes_over(p, q))
 			return -EEXIST;
 	p->next = p->net->ports;
 	p->net->ports = p;

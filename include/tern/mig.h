@@ -86,6 +86,11 @@ MUST_CHECK int mig_continue(uint32_t id, char *why, size_t why_len);
 /* here: this host runs the VM; otherwise this host's copy is given up. */
 MUST_CHECK int mig_resolve(const char *vm, bool here, char *why, size_t why_len);
 
+/* The VM, as records, into a fresh instance of itself that waits, without a copy of its memory;
+ * and on from there. As vm_start: -EBUSY and others with a text for people in why. */
+MUST_CHECK int mig_suspend(struct vm *vm, char *why, size_t why_len);
+MUST_CHECK int mig_restore(struct vm *vm, char *why, size_t why_len);
+
 /* What another host says of itself, before any VM is meant to move. */
 struct mig_host {
 	char name[32];

@@ -31,6 +31,7 @@ enum vm_state {
 	VM_STUNNED,	  /* parked by a migration, short */
 	VM_IN_DOUBT,	  /* parked: the other host may run it (migrate resolve) */
 	VM_INCOMING,	  /* skeleton on a migration's destination */
+	VM_SUSPENDED,	  /* state loaded, no worlds: goes on when it is restored */
 	VM_STOPPED_ERROR, /* stopped after a guest error; reason in vm->stop_reason */
 	VM_STATES
 };
@@ -175,6 +176,14 @@ MUST_CHECK int vm_check(const struct vm_config *cfg, char *why, size_t why_len);
 /* Migration's skeleton: like vm_create but VM_INCOMING, named in the registry, no boot. */
 MUST_CHECK int vm_create_incoming(const struct vm_config *cfg, struct vm **out, char *why,
 				  size_t why_len);
+/*
+ * A second instance of vm for its state to be loaded into: same name and identity, the same
+ * memory object, no worlds, not in the registry. vm stays parked and quiet while there are both:
+ * the memory has one user at a time.
+ */
+MUST_CHECK int vm_create_heir(struct vm *vm, struct vm **out, char *why, size_t why_len);
+/* The heir takes vm's place in the registry, suspended. -ENOENT: vm is not there any more. */
+MUST_CHECK int vm_inherit(struct vm *vm, struct vm *heir);
 struct vm *vm_find(const char *name); /* with a reference, or NULL */
 void vm_get(struct vm *vm);
 void vm_put(struct vm *vm);
@@ -205,6 +214,8 @@ void vm_set_state(struct vm *vm, enum vm_state s);
 MUST_CHECK int vm_prepare_incoming(struct vm *vm);
 /* Lets them go: needs no memory, cannot fail. */
 void vm_run_incoming(struct vm *vm);
+/* Undoes vm_prepare_incoming's park where that failed: the VM is suspended as before. */
+void vm_hold_suspended(struct vm *vm);
 
 /* Makes a vCPU look at its interrupts: wakes it from HLT or makes it leave the guest. Any context.
  */

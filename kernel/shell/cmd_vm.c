@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include <tern/gmem.h>
+#include <tern/mig.h>
 #include <tern/vm.h>
 
 #include "shell_int.h"
@@ -66,6 +67,17 @@ struct vm *cmd_find_vm(struct shell *sh, int argc, char **argv)
 	return vm;
 }
 
+/* A suspend leaves the name to another instance. */
+static const char *state_of(const char *name, const struct vm *vm)
+{
+	struct vm *now = vm_find(name);
+	const char *state = vm_state_name(now ? now->state : vm->state);
+
+	if (now)
+		vm_put(now);
+	return state;
+}
+
 /* The commands that do one thing to one VM. */
 static int act(struct shell *sh, int argc, char **argv, int (*fn)(struct vm *, char *, size_t))
 {
@@ -81,7 +93,7 @@ static int act(struct shell *sh, int argc, char **argv, int (*fn)(struct vm *, c
 	else if (shell_json(sh)) {
 		json_object(sh, NULL);
 		json_str(sh, "vm", argv[1]);
-		json_str(sh, "state", vm_state_name(vm->state));
+		json_str(sh, "state", state_of(argv[1], vm));
 		json_end(sh);
 	}
 	vm_put(vm);
@@ -111,6 +123,16 @@ static int vm_pause_cmd(struct shell *sh, int argc, char **argv)
 static int vm_resume_cmd(struct shell *sh, int argc, char **argv)
 {
 	return act(sh, argc, argv, vm_resume);
+}
+
+static int vm_suspend_cmd(struct shell *sh, int argc, char **argv)
+{
+	return act(sh, argc, argv, mig_suspend);
+}
+
+static int vm_restore_cmd(struct shell *sh, int argc, char **argv)
+{
+	return act(sh, argc, argv, mig_restore);
 }
 
 static int vm_delete_cmd(struct shell *sh, int argc, char **argv)
@@ -307,6 +329,9 @@ static const struct shell_cmd cmds[] = {
 	{ "vm reset", "NAME", "press a VM's reset button", vm_reset_cmd, cmd_offer_vms },
 	{ "vm pause", "NAME", "hold a VM's processors", vm_pause_cmd, cmd_offer_vms },
 	{ "vm resume", "NAME", "let a paused VM go on", vm_resume_cmd, cmd_offer_vms },
+	{ "vm suspend", "NAME", "keep a VM's state, in memory, without running it", vm_suspend_cmd,
+	  cmd_offer_vms },
+	{ "vm restore", "NAME", "let a suspended VM go on", vm_restore_cmd, cmd_offer_vms },
 	{ "vm delete", "NAME", "forget a VM that is off", vm_delete_cmd, cmd_offer_vms },
 	{ "vm list", "", "the VMs of this host", vm_list_cmd, NULL },
 	{ "vm info", "NAME", "a VM's state, memory, exits by reason", vm_info_cmd, cmd_offer_vms },

@@ -40,7 +40,7 @@ static bool moving(const struct vm *vm)
 {
 	enum vm_state s = vm->state;
 
-	return s == VM_STUNNED || s == VM_IN_DOUBT || s == VM_INCOMING;
+	return s == VM_STUNNED || s == VM_IN_DOUBT || s == VM_INCOMING || s == VM_SUSPENDED;
 }
 
 size_t serial_input(struct vm *vm, unsigned port, const char *bytes, size_t len)

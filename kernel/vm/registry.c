@@ -62,6 +62,24 @@ bool registry_remove(struct vm *vm)
 	return found;
 }
 
+bool registry_replace(struct vm *vm, struct vm *by)
+{
+	unsigned long flags = spin_lock(&registry.lock);
+	struct vm **at = &registry.first;
+	bool found;
+
+	while (*at && *at != vm)
+		at = &(*at)->next;
+	found = *at != NULL;
+	if (found) {
+		vm_get(by);
+		by->next = vm->next;
+		*at = by;
+	}
+	spin_unlock(&registry.lock, flags);
+	return found;
+}
+
 struct vm *vm_find(const char *name)
 {
 	unsigned long flags = spin_lock(&registry.lock);

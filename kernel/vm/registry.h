@@ -11,5 +11,7 @@
 MUST_CHECK int registry_add(struct vm *vm);
 /* False when it is not there (any more); its reference goes to the caller. */
 MUST_CHECK bool registry_remove(struct vm *vm);
+/* by takes vm's place and its own reference; as registry_remove for vm. */
+MUST_CHECK bool registry_replace(struct vm *vm, struct vm *by);
 
 #endif

@@ -29,8 +29,9 @@ const struct vm_platform *vm_platform(void)
 
 const char *vm_state_name(enum vm_state s)
 {
-	static const char *const names[VM_STATES] = { "off",	  "running",  "paused", "stunned",
-						      "in-doubt", "incoming", "error" };
+	static const char *const names[VM_STATES] = { "off",	   "running",  "paused",
+						      "stunned",   "in-doubt", "incoming",
+						      "suspended", "error" };
 
 	return (unsigned)s < VM_STATES ? names[s] : "?";
 }
@@ -46,8 +47,9 @@ void vm_set_state(struct vm *vm, enum vm_state s)
 
 static int refuse(const struct vm *vm, const char *what, char *why, size_t len)
 {
-	snprintf(why, len, "VM %s is %s%s: cannot %s it", vm->cfg.name, vm_state_name(vm->state),
-		 vm->mig ? " and being moved" : "", what);
+	snprintf(why, len, "VM %s is %s%s: cannot %s it%s", vm->cfg.name, vm_state_name(vm->state),
+		 vm->mig ? " and being moved" : "", what,
+		 vm->state == VM_SUSPENDED ? " ('vm restore' lets it go on)" : "");
 	return -EBUSY;
 }
 
@@ -242,6 +244,12 @@ int vm_prepare_incoming(struct vm *vm)
 	run->parks++;
 	spin_unlock(&run->lock, flags);
 	return vm_launch_worlds(vm, VM_INCOMING);
+}
+
+void vm_hold_suspended(struct vm *vm)
+{
+	vm_unpark(vm);
+	vm_set_state(vm, VM_SUSPENDED);
 }
 
 void vm_run_incoming(struct vm *vm)

@@ -51,7 +51,14 @@ MUST_CHECK int vm_launch_worlds(struct vm *vm, enum vm_state state);
 void vm_join_worlds(struct vm *vm);
 const struct vm_platform *vm_platform(void);
 
-/* vm_make.c: memory that reads as zero again when a run has left contents. */
+/*
+ * vm_make.c: a VM that is in no registry, with a reference for the caller. Its memory is shared, or
+ * its own when that is NULL. model: of the CPU that the guest will see, NULL = this host's own.
+ */
+struct cpu_model;
+MUST_CHECK int vm_build(const struct vm_config *cfg, const struct cpu_model *model,
+			struct gmem *shared, struct vm **out, char *why, size_t len);
+/* Memory that reads as zero again when a run has left contents. */
 MUST_CHECK int vm_renew_memory(struct vm *vm);
 
 /* park.c, by a vCPU's world; vm_park_ask_locked tells the vCPUs of run->parks. */

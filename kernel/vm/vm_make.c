@@ -34,6 +34,19 @@ static bool name_ok(const char *name)
 	return true;
 }
 
+/* Two devices of one VM; those that vm_create chooses differ. */
+static bool same_mac_twice(const struct vm_config *cfg)
+{
+	static const uint8_t none[6];
+
+	for (unsigned i = 1; i < cfg->nics; i++)
+		for (unsigned k = 0; k < i; k++)
+			if (memcmp(cfg->nic[i].mac, none, sizeof(none)) &&
+			    !memcmp(cfg->nic[i].mac, cfg->nic[k].mac, sizeof(none)))
+				return true;
+	return false;
+}
+
 int vm_check(const struct vm_config *cfg, char *why, size_t len)
 {
 	if (!virt || !vm_platform()) {
@@ -52,6 +65,10 @@ int vm_check(const struct vm_config *cfg, char *why, size_t len)
 	}
 	if (!cfg->vcpus || cfg->vcpus > VM_VCPUS_MAX) {
 		snprintf(why, len, "a VM has 1 to %d vCPUs", VM_VCPUS_MAX);
+		return -EINVAL;
+	}
+	if (same_mac_twice(cfg)) {
+		snprintf(why, len, "two network devices of the VM have the same address");
 		return -EINVAL;
 	}
 	return vm_platform()->check ? vm_platform()->check(cfg, why, len) : 0;
@@ -139,8 +156,8 @@ static struct vm *alloc_vm(const struct vm_config *cfg, const struct cpu_model *
 	return vm;
 }
 
-static int build(const struct vm_config *cfg, const struct cpu_model *model, struct vm **out,
-		 char *why, size_t len)
+int vm_build(const struct vm_config *cfg, const struct cpu_model *model, struct gmem *shared,
+	     struct vm **out, char *why, size_t len)
 {
 	struct vm *vm = alloc_vm(cfg, model);
 	int err = -ENOMEM;
@@ -151,7 +168,10 @@ static int build(const struct vm_config *cfg, const struct cpu_model *model, str
 		 (unsigned)(cfg->mem_bytes >> 20), (unsigned)(mem.free_bytes >> 20));
 	if (!vm)
 		return err;
-	err = gmem_create(cfg->mem_bytes, virt_caps.slat, &vm->mem);
+	vm->mem = shared;
+	if (shared)
+		gmem_get(shared);
+	err = shared ? 0 : gmem_create(cfg->mem_bytes, virt_caps.slat, &vm->mem);
 	if (err)
 		goto free;
 	err = make_cpus(vm);
@@ -200,7 +220,7 @@ static int create(const struct vm_config *cfg, const struct cpu_model *model, en
 		snprintf(why, len, "there is a VM %s already", cfg->name);
 		return -EEXIST;
 	}
-	err = build(cfg, model, &vm, why, len);
+	err = vm_build(cfg, model, NULL, &vm, why, len);
 	if (err)
 		return err;
 	vm->state = state;
@@ -209,7 +229,7 @@ static int create(const struct vm_config *cfg, const struct cpu_model *model, en
 		snprintf(why, len,
 			 err == -EEXIST ? "there is a VM %s already" : "too many VMs for %s",
 			 cfg->name);
-		unbuild(vm);
+		vm_put(vm);
 		return err;
 	}
 	*out = vm;

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A second instance of a VM on the same host, to which the first one's state goes as
+ * records while its memory stays where it is:
+ *
+ *   vm parked, devices quiet -> vm_create_heir -> records: save, check, load
+ *     -> vm_inherit: the name is the heir's -> vm is stopped and put
+ *
+ * Invariant: the memory object is shared by reference, and of the two instances only one
+ * has vCPU worlds or devices that may touch it. Nested tables go with it; the heir's
+ * vCPUs have flushed to no generation of them yet, so their first entries flush.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "registry.h"
+#include "vm_int.h"
+
+int vm_create_heir(struct vm *vm, struct vm **out, char *why, size_t why_len)
+{
+	struct vm *heir;
+	int err = vm_build(&vm->cfg, NULL, vm->mem, &heir, why, why_len);
+
+	if (err)
+		return err;
+	memcpy(heir->uuid, vm->uuid, sizeof(heir->uuid));
+	memcpy(heir->came_by, vm->came_by, sizeof(heir->came_by));
+	heir->state = VM_INCOMING;
+	heir->run->used = true; /* the memory has contents: a start makes it new */
+	*out = heir;
+	return 0;
+}
+
+int vm_inherit(struct vm *vm, struct vm *heir)
+{
+	if (!registry_replace(vm, heir))
+		return -ENOENT;
+	for (unsigned i = 0; i < heir->nr_vcpus; i++)
+		heir->vcpu[i]->clock->stopped = true; /* it will see time that it did not run */
+	vm_set_state(heir, VM_SUSPENDED);
+	vm_put(vm); /* the registry's */
+	return 0;
+}

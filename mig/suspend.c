@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Suspend and restore: a migration whose destination is this host and whose memory does
+ * not move. The VM's state goes through the same records, saved from the instance that
+ * ran, checked and loaded into a fresh one (kernel/vm/heir.c), which then waits without
+ * worlds until it is restored. All that can fail fails in the suspend, while the old
+ * instance can still go on; a restore needs memory for the vCPUs' worlds, nothing else.
+ *
+ * Absent pages stay absent, so a suspended VM costs what it has written and its devices.
+ *
+ * Clocks: the time away counts, as a blackout does and as a pause does. TSC and kvmclock
+ * go on with the host's clock, so the guest's wall clock is right without an agent in
+ * it; the kvmclock page tells that the guest was stopped, so its watchdogs look away.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <tern/log.h>
+#include <tern/mig.h>
+#include <tern/vdev.h>
+
+#include "checkpoint.h"
+#include "phase.h"
+
+/* Stands in vm->mig for the job that there is not. */
+static char suspender;
+
+static int claim(struct vm *vm, enum vm_state needed, const char *what, char *why, size_t len)
+{
+	int err = 0;
+
+	mutex_lock(&vm->lock);
+	if (vm->mig || vm->state != needed) {
+		snprintf(why, len, "VM %s is %s%s: only a %s VM can be %s", vm->cfg.name,
+			 vm_state_name(vm->state), vm->mig ? " and being moved" : "",
+			 vm_state_name(needed), what);
+		err = -EBUSY;
+	} else {
+		vm->mig = &suspender;
+	}
+	mutex_unlock(&vm->lock);
+	return err;
+}
+
+static void disown(struct vm *vm)
+{
+	mutex_lock(&vm->lock);
+	vm->mig = NULL;
+	mutex_unlock(&vm->lock);
+}
+
+static int quiet(struct vm *vm, char *why, size_t len)
+{
+	int err = vm_park(vm, time_ns() + QUIESCE_TIMEOUT_NS);
+
+	if (err) {
+		snprintf(why, len, "%s",
+			 err == -ESRCH ? "the VM ended by itself"
+				       : "its processors did not stop in time");
+		return err;
+	}
+	vm_set_state(vm, VM_STUNNED);
+	err = vdevs_quiesce(vm, time_ns() + QUIESCE_TIMEOUT_NS);
+	if (!err)
+		return 0;
+	snprintf(why, len, "a device did not finish its work in time");
+	vm_set_state(vm, VM_RUNNING);
+	vm_unpark(vm);
+	return err;
+}
+
+static void go_on(struct vm *vm)
+{
+	vdevs_resume(vm);
+	vm_set_state(vm, VM_RUNNING);
+	vm_unpark(vm);
+}
+
+/* vm's state, through records, into the heir. */
+static int hand_over(struct vm *vm, struct vm *heir, char *why, size_t len)
+{
+	struct rec_writer w;
+	int err;
+
+	rec_writer_init(&w);
+	checkpoint_save(vm, &w);
+	err = rec_finish(&w);
+	if (!err)
+		err = checkpoint_check(heir, w.buf, w.len, why, len);
+	if (!err)
+		err = checkpoint_load(heir, w.buf, w.len, 0);
+	rec_writer_fini(&w);
+	return err;
+}
+
+static int bequeath(struct vm *vm, char *why, size_t len)
+{
+	struct vm *heir;
+	int err = vm_create_heir(vm, &heir, why, len);
+
+	if (err)
+		return err;
+	snprintf(why, len, "its state could not be saved");
+	err = hand_over(vm, heir, why, len);
+	if (!err)
+		err = vm_inherit(vm, heir);
+	vm_put(heir);
+	return err;
+}
+
+int mig_suspend(struct vm *vm, char *why, size_t len)
+{
+	int err = claim(vm, VM_RUNNING, "suspended", why, len);
+
+	if (err)
+		return err;
+	err = quiet(vm, why, len);
+	if (!err) {
+		err = bequeath(vm, why, len);
+		if (err)
+			go_on(vm);
+	}
+	disown(vm);
+	if (err)
+		return err;
+	log_info("mig", "%s is suspended", vm->cfg.name);
+	err = vm_stop(vm, why, len); /* what is left of the first instance: parked, unnamed */
+	if (err)
+		log_error("mig", "%s: its former instance does not end: %s", vm->cfg.name, why);
+	return 0;
+}
+
+int mig_restore(struct vm *vm, char *why, size_t len)
+{
+	int err = claim(vm, VM_SUSPENDED, "restored", why, len);
+
+	if (err)
+		return err;
+	err = vm_prepare_incoming(vm);
+	if (err) {
+		vm_hold_suspended(vm);
+		snprintf(why, len, "no memory for the VM's processors");
+	} else {
+		vdevs_resume(vm);
+		vm_run_incoming(vm);
+		log_info("mig", "%s is restored", vm->cfg.name);
+	}
+	disown(vm);
+	return err;
+}
