@@ -48,7 +48,7 @@ void bases_fini(struct bases *b)
 
 static bool room_for_block(const struct bases *b, bool written)
 {
-	return (b->count + BLOCK_PAGES) * PAGE_SIZE * (written ? 1 : 3) <= gmem_spare_bytes();
+	return (b->count + BLOCK_PAGES) * PAGE_SIZE * (written ? 1 : 3) <= page_spare_bytes();
 }
 
 /* A page from the block in use, or from a new one. */

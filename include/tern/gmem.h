@@ -25,8 +25,6 @@ struct gmem;
  */
 #define GMEM_LOW_MAX 0xb0000000ull
 MUST_CHECK int gmem_create(uint64_t ram_bytes, const struct slat_format *fmt, struct gmem **out);
-/* Free host memory that is promised to no VM. */
-uint64_t gmem_spare_bytes(void);
 void gmem_get(struct gmem *g);
 void gmem_put(struct gmem *g); /* the last put frees all */
 

@@ -56,6 +56,15 @@ void page_clear(void *dst);
 /* True when all 4096 bytes are zero; stops at the first that is not. */
 bool page_is_zero(const void *p);
 
+/*
+ * Memory that somebody must be able to get later, a VM's or the switch's, is promised
+ * first: -ENOMEM when what is free is promised to others already. Taken or not needed any
+ * more: page_unpromise.
+ */
+MUST_CHECK int page_promise(uint64_t bytes);
+void page_unpromise(uint64_t bytes);
+uint64_t page_spare_bytes(void); /* free, and promised to nobody */
+
 struct page_stats {
 	uint64_t total_bytes, free_bytes;
 	uint64_t owner_bytes[FRAME_OWNERS];

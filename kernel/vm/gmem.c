@@ -22,38 +22,11 @@
 #include "gmem_int.h"
 
 #define HIGH_BASE 0x100000000ull
-/* Tables (8 bytes a page, twice for splits) and what the hypervisor itself may come to need. */
-#define HOST_SLACK (8ull << 20)
-
-/* Bytes promised to VMs but not yet taken. */
-static uint64_t promised;
-
-static bool promise(uint64_t bytes)
-{
-	struct page_stats st;
-	uint64_t before = __atomic_fetch_add(&promised, bytes, __ATOMIC_SEQ_CST);
-
-	page_stats(&st);
-	if (before + bytes + bytes / 256 + HOST_SLACK <= st.free_bytes)
-		return true;
-	__atomic_fetch_sub(&promised, bytes, __ATOMIC_SEQ_CST);
-	return false;
-}
-
-uint64_t gmem_spare_bytes(void)
-{
-	uint64_t owed = __atomic_load_n(&promised, __ATOMIC_RELAXED);
-	struct page_stats st;
-
-	owed += owed / 256 + HOST_SLACK;
-	page_stats(&st);
-	return st.free_bytes > owed ? st.free_bytes - owed : 0;
-}
 
 void gmem_took(struct gmem *g, uint64_t bytes)
 {
 	g->taken_bytes += bytes;
-	__atomic_fetch_sub(&promised, bytes, __ATOMIC_SEQ_CST);
+	page_unpromise(bytes);
 }
 
 /* ---- life ---- */
@@ -86,8 +59,9 @@ int gmem_create(uint64_t ram_bytes, const struct slat_format *fmt, struct gmem *
 
 	if (!ram_bytes || (ram_bytes & (SIZE_2M - 1)))
 		return -EINVAL;
-	if (!promise(ram_bytes))
-		return -ENOMEM;
+	r = page_promise(ram_bytes);
+	if (r)
+		return r;
 	g = calloc(1, sizeof(*g));
 	if (!g) {
 		r = -ENOMEM;
@@ -105,7 +79,7 @@ int gmem_create(uint64_t ram_bytes, const struct slat_format *fmt, struct gmem *
 	}
 	free(g);
 unpromise:
-	__atomic_fetch_sub(&promised, ram_bytes, __ATOMIC_SEQ_CST);
+	page_unpromise(ram_bytes);
 	return r;
 }
 
@@ -138,7 +112,7 @@ void gmem_put(struct gmem *g)
 	slat_fini(&g->slat);
 	for (uint64_t i = 0; i < g->nr_blocks; i++)
 		free_block(&g->block[i]);
-	__atomic_fetch_sub(&promised, g->ram_bytes - g->taken_bytes, __ATOMIC_SEQ_CST);
+	page_unpromise(g->ram_bytes - g->taken_bytes);
 	pageset_fini(&g->marks);
 	free(g->block);
 	free(g);

@@ -73,7 +73,7 @@ void page_copy(void *dst, const void *src)
 	memcpy(dst, src, PAGE_SIZE);
 }
 
-uint64_t gmem_spare_bytes(void)
+uint64_t page_spare_bytes(void)
 {
 	return free_pages * PAGE_SIZE;
 }

@@ -3,7 +3,7 @@
 // SOURCES: kernel/vm/dirty.c kernel/vm/trace.c
 // SOURCES: arch/x86_64/slat.c arch/x86_64/slat_change.c arch/x86_64/slat_dirty.c
 // SOURCES: arch/x86_64/slat_merge.c
-// SOURCES: kernel/lib/pageset.c
+// SOURCES: kernel/lib/pageset.c kernel/base/promise.c
 /*
  * Guest memory and dirty tracking on a fake page allocator, whose 2 MiB blocks
  * can be made to run out. Frames hold garbage when handed out, so that what is
@@ -255,10 +255,10 @@ static void test_layout(void **state)
 	/* A second VM is refused when the host could not hold both. */
 	host_free = 4ull << 30;
 	assert_int_equal(gmem_create(2ull << 30, &npt, &h), -ENOMEM);
-	assert_in_range(gmem_spare_bytes(), 900ull << 20,
+	assert_in_range(page_spare_bytes(), 900ull << 20,
 			1ull << 30); /* what the first was promised is taken */
 	host_free = 2ull << 30;
-	assert_int_equal(gmem_spare_bytes(), 0);
+	assert_int_equal(page_spare_bytes(), 0);
 	host_free = 16ull << 30;
 	assert_int_equal(gmem_create(2ull << 30, &npt, &h), 0);
 	gmem_put(h);
