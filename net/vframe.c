@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Frames of the virtual switch: a bounded pool of descriptors, and pages from the
- * allocator. Each port brings its share of the pool: more than its two queues hold, so
- * that guests which take nothing do not keep the others' frames. The first page keeps
- * HEADROOM free, so that a VLAN tag is put in front without moving more than the
- * addresses.
+ * allocator, as many as were promised to it. Each port brings its share of the pool: more
+ * than its queues hold, so that guests which take nothing do not keep the others'
+ * frames. Pages in use are still counted as promised, so the host errs on the safe
+ * side by what is under way. The first page keeps HEADROOM free, so that a VLAN tag is
+ * put in front without moving more than the addresses.
  */
 #include <string.h>
 
@@ -19,7 +20,13 @@ _Static_assert((VFRAME_MAX_BYTES + VFRAME_HEADROOM) / PAGE_SIZE < NIC_MAX_SEGS, 
 
 static struct spinlock lock = SPINLOCK_INIT(LOCK_NET, "vframes"); /* guards the rest */
 static struct vframe *free_list;
-static unsigned ports, shares; /* shares stay for later ports */
+static unsigned ports, shares; /* shares of descriptors stay for later ports */
+static unsigned pages;	       /* that frames have or are about to have */
+
+static uint64_t pages_of(unsigned nr_ports)
+{
+	return nr_ports ? VFRAME_PAGES_CARDS + (uint64_t)nr_ports * VFRAME_PAGES : 0;
+}
 
 static void add_share_locked(struct vframe *f)
 {
@@ -30,33 +37,54 @@ static void add_share_locked(struct vframe *f)
 	shares++;
 }
 
-int vframe_pool_join(void)
+static int add_share(void)
 {
-	unsigned long flags = spin_lock(&lock);
-	bool enough = ports < shares;
+	unsigned long flags;
 	hpa_t a;
-	int err;
+	int err = page_alloc(SHARE_ORDER, PAGE_ZERO, FRAME_NET, &a);
 
-	ports += enough;
-	spin_unlock(&lock, flags);
-	if (enough)
-		return 0;
-	err = page_alloc(SHARE_ORDER, PAGE_ZERO, FRAME_NET, &a);
 	if (err)
 		return err;
 	flags = spin_lock(&lock);
 	add_share_locked(hpa_ptr(a));
-	ports++;
 	spin_unlock(&lock, flags);
 	return 0;
 }
 
-void vframe_pool_leave(void)
+/* One port more or less; what it brings in pages. */
+static uint64_t count_port(int one, bool *enough)
 {
 	unsigned long flags = spin_lock(&lock);
+	unsigned before = ports;
+	uint64_t now;
 
-	ports--;
+	ports = (unsigned)((int)ports + one);
+	*enough = ports <= shares;
+	now = pages_of(MAX(ports, before)) - pages_of(MIN(ports, before));
 	spin_unlock(&lock, flags);
+	return now;
+}
+
+int vframe_pool_join(void)
+{
+	bool enough;
+	int err = page_promise(count_port(1, &enough) * PAGE_SIZE);
+
+	if (err) {
+		(void)count_port(-1, &enough);
+		return err;
+	}
+	err = enough ? 0 : add_share();
+	if (err)
+		vframe_pool_leave();
+	return err;
+}
+
+void vframe_pool_leave(void)
+{
+	bool enough;
+
+	page_unpromise(count_port(-1, &enough) * PAGE_SIZE);
 }
 
 static void done(struct nic_tx *t)
@@ -64,26 +92,34 @@ static void done(struct nic_tx *t)
 	vframe_free((struct vframe *)t);
 }
 
-struct vframe *vframe_empty(void)
+struct vframe *vframe_empty(unsigned nr_pages)
 {
 	unsigned long flags = spin_lock(&lock);
-	struct vframe *f = free_list;
+	struct vframe *f = pages + nr_pages <= pages_of(ports) ? free_list : NULL;
 
-	if (f)
+	if (f) {
 		free_list = f->next;
+		pages += nr_pages;
+	}
 	spin_unlock(&lock, flags);
 	if (!f) {
 		NET_COUNT(pool_exhausted, 1);
 		return NULL;
 	}
 	memset(f, 0, sizeof(*f));
+	f->pages = (uint16_t)nr_pages;
 	f->tx.done = done;
 	return f;
 }
 
+static unsigned pages_for(uint32_t len)
+{
+	return (unsigned)((len + VFRAME_HEADROOM + PAGE_SIZE - 1) / PAGE_SIZE);
+}
+
 struct vframe *vframe_new(uint32_t len)
 {
-	struct vframe *f = len <= VFRAME_MAX_BYTES ? vframe_empty() : NULL;
+	struct vframe *f = len <= VFRAME_MAX_BYTES ? vframe_empty(pages_for(len)) : NULL;
 	uint32_t off = VFRAME_HEADROOM;
 
 	while (f && f->len < len) {
@@ -109,6 +145,7 @@ void vframe_free(struct vframe *f)
 	for (unsigned n = 0; n < f->tx.nr_segs; n++)
 		page_put(HPA(f->tx.seg[n].addr.v & ~PAGE_MASK));
 	flags = spin_lock(&lock);
+	pages -= f->pages;
 	f->next = free_list;
 	free_list = f;
 	spin_unlock(&lock, flags);

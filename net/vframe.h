@@ -10,7 +10,10 @@
 #include <tern/vswitch.h>
 
 #define VFRAME_HEADROOM 64u
-#define VFRAME_SHARE 1024u /* frames for each port: two queues, and what is under way */
+/* For each port, enough for its queues and what is under way; and once what cards have in hand. */
+#define VFRAME_SHARE 1024u /* frames */
+#define VFRAME_PAGES 1024u /* pages of these */
+#define VFRAME_PAGES_CARDS 2048u
 
 /* Where all its headers are. */
 static inline uint8_t *vframe_head(const struct vframe *f)
@@ -19,10 +22,11 @@ static inline uint8_t *vframe_head(const struct vframe *f)
 }
 
 /* vframe.c */
-/* A port comes: the pool has VFRAME_SHARE frames for it as well. -ENOMEM. */
+/* A port comes: the pool has a share for it as well. -ENOMEM: host memory is promised to others. */
 MUST_CHECK int vframe_pool_join(void);
 void vframe_pool_leave(void);
-struct vframe *vframe_empty(void);		  /* without pages */
+/* Without pages, for so many: they count as the pool's until it is freed. */
+struct vframe *vframe_empty(unsigned pages);
 void vframe_trim(struct vframe *f, uint32_t len); /* what is beyond len goes; len > 0 */
 void vframe_read(const struct vframe *f, uint32_t off, void *buf, uint32_t len);
 void vframe_write(struct vframe *f, uint32_t off, const void *buf, uint32_t len);

@@ -195,7 +195,7 @@ unsigned vswitch_run(void)
 /* The NIC's frame as ours, its pages with it; without its tag. */
 static struct vframe *take_nic_frame(struct nic_rx *f, bool tagged)
 {
-	struct vframe *v = vframe_empty();
+	struct vframe *v = vframe_empty(f->nr_segs);
 
 	if (!v)
 		return NULL;

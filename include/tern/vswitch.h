@@ -28,6 +28,7 @@
 struct vframe {
 	struct nic_tx tx; /* first */
 	uint32_t len;	  /* sum of the segments, at most VFRAME_MAX_BYTES */
+	uint16_t pages;	  /* that the switch's pool counts for it */
 	bool csum_ok;	  /* checked already, or never left this host */
 	struct vframe *next;
 };

@@ -10,6 +10,7 @@
 
 #include <tern/lock.h>
 #include <tern/log.h>
+#include <tern/page.h>
 
 #define WEAK __attribute__((weak))
 
@@ -29,6 +30,17 @@ WEAK void log_line(enum log_level level, const char *room, const char *fmt, ...)
 	(void)level;
 	(void)room;
 	(void)fmt;
+}
+
+WEAK int page_promise(uint64_t bytes)
+{
+	(void)bytes;
+	return 0;
+}
+
+WEAK void page_unpromise(uint64_t bytes)
+{
+	(void)bytes;
 }
 
 static void expect(bool ok, const char *what)
