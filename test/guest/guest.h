@@ -8,8 +8,9 @@
  *   dirty     writes pages at a rate and checks all of them for ever (dirty.c)
  *   pageseq   counts one byte of each page up, in order (pageseq.c)
  *
- * Every mode prints `guest: init` first and `guest: ready mode=M` once the
- * virtio modules are loaded.  The two writers then print heartbeats (beat.c).
+ * In every mode `tern.net=ADDR/BITS` starts the network services (net.c), and every mode prints
+ * `guest: init` first and `guest: ready mode=M` once the virtio modules are loaded.  The two
+ * writers then print heartbeats (beat.c).
  */
 #ifndef TERN_GUEST_H
 #define TERN_GUEST_H
@@ -33,6 +34,9 @@ long param(const char *name, long absent);
 const char *param_text(const char *name, const char *absent);
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void power_off(void);
+
+/* net.c: addresses and services, if the command line asks for them */
+void net_start(void);
 
 /* beat.c: heartbeat, ticks, random numbers */
 uint64_t now_us(void);

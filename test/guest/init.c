@@ -12,6 +12,7 @@ int main(void)
 	setup_early();
 	say("guest: init");
 	setup_modules();
+	net_start();
 	mode = param_text("tern.mode", "shell");
 	say("guest: ready mode=%s", mode);
 	if (!strcmp(mode, "dirty"))

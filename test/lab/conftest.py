@@ -4,9 +4,9 @@
     python3 -m pytest test/lab                all of them
     python3 -m pytest test/lab -m migrate     one suite: lab, svm, migrate, fault
 
-`pair` is a lab of two hosts, a and b, for a whole session; a test that kills or
-confuses one gets it back whole: the fixture starts dead hosts again, clears the
-links and removes every VM before each test.
+`pair` is a lab of two hosts, a and b, for a whole session, with a third machine c where there
+are taps; a test that kills or confuses one gets it back whole: the fixture starts dead hosts
+again, clears the links and removes every VM before each test.
 """
 import os
 import subprocess
@@ -18,6 +18,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, f"{TOP}/tools")
 sys.dont_write_bytecode = True
 
+from lablib import net  # noqa: E402
 from lablib.client import Lab  # noqa: E402
 from lablib.guest import Guest  # noqa: E402
 from lablib.paths import GUEST, LabError  # noqa: E402
@@ -67,7 +68,7 @@ def clear(lab, hosts, payload):
 def _pair_lab(payload):
     lab = Lab(f"test-{os.getpid()}")
     lab.remove()
-    lab.up(["a", "b"], files=payload)
+    lab.up(["a", "b"], files=payload, clients=["c"] if net.wrapper()[0] == "tap" else [])
     yield lab
     lab.down()
 
