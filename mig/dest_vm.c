@@ -122,6 +122,7 @@ int dest_on_end(struct dest *d, const void *body, size_t len)
 	int err;
 
 	memcpy(&end, body, len);
+	j->st.rtt_ns = end.rtt_ns;
 	if (!pageset_empty(&d->owed))
 		return dest_refuse(d, -EBADMSG, "bad-stream",
 				   "%u of the remaining pages did not come",

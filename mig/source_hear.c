@@ -19,7 +19,7 @@ static void heard_clock(struct mig_job *j, const struct wire_clock *c)
 
 	if (j->probe_sent_ns && c->sent_ns == j->probe_sent_ns) {
 		gap_probe(&j->gap, c->sent_ns, c->there_ns, now);
-		j->rtt_ns = MIN(j->rtt_ns, now - c->sent_ns);
+		j->st.rtt_ns = j->rtt_ns = MIN(j->rtt_ns, now - c->sent_ns);
 	}
 	j->probe_sent_ns = 0;
 }

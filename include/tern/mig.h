@@ -68,6 +68,7 @@ struct mig_status {
 		delta_bytes; /* pages sent as what changed in them, and the bytes of that */
 	uint64_t base_pages; /* most pages kept for it at a time */
 	uint64_t rate_bytes_s, dirty_pages_s;
+	uint64_t rtt_ns; /* best round trip of the clocks' exchange; half of it bounds its error */
 	char error_code[24]; /* "unreachable", "no-memory", ... */
 	char error[160];     /* for people */
 };

@@ -271,7 +271,13 @@ static inline void vm_set_gsi(struct vm *vm, unsigned gsi, bool level)
 
 /* Guest time: TSC value this vCPU would read now, and kvmclock's nanoseconds. */
 uint64_t vcpu_guest_tsc(struct vcpu *c);
-uint64_t vm_guest_ns(struct vm *vm);
+uint64_t vm_guest_ns(const struct vm *vm);
+/* The VM's clocks and the host's at one moment: TSC (what a vCPU's shows unless the guest wrote
+ * it), kvmclock, time_ns(). */
+struct vm_time {
+	uint64_t tsc, ns, host_ns;
+};
+void vm_time_read(const struct vm *vm, struct vm_time *t);
 /* Host time at which the guest's TSC reaches value (LAPIC deadline timer). */
 uint64_t vcpu_tsc_deadline_ns(struct vcpu *c, uint64_t guest_tsc);
 

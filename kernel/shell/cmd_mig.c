@@ -92,6 +92,7 @@ static void status_json(struct shell *sh, const struct mig_status *s)
 	json_u64(sh, "base_pages", s->base_pages);
 	json_u64(sh, "rate_bytes_s", s->rate_bytes_s);
 	json_u64(sh, "dirty_pages_s", s->dirty_pages_s);
+	json_u64(sh, "rtt_ns", s->rtt_ns);
 	json_u64(sh, "rounds", s->rounds);
 	rounds_json(sh, s);
 	blackout_json(sh, s);

@@ -243,6 +243,18 @@ static const char *cpu_kind(const struct vm *vm)
 	return vm->cfg.baseline ? "baseline" : "host";
 }
 
+static void clock_json(struct shell *sh, const struct vm *vm)
+{
+	struct vm_time t;
+
+	vm_time_read(vm, &t);
+	json_object(sh, "clock");
+	json_u64(sh, "guest_ns", t.ns);
+	json_u64(sh, "guest_tsc", t.tsc);
+	json_u64(sh, "host_ns", t.host_ns);
+	json_end(sh);
+}
+
 static void info_json(struct shell *sh, struct vm *vm)
 {
 	json_object(sh, NULL);
@@ -273,6 +285,7 @@ static void info_json(struct shell *sh, struct vm *vm)
 	json_str(sh, "cmdline", vm->cfg.cmdline);
 	json_str(sh, "cpu", cpu_kind(vm));
 	json_u64(sh, "tsc_khz", vm->tsc_khz);
+	clock_json(sh, vm);
 	json_str(sh, "stop_reason", vm->stop_reason);
 	json_array(sh, "vcpus");
 	for (unsigned i = 0; i < vm->nr_vcpus; i++)

@@ -19,7 +19,6 @@
 
 #define REC_VERSION 1u
 #define PPM_EQUAL 250u
-#define BLACKOUT_MAX_NS (24ull * 3600 * NSEC_PER_SEC)
 
 static int bad(char *why, size_t len, const char *what)
 {
@@ -59,22 +58,23 @@ static int cpuid_load(struct vm *vm, struct rec_reader *r)
 
 struct time_rec {
 	uint32_t tsc_khz;
-	uint64_t tsc, ns, host_ns; /* the line's TSC, kvmclock, source's time_ns(), of one moment */
+	struct vm_time t; /* by the source's clock */
 };
 
 /* The line's TSC that it saved. */
 static uint64_t time_save(struct vm *vm, struct rec_writer *w)
 {
-	uint64_t host_ns = time_ns(), tsc = vm_time_tsc(vm);
+	struct vm_time t;
 
+	vm_time_read(vm, &t);
 	rec_begin(w, REC_TIME, REC_VERSION, 0, 0);
 	rec_u32(w, vm->tsc_khz);
 	rec_u32(w, 0);
-	rec_u64(w, tsc);
-	rec_u64(w, vm_time_ns_at(vm, tsc));
-	rec_u64(w, host_ns);
+	rec_u64(w, t.tsc);
+	rec_u64(w, t.ns);
+	rec_u64(w, t.host_ns);
 	rec_end(w);
-	return tsc;
+	return t.tsc;
 }
 
 static int time_parse(struct rec_reader *r, struct time_rec *t)
@@ -84,9 +84,9 @@ static int time_parse(struct rec_reader *r, struct time_rec *t)
 	t->tsc_khz = rec_get_u32(r);
 	if (rec_get_u32(r))
 		return -EBADMSG;
-	t->tsc = rec_get_u64(r);
-	t->ns = rec_get_u64(r);
-	t->host_ns = rec_get_u64(r);
+	t->t.tsc = rec_get_u64(r);
+	t->t.ns = rec_get_u64(r);
+	t->t.host_ns = rec_get_u64(r);
 	return rec_done(r);
 }
 
@@ -124,17 +124,12 @@ static int time_check(struct rec_reader *r, char *why, size_t len)
 static int time_load(struct vm *vm, struct rec_reader *r, int64_t clock_delta_ns)
 {
 	struct time_rec t;
-	int64_t elapsed;
 
 	if (time_parse(r, &t))
 		return -EBADMSG;
-	elapsed = (int64_t)(time_ns() - (t.host_ns + (uint64_t)clock_delta_ns));
-	if (elapsed < 0)
-		elapsed = 0; /* never back */
-	if (elapsed > (int64_t)BLACKOUT_MAX_NS)
-		elapsed = (int64_t)BLACKOUT_MAX_NS;
 	vm->tsc_khz = vm->virt.tsc_khz = t.tsc_khz;
-	vm_time_continue(vm, t.tsc, t.ns, (uint64_t)elapsed);
+	t.t.host_ns += (uint64_t)clock_delta_ns;
+	vm_time_continue(vm, &t.t);
 	vm->run->loaded_time = true;
 	return 0;
 }

@@ -204,12 +204,9 @@ uint32_t msr_list_index(unsigned i);
 
 /* Guest TSC is 0 and kvmclock 0 now. */
 void vm_time_start(struct vm *vm);
-/* The line goes on from these, which it showed elapsed_ns ago; each vCPU's TSC is the line's. */
-void vm_time_continue(struct vm *vm, uint64_t tsc, uint64_t ns, uint64_t elapsed_ns);
-/* The line's TSC now, kvmclock at one of its values, and how far a vCPU's own TSC is ahead of it.
- */
-uint64_t vm_time_tsc(const struct vm *vm);
-uint64_t vm_time_ns_at(const struct vm *vm, uint64_t line_tsc);
+/* The line goes on from what it showed at t->host_ns; each vCPU's TSC is the line's. */
+void vm_time_continue(struct vm *vm, const struct vm_time *t);
+/* How far a vCPU's own TSC is ahead of the line's. */
 uint64_t vcpu_tsc_ahead(const struct vcpu *c);
 
 struct pvclock {

@@ -13,6 +13,7 @@
 #include "vm_int.h"
 
 #define FAR_TSC (1ull << 52) /* weeks at any frequency */
+#define BLACKOUT_MAX_NS (24ull * 3600 * NSEC_PER_SEC)
 
 static struct tsc_ratio ratio_of(const struct vm *vm)
 {
@@ -22,9 +23,9 @@ static struct tsc_ratio ratio_of(const struct vm *vm)
 			    host, virt_caps.tsc_ratio_bits);
 }
 
-uint64_t vm_time_tsc(const struct vm *vm)
+static uint64_t line_tsc(const struct vm *vm, uint64_t host_tsc)
 {
-	return tsc_scale(ratio_of(vm), rdtsc()) + vm->run->tsc_offset;
+	return tsc_scale(ratio_of(vm), host_tsc) + vm->run->tsc_offset;
 }
 
 uint64_t vcpu_guest_tsc(struct vcpu *c)
@@ -50,38 +51,54 @@ uint64_t vcpu_tsc_deadline_ns(struct vcpu *c, uint64_t guest_tsc)
 	return tsc_to_ns(host + left) + 1; /* rounded up: never early */
 }
 
-uint64_t vm_time_ns_at(const struct vm *vm, uint64_t line_tsc)
+static uint64_t ns_at(const struct vm *vm, uint64_t tsc)
 {
 	const struct vm_run *run = vm->run;
 
-	if (line_tsc < run->base_tsc)
+	if (tsc < run->base_tsc)
 		return run->base_ns;
-	return run->base_ns + pvclock_ns(pvclock_scale(vm->tsc_khz), line_tsc - run->base_tsc);
+	return run->base_ns + pvclock_ns(pvclock_scale(vm->tsc_khz), tsc - run->base_tsc);
 }
 
-uint64_t vm_guest_ns(struct vm *vm)
+void vm_time_read(const struct vm *vm, struct vm_time *t)
 {
-	return vm_time_ns_at(vm, vm_time_tsc(vm));
+	uint64_t host = rdtsc(); /* one moment: between two reads a CPU may be away for long */
+
+	t->tsc = line_tsc(vm, host);
+	t->ns = ns_at(vm, t->tsc);
+	t->host_ns = tsc_to_ns(host);
 }
 
-static void set_line(struct vm *vm, uint64_t tsc, uint64_t ns, uint64_t elapsed_ns)
+uint64_t vm_guest_ns(const struct vm *vm)
 {
-	uint64_t host = rdtsc(), now = tsc + mul_div64(elapsed_ns, vm->tsc_khz, 1000000);
+	return ns_at(vm, line_tsc(vm, rdtsc()));
+}
 
-	vm->run->base_tsc = tsc;
-	vm->run->base_ns = ns;
+/* Since the moment of t, never less than nothing: an exchange of clocks that is off must not set
+ * a guest back. */
+static uint64_t elapsed(const struct vm_time *t, uint64_t host_ns)
+{
+	int64_t ns = (int64_t)(host_ns - t->host_ns);
+
+	return ns < 0 ? 0 : MIN((uint64_t)ns, BLACKOUT_MAX_NS);
+}
+
+void vm_time_continue(struct vm *vm, const struct vm_time *t)
+{
+	uint64_t host = rdtsc(), host_ns = tsc_to_ns(host), gone = elapsed(t, host_ns);
+	uint64_t now = t->tsc + mul_div64(gone, vm->tsc_khz, 1000000);
+
+	vm->run->base_tsc = t->tsc;
+	vm->run->base_ns = t->ns;
 	vm->run->tsc_offset = now - tsc_scale(ratio_of(vm), host);
 	for (unsigned i = 0; i < vm->nr_vcpus; i++)
 		vm->vcpu[i]->v.tsc_offset = vm->run->tsc_offset;
-	vm->clock_offset_ns = (int64_t)(ns + elapsed_ns - tsc_to_ns(host));
+	vm->clock_offset_ns = (int64_t)(t->ns + gone - host_ns);
 }
 
 void vm_time_start(struct vm *vm)
 {
-	set_line(vm, 0, 0, 0);
-}
+	struct vm_time zero = { .host_ns = NEVER_NS >> 1 }; /* none of it is over */
 
-void vm_time_continue(struct vm *vm, uint64_t tsc, uint64_t ns, uint64_t elapsed_ns)
-{
-	set_line(vm, tsc, ns, elapsed_ns);
+	vm_time_continue(vm, &zero);
 }

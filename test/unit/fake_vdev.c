@@ -88,7 +88,7 @@ uint64_t time_ns(void)
 	return fake_now_ns;
 }
 
-uint64_t vm_guest_ns(struct vm *vm)
+uint64_t vm_guest_ns(const struct vm *vm)
 {
 	return fake_now_ns + (uint64_t)vm->clock_offset_ns;
 }
