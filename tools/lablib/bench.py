@@ -7,6 +7,8 @@
     d20      20 MiB/s over 64 MiB while it moves
     d100     100 MiB/s over 128 MiB while it moves
     stream   700 MiB that stand still: what the migration stream carries
+    guestnet a guest's network beside that of a guest of Linux/KVM and QEMU (bench_net.py)
+    hole     what a third machine misses of a guest that moves (bench_net.py)
 
 Writes BUILD/bench.json and prints a table.  A figure that misses its target is
 marked; --strict makes that the exit status.
@@ -22,7 +24,7 @@ import sys
 import threading
 import time
 
-from . import direct
+from . import bench_net, direct, net
 from .client import Lab
 from .guest import CMDLINE, Guest
 from .paths import BUILD, GUEST, LabError
@@ -30,6 +32,7 @@ from .paths import BUILD, GUEST, LabError
 CASES = {"idle": dict(ws=16, rate=0), "d20": dict(ws=64, rate=20), "d100": dict(ws=128, rate=100),
          "stream": dict(ws=700, rate=0, mem="1G")}
 RIVAL_CASES = ("idle", "d20", "d100")
+NET_CASES = ("guestnet", "hole")
 HOST_MIB = 2048
 OTHER = {"a": "b", "b": "a"}
 QUIET_S = 30
@@ -45,6 +48,7 @@ TARGETS = {
     "boot": ("kernel entry to init / directly", 1.5, False),
     "d20_rate_kept": ("d20: write rate while moving / before", 0.8, True),
     "d100_rate_kept": ("d100: write rate while moving / before", 0.8, True),
+    **bench_net.TARGETS,
 }
 RIVAL = {"total": ("total time / rival's", 0.5), "gap": ("guest gap / rival's", 1.0),
          "sent": ("MiB sent / rival's", 1.0)}
@@ -138,8 +142,9 @@ def one_migration(g, foreign=False):
     if watch:
         watch.start()
     st = g.migrate(OTHER[g.host], timeout=300)
+    g.poll()                    # the beats of the move itself are not those to wait for
     g.wait_beats(15, 60)
-    gap = watch.gap_ms() if watch else max(b.gap_us for b in g.beats[mark:mark + 40]) / 1e3
+    gap = watch.gap_ms() if watch else max(b.gap_us for b in g.beats[mark:]) / 1e3
     during = [b for b in g.beats[mark:] if (b.t_us - g.beats[mark].t_us) * 1000 < st["total_ns"]]
     g.wait_passes(1, 300)
     g.verify()
@@ -239,7 +244,7 @@ def ratios(fig):
         kept = [r["rate_during"] / r["rate_before"] for r in fig.get(case, []) if r["rate_during"]]
         if kept:
             out[f"{case}_rate_kept"] = median(kept)
-    return out
+    return {**out, **bench_net.ratios(fig, median)}
 
 
 def table(fig, got):
@@ -265,6 +270,7 @@ def table(fig, got):
                 got[f"{case}_{key}_of_rival"] = med[mine] / rival[key]
                 TARGETS[f"{case}_{key}_of_rival"] = (f"{case}: {RIVAL[key][0]}", RIVAL[key][1],
                                                      False)
+    bench_net.table(fig, median)
     if "net" in fig:
         print(f"net bench: {fig['net']:.1f} MB/s")
     for name, value in got.items():
@@ -295,7 +301,8 @@ def measure(args):
     try:
         files = boot_files(lab, args.guest)
         lab.up(["a", "b"], files=files, smp=args.smp, mtu=args.mtu, max_time=3600,
-               prealloc=args.prealloc, mem=HOST_MIB)
+               prealloc=args.prealloc, mem=HOST_MIB,
+               clients=[bench_net.CLIENT] if set(NET_CASES) & set(args.cases) else [])
         if "net" in args.cases:
             fig["net"] = median([net_bench(lab) for _ in range(args.runs)])
             say(f"net bench: {fig['net']:.1f} MB/s")
@@ -307,6 +314,10 @@ def measure(args):
         for case in CASES:
             if case in args.cases:
                 fig[case] = case_figures(lab, case, args, files)
+        if "guestnet" in args.cases:
+            fig["guestnet"] = bench_net.guestnet(lab, args.runs, args.smp, HOST_MIB, idle_exits)
+        if "hole" in args.cases:
+            fig["hole"] = bench_net.holes(lab)
         fig["stats"] = {h: lab.ask(h, "stats") for h in ("a", "b")}
     finally:
         lab.down()
@@ -318,7 +329,7 @@ def measure(args):
 def main():
     ap = argparse.ArgumentParser(prog="bench", description=__doc__,
                                  formatter_class=argparse.RawDescriptionHelpFormatter)
-    every = ["net", "boot", *CASES]
+    every = ["net", "boot", *CASES, *(NET_CASES if net.wrapper()[0] == "tap" else ())]
     ap.add_argument("cases", nargs="*", help=f"of: {' '.join(every)} (all)")
     ap.add_argument("--runs", type=int, default=3)
     ap.add_argument("--smp", type=int, default=2)
