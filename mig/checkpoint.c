@@ -21,7 +21,8 @@ void checkpoint_save(struct vm *vm, struct rec_writer *w)
 
 static bool is_cpu_record(uint16_t type)
 {
-	return type == REC_CPUID || type == REC_VCPU || type == REC_XSAVE || type == REC_TIME;
+	return type == REC_CPUID || type == REC_VCPU || type == REC_XSAVE || type == REC_TIME ||
+	       type == REC_HYPERV;
 }
 
 /* How often a record of this type and instance is in the stream. */

@@ -160,6 +160,7 @@ void offer_save(struct vm *vm, struct rec_writer *w)
 	nics_save(vm, w);
 	cpu_kind_save(vm, w);
 	vm_cpuid_save(vm, w);
+	vm_hyperv_save(vm, w);
 }
 
 /* Each of the records once; others only when they may be skipped. */
@@ -179,6 +180,9 @@ static int offer_record(struct rec_reader *r, struct offer *o, unsigned *seen)
 		return cpu_kind_check(r, o);
 	case REC_NICS:
 		return nics_check(r, o);
+	case REC_HYPERV:
+		o->cfg.hyperv = true;
+		return vm_hyperv_offered(r);
 	case REC_BOOT:
 		return boot_record_check(r, o);
 	default:

@@ -38,6 +38,7 @@ enum rec_type {
 	REC_TIME = 5,	  /* TSC frequency, guest TSC, kvmclock */
 	REC_CPU_KIND = 6, /* host's own or a baseline */
 	REC_HOST = 7,	  /* who answers a query */
+	REC_HYPERV = 8,	  /* MSRs of Microsoft's interface, of VMs that have it */
 	REC_LAPIC = 16,
 	REC_IOAPIC = 17,
 	REC_PIC = 18,

@@ -63,6 +63,7 @@ struct vm_config {
 	unsigned modules;
 	char module[VM_MODULES_MAX][VM_PATH_MAX];
 	bool baseline; /* shown the common CPU (cpumodel.h), not this host's */
+	bool hyperv;   /* has the clock of Microsoft's guests (kernel/vm/hyperv.h) too */
 };
 
 struct vm;
@@ -144,6 +145,7 @@ struct vm {
 	struct io_region *io;		   /* [vm]: dispatch table */
 	struct msr_region *msrs;	   /* [const] */
 	struct cpuid_table *cpuid; /* [const] what CPUID shows, fixed at create or by the stream */
+	struct hyperv *hyperv;	   /* [const] NULL without cfg.hyperv */
 	uint32_t tsc_khz;	   /* [const] the guest's TSC frequency */
 	int64_t clock_offset_ns;   /* [parked] kvmclock system time = time_ns() + offset */
 	uint8_t uuid[16];	   /* [const] */
@@ -295,8 +297,11 @@ MUST_CHECK int vm_cpu_check(struct vm *vm, struct rec_reader *r, char *why, size
  * at the record; others: -ENOENT.
  */
 MUST_CHECK int vm_cpu_load(struct vm *vm, struct rec_reader *r, int64_t clock_delta_ns);
-/* What preflight needs of it: the REC_CPUID record alone, to be read by cpu_model_load. */
+/* What preflight needs of it: the REC_CPUID record alone, to be read by cpu_model_load, and
+ * REC_HYPERV, where the VM has it. */
 void vm_cpuid_save(struct vm *vm, struct rec_writer *w);
+void vm_hyperv_save(struct vm *vm, struct rec_writer *w);
+MUST_CHECK int vm_hyperv_offered(struct rec_reader *r);
 /* Can this host keep a guest's TSC at this frequency? 0, or -ENOTSUP with the reason. */
 MUST_CHECK int vm_tsc_check(uint32_t khz, char *why, size_t why_len);
 

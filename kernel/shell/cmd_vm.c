@@ -284,6 +284,7 @@ static void info_json(struct shell *sh, struct vm *vm)
 	json_end(sh);
 	json_str(sh, "cmdline", vm->cfg.cmdline);
 	json_str(sh, "cpu", cpu_kind(vm));
+	json_bool(sh, "hyperv", vm->cfg.hyperv);
 	json_u64(sh, "tsc_khz", vm->tsc_khz);
 	clock_json(sh, vm);
 	json_str(sh, "stop_reason", vm->stop_reason);
@@ -298,8 +299,8 @@ static void info_plain(struct shell *sh, struct vm *vm)
 {
 	shell_printf(sh, "name     %s\nstate    %s%s%s\n", vm->cfg.name, vm_state_name(vm->state),
 		     vm->stop_reason[0] ? ": " : "", vm->stop_reason);
-	shell_printf(sh, "cpu      %s, %u vCPU%s\n", cpu_kind(vm), vm->nr_vcpus,
-		     vm->nr_vcpus == 1 ? "" : "s");
+	shell_printf(sh, "cpu      %s, %u vCPU%s%s\n", cpu_kind(vm), vm->nr_vcpus,
+		     vm->nr_vcpus == 1 ? "" : "s", vm->cfg.hyperv ? ", Hyper-V clock" : "");
 	shell_printf(sh, "memory   %llu MiB, %llu MiB backed\n",
 		     (unsigned long long)(vm->cfg.mem_bytes >> 20),
 		     (unsigned long long)(gmem_backed_pages(vm->mem) >> 8));

@@ -14,7 +14,7 @@
 #define WHY_MAX 160
 #define CREATE_ARGS                                                                                \
 	"NAME --kernel FILE [--initrd FILE] | --multiboot FILE [--module FILE]... [--mem SIZE] "   \
-	"[--vcpus N] [--cpu host|baseline] [--net NETWORK[,MAC]]... [--cmdline TEXT]"
+	"[--vcpus N] [--cpu host|baseline] [--hyperv] [--net NETWORK[,MAC]]... [--cmdline TEXT]"
 
 static int bad_name(const char *name)
 {
@@ -163,7 +163,7 @@ static int vm_create_cmd(struct shell *sh, int argc, char **argv)
 	const char *mem = shell_opt(&argc, argv, "--mem");
 	const char *vcpus = shell_opt(&argc, argv, "--vcpus");
 	const char *cmdline = shell_opt(&argc, argv, "--cmdline");
-	struct vm_config cfg = { 0 };
+	struct vm_config cfg = { .hyperv = shell_flag(&argc, argv, "--hyperv") };
 	char why[WHY_MAX] = "";
 	struct vm *vm;
 	int err;

@@ -118,7 +118,7 @@ static void read_words(const struct cpuid_table *t, struct cpu_model *m)
 {
 	for (unsigned i = 0; i < CPU_WORDS; i++) {
 		const struct cpuid_entry *e =
-			cpuid_find(t, cpuid_words[i].leaf, cpuid_words[i].sub);
+			cpuid_find_shown(t, cpuid_words[i].leaf, cpuid_words[i].sub);
 		struct cpuid_regs r = { 0 };
 
 		if (e)

@@ -229,6 +229,15 @@ const struct cpuid_entry *cpuid_find(const struct cpuid_table *t, uint32_t leaf,
 	return NULL;
 }
 
+const struct cpuid_entry *cpuid_find_shown(const struct cpuid_table *t, uint32_t leaf, uint32_t sub)
+{
+	const struct cpuid_entry *base = cpuid_find(t, LEAF_KVM, 0);
+
+	if (leaf >> 28 == LEAF_KVM >> 28 && base && !memcmp(&base->r.ebx, "Micr", 4))
+		leaf += CPUID_HYPERV_STEP;
+	return cpuid_find(t, leaf, sub);
+}
+
 bool cpuid_shows(const struct cpuid_table *t, uint32_t leaf, uint32_t sub, enum cpuid_reg reg,
 		 unsigned bit)
 {

@@ -66,6 +66,11 @@ struct cpuid_source {
 uint64_t cpuid_xcr0_mask(const struct cpuid_source *host);
 void cpuid_build(struct cpuid_table *t, const struct cpuid_source *host, unsigned nr_vcpus);
 const struct cpuid_entry *cpuid_find(const struct cpuid_table *t, uint32_t leaf, uint32_t sub);
+/* By the number that a leaf has in a VM without Microsoft's interface (cpuid_hyperv.c), which
+ * moves others so far up. */
+#define CPUID_HYPERV_STEP 0x100u
+const struct cpuid_entry *cpuid_find_shown(const struct cpuid_table *t, uint32_t leaf,
+					   uint32_t sub);
 /* Is the feature bit set in what the guest sees? */
 bool cpuid_shows(const struct cpuid_table *t, uint32_t leaf, uint32_t sub, enum cpuid_reg reg,
 		 unsigned bit);

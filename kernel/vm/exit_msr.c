@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * RDMSR and WRMSR. Who has a register is asked in this order: the devices
- * (LAPIC), the clock, the list of kept values, the backend. An MSR that nobody
+ * (LAPIC), the clocks, the list of kept values, the backend. An MSR that nobody
  * has is a #GP, logged once per MSR and VM; so is one that belongs to a feature
  * which the guest's CPUID does not show.
  */
@@ -9,6 +9,7 @@
 
 #include <tern/log.h>
 
+#include "hyperv.h"
 #include "vm_int.h"
 
 void vm_msr_add(struct vm *vm, struct msr_region *r)
@@ -70,6 +71,8 @@ int vcpu_msr_read(struct vcpu *c, uint32_t index, uint64_t *value)
 		return -ENOENT;
 	err = pvclock_msr_get(c, index, value);
 	if (err == -ENOENT)
+		err = hyperv_msr_get(c, index, value);
+	if (err == -ENOENT)
 		err = msr_list_get(c->msrs, index, value);
 	if (err == -ENOENT)
 		err = virt->msr_get(&c->v, index, value);
@@ -89,11 +92,15 @@ static int msr_write(struct vcpu *c, uint32_t index, uint64_t value)
 		return -EINVAL;
 	err = pvclock_msr_set(c, index, value);
 	if (err == -ENOENT)
+		err = hyperv_msr_set(c, index, value);
+	if (err == -ENOENT)
 		err = msr_list_set(c->msrs, index, value);
 	if (err == -ENOENT)
 		err = virt->msr_set(&c->v, index, value);
-	if (!err && index == MSR_TSC)
-		pvclock_update(c); /* by another TSC the same time */
+	if (!err && index == MSR_TSC) { /* by another TSC the same time */
+		pvclock_update(c);
+		hyperv_refresh(c->vm);
+	}
 	return err;
 }
 

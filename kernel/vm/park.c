@@ -17,6 +17,7 @@
 
 #include <tern/log.h>
 
+#include "hyperv.h"
 #include "vm_int.h"
 
 /* So long a park is told to the guest: its watchdogs would take it for a hang. */
@@ -176,6 +177,7 @@ static int reset_all(struct vm *vm, char *why, size_t why_len)
 	}
 	for (unsigned i = 0; i < vm->nr_vcpus; i++)
 		vcpu_reset(vm->vcpu[i]);
+	hyperv_reset(vm);
 	err = vm_platform()->boot(vm, why, why_len);
 	if (!err)
 		vm_time_start(vm);

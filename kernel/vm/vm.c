@@ -11,6 +11,7 @@
 #include <tern/log.h>
 
 #include "registry.h"
+#include "hyperv.h"
 #include "vm_int.h"
 
 #define PARK_NS (10 * NSEC_PER_SEC)
@@ -75,6 +76,7 @@ static int start_locked(struct vm *vm, char *why, size_t len)
 	if (err)
 		return err;
 	vm_time_start(vm);
+	hyperv_reset(vm);
 	return vm_launch_worlds(vm, VM_RUNNING);
 }
 
@@ -240,6 +242,7 @@ int vm_prepare_incoming(struct vm *vm)
 	if (!run->loaded_time || run->loaded_vcpus != all)
 		return -EINVAL; /* the stream lacked a record */
 	run->used = true;
+	hyperv_refresh(vm);
 	flags = spin_lock(&run->lock);
 	run->parks++;
 	spin_unlock(&run->lock, flags);

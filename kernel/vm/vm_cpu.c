@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The CPU part of a checkpoint: REC_CPUID, REC_TIME, then REC_VCPU and REC_XSAVE
- * of every vCPU, in this order. Bodies are in docs/wire.md; save, check and load
+ * of every vCPU, and REC_HYPERV, in this order. Bodies are in docs/wire.md; save, check and load
  * of each stand side by side.
  *
  * Loading a vCPU begins with its REC_VCPU, which waits in run->incoming, and
@@ -14,6 +14,7 @@
 
 #include <tern/rec.h>
 
+#include "hyperv.h"
 #include "vm_cpu.h"
 #include "vm_int.h"
 
@@ -240,6 +241,7 @@ void vm_cpu_save(struct vm *vm, struct rec_writer *w)
 	}
 	for (unsigned i = 0; i < vm->nr_vcpus; i++)
 		vcpu_save(vm->vcpu[i], line_tsc, s, w);
+	vm_hyperv_save(vm, w);
 	free(s);
 }
 
@@ -253,6 +255,8 @@ int vm_cpu_check(struct vm *vm, struct rec_reader *r, char *why, size_t why_len)
 	case REC_VCPU:
 	case REC_XSAVE:
 		return vcpu_check(vm, r, why, why_len);
+	case REC_HYPERV:
+		return hyperv_check(vm, r) ? bad(why, why_len, "Hyper-V") : 0;
 	default:
 		return -ENOENT;
 	}
@@ -269,6 +273,8 @@ int vm_cpu_load(struct vm *vm, struct rec_reader *r, int64_t clock_delta_ns)
 		return vcpu_load(vm, r);
 	case REC_XSAVE:
 		return xsave_load(vm, r);
+	case REC_HYPERV:
+		return hyperv_load(vm, r);
 	default:
 		return -ENOENT;
 	}

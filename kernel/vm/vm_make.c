@@ -14,6 +14,7 @@
 #include <tern/random.h>
 
 #include "registry.h"
+#include "hyperv.h"
 #include "vm_int.h"
 
 #define MEM_MIN (16ull << 20)
@@ -121,6 +122,7 @@ static int make_cpus(struct vm *vm)
 static void free_vm(struct vm *vm)
 {
 	vm_run_fini(vm);
+	hyperv_fini(vm);
 	free(vm->cpuid);
 	free(vm);
 }
@@ -132,6 +134,8 @@ static void show_cpu(struct vm *vm, const struct cpu_model *model)
 		cpuid_build_model(vm->cpuid, model, vm_host_cpuid(), vm->cfg.vcpus);
 	else
 		cpuid_build(vm->cpuid, vm_host_cpuid(), vm->cfg.vcpus);
+	if (vm->cfg.hyperv)
+		hyperv_cpuid(vm->cpuid);
 	vm->virt.xcr0_mask = cpuid_table_xcr0(vm->cpuid);
 }
 
@@ -145,7 +149,7 @@ static struct vm *alloc_vm(const struct vm_config *cfg, const struct cpu_model *
 	vm->refs = 1;
 	mutex_init(&vm->lock, LOCK_VM, "vm");
 	vm->cpuid = calloc(1, sizeof(*vm->cpuid));
-	if (!vm->cpuid || vm_run_init(vm)) {
+	if (!vm->cpuid || hyperv_init(vm) || vm_run_init(vm)) {
 		free_vm(vm);
 		return NULL;
 	}

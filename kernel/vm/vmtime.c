@@ -12,8 +12,8 @@
  */
 #include "vm_int.h"
 
-#define FAR_TSC (1ull << 52) /* weeks at any frequency */
-#define BLACKOUT_MAX_NS (24ull * 3600 * NSEC_PER_SEC)
+#define FAR_TSC (1ull << 52)				/* weeks at any frequency */
+#define BLACKOUT_MAX_NS (366ull * 86400 * NSEC_PER_SEC) /* a VM may be suspended for long */
 
 static struct tsc_ratio ratio_of(const struct vm *vm)
 {

@@ -23,9 +23,9 @@ END_S = 120
 class Run:
     """One VM with the payload."""
 
-    def __init__(self, lab, host, groups, vcpus=1):
+    def __init__(self, lab, host, groups, vcpus=1, options=""):
         self.lab, self.host, self.name = lab, host, "cpu"
-        lab.run(host, f"vm create cpu --multiboot {PAYLOAD} --mem 64M --vcpus {vcpus} "
+        lab.run(host, f"vm create cpu --multiboot {PAYLOAD} --mem 64M --vcpus {vcpus} {options} "
                       f"--cmdline '{groups}'")
         lab.run(host, "vm start cpu")
 

@@ -17,6 +17,7 @@ import pytest
 
 from conftest import revive
 from lablib.guest import Guest
+from test_cpu_guest import Run
 
 pytestmark = pytest.mark.guests
 
@@ -87,3 +88,29 @@ def test_moves(pair, ticking):
     g.wait_passes(1)
     g.verify()
     assert not COMPLAINT.search(g.text), COMPLAINT.search(g.text)[0]
+
+
+def test_hyperv_clock(pair):
+    """The payload finds Microsoft's clock, by page and by MSR; its page goes on over a move."""
+    run = Run(pair, "a", "hyperv", options="--hyperv")
+    assert len(run.finish()) >= 20
+    assert run.info()["hyperv"] and ", Hyper-V clock\n" in pair.run("a", "vm info cpu")
+    pair.run("a", "vm delete cpu")
+    run = Run(pair, "a", "hyperv-move", options="--hyperv")
+    run.wait(lambda: "ready\n" in run.text())
+    pair.run("a", f"migrate cpu {pair.addr('b')} --wait", 120)
+    run.host = "b"
+    assert run.info()["hyperv"]
+    pair.run("b", "vm type cpu go")
+    run.finish()
+
+
+def test_hyperv_and_a_stock_kernel(pair):
+    """It finds both interfaces and takes the one that it knows better."""
+    g = Guest(pair, "both")
+    g.create("a", mode="shell", options="--hyperv")
+    g.start()
+    g.wait_text(r"guest# ", 180)
+    pair.run("a", "vm type both mount -t sysfs s /sys; "
+             "cat /sys/devices/system/clocksource/clocksource0/current_clocksource")
+    g.wait_text(r"^kvm-clock", 60)

@@ -235,6 +235,8 @@ static const struct {
 	{ "mmio", group_mmio },
 	{ "smp", group_smp },
 	{ "move", group_move },
+	{ "hyperv", group_hyperv },
+	{ "hyperv-move", group_hyperv_move },
 };
 
 /* Does the word at s, up to a blank, spell name? */
