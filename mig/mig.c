@@ -93,8 +93,8 @@ static int claim(struct mig_job *j, struct vm *vm, char *code, size_t code_len, 
 
 	mutex_lock(&vm->lock);
 	if (vm->mig) {
-		snprintf(why, why_len, "%s is being migrated already ('tasks' shows it)",
-			 vm->cfg.name);
+		snprintf(why, why_len, "%s is %s", vm->cfg.name,
+			 vm->doing ? vm->doing : "being migrated already ('tasks' shows it)");
 		err = fail(code, code_len, "busy", -EBUSY);
 	} else if (vm->state != VM_RUNNING) {
 		snprintf(why, why_len, "%s is %s: only a running VM moves", vm->cfg.name,

@@ -26,28 +26,16 @@
 /* Stands in vm->mig for the job that there is not. */
 static char suspender;
 
-static int claim(struct vm *vm, enum vm_state needed, const char *what, char *why, size_t len)
+static int claim(struct vm *vm, enum vm_state needed, const char *doing, char *why, size_t len)
 {
-	int err = 0;
+	int err = vm_claim(vm, &suspender, doing, why, len);
 
-	mutex_lock(&vm->lock);
-	if (vm->mig || vm->state != needed) {
-		snprintf(why, len, "VM %s is %s%s: only a %s VM can be %s", vm->cfg.name,
-			 vm_state_name(vm->state), vm->mig ? " and being moved" : "",
-			 vm_state_name(needed), what);
-		err = -EBUSY;
-	} else {
-		vm->mig = &suspender;
-	}
-	mutex_unlock(&vm->lock);
-	return err;
-}
-
-static void disown(struct vm *vm)
-{
-	mutex_lock(&vm->lock);
-	vm->mig = NULL;
-	mutex_unlock(&vm->lock);
+	if (err || vm->state == needed)
+		return err;
+	snprintf(why, len, "VM %s is %s: this needs a %s one", vm->cfg.name,
+		 vm_state_name(vm->state), vm_state_name(needed));
+	vm_disown(vm);
+	return -EBUSY;
 }
 
 static int quiet(struct vm *vm, char *why, size_t len)
@@ -111,7 +99,7 @@ static int bequeath(struct vm *vm, char *why, size_t len)
 
 int mig_suspend(struct vm *vm, char *why, size_t len)
 {
-	int err = claim(vm, VM_RUNNING, "suspended", why, len);
+	int err = claim(vm, VM_RUNNING, "being suspended", why, len);
 
 	if (err)
 		return err;
@@ -121,7 +109,7 @@ int mig_suspend(struct vm *vm, char *why, size_t len)
 		if (err)
 			go_on(vm);
 	}
-	disown(vm);
+	vm_disown(vm);
 	if (err)
 		return err;
 	log_info("mig", "%s is suspended", vm->cfg.name);
@@ -133,7 +121,7 @@ int mig_suspend(struct vm *vm, char *why, size_t len)
 
 int mig_restore(struct vm *vm, char *why, size_t len)
 {
-	int err = claim(vm, VM_SUSPENDED, "restored", why, len);
+	int err = claim(vm, VM_SUSPENDED, "being restored", why, len);
 
 	if (err)
 		return err;
@@ -146,6 +134,6 @@ int mig_restore(struct vm *vm, char *why, size_t len)
 		vm_run_incoming(vm);
 		log_info("mig", "%s is restored", vm->cfg.name);
 	}
-	disown(vm);
+	vm_disown(vm);
 	return err;
 }

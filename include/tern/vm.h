@@ -154,7 +154,8 @@ struct vm {
 	bool exited;		   /* [vm] the guest gave an exit code, and so ended its run */
 	uint32_t exit_code;	   /* [vm] */
 	struct vm_run *run; /* [const] parking and life of the vCPU worlds (kernel/vm/park.c) */
-	void *mig;	    /* [vm] the migration that owns it now, or NULL */
+	void *mig;	    /* [vm] what owns it now, as a migration does, or NULL */
+	const char *doing;  /* [vm] ... with it, for people; NULL: "being moved" */
 	struct vm *next;    /* [registry] */
 };
 
@@ -230,6 +231,22 @@ void vcpu_send_sipi(struct vcpu *c, uint8_t vector);
 
 /* Consumes a flush token: kicks, waits until every vCPU inside the guest has flushed to it. */
 void vm_flush(struct vm *vm, struct slat_flush owed);
+
+/*
+ * For whoever owns the VM (vm->mig): the stretches of linear addresses that the guest's tables map,
+ * in order, each as long as linear and guest-physical addresses rise together. fn says false to
+ * end it. False as well when the tables are more than a guest has need of: they may point at
+ * themselves. Without paging there are none.
+ */
+struct vm_mapping {
+	uint64_t linear, bytes;
+	gpa_t at;
+};
+bool vm_mappings(struct gmem *mem, const struct virt_mode *m,
+		 bool (*fn)(void *arg, const struct vm_mapping *run), void *arg);
+/* Makes it one owner's, when it has none: -EBUSY with why. The owner's alone to give back. */
+MUST_CHECK int vm_claim(struct vm *vm, void *owner, const char *doing, char *why, size_t why_len);
+void vm_disown(struct vm *vm);
 
 /* Guest-visible access dispatch. A region's handlers run under its device's mutex when it has one.
  */

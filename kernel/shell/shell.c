@@ -309,6 +309,7 @@ void shell_start(const char *hostname)
 	cmd_net_register();
 	cmd_disk_register();
 	cmd_switch_register();
+	cmd_debug_register();
 	if (world_create(NULL, &o, console_world, NULL))
 		panic("no memory for the console");
 	o = (struct world_opts){

@@ -128,6 +128,7 @@ void cmd_stats_register(void);
 void cmd_net_register(void);
 void cmd_disk_register(void);
 void cmd_switch_register(void);
+void cmd_debug_register(void);
 
 /* parse.c: an Ethernet address as text. */
 #define MAC_TEXT 18

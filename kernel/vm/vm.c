@@ -46,10 +46,15 @@ void vm_set_state(struct vm *vm, enum vm_state s)
 	spin_unlock(&vm->run->lock, flags);
 }
 
+static const char *doing(const struct vm *vm)
+{
+	return vm->doing ? vm->doing : "being moved";
+}
+
 static int refuse(const struct vm *vm, const char *what, char *why, size_t len)
 {
-	snprintf(why, len, "VM %s is %s%s: cannot %s it%s", vm->cfg.name, vm_state_name(vm->state),
-		 vm->mig ? " and being moved" : "", what,
+	snprintf(why, len, "VM %s is %s%s%s: cannot %s it%s", vm->cfg.name,
+		 vm_state_name(vm->state), vm->mig ? " and " : "", vm->mig ? doing(vm) : "", what,
 		 vm->state == VM_SUSPENDED ? " ('vm restore' lets it go on)" : "");
 	return -EBUSY;
 }
@@ -78,6 +83,31 @@ static int start_locked(struct vm *vm, char *why, size_t len)
 	vm_time_start(vm);
 	hyperv_reset(vm);
 	return vm_launch_worlds(vm, VM_RUNNING);
+}
+
+int vm_claim(struct vm *vm, void *owner, const char *what, char *why, size_t len)
+{
+	int err = 0;
+
+	mutex_lock(&vm->lock);
+	if (vm->mig || vm->state == VM_IN_DOUBT || vm->state == VM_INCOMING) {
+		snprintf(why, len, "VM %s is %s", vm->cfg.name,
+			 vm->mig ? doing(vm) : vm_state_name(vm->state));
+		err = -EBUSY;
+	} else {
+		vm->mig = owner;
+		vm->doing = what;
+	}
+	mutex_unlock(&vm->lock);
+	return err;
+}
+
+void vm_disown(struct vm *vm)
+{
+	mutex_lock(&vm->lock);
+	vm->mig = NULL;
+	vm->doing = NULL;
+	mutex_unlock(&vm->lock);
 }
 
 int vm_start(struct vm *vm, char *why, size_t why_len)

@@ -119,6 +119,16 @@ struct walk {
 	unsigned phys_bits;
 	unsigned access; /* WALK_* */
 };
+/* Form of the tables that a mode with paging uses. */
+struct walk_shape {
+	unsigned levels;
+	unsigned bits;	/* of an index */
+	unsigned entry; /* bytes */
+};
+struct walk_shape walk_shape(const struct virt_mode *m);
+#define WALK_PTE_P BIT(0)
+#define WALK_PTE_PS BIT(7)
+#define WALK_ADDR_MASK 0x000ffffffffff000ull
 /* Linear to guest-physical. -EFAULT with the page fault's error code. Sets A and D in the guest's
  * tables. */
 MUST_CHECK int walk_linear(const struct walk *w, uint64_t linear, gpa_t *out, uint32_t *error);

@@ -12,36 +12,27 @@
 
 #include "vm_int.h"
 
-#define PTE_P BIT(0)
 #define PTE_W BIT(1)
 #define PTE_U BIT(2)
 #define PTE_A BIT(5)
 #define PTE_D BIT(6)
-#define PTE_PS BIT(7)
 #define PTE_NX BIT(63)
-#define ADDR_MASK 0x000ffffffffff000ull
-
-struct shape {
-	unsigned levels;
-	unsigned bits;	/* of an index */
-	unsigned entry; /* bytes */
-};
 
 /* Rights and progress of one walk. */
 struct state {
 	const struct walk *w;
 	uint64_t linear;
-	struct shape sh;
+	struct walk_shape sh;
 	bool writable, user, no_exec; /* of all levels so far */
 };
 
-static struct shape shape_of(const struct virt_mode *m)
+struct walk_shape walk_shape(const struct virt_mode *m)
 {
 	if (mode_long(m))
-		return (struct shape){ m->cr4 & G_CR4_LA57 ? 5 : 4, 9, 8 };
+		return (struct walk_shape){ m->cr4 & G_CR4_LA57 ? 5 : 4, 9, 8 };
 	if (m->cr4 & G_CR4_PAE)
-		return (struct shape){ 3, 9, 8 };
-	return (struct shape){ 2, 10, 4 };
+		return (struct walk_shape){ 3, 9, 8 };
+	return (struct walk_shape){ 2, 10, 4 };
 }
 
 static bool is_pdpte(const struct state *s, unsigned level)
@@ -94,7 +85,7 @@ static void entry_mark(const struct state *s, gpa_t at, uint64_t old, uint64_t s
 
 static bool reserved_bits(const struct state *s, unsigned level, uint64_t e, bool large)
 {
-	uint64_t addr = ADDR_MASK & ~((BIT(s->w->phys_bits)) - 1);
+	uint64_t addr = WALK_ADDR_MASK & ~((BIT(s->w->phys_bits)) - 1);
 
 	if (s->sh.entry == 4)
 		return large && (e & BIT(21));
@@ -106,7 +97,7 @@ static bool reserved_bits(const struct state *s, unsigned level, uint64_t e, boo
 		return (e & 0x1e6) != 0;
 	if (large)
 		return (e & ((BIT(level_shift(s, level)) - 1) & ~0x1fffull)) != 0;
-	return level >= 4 && (e & PTE_PS);
+	return level >= 4 && (e & WALK_PTE_PS);
 }
 
 /* Bits of the page fault's error code that the access itself gives. */
@@ -139,7 +130,7 @@ static bool rights_ok(const struct state *s)
 
 static uint64_t leaf_address(const struct state *s, unsigned level, uint64_t e)
 {
-	uint64_t offset = BIT(level_shift(s, level)) - 1, base = e & ADDR_MASK & ~offset;
+	uint64_t offset = BIT(level_shift(s, level)) - 1, base = e & WALK_ADDR_MASK & ~offset;
 
 	if (s->sh.entry == 4) {
 		base = e & 0xfffff000ull & ~offset;
@@ -157,7 +148,7 @@ static int fault(uint32_t *error, uint32_t code)
 
 static int walk_tables(struct state *s, gpa_t *out, uint32_t *error)
 {
-	uint64_t table = s->w->mode->cr3 & (s->sh.levels == 3 ? 0xffffffe0ull : ADDR_MASK);
+	uint64_t table = s->w->mode->cr3 & (s->sh.levels == 3 ? 0xffffffe0ull : WALK_ADDR_MASK);
 	uint32_t code = access_error(s->w);
 
 	if (s->sh.entry == 4)
@@ -167,9 +158,9 @@ static int walk_tables(struct state *s, gpa_t *out, uint32_t *error)
 		gpa_t at = GPA(table + index * s->sh.entry);
 		bool large, leaf;
 
-		if (entry_read(s, at, &e) || !(e & PTE_P))
+		if (entry_read(s, at, &e) || !(e & WALK_PTE_P))
 			return fault(error, code);
-		large = may_be_large(s, level) && (e & PTE_PS);
+		large = may_be_large(s, level) && (e & WALK_PTE_PS);
 		leaf = large || level == 1;
 		if (reserved_bits(s, level, e, large))
 			return fault(error, code | PF_PRESENT | PF_RESERVED);
@@ -187,14 +178,14 @@ static int walk_tables(struct state *s, gpa_t *out, uint32_t *error)
 			*out = GPA(leaf_address(s, level, e));
 			return 0;
 		}
-		table = e & (s->sh.entry == 4 ? 0xfffff000ull : ADDR_MASK);
+		table = e & (s->sh.entry == 4 ? 0xfffff000ull : WALK_ADDR_MASK);
 	}
 }
 
 int walk_linear(const struct walk *w, uint64_t linear, gpa_t *out, uint32_t *error)
 {
 	struct state s = {
-		.w = w, .linear = linear, .sh = shape_of(w->mode), .writable = true, .user = true
+		.w = w, .linear = linear, .sh = walk_shape(w->mode), .writable = true, .user = true
 	};
 
 	*error = 0;

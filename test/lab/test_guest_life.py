@@ -1,8 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What is done to a guest as a whole: suspended and restored, dumped, debugged."""
+import os
+import re
+import struct
+import subprocess
+import time
+
 import pytest
 
 from lablib.guest import Guest
+from lablib.paths import TOP
 
 pytestmark = pytest.mark.guests
 
@@ -15,9 +22,34 @@ def refused(lab, host, line, code):
 
 # --- suspend and restore ------------------------------------------------------------
 
-def test_a_suspended_guest_goes_on_where_it_was(pair):
+def banner_in(vmlinux):
+    """Linear address of the kernel's banner, by the file's program headers, and its text."""
+    with open(vmlinux, "rb") as f:
+        raw = f.read()
+    at = raw.index(b"Linux version ")
+    phoff, = struct.unpack_from("<Q", raw, 32)
+    count, = struct.unpack_from("<H", raw, 56)
+    for i in range(count):
+        kind, _, offset, vaddr, _, size = struct.unpack_from("<IIQQQQ", raw, phoff + 56 * i)
+        if kind == 1 and offset <= at < offset + size:
+            return vaddr + at - offset, raw[at:at + 30].decode()
+    raise AssertionError("no segment has the banner")
+
+
+def check_dump(pair, host, core):
+    """gdb finds the stock kernel's banner where the kernel has mapped it."""
+    subprocess.run([f"{TOP}/tools/guest", "--vmlinux"], check=True, capture_output=True)
+    vmlinux = f"{TOP}/build/guest/vmlinux"
+    said = pair.dump(host, "g", core)
+    assert said["whole"] and said["threads"] == 2, said
+    at, text = banner_in(vmlinux)
+    out = gdb([f"x/s {at:#x}", "info threads"], vmlinux, core)
+    assert text in out and len(re.findall(r"LWP [12]\b", out)) >= 2, out
+
+
+def test_a_suspended_guest_goes_on_where_it_was(pair, tmp_path):
     g = Guest(pair, "g")
-    g.create("a", mode="dirty", ws=32, rate=20, vcpus=2)
+    g.create("a", mode="dirty", ws=32, rate=20, vcpus=2, extra="nokaslr")
     g.start()
     g.wait_ready()
     g.wait_beats(5)
@@ -35,13 +67,17 @@ def test_a_suspended_guest_goes_on_where_it_was(pair):
         assert "suspended" in refused(pair, host, "migrate g 10.77.0.3", "not-running")
         refused(pair, host, "vm create g --kernel /boot/vmlinuz", "exists")
         stood = pair.ask(host, "host info")["uptime_ms"]
-        pair.run(host, "net ping 10.77.0.254 --count 3")     # some time goes by
+        if host == "a":
+            check_dump(pair, host, str(tmp_path / "core"))
+        else:
+            pair.run(host, "net ping 10.77.0.254 --count 3")     # some time goes by
+        g.poll()
         assert len(g.beats) == told, "it runs while it is suspended"
         stood = pair.ask(host, "host info")["uptime_ms"] - stood
         assert pair.ask(host, "vm restore g")["state"] == "running"
         g.wait_beats(5)
-        # The first heartbeat after it has seen the time go by, and each before it is there.
-        assert g.beats[told].t_us - before.t_us >= stood * 1000
+        # It has seen the time go by; a heartbeat may have been on its way when it was suspended.
+        assert g.beats[told + 1].t_us - before.t_us >= stood * 1000
         g.wait_passes(1)
         g.verify()
         g.verify_log()
@@ -82,3 +118,69 @@ def test_a_suspended_guest_can_be_ended(pair, guest):
     assert pair.ask("a", "vm list") == []
     assert pair.ask("a", "host info")["free_bytes"] > free
     refused(pair, "a", "vm restore g", "not-found")
+
+
+# --- dumps ---------------------------------------------------------------------------
+
+ELF = f"{TOP}/build/obj/payload/cpu.elf"      # the payload with its symbols
+PATTERN = 0x7465726e2d6d656d
+
+
+def debuggee(pair, vcpus=1):
+    """test/guest/cpu/debugged.c, turning."""
+    pair.run("a", f"vm create d --multiboot /boot/cpu --mem 64M --vcpus {vcpus} "
+                  "--cmdline debugged")
+    pair.run("a", "vm start d")
+    end = time.monotonic() + 60
+    while "debugged: ready" not in pair.ask("a", "vm log d --since 0")["text"]:
+        assert time.monotonic() < end, "the payload does not come up"
+    return pair
+
+
+def debuggee_ends_well(pair):
+    """It turns, sees no trace of a debugger, and its memory is right."""
+    pair.run("a", "vm type d x")
+    end = time.monotonic() + 60
+    while pair.ask("a", "vm info d")["state"] == "running":
+        assert time.monotonic() < end, "the payload does not end"
+    text = pair.ask("a", "vm log d --since 0")["text"]
+    assert pair.ask("a", "vm info d")["exit_code"] == 0, text
+    assert "ok debugged-leaks" in text and "ok debugged-memory" in text
+
+
+def gdb(commands, *args, inside=None, timeout=120):
+    """What gdb, in batch mode, prints for these commands."""
+    words = ["gdb", "-q", "-nx", "-batch", "-iex", "set auto-load no", *args]
+    for line in commands:
+        words += ["-ex", line]
+    got = subprocess.run(inside.exec_argv(words) if inside else words, text=True,
+                         capture_output=True, timeout=timeout, check=False)
+    return got.stdout + got.stderr
+
+
+def test_gdb_opens_a_dump(pair, tmp_path):
+    core = str(tmp_path / "core")
+    debuggee(pair, vcpus=2)
+    said = pair.dump("a", "d", core)
+    assert said["threads"] == 2 and said["whole"]
+    # What was never touched is not in the file.
+    assert os.path.getsize(core) == said["bytes"] < (64 << 20)
+    assert said["bytes"] > said["pages"] * 4096
+    out = gdb(["info threads", "bt 3", "p/x debugged_mapped[5]", "p/x *(long *)0x8000000ff8",
+               "p debugged_turns > 0", "p $pc > 0x100000", "p/x *(int *)&multiboot_header",
+               "x/1xg 0x3000000"], ELF, core)
+    assert len(re.findall(r"Thread|LWP", out)) >= 2, out
+    assert f"$1 = {PATTERN ^ 5:#x}" in out and f"$2 = {PATTERN ^ 511:#x}" in out, out
+    assert "$3 = 1" in out and "$4 = 1" in out, out
+    assert "group_debugged" in out, out
+    # It went on.
+    debuggee_ends_well(pair)
+
+
+def test_what_cannot_be_dumped(pair):
+    pair.run("a", "vm create e --multiboot /boot/cpu --mem 64M")
+    refused(pair, "a", "vm dump e --to 10.77.0.254", "unreachable")
+    refused(pair, "a", "vm dump e", "usage")
+    refused(pair, "a", "vm dump e --to 10.77.0.254 --listen", "usage")
+    refused(pair, "a", "vm dump e --listen --port 0", "invalid")
+    refused(pair, "a", "vm dump nobody --listen", "not-found")

@@ -54,6 +54,20 @@ void vm_unpark(struct vm *v)
 	fake.parks--;
 }
 
+int vm_claim(struct vm *v, void *owner, const char *doing, char *why, size_t len)
+{
+	if (v->mig)
+		return -EBUSY;
+	v->mig = owner;
+	return 0;
+}
+
+void vm_disown(struct vm *v)
+{
+	assert_non_null(v->mig);
+	v->mig = NULL;
+}
+
 void vm_set_state(struct vm *v, enum vm_state s)
 {
 	v->state = s;

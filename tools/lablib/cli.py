@@ -19,6 +19,7 @@ ABOUT = """Runs Tern hosts in emulators.
   lab cmd a 'host info'              one console command; its output and success
   lab console a                      the console itself (leave it with Ctrl-\\)
   lab log a [-f]                     what the host has printed
+  lab dump a VM FILE                 a VM as an ELF core, which gdb opens
   lab link a down|up|clear           its network cable
   lab link a delay MS|loss PCT|rate MBIT     (each direction by itself)
   lab freeze a; lab thaw a           a host that stops answering
@@ -124,6 +125,12 @@ def _pump(s, screen):
                 s.sendall(data)
 
 
+def cmd_dump(lab, a):
+    said = lab.dump(a.host, a.vm, a.file)
+    print(f"{a.file}: {said['bytes'] >> 20} MiB, {said['segments']} segments, "
+          f"{said['threads']} thread(s)")
+
+
 def cmd_link(lab, a):
     if a.rule in ("delay", "loss", "rate"):
         if a.value is None or a.value < 0:
@@ -204,6 +211,10 @@ def parser():
     p = add("log", cmd_log, "what a host has printed")
     p.add_argument("host")
     p.add_argument("-f", "--follow", action="store_true")
+    p = add("dump", cmd_dump, "a VM's memory and registers as an ELF core")
+    p.add_argument("host")
+    p.add_argument("vm")
+    p.add_argument("file")
     p = add("link", cmd_link, "a host's network cable")
     p.add_argument("host")
     p.add_argument("rule", choices=["down", "up", "delay", "loss", "rate", "clear"])

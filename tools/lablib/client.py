@@ -201,6 +201,21 @@ class Lab:
         except OSError:
             raise LabError(f"no log of a host '{host}'") from None
 
+    def dump(self, host, vm, path, timeout=120):
+        """VM's memory and registers as an ELF core in the file PATH; what the host says of it."""
+        receiver = subprocess.Popen(
+            self.exec_argv([sys.executable, f"{TOP}/tools/lablib/receive.py", "8903", path]),
+            stdout=subprocess.PIPE, text=True)
+        try:
+            if receiver.stdout.readline().strip() != "ready":
+                raise LabError("the receiver of the dump did not start")
+            said = self.ask(host, f"vm dump {vm} --to {image.address(net.LAB_SIDE, 0)}", timeout)
+            receiver.wait(timeout)
+            return said
+        finally:
+            receiver.kill()
+            receiver.wait()
+
     def link(self, host, rule, value=None, nic=None):
         self.request("link", host=host, rule=rule, nic=nic,
                      value="" if value is None else str(value))

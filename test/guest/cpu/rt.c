@@ -237,6 +237,7 @@ static const struct {
 	{ "move", group_move },
 	{ "hyperv", group_hyperv },
 	{ "hyperv-move", group_hyperv_move },
+	{ "debugged", group_debugged },
 };
 
 /* Does the word at s, up to a blank, spell name? */

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Looking into a guest from outside: its memory and registers as an ELF core over a
+ * stream, and a debugger that talks to it over TCP.
+ */
+#ifndef TERN_DEBUG_H
+#define TERN_DEBUG_H
+
+#include <tern/stream.h>
+#include <tern/vm.h>
+
+#define DEBUG_DUMP_PORT 8903 /* where a receiver of dumps listens unless told otherwise */
+
+struct debug_dump {
+	uint64_t bytes, pages;
+	unsigned segments, threads;
+	bool whole; /* false: the guest's tables map more than the core has segments for */
+};
+/*
+ * Writes the core and waits until it has arrived. The VM stands meanwhile and then goes on, unless
+ * it stood before. stop may end it early. -EBUSY, -ENOMEM, -ECANCELED, the stream's error, with
+ * why.
+ */
+MUST_CHECK int debug_dump_vm(struct vm *vm, struct stream *s, bool (*stop)(void *arg), void *arg,
+			     struct debug_dump *out, char *why, size_t why_len);
+
+#endif

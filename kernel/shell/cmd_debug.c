@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Looking into guests: `vm dump`, which sends an ELF core to where it is wanted.
+ */
+#include <errno.h>
+
+#include <tern/debug.h>
+#include <tern/timer.h>
+
+#include "shell_int.h"
+
+#define WHY_MAX 160
+#define CONNECT_NS (5 * NSEC_PER_SEC)
+#define LOOK_NS (NSEC_PER_SEC / 5) /* how soon Ctrl-C is seen */
+
+static bool port_opt(struct shell *sh, int *argc, char **argv, uint16_t *port)
+{
+	const char *text = shell_opt(argc, argv, "--port");
+	uint64_t n;
+
+	if (!text)
+		return true;
+	if (parse_u64(text, &n) || !n || n > UINT16_MAX) {
+		shell_error(sh, "invalid", "--port %s is not a port: 1 to 65535", text);
+		return false;
+	}
+	*port = (uint16_t)n;
+	return true;
+}
+
+static bool is_interrupted(void *arg)
+{
+	return shell_interrupted(arg);
+}
+
+static struct stream *connect_to(struct shell *sh, const char *host, uint16_t port)
+{
+	struct net_addr to;
+	struct stream *s;
+	int err = cmd_resolve_host(host, &to);
+
+	if (err) {
+		shell_error(sh, "invalid", "'%s' is neither an address nor a host.%s of tern.conf",
+			    host, host);
+		return NULL;
+	}
+	err = stream_connect(&to, port, CONNECT_NS, &s);
+	if (!err)
+		return s;
+	shell_error(sh, "unreachable", "nobody takes a dump at %s port %u: start a receiver there",
+		    host, port);
+	return NULL;
+}
+
+/* The first that comes gets it. */
+static struct stream *wait_for_one(struct shell *sh, uint16_t port)
+{
+	struct listener *l;
+	struct stream *s = NULL;
+
+	if (stream_listen(port, 1, &l)) {
+		shell_error(sh, "busy", "port %u is in use here", port);
+		return NULL;
+	}
+	shell_progress(sh, "waiting at port %u", port);
+	while (stream_accept(l, time_ns() + LOOK_NS, &s))
+		if (shell_interrupted(sh))
+			break;
+	listener_close(l);
+	if (!s)
+		shell_error(sh, "canceled", "interrupted");
+	return s;
+}
+
+static void dump_json(struct shell *sh, const struct vm *vm, const struct debug_dump *d)
+{
+	json_object(sh, NULL);
+	json_str(sh, "vm", vm->cfg.name);
+	json_u64(sh, "bytes", d->bytes);
+	json_u64(sh, "pages", d->pages);
+	json_u64(sh, "segments", d->segments);
+	json_u64(sh, "threads", d->threads);
+	json_bool(sh, "whole", d->whole);
+	json_end(sh);
+}
+
+static int dump_to(struct shell *sh, struct vm *vm, struct stream *s)
+{
+	struct debug_dump d;
+	char why[WHY_MAX] = "";
+	int err = debug_dump_vm(vm, s, is_interrupted, sh, &d, why, sizeof(why));
+
+	if (err)
+		return shell_error(sh,
+				   err == -ECANCELED ? "canceled"
+				   : err == -ENODATA ? "not-running"
+				   : err == -EPIPE || err == -ECONNRESET || err == -ETIMEDOUT
+					   ? "link"
+					   : cmd_vm_code(err),
+				   "%s", why);
+	if (shell_json(sh))
+		dump_json(sh, vm, &d);
+	else
+		shell_printf(sh, "%llu MiB, %llu pages in %u segments, %u thread(s)%s\n",
+			     (unsigned long long)(d.bytes >> 20), (unsigned long long)d.pages,
+			     d.segments, d.threads,
+			     d.whole ? "" : "; not all that the guest's tables map");
+	return 0;
+}
+
+static int vm_dump_cmd(struct shell *sh, int argc, char **argv)
+{
+	const char *to = shell_opt(&argc, argv, "--to");
+	bool listen = shell_flag(&argc, argv, "--listen");
+	uint16_t port = DEBUG_DUMP_PORT;
+	struct stream *s;
+	struct vm *vm;
+	int err = 1;
+
+	if (!port_opt(sh, &argc, argv, &port))
+		return 1;
+	if (!to == !listen)
+		return shell_error(sh, "usage", "either --to HOST or --listen is needed");
+	vm = cmd_find_vm(sh, argc, argv);
+	if (!vm)
+		return 1;
+	s = to ? connect_to(sh, to, port) : wait_for_one(sh, port);
+	if (s) {
+		err = dump_to(sh, vm, s);
+		stream_close(s);
+	}
+	vm_put(vm);
+	return err;
+}
+
+static const struct shell_cmd cmds[] = {
+	{ "vm dump", "NAME --to HOST | --listen [--port N]",
+	  "send a VM's memory and registers as an ELF core", vm_dump_cmd, cmd_offer_vms },
+};
+
+void cmd_debug_register(void)
+{
+	shell_register(cmds, ARRAY_SIZE(cmds));
+}
