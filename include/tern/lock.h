@@ -21,6 +21,8 @@ enum lock_level {
 	LOCK_GMEM = 40,
 	LOCK_SLAT = 50,
 	LOCK_NET = 60,
+	LOCK_STORE = 65, /* a turn, a datastore, then an open file */
+	LOCK_STORE_FILE = 66,
 	LOCK_DRIVER = 70,
 	LOCK_VTIMER = 75,  /* guest timers that raise interrupts */
 	LOCK_IRQCHIP = 80, /* guest interrupt controllers */

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Datastores: what files of virtual machines live on (docs/datastore.md). Several hosts
+ * may have one mounted at the same time; a file is written by the host that holds its lease.
+ *
+ * Interface in order of use: ds_format once; ds_mount; ds_create, ds_list; ds_open, then
+ * I/O through the struct blkdev of ds_file_blk; ds_close; ds_unmount. All but that I/O
+ * is called in a world, which sleeps on the disk. Names of files are "VM/root.disk": parts of
+ * letters, digits and "._-", separated by single slashes.
+ *
+ * Errors common to all: -EIO and the other errors of blkdev.h; -EBADMSG metadata is
+ * damaged; -ESTALE this host may not write any more (its heartbeat failed, or another host took
+ * its slot) and the datastore has to be mounted again.
+ */
+#ifndef TERN_STORE_H
+#define TERN_STORE_H
+
+#include <tern/blkdev.h>
+#include <tern/types.h>
+
+struct datastore;
+struct ds_file;
+
+struct ds_host {
+	uint8_t id[16]; /* not zeros */
+	char name[32];
+};
+
+struct ds_format_options {
+	char name[32]; /* of letters, digits, "._-" */
+	uint32_t nr_slots, table_blocks;
+	uint32_t beat_ms, lease_ms, io_timeout_ms; /* 0: the defaults */
+};
+/*
+ * Makes an empty datastore on the whole device; whatever was there is lost. -ENOSPC too
+ * small, -EINVAL options out of range.
+ */
+MUST_CHECK int ds_format(struct blkdev *dev, const struct ds_format_options *o);
+/* 0 when the device carries a datastore, whose name is then written to name; -ENOENT. */
+MUST_CHECK int ds_probe(struct blkdev *dev, char name[32]);
+
+enum ds_mount_mode {
+	DS_MOUNT_WRITE,
+	DS_MOUNT_READ, /* takes no slot, writes nothing; sees a state that may be moving */
+};
+/*
+ * -ENOENT no datastore here, -EPROTO a newer version or larger sectors than it was made for,
+ * -EBUSY another host uses this host's identity, -ENFILE no slot is left, -EEXIST one of this name
+ * is mounted.
+ */
+MUST_CHECK int ds_mount(struct blkdev *dev, const struct ds_host *host, enum ds_mount_mode mode,
+			struct datastore **out);
+/* -EBUSY while files are open. */
+MUST_CHECK int ds_unmount(struct datastore *ds);
+
+enum ds_kind { DS_KIND_PLAIN = 1, DS_KIND_FLAT, DS_KIND_THIN, DS_KIND_DELTA };
+
+struct ds_info {
+	char name[32];
+	uint64_t total_bytes, free_bytes;
+	uint32_t files_most, slots_most, lease_ms, io_timeout_ms;
+	bool writable; /* the fence is open */
+};
+MUST_CHECK int ds_info(struct datastore *ds, struct ds_info *out);
+
+enum ds_lease_state {
+	DS_LEASE_NONE,
+	DS_LEASE_MINE,
+	DS_LEASE_OTHER,
+	DS_LEASE_DEAD, /* its holder is gone: whoever opens the file takes it */
+};
+struct ds_entry {
+	char name[128];
+	enum ds_kind kind;
+	uint32_t flags;	       /* DS_FILE_* */
+	uint64_t size;	       /* bytes */
+	uint64_t backed_bytes; /* extents times their size */
+	uint64_t id, generation;
+	uint64_t created, modified; /* seconds since 1970 */
+	enum ds_lease_state lease;
+	char holder[32]; /* of the lease */
+};
+#define DS_FILE_MULTI_WRITER 1u
+#define DS_FILE_UNFINISHED 2u /* removed at the next mount once its writer is dead */
+
+/* Copies the entry at or after *cursor, which starts at 0 and is advanced; -ENOENT at the end. */
+MUST_CHECK int ds_list(struct datastore *ds, uint32_t *cursor, struct ds_entry *out);
+MUST_CHECK int ds_stat(struct datastore *ds, const char *name, struct ds_entry *out);
+
+struct ds_host_info {
+	char name[32];
+	bool mounted, alive, self;
+};
+/* Slot after slot, -ENOENT past the last. */
+MUST_CHECK int ds_host_at(struct datastore *ds, unsigned slot, struct ds_host_info *out);
+
+/*
+ * A new file, of zeros. DS_KIND_FLAT gets all of its extents, zeroed; the others are holes
+ * throughout. With DS_FILE_UNFINISHED its lease is this host's and ds_finish makes it whole.
+ * -EEXIST, -ENOSPC, -EINVAL the name.
+ */
+MUST_CHECK int ds_create(struct datastore *ds, const char *name, enum ds_kind kind, uint64_t size,
+			 uint32_t flags);
+MUST_CHECK int ds_finish(struct datastore *ds, const char *name);
+/* -EBUSY open here or leased by a living host; -ENOENT. */
+MUST_CHECK int ds_remove(struct datastore *ds, const char *name);
+MUST_CHECK int ds_rename(struct datastore *ds, const char *from, const char *to);
+
+enum ds_open_mode {
+	DS_OPEN_READ,  /* whoever writes it, if anybody */
+	DS_OPEN_WRITE, /* takes the lease: -EBUSY while a living host has it */
+	DS_OPEN_SHARED /* a multi-writer file */
+};
+MUST_CHECK int ds_open(struct datastore *ds, const char *name, enum ds_open_mode mode,
+		       struct ds_file **out);
+/* Gives the lease up. Nothing is in flight. */
+void ds_close(struct ds_file *f);
+/*
+ * The file as a device: blocks of the datastore's sector size. Writes to holes allocate;
+ * -ENOSPC then fails the write alone. Valid until ds_close.
+ */
+struct blkdev *ds_file_blk(struct ds_file *f);
+uint64_t ds_file_size(const struct ds_file *f);
+/*
+ * Grows or shrinks; what is beyond the old end is zeros, and a hole until it is written. Old and
+ * new size are multiples of 4096: else -EINVAL.
+ */
+MUST_CHECK int ds_resize(struct ds_file *f, uint64_t size);
+
+/* The lease of an open file, for handing it to another host. */
+struct ds_lease {
+	uint64_t file, generation;
+};
+void ds_file_lease(const struct ds_file *f, struct ds_lease *out);
+/*
+ * Names another mounted host, by identity, as holder; from the call on this host writes
+ * no more to the file, whatever the result. -ENOENT that host is not alive here.
+ */
+MUST_CHECK int ds_lease_give(struct ds_file *f, const uint8_t host[16]);
+/* Who holds it now; fills what ds_stat does. By file identity. */
+MUST_CHECK int ds_stat_id(struct datastore *ds, uint64_t id, struct ds_entry *out);
+
+/* ---- mounted datastores by name, for commands ---- */
+
+struct datastore *ds_at(unsigned index); /* NULL past the end */
+struct datastore *ds_find(const char *name);
+struct blkdev *ds_device(struct datastore *ds);
+
+/* ---- check ---- */
+
+struct ds_check {
+	bool repair;
+	/* A line for each finding; may be NULL. */
+	void (*say)(struct ds_check *c, const char *text);
+	void *user;
+	unsigned found, mended;
+};
+/*
+ * Compares all metadata with one another. The datastore is mounted nowhere else when it
+ * repairs. 0 also when findings were counted.
+ */
+MUST_CHECK int ds_check(struct blkdev *dev, struct ds_check *c);
+
+#endif

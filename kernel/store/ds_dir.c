@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Files by name: listing, making, removing, renaming.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <tern/log.h>
+#include <tern/timer.h>
+
+#include "kernel/store/ds_int.h"
+
+/* So many extents are given to a flat file in one transaction; they are zeroed after it. */
+#define FLAT_STEP_EXTENTS 4096u
+
+static int describe(struct datastore *ds, const struct ds_inode *n, struct ds_entry *out)
+{
+	struct ds_runs r;
+	int err = ds_runs_load(ds, n, &r);
+
+	if (err)
+		return err;
+	ds_describe(ds, n, &r, out);
+	ds_runs_fini(&r);
+	return 0;
+}
+
+int ds_list(struct datastore *ds, uint32_t *cursor, struct ds_entry *out)
+{
+	uint32_t high;
+	int err = ds_begin(ds);
+
+	if (err)
+		return err;
+	high = ds_table_high(ds, &err);
+	while (!err && *cursor < high) {
+		const struct ds_inode *n = ds_inode_at(ds, (*cursor)++, &err);
+
+		if (err == -EBADMSG)
+			err = 0; /* ds_check tells of it */
+		if (n) {
+			err = describe(ds, n, out);
+			ds_abort(ds);
+			return err;
+		}
+	}
+	ds_abort(ds);
+	return err ? err : -ENOENT;
+}
+
+static int stat_found(struct datastore *ds, const char *name, uint64_t id, struct ds_entry *out)
+{
+	const struct ds_inode *n;
+	uint32_t index;
+	int err = ds_begin(ds);
+
+	if (err)
+		return err;
+	n = name ? ds_lookup(ds, name, &index, &err) : ds_lookup_id(ds, id, &index, &err);
+	if (n)
+		err = describe(ds, n, out);
+	ds_abort(ds);
+	return err;
+}
+
+int ds_stat(struct datastore *ds, const char *name, struct ds_entry *out)
+{
+	return stat_found(ds, name, 0, out);
+}
+
+int ds_stat_id(struct datastore *ds, uint64_t id, struct ds_entry *out)
+{
+	return stat_found(ds, NULL, id, out);
+}
+
+int ds_info(struct datastore *ds, struct ds_info *out)
+{
+	const struct ds_root *root;
+	int err = ds_begin(ds);
+
+	if (err)
+		return err;
+	root = ds_get(ds, ds->super.root_block, DS_MAGIC_ROOT, &err);
+	*out = (struct ds_info){ .total_bytes = ds->super.nr_extents * DS_EXTENT,
+				 .free_bytes = root ? root->free_extents * DS_EXTENT : 0,
+				 .files_most = ds->super.table_blocks,
+				 .slots_most = ds->super.nr_slots,
+				 .lease_ms = ds->super.lease_ms,
+				 .io_timeout_ms = ds->super.io_timeout_ms,
+				 .writable = ds_may_write(ds) };
+	snprintf(out->name, sizeof(out->name), "%s", ds->super.name);
+	ds_abort(ds);
+	return err;
+}
+
+struct blkdev *ds_device(struct datastore *ds)
+{
+	return ds->dev;
+}
+
+int ds_host_at(struct datastore *ds, unsigned slot, struct ds_host_info *out)
+{
+	const struct ds_slot *s;
+	int err;
+
+	if (slot >= ds->super.nr_slots)
+		return -ENOENT;
+	err = ds_begin(ds);
+	if (err)
+		return err;
+	s = ds_slot_in(ds->slots, slot);
+	*out = (struct ds_host_info){ .mounted = s->state == DS_SLOT_MOUNTED,
+				      .alive = ds_slot_alive(ds, slot, s->incarnation),
+				      .self = slot == ds->slot };
+	memcpy(out->name, s->name, sizeof(out->name) - 1);
+	ds_abort(ds);
+	return 0;
+}
+
+/* ---- making ---- */
+
+static int new_inode(struct datastore *ds, const char *name, enum ds_kind kind, uint64_t size,
+		     uint32_t flags)
+{
+	struct ds_inode *n = NULL;
+	struct ds_root *root;
+	uint32_t index;
+	int err;
+
+	(void)ds_lookup(ds, name, &index, &err);
+	if (err != -ENOENT)
+		return err ? err : -EEXIST;
+	err = ds_index_take(ds, &index);
+	if (err)
+		return err;
+	root = ds_edit(ds, ds->super.root_block, DS_MAGIC_ROOT, &err);
+	if (root)
+		n = ds_edit_new(ds, ds_index_block(ds, index), DS_MAGIC_FILE, &err);
+	if (!n)
+		return err;
+	n->id = root->next_id++;
+	n->kind = kind;
+	n->flags = flags;
+	n->size = size;
+	n->created = n->modified = wall_clock_s();
+	n->owner_slot = n->next = DS_NONE;
+	snprintf(n->name, sizeof(n->name), "%s", name);
+	if (flags & DS_FILE_UNFINISHED)
+		ds_lease_take(ds, n);
+	return 0;
+}
+
+/* One step of a flat file: more extents, the ones that were not zeroed yet told. */
+static int flat_step(struct datastore *ds, const char *name, uint32_t most, struct ds_run *fresh)
+{
+	const struct ds_inode *n;
+	struct ds_runs r = { .run = NULL };
+	uint32_t index = 0, have, filled = 0;
+	int err = ds_begin(ds);
+
+	if (err)
+		return err;
+	n = ds_lookup(ds, name, &index, &err);
+	if (n)
+		err = ds_runs_load(ds, n, &r);
+	have = (uint32_t)ds_runs_extents(&r);
+	if (!err && have < most)
+		err = ds_fill_hole(ds, index, &r, have, MIN(most - have, FLAT_STEP_EXTENTS), false,
+				   &filled);
+	*fresh = (struct ds_run){ .logical = have, .count = filled };
+	if (!err && filled) {
+		uint32_t row;
+
+		(void)ds_runs_find(&r, have, &fresh->physical, &row);
+	}
+	ds_runs_fini(&r);
+	if (!err)
+		return ds_commit(ds);
+	ds_abort(ds);
+	return err;
+}
+
+/* Unfinished until all is zeroed, so what is read of it was never anybody else's. */
+static int fill_flat(struct datastore *ds, const char *name, uint64_t size)
+{
+	uint32_t most = (uint32_t)((size + DS_EXTENT - 1) / DS_EXTENT), done = 0;
+
+	while (done < most) {
+		struct ds_run fresh;
+		int err = flat_step(ds, name, most, &fresh);
+
+		if (!err)
+			err = ds_zero_extents(ds, fresh.physical, fresh.count);
+		if (err)
+			return err;
+		done = fresh.logical + fresh.count;
+	}
+	return 0;
+}
+
+int ds_create(struct datastore *ds, const char *name, enum ds_kind kind, uint64_t size,
+	      uint32_t flags)
+{
+	bool flat = kind == DS_KIND_FLAT;
+	int err;
+
+	if (!ds_name_ok(name) || size / DS_EXTENT >= DS_NONE)
+		return -EINVAL;
+	if (flat && size / DS_EXTENT > ds->super.nr_extents)
+		return -ENOSPC;
+	err = ds_begin(ds);
+	if (err)
+		return err;
+	err = new_inode(ds, name, kind, size, flags | (flat ? DS_FILE_UNFINISHED : 0));
+	if (err) {
+		ds_abort(ds);
+		return err;
+	}
+	err = ds_commit(ds);
+	if (err || !flat)
+		return err;
+	err = fill_flat(ds, name, size);
+	if (!err)
+		return flags & DS_FILE_UNFINISHED ? 0 : ds_finish(ds, name);
+	if (ds_remove(ds, name))
+		log_warn("store", "%s: %s is left unfinished until the next mount", ds->super.name,
+			 name);
+	return err;
+}
+
+/* ---- changing ---- */
+
+/* A file that no other host writes, to change in the transaction that is open. */
+static struct ds_inode *edit_free(struct datastore *ds, const char *name, uint32_t *index, int *err)
+{
+	const struct ds_inode *n = ds_lookup(ds, name, index, err);
+
+	if (!n)
+		return NULL;
+	*err = ds_lease_free(ds, n);
+	return *err ? NULL : ds_edit(ds, ds_index_block(ds, *index), DS_MAGIC_FILE, err);
+}
+
+int ds_finish(struct datastore *ds, const char *name)
+{
+	struct ds_inode *n;
+	uint32_t index;
+	int err = ds_begin(ds);
+
+	if (err)
+		return err;
+	n = edit_free(ds, name, &index, &err);
+	if (n) {
+		n->flags &= ~DS_FILE_UNFINISHED;
+		if (!ds_is_open(ds, n->id))
+			ds_lease_drop(n);
+		return ds_commit(ds);
+	}
+	ds_abort(ds);
+	return err;
+}
+
+int ds_rename(struct datastore *ds, const char *from, const char *to)
+{
+	struct ds_inode *n = NULL;
+	uint32_t index;
+	int err;
+
+	if (!ds_name_ok(to))
+		return -EINVAL;
+	err = ds_begin(ds);
+	if (err)
+		return err;
+	if (ds_lookup(ds, to, &index, &err))
+		err = -EEXIST;
+	if (err == -ENOENT)
+		n = edit_free(ds, from, &index, &err);
+	if (n) {
+		memset(n->name, 0, sizeof(n->name));
+		snprintf(n->name, sizeof(n->name), "%s", to);
+		return ds_commit(ds);
+	}
+	ds_abort(ds);
+	return err;
+}
+
+/* One transaction of a removal; -EAGAIN while there is more. */
+static int remove_step(struct datastore *ds, const char *name)
+{
+	struct ds_runs r = { .run = NULL };
+	struct ds_inode *n;
+	uint32_t index;
+	int err, more;
+
+	n = edit_free(ds, name, &index, &err);
+	if (!n)
+		return err;
+	if (ds_is_open(ds, n->id))
+		return -EBUSY;
+	n->flags |= DS_FILE_UNFINISHED;
+	if (ds_lease_of(ds, n) != DS_LEASE_MINE)
+		ds_lease_take(ds, n);
+	err = ds_runs_load(ds, n, &r);
+	more = err ? err : ds_cut(ds, index, &r, 0);
+	ds_runs_fini(&r);
+	return more ? more : ds_index_give(ds, index);
+}
+
+int ds_remove(struct datastore *ds, const char *name)
+{
+	int more, err;
+
+	do {
+		err = ds_begin(ds);
+		if (err)
+			return err;
+		more = remove_step(ds, name);
+		if (more && more != -EAGAIN) {
+			ds_abort(ds);
+			return more;
+		}
+		err = ds_commit(ds);
+	} while (!err && more);
+	return err;
+}

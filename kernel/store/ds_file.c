@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Open files: the lease that opening takes, the device that I/O goes through
+ * (ds_io.c), size, and handing the lease to another host.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <tern/log.h>
+#include <tern/timer.h>
+
+#include "kernel/store/ds_int.h"
+
+static void forget(struct ds_file *f)
+{
+	unsigned long flags = spin_lock(&f->ds->lock);
+	struct ds_file **at = &f->ds->files;
+
+	while (*at && *at != f)
+		at = &(*at)->next;
+	if (*at)
+		*at = f->next;
+	spin_unlock(&f->ds->lock, flags);
+}
+
+bool ds_is_open(struct datastore *ds, uint64_t id)
+{
+	unsigned long flags = spin_lock(&ds->lock);
+	struct ds_file *f = ds->files;
+
+	while (f && f->id != id)
+		f = f->next;
+	spin_unlock(&ds->lock, flags);
+	return f;
+}
+
+static void file_free(struct ds_file *f)
+{
+	ds_runs_fini(&f->runs);
+	free(f->ops);
+	free(f->segs);
+	free(f);
+}
+
+static struct ds_file *file_new(struct datastore *ds, enum ds_open_mode mode)
+{
+	struct ds_file *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return NULL;
+	f->ds = ds;
+	f->mode = mode;
+	spin_init(&f->lock, LOCK_STORE_FILE, "ds file");
+	f->ops = calloc(DS_OP_POOL, sizeof(*f->ops));
+	f->segs = calloc((size_t)DS_OP_POOL * ds->dev->geo.max_segs, sizeof(*f->segs));
+	if (f->ops && f->segs)
+		return f;
+	file_free(f);
+	return NULL;
+}
+
+/* ---- opening ---- */
+
+static int may_open(struct datastore *ds, const struct ds_inode *n, enum ds_open_mode mode)
+{
+	bool shared = n->flags & DS_FILE_MULTI_WRITER;
+
+	if (mode == DS_OPEN_READ)
+		return 0;
+	if (ds->mode == DS_MOUNT_READ)
+		return -EROFS;
+	if ((mode == DS_OPEN_SHARED) != shared)
+		return -EINVAL;
+	if (shared)
+		return 0;
+	return ds_is_open(ds, n->id) ? -EBUSY : ds_lease_free(ds, n);
+}
+
+/* In the transaction: what the file's block says, and the lease. */
+static int open_inode(struct ds_file *f, const char *name)
+{
+	struct datastore *ds = f->ds;
+	const struct ds_inode *n;
+	struct ds_inode *mine;
+	int err;
+
+	n = ds_lookup(ds, name, &f->index, &err);
+	if (n)
+		err = may_open(ds, n, f->mode);
+	if (!err)
+		err = ds_runs_load(ds, n, &f->runs);
+	if (err)
+		return err;
+	f->id = n->id;
+	f->size = n->size;
+	f->generation = n->generation;
+	snprintf(f->name, sizeof(f->name), "%s", n->name);
+	if (f->mode != DS_OPEN_WRITE)
+		return 0;
+	mine = ds_edit(ds, ds_index_block(ds, f->index), DS_MAGIC_FILE, &err);
+	if (!mine)
+		return err;
+	if (ds_lease_of(ds, mine) != DS_LEASE_MINE)
+		ds_lease_take(ds, mine);
+	f->generation = mine->generation;
+	return 0;
+}
+
+int ds_open(struct datastore *ds, const char *name, enum ds_open_mode mode, struct ds_file **out)
+{
+	struct ds_file *f = file_new(ds, mode);
+	unsigned long flags;
+	int err = f ? ds_begin(ds) : -ENOMEM;
+
+	if (err)
+		goto drop;
+	err = open_inode(f, name);
+	if (err) {
+		ds_abort(ds);
+		goto drop;
+	}
+	ds_io_init(f);
+	flags = spin_lock(&ds->lock);
+	f->next = ds->files;
+	ds->files = f;
+	spin_unlock(&ds->lock, flags);
+	err = ds_commit(ds);
+	if (!err) {
+		*out = f;
+		return 0;
+	}
+	forget(f);
+drop:
+	if (f)
+		file_free(f);
+	return err;
+}
+
+/* ---- the lease ---- */
+
+/* The file's block, to change, if the lease is still ours as it was taken. */
+static struct ds_inode *edit_mine(struct ds_file *f, int *err)
+{
+	struct datastore *ds = f->ds;
+	const struct ds_inode *n = ds_inode_at(ds, f->index, err);
+
+	if (!n || n->id != f->id || n->generation != f->generation) {
+		*err = *err ? *err : -ESTALE;
+		return NULL;
+	}
+	return ds_edit(ds, ds_index_block(ds, f->index), DS_MAGIC_FILE, err);
+}
+
+static int drop_lease(struct ds_file *f)
+{
+	struct ds_inode *n;
+	int err = ds_begin(f->ds);
+
+	if (err)
+		return err;
+	n = edit_mine(f, &err);
+	if (!n) {
+		ds_abort(f->ds);
+		return err;
+	}
+	n->modified = wall_clock_s();
+	if (!(n->flags & DS_FILE_UNFINISHED))
+		ds_lease_drop(n);
+	return ds_commit(f->ds);
+}
+
+void ds_close(struct ds_file *f)
+{
+	int err;
+
+	blk_quiesce(&f->blk);
+	err = f->mode == DS_OPEN_WRITE && !f->given ? drop_lease(f) : 0;
+	if (err)
+		log_warn("store",
+			 "%s: lease of %s is not given up (error %d): it ends with this mount",
+			 f->ds->super.name, f->name, -err);
+	forget(f);
+	file_free(f);
+}
+
+void ds_file_lease(const struct ds_file *f, struct ds_lease *out)
+{
+	*out = (struct ds_lease){ .file = f->id, .generation = f->generation };
+}
+
+static uint32_t living_slot(struct datastore *ds, const uint8_t host[16])
+{
+	for (uint32_t i = 0; i < ds->super.nr_slots; i++) {
+		const struct ds_slot *s = ds_slot_in(ds->slots, i);
+
+		if (!memcmp(s->host, host, 16) && ds_slot_alive(ds, i, s->incarnation))
+			return i;
+	}
+	return DS_NONE;
+}
+
+static int give(struct ds_file *f, const uint8_t host[16])
+{
+	struct datastore *ds = f->ds;
+	uint32_t slot = living_slot(ds, host);
+	struct ds_inode *n;
+	int err;
+
+	if (slot == DS_NONE)
+		return -ENOENT;
+	n = edit_mine(f, &err);
+	if (!n)
+		return err;
+	n->owner_slot = slot;
+	n->owner_incarnation = ds_slot_in(ds->slots, slot)->incarnation;
+	n->generation++;
+	return 0;
+}
+
+int ds_lease_give(struct ds_file *f, const uint8_t host[16])
+{
+	unsigned long flags;
+	int err;
+
+	blk_quiesce(&f->blk); /* what was handed over has ended */
+	flags = spin_lock(&f->lock);
+	f->given = true;
+	spin_unlock(&f->lock, flags);
+	blk_resume(&f->blk);
+	err = ds_begin(f->ds);
+	if (err)
+		return err;
+	err = give(f, host);
+	if (!err)
+		return ds_commit(f->ds);
+	ds_abort(f->ds);
+	return err;
+}
+
+/* ---- size ---- */
+
+struct blkdev *ds_file_blk(struct ds_file *f)
+{
+	return &f->blk;
+}
+
+uint64_t ds_file_size(const struct ds_file *f)
+{
+	return f->size;
+}
+
+static int set_size(struct ds_file *f, uint64_t size, struct ds_runs *r)
+{
+	uint32_t keep = (uint32_t)((size + DS_EXTENT - 1) / DS_EXTENT);
+	struct ds_inode *n;
+	int err;
+
+	n = edit_mine(f, &err);
+	if (n)
+		err = ds_runs_load(f->ds, n, r);
+	if (err)
+		return err;
+	n->size = size;
+	return ds_cut(f->ds, f->index, r, keep);
+}
+
+/* What a shrinking left behind the end in the last extent is zeroed before it can be read again. */
+static int zero_tail(struct ds_file *f)
+{
+	uint32_t logical = (uint32_t)(f->size / DS_EXTENT), physical, count;
+	uint64_t in = f->size % DS_EXTENT;
+
+	if (!in || !ds_runs_find(&f->runs, logical, &physical, &count))
+		return 0;
+	return ds_zero_blocks(f->ds, ((uint64_t)physical * DS_EXTENT + in) / DS_BLOCK,
+			      (DS_EXTENT - in) / DS_BLOCK);
+}
+
+/* The new size and runs are what requests see from now on; none is in flight. */
+static void show_size(struct ds_file *f, uint64_t size, struct ds_runs *r)
+{
+	unsigned long flags = spin_lock(&f->lock);
+	struct ds_runs old = f->runs;
+
+	f->runs = *r;
+	f->size = size;
+	f->blk.geo.blocks = (size + f->blk.geo.block_bytes - 1) / f->blk.geo.block_bytes;
+	spin_unlock(&f->lock, flags);
+	ds_runs_fini(&old);
+}
+
+int ds_resize(struct ds_file *f, uint64_t size)
+{
+	int more = -EAGAIN, err = 0;
+
+	if (f->mode == DS_OPEN_READ || size / DS_EXTENT >= DS_NONE || size % DS_BLOCK ||
+	    f->size % DS_BLOCK)
+		return -EINVAL;
+	blk_quiesce(&f->blk);
+	if (size > f->size)
+		err = zero_tail(f);
+	while (!err && more == -EAGAIN) {
+		struct ds_runs r = { .run = NULL };
+
+		err = ds_begin(f->ds);
+		if (err)
+			break;
+		more = set_size(f, size, &r);
+		if (more && more != -EAGAIN) {
+			ds_abort(f->ds);
+			ds_runs_fini(&r);
+			break;
+		}
+		err = ds_commit(f->ds);
+		if (!err)
+			show_size(f, size, &r);
+		else
+			ds_runs_fini(&r);
+	}
+	blk_resume(&f->blk);
+	return err ? err : more;
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Extents for writes to holes. The writes wait here for the datastore's grower, a
+ * world, because giving an extent is a transaction, which sleeps on the disk. Where the
+ * extent before is there already the file seems to be written in a row, and gets some more at once.
+ */
+#include <errno.h>
+
+#include <tern/log.h>
+
+#include "kernel/store/ds_int.h"
+
+#define ROW_EXTENTS 4u
+
+void ds_grow_queue(struct ds_op *op)
+{
+	struct datastore *ds = op->file->ds;
+	unsigned long flags = spin_lock(&ds->lock);
+
+	op->next = NULL;
+	if (ds->grow_first)
+		ds->grow_last->next = op;
+	else
+		ds->grow_first = op;
+	ds->grow_last = op;
+	spin_unlock(&ds->lock, flags);
+	event_signal(&ds->grow);
+}
+
+static struct ds_op *take(struct datastore *ds)
+{
+	unsigned long flags = spin_lock(&ds->lock);
+	struct ds_op *op = ds->grow_first;
+
+	if (op)
+		ds->grow_first = op->next;
+	spin_unlock(&ds->lock, flags);
+	return op;
+}
+
+/* How many extents from `logical` on are given, of `hole` that are missing. */
+static uint32_t how_many(const struct ds_file *f, const struct ds_op *op, const struct ds_runs *r,
+			 uint32_t logical, uint32_t hole)
+{
+	uint64_t end = (op->parent->block + op->parent->blocks) * f->blk.geo.block_bytes;
+	uint32_t want = (uint32_t)((end + DS_EXTENT - 1) / DS_EXTENT) - logical;
+	uint32_t last = (uint32_t)((f->size + DS_EXTENT - 1) / DS_EXTENT), physical, count;
+
+	if (logical && ds_runs_find(r, logical - 1, &physical, &count))
+		want = MAX(want, ROW_EXTENTS);
+	return MIN(MIN(want, hole), last - logical);
+}
+
+static int fill(struct ds_op *op, struct ds_runs *r)
+{
+	struct ds_file *f = op->file;
+	uint64_t from = op->parent->block * f->blk.geo.block_bytes + op->at;
+	uint32_t logical = (uint32_t)(from / DS_EXTENT), physical, count, filled;
+	const struct ds_inode *n;
+	int err;
+
+	n = ds_inode_at(f->ds, f->index, &err);
+	if (!n || n->id != f->id)
+		return err ? err : -ESTALE;
+	err = ds_runs_load(f->ds, n, r);
+	if (err || ds_runs_find(r, logical, &physical, &count))
+		return err; /* a write before this one filled it */
+	return ds_fill_hole(f->ds, f->index, r, logical, how_many(f, op, r, logical, count), true,
+			    &filled);
+}
+
+static int grow(struct ds_op *op)
+{
+	struct ds_file *f = op->file;
+	struct ds_runs fresh = { .run = NULL }, old;
+	unsigned long flags;
+	int err = ds_begin(f->ds);
+
+	if (err)
+		return err;
+	err = fill(op, &fresh);
+	if (err)
+		ds_abort(f->ds);
+	else
+		err = ds_commit(f->ds);
+	if (!err) {
+		flags = spin_lock(&f->lock);
+		old = f->runs;
+		f->runs = fresh;
+		spin_unlock(&f->lock, flags);
+		fresh = old;
+	}
+	ds_runs_fini(&fresh);
+	return err;
+}
+
+void ds_grow_run(struct datastore *ds)
+{
+	struct ds_op *op;
+
+	while ((op = take(ds))) {
+		int err = grow(op);
+
+		if (err)
+			ds_io_end(op, err);
+		else
+			ds_io_go_on(op);
+	}
+}
+
+static void grow_world(void *arg)
+{
+	struct datastore *ds = arg;
+
+	while (!__atomic_load_n(&ds->stopping, __ATOMIC_ACQUIRE)) {
+		(void)event_wait(&ds->grow, NEVER_NS);
+		ds_grow_run(ds);
+	}
+}
+
+int ds_grow_start(struct datastore *ds)
+{
+	static const struct world_opts opts = { .name = "ds grow",
+						.prio = WORLD_NORMAL,
+						.cpu = -1 };
+
+	event_init(&ds->grow, "ds grow");
+	return world_create(&ds->grower, &opts, grow_world, ds);
+}
+
+void ds_grow_stop(struct datastore *ds)
+{
+	__atomic_store_n(&ds->stopping, true, __ATOMIC_RELEASE);
+	event_signal(&ds->grow);
+	world_join(ds->grower);
+}

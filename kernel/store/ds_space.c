@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Space of files: extents for holes, zeroed before anybody can read them, and
+ * the way back. In transactions; what does not fit into one is done in several, from the
+ * end of the file, so that a crash between two leaves a shorter file and no leak.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "kernel/store/ds_int.h"
+
+#define ZERO_BUFFER_BLOCKS 64u
+
+/* ---- zeroes ---- */
+
+static int zero_by_command(struct datastore *ds, uint64_t block, uint64_t blocks)
+{
+	while (blocks) {
+		uint64_t n = MIN(blocks, ds->dev->geo.max_zeroes_blocks);
+		struct blk_req r = { .op = BLK_WRITE_ZEROES, .block = block, .blocks = n };
+		int err = ds_may_write(ds) ? blk_wait(ds->dev, &r) : -ESTALE;
+
+		if (err)
+			return err;
+		block += n;
+		blocks -= n;
+	}
+	return 0;
+}
+
+static int zero_by_writes(struct datastore *ds, uint64_t at, uint64_t blocks)
+{
+	uint8_t *zeros = ds_block_alloc(ZERO_BUFFER_BLOCKS);
+	int err = zeros ? 0 : -ENOMEM;
+
+	for (uint64_t n; blocks && !err; at += n, blocks -= n) {
+		n = MIN(blocks, (uint64_t)ZERO_BUFFER_BLOCKS);
+		err = ds_write_blocks(ds, at, n, zeros);
+	}
+	free(zeros);
+	return err;
+}
+
+int ds_zero_blocks(struct datastore *ds, uint64_t at, uint64_t blocks)
+{
+	uint64_t per_block = DS_BLOCK / ds->dev->geo.block_bytes;
+	int err = -ENOTSUP;
+
+	if (ds->dev->geo.max_zeroes_blocks)
+		err = zero_by_command(ds, at * per_block, blocks * per_block);
+	return err == -ENOTSUP ? zero_by_writes(ds, at, blocks) : err;
+}
+
+int ds_zero_extents(struct datastore *ds, uint32_t first, uint32_t count)
+{
+	return ds_zero_blocks(ds, (uint64_t)first * DS_BLOCKS_PER_EXTENT,
+			      (uint64_t)count * DS_BLOCKS_PER_EXTENT);
+}
+
+/* ---- filling ---- */
+
+int ds_fill_hole(struct datastore *ds, uint32_t index, struct ds_runs *r, uint32_t logical,
+		 uint32_t count, bool zero, uint32_t *filled)
+{
+	uint32_t first = 0, got = 0;
+	int err = ds_extents_take(ds, count, &first, &got);
+
+	if (!err && zero)
+		err = ds_zero_extents(ds, first, got);
+	if (!err)
+		err = ds_runs_add(r, logical, first, got);
+	if (!err)
+		err = ds_runs_store(ds, index, r);
+	*filled = got;
+	return err;
+}
+
+/* ---- freeing ---- */
+
+/* Blocks that writing nr runs takes at most, the file's own and the root included. */
+static uint32_t blocks_for(uint32_t nr)
+{
+	return 2 + (nr > DS_FILE_RUNS ? (nr - DS_FILE_RUNS + DS_MORE_RUNS - 1) / DS_MORE_RUNS : 0);
+}
+
+/* Maps that freeing this many extents changes at most. */
+static uint32_t maps_for(uint32_t count)
+{
+	return count / DS_MAP_EXTENTS + 2;
+}
+
+int ds_cut(struct datastore *ds, uint32_t index, struct ds_runs *r, uint32_t keep)
+{
+	uint32_t need = blocks_for(r->nr);
+	int err = 0;
+
+	while (r->nr && !err) {
+		struct ds_run *last = &r->run[r->nr - 1];
+		uint32_t from = MAX(last->logical, keep), count;
+
+		if (last->logical + last->count <= keep)
+			break;
+		count = last->logical + last->count - from;
+		if (ds_room(ds) < need + maps_for(count)) {
+			if (ds_room(ds) < need + 2)
+				break;
+			count = MIN(count, DS_MAP_EXTENTS);
+		}
+		last->count -= count;
+		err = ds_extents_give(ds, last->physical + last->count, count);
+		if (!last->count)
+			r->nr--;
+	}
+	if (!err)
+		err = ds_runs_store(ds, index, r);
+	if (!err && r->nr && r->run[r->nr - 1].logical + r->run[r->nr - 1].count > keep)
+		err = -EAGAIN;
+	return err;
+}
