@@ -4,7 +4,7 @@
     python3 -m pytest test/lab                all of them
     python3 -m pytest test/lab -m migrate     one suite: lab, svm, migrate, fault
 
-`pair` is a lab of two hosts, a and b, for a whole session, with a third machine c where there
+`pair` is a lab of two hosts, a and b, for a whole session, with a third machine where there
 are taps; a test that kills or confuses one gets it back whole: the fixture starts dead hosts
 again, clears the links and removes every VM before each test.
 """
@@ -64,11 +64,16 @@ def clear(lab, hosts, payload):
             revive(lab, [host], payload)
 
 
+def third():
+    """What a lab takes as its clients: a machine beside the hosts, where there are taps."""
+    return ["third"] if net.wrapper()[0] == "tap" else []
+
+
 @pytest.fixture(scope="session")
 def _pair_lab(payload):
     lab = Lab(f"test-{os.getpid()}")
     lab.remove()
-    lab.up(["a", "b"], files=payload, clients=["c"] if net.wrapper()[0] == "tap" else [])
+    lab.up(["a", "b"], files=payload, clients=third())
     yield lab
     lab.down()
 

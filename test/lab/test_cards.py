@@ -4,10 +4,11 @@ import os
 
 import pytest
 
+from conftest import third
 from lablib.client import Lab
 from lablib.guest import Guest
 from qmp import qmp
-from test_guest_net import Netted, client, finish
+from test_guest_net import ADDR, Netted, echo
 
 pytestmark = pytest.mark.net
 
@@ -22,6 +23,7 @@ def cards(payload):
     lab.remove()
     for host, card in DRIVER.items():
         lab.up([host], nic=card, files=payload)
+    lab.up([], clients=third())
     yield lab
     lab.down()
 
@@ -98,7 +100,7 @@ def test_a_guest_behind_them(cards):
     for host in "ab":
         if g.host != host:
             g.migrate(host)
-        assert "ok" in finish(client(cards, "--bytes", 3000000))
+        assert "ok" in echo(cards, ADDR, "--bytes", 3000000).finish()
         port = cards.ask(host, "net ports")[0]
         assert port["vm"] == "net" and port["rx_bytes"] > 3000000
     g.remove()

@@ -40,7 +40,7 @@ class OnClient:
 
     def __init__(self, lab, program, *args):
         argv = ["/usr/bin/python3", f"{TOP}/{program}", *map(str, args)]
-        self.proc = subprocess.Popen(lab.client_argv("c", argv), stdin=subprocess.PIPE,
+        self.proc = subprocess.Popen(lab.client_argv("third", argv), stdin=subprocess.PIPE,
                                      stdout=subprocess.PIPE, text=True)
 
     def line(self):
