@@ -8,7 +8,10 @@
  * bit is on, the time registers are a copy that takes effect when it goes off.
  *
  * Update-ended and alarm interrupts come from a timer that runs, once a second,
- * only while one of them is enabled. The periodic interrupt is not there.
+ * only while one of them is enabled. A look takes in all seconds since the one before,
+ * so that an alarm which fell into a migration comes after it, once; the last second
+ * looked at travels in the time registers, which mean nothing else then. The periodic
+ * interrupt is not there.
  * [Motorola MC146818A "Register B" ff.]
  *
  * Locks: the device's mutex for the registers; irq_lock for C, which the timer
@@ -55,6 +58,7 @@ enum {
 #define UIP_NS 244000u
 /* The timer may come a trifle before the guest's second does. */
 #define TICK_EARLY_NS NSEC_PER_MSEC
+#define DAY_S 86400u /* within it every alarm comes */
 /* Nanoseconds since 1970 fit in 63 bits until 2262. */
 #define YEAR_MAX 2200u
 
@@ -66,7 +70,8 @@ struct rtc {
 	int64_t offset_ns;	 /* time of day - guest time, when placed */
 	int64_t change_ns;	 /* time of day - the host's, when not */
 	bool placed;
-	bool quiet; /* [atom] quiesced: the timer does not go on */
+	bool quiet;	 /* [atom] quiesced: the timer does not go on */
+	uint64_t seen_s; /* the last second whose interrupts were given, while ticks() */
 	struct timer timer;
 	struct spinlock irq_lock; /* guards flags and line */
 	uint8_t flags;		  /* register C without the IRQ bit */
@@ -91,12 +96,12 @@ static uint64_t now_ns(struct rtc *t)
 
 /* ---- time registers ---- */
 
-static void time_to_regs(struct rtc *t)
+static void seconds_to_regs(struct rtc *t, uint64_t seconds)
 {
 	uint8_t b = t->cmos[REG_B];
 	struct rtc_time v;
 
-	rtc_from_seconds(now_ns(t) / NSEC_PER_SEC, &v);
+	rtc_from_seconds(seconds, &v);
 	t->cmos[SEC] = rtc_encode(v.sec, b);
 	t->cmos[MIN_] = rtc_encode(v.min, b);
 	t->cmos[HOUR] = rtc_encode_hour(v.hour, b);
@@ -107,7 +112,12 @@ static void time_to_regs(struct rtc *t)
 	t->cmos[CENTURY] = rtc_encode(v.year / 100, b & (uint8_t)~RTC_B_BINARY);
 }
 
-static void regs_to_time(struct rtc *t)
+static void time_to_regs(struct rtc *t)
+{
+	seconds_to_regs(t, now_ns(t) / NSEC_PER_SEC);
+}
+
+static uint64_t regs_to_seconds(const struct rtc *t)
 {
 	uint8_t b = t->cmos[REG_B];
 	struct rtc_time v = {
@@ -120,8 +130,19 @@ static void regs_to_time(struct rtc *t)
 	};
 
 	v.year = MIN(v.year, YEAR_MAX);
+	return rtc_to_seconds(&v);
+}
 
-	t->offset_ns = (int64_t)(rtc_to_seconds(&v) * NSEC_PER_SEC) - (int64_t)vm_guest_ns(t->d.vm);
+/* The second whose tick came last, or is as good as there. */
+static uint64_t ticked_s(struct rtc *t)
+{
+	return (now_ns(t) + TICK_EARLY_NS) / NSEC_PER_SEC;
+}
+
+static void regs_to_time(struct rtc *t)
+{
+	t->offset_ns = (int64_t)(regs_to_seconds(t) * NSEC_PER_SEC) - (int64_t)vm_guest_ns(t->d.vm);
+	t->seen_s = ticked_s(t); /* seconds that were leapt over bring nothing */
 }
 
 static bool is_time(uint8_t index)
@@ -187,16 +208,31 @@ static void arm(struct rtc *t)
 	timer_arm(&t->timer, time_ns() + NSEC_PER_SEC - past + TICK_EARLY_NS);
 }
 
+/* What the seconds since the last look bring, together. */
+static void look(struct rtc *t)
+{
+	uint64_t now = ticked_s(t), s = MAX(t->seen_s, now - MIN(now, DAY_S));
+	uint8_t flags = B_UPDATE;
+	struct rtc_time v;
+
+	if (s >= now)
+		return;
+	while (s < now && flags == B_UPDATE) {
+		rtc_from_seconds(++s, &v);
+		flags |= alarm_matches(t, &v) ? B_ALARM : 0;
+	}
+	t->seen_s = now;
+	raise_flags(t, flags);
+}
+
 /* Interrupt context. */
 static void tick(struct timer *timer)
 {
 	struct rtc *t = container_of(timer, struct rtc, timer);
-	struct rtc_time v;
 
 	if (!ticks(t))
 		return; /* switched off since; the guest's time may be about to start anew */
-	rtc_from_seconds((now_ns(t) + TICK_EARLY_NS) / NSEC_PER_SEC, &v);
-	raise_flags(t, (uint8_t)(B_UPDATE | (alarm_matches(t, &v) ? B_ALARM : 0)));
+	look(t);
 	arm(t);
 }
 
@@ -229,6 +265,7 @@ static uint8_t read_reg(struct rtc *t)
 static void write_b(struct rtc *t, uint8_t v)
 {
 	uint8_t old = t->cmos[REG_B];
+	bool ticked = ticks(t);
 
 	if (v & ~old & B_SET)
 		time_to_regs(t);
@@ -238,6 +275,8 @@ static void write_b(struct rtc *t, uint8_t v)
 	if (old & ~v & B_SET)
 		regs_to_time(t);
 	raise_flags(t, 0);
+	if (!ticked)
+		t->seen_s = ticked_s(t);
 	arm(t);
 }
 
@@ -322,6 +361,8 @@ static void rtc_resume(struct vdev *d)
 	struct rtc *t = container_of(d, struct rtc, d);
 
 	__atomic_store_n(&t->quiet, false, __ATOMIC_RELEASE);
+	if (ticks(t))
+		look(t);
 	arm(t);
 }
 
@@ -332,13 +373,16 @@ static void rtc_resume(struct vdev *d)
  *   9  u8   flags of register C
  *  10  u8   bit 0: line high
  *  11  u8   zero
- *  12  128  CMOS memory, registers A and B in it
+ *  12  128  CMOS memory, registers A and B in it; with SET off the time registers
+ *           hold the last second whose interrupts were given
  */
 static void rtc_save(struct vdev *d, struct rec_writer *w)
 {
 	struct rtc *t = container_of(d, struct rtc, d);
 
 	now_ns(t); /* places it */
+	if (!(t->cmos[REG_B] & B_SET))
+		seconds_to_regs(t, t->seen_s);
 	rec_begin(w, REC_RTC, RTC_REC_VERSION, 0, d->instance);
 	rec_u64(w, (uint64_t)t->offset_ns);
 	rec_u8(w, t->index);
@@ -395,6 +439,7 @@ static int rtc_load(struct vdev *d, struct rec_reader *r)
 	t->flags = m.flags;
 	t->line = m.line;
 	memcpy(t->cmos, m.cmos, CMOS_SIZE);
+	t->seen_s = regs_to_seconds(t);
 	return 0;
 }
 

@@ -268,6 +268,40 @@ static void alarm(void **state)
 	fake_vm_done(vm);
 }
 
+/* An alarm and some seconds fall into a move: each flag comes after it, once. */
+static void alarm_in_a_move(void **state)
+{
+	struct vm *a = machine(), *b;
+	uint64_t guest;
+
+	set_cmos(a, 1, 0x25);
+	set_cmos(a, 3, 0xc0);
+	set_cmos(a, 5, 0xc0);
+	set_cmos(a, 0x0b, 0x22);
+	fake_now_ns += 2 * NSEC_PER_SEC;
+	assert_true(fake_timer_run());
+	assert_int_equal(cmos(a, 0x0c), 0x10); /* an update, no alarm */
+	assert_int_equal(vdevs_quiesce(a, 0), 0);
+	guest = vm_guest_ns(a);
+	b = machine();
+	assert_int_equal(fake_move(a, b), 0);
+	fake_now_ns += 7 * NSEC_PER_SEC + 300 * NSEC_PER_MSEC;
+	b->clock_offset_ns = (int64_t)(guest + 5 * NSEC_PER_SEC) - (int64_t)fake_now_ns;
+	vdevs_resume(b);
+	assert_true(fake_level[GSI_RTC]);
+	assert_int_equal(cmos(b, 0x0c), 0xb0);
+	assert_false(fake_level[GSI_RTC]);
+	vdevs_resume(b);
+	assert_int_equal(cmos(b, 0x0c), 0);
+	for (int i = 0; i < 58; i++) {
+		fake_now_ns += NSEC_PER_SEC;
+		(void)fake_timer_run();
+		assert_int_equal(fake_level[GSI_RTC], i == 57); /* at 25 s again */
+	}
+	fake_vm_done(a);
+	fake_vm_done(b);
+}
+
 static void move(void **state)
 {
 	struct vm *a = machine(), *b;
@@ -311,15 +345,11 @@ static void refuses_nonsense(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(ports),
-		cmocka_unit_test(ecam_moves),
-		cmocka_unit_test(bars),
-		cmocka_unit_test(power_management),
-		cmocka_unit_test(calendar),
-		cmocka_unit_test(clock),
-		cmocka_unit_test(alarm),
-		cmocka_unit_test(move),
-		cmocka_unit_test(refuses_nonsense),
+		cmocka_unit_test(ports),    cmocka_unit_test(ecam_moves),
+		cmocka_unit_test(bars),	    cmocka_unit_test(power_management),
+		cmocka_unit_test(calendar), cmocka_unit_test(clock),
+		cmocka_unit_test(alarm),    cmocka_unit_test(alarm_in_a_move),
+		cmocka_unit_test(move),	    cmocka_unit_test(refuses_nonsense),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -690,6 +690,89 @@ static void moved(void **state)
 	fake_vm_done(b);
 }
 
+static void start_periodic(struct vm *vm)
+{
+	mmio(vm, 0, 0x3e0, 0xb);
+	mmio(vm, 0, 0x320, 0x200ee);
+	mmio(vm, 0, 0x380, 1000000);
+}
+
+static void start_one_shot(struct vm *vm)
+{
+	mmio(vm, 0, 0x3e0, 0xb);
+	mmio(vm, 0, 0x320, 0xee);
+	mmio(vm, 0, 0x380, 5000000);
+}
+
+static void start_deadline(struct vm *vm)
+{
+	uint64_t when = (vm_guest_ns(vm) + 7000000) * TSC_PER_NS;
+
+	mmio(vm, 0, 0x320, 0x400ee);
+	assert_int_equal(wrmsr_as(vm, 0, 0x6e0, when), 0);
+}
+
+static void start_pit(struct vm *vm)
+{
+	pic_start(vm);
+	fake_out(vm, 0x43, 1, 0x34);
+	fake_out(vm, 0x40, 1, 0xa9);
+	fake_out(vm, 0x40, 1, 0x04); /* 1193: a millisecond and a little less */
+}
+
+/* How many interrupts vCPU 0 can take one after the other. */
+static unsigned take_all(struct vm *vm, int vector)
+{
+	unsigned n = 0;
+
+	(void)fake_timer_run();
+	while (n < 1000 && pending(vm, 0) == vector) {
+		(void)take(vm, 0);
+		mmio(vm, 0, 0xb0, 0);
+		fake_out(vm, 0x20, 1, 0x20);
+		(void)fake_timer_run();
+		n++;
+	}
+	return n;
+}
+
+/*
+ * A quarter of a millisecond after its start a timer's VM is away for a second. What expired
+ * meanwhile comes once, at once; what is periodic goes on in step with its beginning.
+ */
+static void away(void (*start)(struct vm *vm), int vector, bool periodic)
+{
+	struct vm *a = machine_at(cpus), *b;
+	uint64_t guest;
+
+	start(a);
+	fake_now_ns += 250000;
+	assert_int_equal(take_all(a, vector), 0);
+	assert_int_equal(vdevs_quiesce(a, NEVER_NS), 0);
+	guest = vm_guest_ns(a);
+	b = machine_at(cpus + CPUS);
+	assert_int_equal(fake_move(a, b), 0);
+	b->clock_offset_ns = (int64_t)(guest + NSEC_PER_SEC - fake_now_ns);
+	vdevs_resume(b);
+	assert_int_equal(take_all(b, vector), 1);
+	fake_now_ns += 500000;
+	assert_int_equal(take_all(b, vector), 0);
+	fake_now_ns += 400000;
+	assert_int_equal(take_all(b, vector), periodic);
+	fake_now_ns += 10 * NSEC_PER_SEC;
+	assert_int_equal(take_all(b, vector), periodic);
+	fake_vm_done(a);
+	fake_vm_done(b);
+}
+
+static void timers_in_a_blackout(void **state)
+{
+	away(start_periodic, 0xee, true);
+	away(start_one_shot, 0xee, false);
+	away(start_deadline, 0xee, false);
+	away(start_pit, 0x30, true);
+}
+
 static void refuses(void **state)
 {
 	struct vm *vm = machine();
@@ -712,6 +795,7 @@ int main(void)
 		cmocka_unit_test(x2apic),
 		cmocka_unit_test(timer_counts),
 		cmocka_unit_test(timer_deadline),
+		cmocka_unit_test(timers_in_a_blackout),
 		cmocka_unit_test(ioapic_pins),
 		cmocka_unit_test(pic_pair),
 		cmocka_unit_test(pit_arithmetic),
