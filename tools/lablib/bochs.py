@@ -24,6 +24,7 @@ NEEDS = ("/usr/bin/bochs-bin", "/usr/share/bochs/BIOS-bochs-latest",
 MAX_MEM_MIB, MAX_CPUS, MAX_DISKS, MAX_NICS = 2048, 8, 3, 4
 MTU = 1500              # its network modules take frames of 1514 bytes
 IPS = 40_000_000        # guest instructions that make a second; about what it reaches
+MIN_IPS, MAX_IPS = 10_000_000, 200_000_000
 DISK_UNIT = 16 * 63 * 512
 
 CONFIG = """\
@@ -99,7 +100,7 @@ def command(config, debugger):
 class Bochs:
     """VT-x hosts, and with --cpu-model ryzen AMD-V hosts of another kind."""
 
-    defaults = dict(smp=1, mem=512, nic="e1000", cpu_model="corei7_skylake_x")
+    defaults = dict(smp=1, mem=512, nic="e1000", cpu_model="corei7_skylake_x", ips=IPS)
     cards = ("e1000",)
     dials = True            # for its serial line, by TCP; nobody listens at HOST.dir/serial
     offloads = False        # its frames on a tap have no virtio-net header
@@ -113,6 +114,8 @@ class Bochs:
         for what, most in (("mem", MAX_MEM_MIB), ("smp", MAX_CPUS), ("nics", MAX_NICS)):
             if opt[what] > most:
                 raise LabError(f"--{what} {opt[what]}: hosts with --cpu vmx have at most {most}")
+        if not MIN_IPS <= opt["ips"] <= MAX_IPS:
+            raise LabError(f"--ips {opt['ips']}: from {MIN_IPS} to {MAX_IPS}")
         if opt["prealloc"]:
             raise LabError("--prealloc: not with --cpu vmx")
         if len(opt["disks"]) > MAX_DISKS:
@@ -150,7 +153,7 @@ class Bochs:
             raise LabError("--cpu vmx: its network needs taps (root, or a user namespace and "
                            "access to /dev/net/tun), or --nics 0")
         text = CONFIG.format(
-            mem=host.opt["mem"], smp=host.opt["smp"], ips=IPS, log="-", port=host.port,
+            mem=host.opt["mem"], smp=host.opt["smp"], ips=host.opt["ips"], log="-", port=host.port,
             model=host.opt["cpu_model"],
             clock="sync=slowdown, time0=utc", iso=f"{host.dir}/{self.volume}",
             slots="".join(f", slot{k + 1}=e1000" for k in range(len(host.nics))),

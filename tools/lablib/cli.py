@@ -186,6 +186,8 @@ def parser():
     p.add_argument("--cpu-model", metavar="MODEL",
                    help="QEMU's -cpu, like 'max,-avx2' (max, or $TERN_LAB_CPU); "
                         "Bochs' (corei7_skylake_x)")
+    p.add_argument("--ips", type=int, metavar="N",
+                   help="vmx: instructions a second, which are its TSC's frequency (40000000)")
     p.add_argument("--smp", type=int, help="CPUs of each host (svm 2, vmx 1)")
     p.add_argument("--mem", type=int, metavar="MIB", help="memory (svm 1024, vmx 512)")
     p.add_argument("--prealloc", action="store_true",

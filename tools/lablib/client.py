@@ -30,6 +30,7 @@ PANIC = r"\b(?:panic|PANIC)\b|Tern was not started"
 DEFAULTS = {
     "cpu": "svm",
     "cpu_model": None,
+    "ips": None,
     "smp": None,
     "mem": None,
     "prealloc": False,

@@ -63,7 +63,9 @@ class Qemu:
     def complaint(_log):
         return None
 
-    def check(self, _options):
+    def check(self, options):
+        if options["ips"]:
+            raise LabError(f"--ips {options['ips']}: only with --cpu vmx, in Bochs")
         if not shutil.which(self.program):
             raise LabError(f"{self.program} is missing: run tools/setup")
         if not os.path.exists(CODE[0]):

@@ -169,5 +169,6 @@ void group_hyperv_move(void)
 	      "hyperv-msrs", "%x %x %x", rdmsr(REFERENCE_TSC), rdmsr(GUEST_OS_ID),
 	      rdmsr(HYPERCALL));
 	check(call() == 2, "hypercall-moved", "%x", call());
+	numbers();
 	tsc_page();
 }
