@@ -38,7 +38,10 @@
 #define RUNNING_TIMEOUT_NS (5 * NSEC_PER_SEC)
 #define SETTLE_EVERY_NS (2 * NSEC_PER_SEC)
 #define QUIESCE_TIMEOUT_NS NSEC_PER_SEC
+/* So many, and more for a while when none was quick: the guest's clock is off by half the best. */
 #define CLOCK_PROBES 8
+#define CLOCK_GOOD_NS NSEC_PER_MSEC
+#define CLOCK_MORE_NS (200 * NSEC_PER_MSEC)
 
 #define DEFAULT_BUDGET_MS 300u
 #define DEFAULT_BATCH_PAGES 512u
