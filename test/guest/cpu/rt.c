@@ -238,6 +238,7 @@ static const struct {
 	{ "hyperv", group_hyperv },
 	{ "hyperv-move", group_hyperv_move },
 	{ "debugged", group_debugged },
+	{ "blackout", group_blackout },
 };
 
 /* Does the word at s, up to a blank, spell name? */
