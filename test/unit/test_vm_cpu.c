@@ -7,8 +7,8 @@
 // SOURCES: kernel/vm/vm_cpu.c kernel/vm/vm_cpu_state.c kernel/vm/vmtime.c kernel/vm/pvclock.c
 // SOURCES: kernel/vm/msr_list.c kernel/vm/cpuid.c kernel/vm/cpuid_bits.c
 // SOURCES: kernel/vm/cpuid_rec.c kernel/vm/cpu_model.c kernel/vm/cpu_common.c
-// SOURCES: kernel/vm/hyperv_rec.c kernel/vm/cpu_check.c kernel/lib/rec.c kernel/lib/muldiv.c
-// kernel/lib/tscscale.c
+// SOURCES: kernel/vm/hyperv_rec.c kernel/vm/cpu_check.c kernel/lib/rec.c
+// SOURCES: kernel/lib/muldiv.c kernel/lib/tscscale.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
