@@ -20,6 +20,7 @@ include mk/toolchain.mk
 include mk/third-party.mk
 include mk/kernel.mk
 include mk/boot.mk
+include mk/tools.mk
 include mk/unit.mk
 include mk/fuzz.mk
 include mk/lint.mk
@@ -27,7 +28,7 @@ include mk/payload.mk
 include mk/run.mk
 
 .PHONY: all help clean
-all: $(KERNEL_ELF) $(EFI_APP) $(MB2_APP) $(IMAGE)
+all: $(KERNEL_ELF) $(EFI_APP) $(MB2_APP) $(IMAGE) $(TERNDISK)
 
 help:
 	@sed -n '3,12s/^# \{0,1\}//p' Makefile
@@ -35,4 +36,4 @@ help:
 # The libraries and what set-up fetched stay: `rm -rf build` removes these too.
 clean:
 	rm -rf $(addprefix $(BUILD)/,obj unit fuzz lint model tern.elf tern.pass1.elf tern.map \
-		tern.efi tern.efi.so tern.mb2 kernel.elf tern.img)
+		terndisk tern.efi tern.efi.so tern.mb2 kernel.elf tern.img)

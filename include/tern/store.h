@@ -30,6 +30,7 @@ struct ds_format_options {
 	char name[32]; /* of letters, digits, "._-" */
 	uint32_t nr_slots, table_blocks;
 	uint32_t beat_ms, lease_ms, io_timeout_ms; /* 0: the defaults */
+	struct ds_host host; /* has the first slot, so it mounts at once; zeros: nobody yet */
 };
 /*
  * Makes an empty datastore on the whole device; whatever was there is lost. -ENOSPC too

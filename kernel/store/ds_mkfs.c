@@ -64,14 +64,19 @@ int ds_super_plan(struct ds_super *s, const struct blk_geometry *g,
 	return ds_super_check(s, g) ? -EINVAL : 0;
 }
 
-static int write_slots_and_logs(struct datastore *ds, uint8_t *b)
+static int write_slots_and_logs(struct datastore *ds, uint8_t *b, const struct ds_host *first)
 {
 	const struct ds_super *s = &ds->super;
+	struct ds_slot *slot = (struct ds_slot *)b;
 	int err = 0;
 
 	memset(b, 0, DS_BLOCK);
-	for (uint32_t i = 0; i < s->nr_slots && !err; i++)
+	memcpy(slot->host, first->id, sizeof(slot->host));
+	snprintf(slot->name, sizeof(slot->name), "%s", first->name);
+	for (uint32_t i = 0; i < s->nr_slots && !err; i++) {
 		err = ds_put_block(ds, b, DS_MAGIC_SLOT, s->slot_block + i, DS_SECTOR);
+		memset(b, 0, DS_BLOCK);
+	}
 	memset(b, 0, DS_BLOCK);
 	for (uint32_t i = 0; i < 2 && !err; i++)
 		err = ds_write_blocks(ds, s->log_block + i * s->log_blocks, 1, b);
@@ -117,7 +122,7 @@ static int write_super(struct datastore *ds, uint8_t *b, uint64_t at)
 	return ds_put_block(ds, b, DS_MAGIC_SUPER, at, DS_SECTOR);
 }
 
-static int write_all(struct datastore *ds, uint8_t *b)
+static int write_all(struct datastore *ds, uint8_t *b, const struct ds_host *first)
 {
 	uint64_t copy = ds->super.nr_extents * DS_BLOCKS_PER_EXTENT - 1;
 	int err;
@@ -129,7 +134,7 @@ static int write_all(struct datastore *ds, uint8_t *b)
 	if (!err)
 		err = ds_flush(ds);
 	if (!err)
-		err = write_slots_and_logs(ds, b);
+		err = write_slots_and_logs(ds, b, first);
 	if (!err)
 		err = write_root(ds, b);
 	if (!err)
@@ -163,7 +168,7 @@ int ds_format(struct blkdev *dev, const struct ds_format_options *o)
 	}
 	if (!err) {
 		random_bytes(ds->super.head.ds, sizeof(ds->super.head.ds));
-		err = write_all(ds, b);
+		err = write_all(ds, b, &o->host);
 	}
 	free(b);
 	free(ds);

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Tools of the user's Linux that are made from the hypervisor's own sources.
+
+TERNDISK := $(BUILD)/terndisk
+TERNDISK_SRCS := $(wildcard tools/terndisk/*.c kernel/store/*.c)
+TERNDISK_SRCS += kernel/lib/crc32c.c drivers/blkdev.c
+TERNDISK_CFLAGS := -std=gnu11 -O2 -g -pthread $(WARN)
+
+$(TERNDISK): $(TERNDISK_SRCS) mk/tools.mk | $(SETUP_STAMP)
+	@mkdir -p $(@D)
+	$(call say,TOOL,$@)
+	$(Q)$(HOSTCC) -Iinclude -iquote . -MM -MP -MT $@ $(TERNDISK_SRCS) > $@.d
+	$(Q)$(HOSTCC) $(TERNDISK_CFLAGS) -Iinclude -iquote . -DTERN_DEBUG=1 $(TERNDISK_SRCS) -o $@
+
+-include $(TERNDISK).d

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Between terndisk's files: main.c (the command line), cmd_*.c (a command each or a few),
+ * filedisk.c (an image as a device), host.c (the kernel's base on Linux).
+ */
+#ifndef TERNDISK_TERNDISK_H
+#define TERNDISK_TERNDISK_H
+
+#include <tern/store.h>
+
+#include "tools/terndisk/filedisk.h"
+
+/* An image that is open, and mounted unless the command only looks at the device. */
+struct image {
+	const char *path;
+	struct filedisk disk;
+	struct datastore *ds;
+};
+
+struct options {
+	const char *name, *kind;
+	uint64_t size;
+	uint32_t slots, table_blocks, beat_ms, lease_ms, io_timeout_ms;
+	bool force, json, repair;
+};
+
+/* Exit status: 0, or 1 after a message. */
+int cmd_mkfs(struct options *o, int argc, char **argv);
+int cmd_ls(struct options *o, int argc, char **argv);
+int cmd_lease(struct options *o, int argc, char **argv);
+int cmd_rm(struct options *o, int argc, char **argv);
+int cmd_mv(struct options *o, int argc, char **argv);
+int cmd_check(struct options *o, int argc, char **argv);
+int cmd_import(struct options *o, int argc, char **argv);
+int cmd_export(struct options *o, int argc, char **argv);
+
+/* "terndisk: IMAGE: what: why"; 1. */
+int complain(const char *path, const char *what, int err);
+MUST_CHECK int image_mount(struct image *im, const char *path, enum ds_mount_mode mode);
+int image_close(struct image *im, int status);
+/* This machine as a host of the datastore. */
+void this_host(struct ds_host *h);
+/* "512M" and the like; false when it is none. */
+bool parse_size(const char *text, uint64_t *out);
+
+#endif
