@@ -28,6 +28,7 @@
 #define VERSION_MIN 0x020cu /* the first with xloadflags */
 #define LOADED_HIGH 0x01u
 #define XLF_KERNEL_64 0x01u
+#define ADDRESS_MIN BIT(20)   /* below are zero page, page tables, firmware's tables */
 #define ADDRESS_LIMIT BIT(32) /* loaded below 4 GiB */
 
 static uint64_t get(const uint8_t *file, unsigned off, unsigned size)
@@ -82,7 +83,7 @@ int bzimage_parse(const uint8_t *file, uint64_t size, struct bzimage *out, char 
 	out->initrd_max = get(file, OFF_INITRD_MAX, 4);
 	out->cmdline_max = (uint32_t)get(file, OFF_CMDLINE_SIZE, 4);
 	out->version = (uint16_t)get(file, OFF_VERSION, 2);
-	if (out->load & (SIZE_2M - 1) || out->load == 0 || out->load >= ADDRESS_LIMIT)
+	if (out->load % PAGE_SIZE || out->load < ADDRESS_MIN || out->load >= ADDRESS_LIMIT)
 		return refuse(why, why_len, "preferred load address out of range");
 	if (out->init_size < out->payload_len)
 		return refuse(why, why_len, "needs less memory than it is long: header damaged");

@@ -69,6 +69,16 @@ static void takes_a_good_one(void **state)
 	assert_int_equal(bz.payload, 5 * 512);
 }
 
+/* memtest86+ is not relocatable and wants to lie at 1 MiB. */
+static void takes_a_low_one(void **state)
+{
+	put(0x258, 8, 0x100000);
+	assert_int_equal(parse(LEN), 0);
+	assert_int_equal(bz.load, 0x100000);
+	put(0x258, 8, 0xff000);
+	assert_int_equal(parse(LEN), -EINVAL);
+}
+
 static void refused(const char *text)
 {
 	assert_int_equal(parse(LEN), -EINVAL);
@@ -142,8 +152,8 @@ static void random_damage(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { T(takes_a_good_one), T(refuses), T(any_length),
-					    T(random_damage) };
+	const struct CMUnitTest tests[] = { T(takes_a_good_one), T(takes_a_low_one), T(refuses),
+					    T(any_length), T(random_damage) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
