@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The build's own tools: boot volumes, symbol tables, the room lint."""
+"""The build's own tools: boot volumes, symbol tables, the room lint, initrds."""
 import os
 import shutil
 import struct
 import subprocess
+import sys
 import zlib
 
 import pytest
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, f"{TOP}/tools")
+
+from lablib import judges  # noqa: E402
+
 PART_AT = 1 << 20
 
 
@@ -108,3 +113,20 @@ def test_rooms_refuses_a_symbol(tree):
     done = check(tree, "drivers/d.c", "int vm_inner(void);\nint d(void) { return vm_inner(); }\n")
     assert done.returncode == 1
     assert "vm_inner, which is internal to vm" in done.stderr
+
+
+def test_judge_lines_are_shown_as_on_a_terminal():
+    counting = "  Solid Bits: setting  0" + "\b" * 10 + "ok" + " " * 8
+    assert judges.shown(counting) == "  Solid Bits: ok"
+    assert judges.shown("ab\b\b\b\bc") == "cb"
+    assert judges.shown("as it is ") == "as it is "
+
+
+def test_judges_come_with_all_that_they_need():
+    if not os.path.exists(f"{judges.ROOT}/.unpacked"):
+        pytest.skip("tools/setup has not run here")
+    for name in judges.PROGRAMS:
+        got = judges.files([name])
+        assert {f"bin/{name}", "bin/judge", judges.LOADER,
+                f"{judges.LIBRARIES}/libc.so.6"} <= set(got)
+        assert all(os.path.exists(path) for path in got.values())

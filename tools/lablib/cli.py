@@ -10,6 +10,7 @@ import sys
 import termios
 import tty
 
+from . import judges
 from .client import DEFAULTS, Lab
 from .paths import LabError
 
@@ -27,6 +28,7 @@ ABOUT = """Runs Tern hosts in emulators.
   lab exec CMD...                    run CMD inside the lab's network
   lab up a b --client c              ... and a third machine beside them
   lab client c -- CMD...             run CMD on that third machine
+  lab judge VM TOOL [ARG]...         stress-ng, memtester ... in a test guest: its verdict
   lab status; lab down
 
 The lab's network is closed: a namespace that the lab makes, without any way
@@ -155,6 +157,15 @@ def cmd_status(lab, _a):
         print(f"  {c['name']:8} {'client':10} {c['addr']:14} {c['addr6']} pid {c['pid']}")
 
 
+def cmd_judge(lab, a):
+    if not a.argv or a.argv[0] not in judges.NAMES:
+        raise LabError(f"judge VM TOOL: {', '.join(judges.NAMES)}")
+    judge = judges.Judge(lab, a.vm, a.argv)
+    status, _ = judge.wait(a.timeout, each=lambda line: print(line, flush=True))
+    print(f"judge: {a.argv[0]} on {judge.host}: {'FAILED' if status else 'ok'} (status {status})")
+    return 1 if status else 0
+
+
 def cmd_exec(lab, a):
     argv = lab.exec_argv(a.argv)
     os.execvp(argv[0], argv)
@@ -231,6 +242,11 @@ def parser():
     p = add("client", cmd_client, "run a program on a third machine (lab up --client NAME)")
     p.add_argument("name")
     p.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- CMD")
+    p = add("judge", cmd_judge, "run a test program in a guest made by tools/guest --judges, "
+            "before, during and after its migrations: " + ", ".join(judges.NAMES))
+    p.add_argument("--timeout", type=float, default=3600, metavar="S")
+    p.add_argument("vm", metavar="VM")
+    p.add_argument("argv", nargs=argparse.REMAINDER, metavar="TOOL")
     add("status", cmd_status, "what is running")
     add("down", lambda lab, a: lab.down(), "end the lab and all its hosts")
     return ap
