@@ -28,38 +28,55 @@ static bool describe_large(struct vport *p, struct vframe *f)
 	return true;
 }
 
+/* For a guest that takes no large frames. What no memory is found for is lost, as on a wire. */
+static void deliver_cut(struct vport *p, struct vframe *f)
+{
+	uint32_t len = f->len;
+
+	f = gso_cut(f);
+	vport_count(p, VPORT_CUT_FRAMES, 1);
+	vport_count(p, VPORT_COPIED_BYTES, len);
+	while (f) {
+		struct vframe *next = f->next;
+
+		rate_give(p, f);
+		f = next;
+	}
+}
+
 void vport_deliver(struct vport *p, struct vframe *f)
 {
 	unsigned takes = __atomic_load_n(&p->accepts, __ATOMIC_ACQUIRE);
 
 	if (!describe_large(p, f)) {
-		p->st.rx_dropped++;
-		vframe_free(f);
+		vport_drop_rx(p, VPORT_RX_TOO_LARGE, f);
 		return;
 	}
 	if (f->tx.gso_size && !(takes & (f->tx.ipv6 ? VPORT_TSO6 : VPORT_TSO4))) {
-		f = gso_cut(f);
-		while (f) {
-			struct vframe *next = f->next;
-
-			vport_give(p, f);
-			f = next;
-		}
+		deliver_cut(p, f);
 		return;
 	}
-	if (!(takes & VPORT_CSUM))
-		csum_settle(f);
-	vport_give(p, f);
+	if (!(takes & VPORT_CSUM) && csum_settle(f))
+		vport_count(p, VPORT_SUMMED, 1);
+	rate_give(p, f);
+}
+
+void vport_deliver_copy(struct vport *p, const struct nic_tx *t, bool csum_ok)
+{
+	struct vframe *copy = vframe_copy_of(t);
+
+	if (!copy) {
+		vport_count(p, VPORT_RX_NO_MEMORY, 1);
+		return;
+	}
+	vport_count(p, VPORT_COPIED_BYTES, copy->len);
+	copy->csum_ok = csum_ok;
+	vport_deliver(p, copy);
 }
 
 void network_flood(struct network *n, const struct nic_tx *t, bool csum_ok, const struct vport *but)
 {
-	for (struct vport *p = n->ports; p; p = p->next) {
-		struct vframe *copy = p == but ? NULL : vframe_copy_of(t);
-
-		if (!copy)
-			continue;
-		copy->csum_ok = csum_ok;
-		vport_deliver(p, copy);
-	}
+	for (struct vport *p = n->ports; p; p = p->next)
+		if (p != but)
+			vport_deliver_copy(p, t, csum_ok);
 }

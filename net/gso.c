@@ -10,7 +10,6 @@
  */
 #include <string.h>
 
-#include "net/count.h"
 #include "net/headers.h"
 #include "net/vframe.h"
 
@@ -48,21 +47,22 @@ static uint32_t sum_from(const struct vframe *f, uint32_t off)
 	return fold16(sum);
 }
 
-void csum_fill(struct vframe *f)
+bool csum_fill(struct vframe *f)
 {
 	uint32_t at = (uint32_t)f->tx.csum_start + f->tx.csum_offset, sum;
 	uint8_t field[2];
 
 	if (!f->tx.csum)
-		return;
+		return false;
 	f->tx.csum = false;
 	sum = ~sum_from(f, f->tx.csum_start) & 0xffffu;
 	put_be16(field, sum ? sum : 0xffffu); /* 0 means none in UDP, and is the same sum in TCP */
 	vframe_write(f, at, field, sizeof(field));
+	return true;
 }
 
 /* What pads a short frame on the wire is no part of its packet: it goes. */
-void csum_settle(struct vframe *f)
+bool csum_settle(struct vframe *f)
 {
 	uint8_t *head = vframe_head(f);
 	struct l4 l;
@@ -75,7 +75,7 @@ void csum_settle(struct vframe *f)
 		f->tx.csum_start = l.start;
 		f->tx.csum_offset = l.csum_offset;
 	}
-	csum_fill(f);
+	return csum_fill(f);
 }
 
 static void fix_ip(uint8_t *h, const struct nic_tx *t, uint32_t frame_len, uint32_t index)
@@ -124,7 +124,7 @@ static struct vframe *piece(const struct vframe *f, const uint8_t *h, uint32_t a
 	p->tx.csum = true;
 	p->tx.csum_start = t->csum_start;
 	p->tx.csum_offset = TCP_CSUM;
-	csum_fill(p);
+	(void)csum_fill(p);
 	p->csum_ok = true;
 	return p;
 }
@@ -143,7 +143,6 @@ struct vframe *gso_cut(struct vframe *f)
 		(*end)->next = NULL;
 		end = &(*end)->next;
 	}
-	NET_COUNT(switch_copied_bytes, f->len);
 	vframe_free(f);
 	return first;
 }

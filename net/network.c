@@ -40,7 +40,7 @@ struct network *network_with_ports(const struct net_if *uplink, unsigned vlan)
 	return NULL;
 }
 
-static struct network *named(const char *name)
+struct network *network_named(const char *name)
 {
 	struct network *n = NULL;
 
@@ -105,7 +105,7 @@ void networks_init(void)
 }
 
 /* What the card must hear for the guests that are here. */
-static void set_filter(struct net_if *uplink)
+void network_filter(struct net_if *uplink)
 {
 	struct nic *nic = uplink->nic;
 	struct network *n = NULL;
@@ -119,182 +119,10 @@ static void set_filter(struct net_if *uplink)
 		nic->ops->filter(nic);
 }
 
-/* An address is one port's; but for the heir of a suspended VM, which has its owner's name. */
-static bool takes_over(const struct vport *p, const struct vport *q)
-{
-	return vport_muted(q) && !strcmp(p->owner, q->owner);
-}
-
-static int link_port(void *arg)
-{
-	struct vport *p = arg;
-
-	if (!memcmp(p->mac, p->net->uplink->nic->mac, MAC_LEN))
-		return -EEXIST;
-	for (struct vport *q = p->net->ports; q; q = q->next)
-		if (!memcmp(p->mac, q->mac, MAC_LEN) && !takes_over(p, q))
-			return -EEXIST;
-	p->next = p->net->ports;
-	p->net->ports = p;
-	return 0;
-}
-
-static int unlink_port(void *arg)
-{
-	struct vport *p = arg, **at = &p->net->ports;
-
-	announce_stop(p);
-	while (*at != p)
-		at = &(*at)->next;
-	*at = p->next;
-	set_filter(p->net->uplink);
-	return 0;
-}
-
-int vport_open(const char *network, const uint8_t mac[6], const char *owner,
-	       void (*wake)(void *arg), void *arg, struct vport **out)
-{
-	struct network *n = named(network);
-	struct vport *p;
-	int err;
-
-	if (!n)
-		return -ENOENT;
-	p = calloc(1, sizeof(*p));
-	if (!p)
-		return -ENOMEM;
-	err = vframe_pool_join();
-	if (err) {
-		free(p);
-		return err;
-	}
-	p->net = n;
-	memcpy(p->mac, mac, MAC_LEN);
-	snprintf(p->owner, sizeof(p->owner), "%s", owner);
-	p->wake = wake;
-	p->arg = arg;
-	p->muted = 1;
-	spin_init(&p->tx.lock, LOCK_NET, "vport tx");
-	spin_init(&p->rx.lock, LOCK_NET, "vport rx");
-	err = net_call(link_port, p);
-	if (err) {
-		vframe_pool_leave();
-		free(p);
-		return err;
-	}
-	*out = p;
-	return 0;
-}
-
-void vport_close(struct vport *p)
-{
-	(void)net_call(unlink_port, p); /* after this only we have it */
-	vport_drop_all(p);
-	vframe_pool_leave();
-	free(p);
-}
-
-unsigned vport_mtu(const struct vport *p)
-{
-	return p->net->uplink->lwip.mtu;
-}
-
-static int announce(void *arg)
-{
-	announce_start(arg);
-	return 0;
-}
-
-void vport_announce(struct vport *p)
-{
-	(void)net_call(announce, p);
-}
-
-static int changed(void *arg)
-{
-	struct vport *p = arg;
-
-	set_filter(p->net->uplink);
-	return 0;
-}
-
-void vport_mute(struct vport *p, bool muted)
-{
-	__atomic_store_n(&p->muted, muted, __ATOMIC_SEQ_CST);
-	(void)net_call(changed, p);
-}
-
-struct addr_call {
-	struct vport *p;
-	struct net_addr *addr;
-};
-
-static int copy_addrs(void *arg)
-{
-	struct addr_call *c = arg;
-
-	memcpy(c->addr, c->p->addr, sizeof(c->p->addr));
-	return (int)c->p->nr_addrs;
-}
-
-unsigned vport_addrs(struct vport *p, struct net_addr out[VPORT_ADDRS])
-{
-	struct addr_call c = { .p = p, .addr = out };
-	int n = net_call(copy_addrs, &c);
-
-	return n > 0 ? (unsigned)n : 0;
-}
-
-static int learn(void *arg)
-{
-	struct addr_call *c = arg;
-
-	announce_learn(c->p, c->addr);
-	return 0;
-}
-
-void vport_learn(struct vport *p, const struct net_addr *a)
-{
-	struct net_addr copy = *a;
-	struct addr_call c = { .p = p, .addr = &copy };
-
-	(void)net_call(learn, &c);
-}
-
 struct at_call {
 	unsigned index;
 	void *out;
 };
-
-static int copy_port(void *arg)
-{
-	struct at_call *c = arg;
-	struct network *n = NULL;
-
-	while ((n = network_next(n)))
-		for (struct vport *p = n->ports; p; p = p->next) {
-			struct vport_stats *s = c->out;
-
-			if (c->index--)
-				continue;
-			*s = p->st;
-			memcpy(s->network, n->name, sizeof(s->network));
-			memcpy(s->owner, p->owner, sizeof(s->owner));
-			memcpy(s->mac, p->mac, MAC_LEN);
-			s->muted = p->muted;
-			s->nr_addrs = p->nr_addrs;
-			memcpy(s->addr, p->addr, sizeof(s->addr));
-			return 0;
-		}
-	return -ENOENT;
-}
-
-bool vport_at(unsigned index, struct vport_stats *out)
-{
-	struct at_call c = { .index = index, .out = out };
-
-	return net_call(copy_port, &c) == 0;
-}
 
 static int copy_network(void *arg)
 {

@@ -223,6 +223,5 @@ struct vframe *vframe_copy_of(const struct nic_tx *t)
 	f->tx.hdr_len = t->hdr_len;
 	f->tx.ipv6 = t->ipv6;
 	f->csum_ok = true;
-	NET_COUNT(switch_copied_bytes, len);
 	return f;
 }

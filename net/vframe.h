@@ -12,7 +12,7 @@
 #define VFRAME_HEADROOM 64u
 /* For each port, enough for its queues and what is under way; and once what cards have in hand. */
 #define VFRAME_SHARE 1024u /* frames */
-#define VFRAME_PAGES 1024u /* pages of these */
+#define VFRAME_PAGES 2048u /* pages of these */
 #define VFRAME_PAGES_CARDS 2048u
 
 /* Where all its headers are. */
@@ -34,11 +34,11 @@ void vframe_write(struct vframe *f, uint32_t off, const void *buf, uint32_t len)
 struct vframe *vframe_copy_of(const struct nic_tx *t);
 
 /* gso.c: pure. */
-/* Fills the checksum in; the frame asks for nothing afterwards. */
-void csum_fill(struct vframe *f);
+/* Fills the checksum in; the frame asks for nothing afterwards. False: it did not ask. */
+bool csum_fill(struct vframe *f);
 /* The same for a frame whose sum a neighbour left open, or the NIC has checked but may not have
- * seen whole: its packet gets a sum that a guest can check itself. */
-void csum_settle(struct vframe *f);
+ * seen whole: its packet gets a sum that a guest can check itself. False: nothing to sum. */
+bool csum_settle(struct vframe *f);
 /* Cuts a TCP frame into a list, each with its checksums; takes f. NULL without memory. */
 struct vframe *gso_cut(struct vframe *f);
 

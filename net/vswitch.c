@@ -73,32 +73,40 @@ static bool nic_cuts(const struct nic *nic, const struct vframe *f)
 }
 
 /* One frame that the NIC can take; -EAGAIN: its ring is full, f is still the caller's. */
-static int send_one(struct network *n, struct vframe *f)
+static int send_one(struct vport *from, struct vframe *f)
 {
-	struct nic *nic = n->uplink->nic;
+	struct nic *nic = from->net->uplink->nic;
 
-	if (!(nic->caps & NIC_CAP_TX_CSUM))
-		csum_fill(f);
+	if (!(nic->caps & NIC_CAP_TX_CSUM) && csum_fill(f))
+		vport_count(from, VPORT_SUMMED, 1);
 	return nic->ops->send(nic, &f->tx);
+}
+
+static struct vframe *cut(struct vport *from, struct vframe *f)
+{
+	vport_count(from, VPORT_CUT_FRAMES, 1);
+	vport_count(from, VPORT_COPIED_BYTES, f->len);
+	return gso_cut(f);
 }
 
 /* 0, or -EAGAIN: not now, f is as it was. Of what was cut or tagged the rest is lost, as on a wire.
  */
-static int to_uplink(struct network *n, struct vframe *f)
+static int to_uplink(struct vport *from, struct vframe *f)
 {
+	struct network *n = from->net;
 	struct vframe *next;
 
 	if (!n->vlan && (!f->tx.gso_size || nic_cuts(n->uplink->nic, f)))
-		return send_one(n, f);
+		return send_one(from, f);
 	if (f->tx.gso_size)
-		f = gso_cut(f);
+		f = cut(from, f);
 	else
 		f->next = NULL;
 	for (; f; f = next) {
 		next = f->next;
 		if (n->vlan)
 			put_tag(f, n->vlan);
-		if (send_one(n, f))
+		if (send_one(from, f))
 			vframe_free(f);
 	}
 	return 0;
@@ -106,19 +114,19 @@ static int to_uplink(struct network *n, struct vframe *f)
 
 /* ---- from a guest ---- */
 
-static bool acceptable(struct vport *p, const struct vframe *f)
+/* Why it may not go; VPORT_COUNTERS: it may. */
+static enum vport_counter refusal(struct vport *p, const struct vframe *f)
 {
 	uint32_t type;
 
 	if (f->tx.seg[0].len < ETH_HLEN || (!f->tx.gso_size && f->len > vport_mtu(p) + ETH_HLEN))
-		return false;
+		return VPORT_TX_MALFORMED;
 	type = be16(vframe_head(f) + ETH_TYPE);
 	if (type == ETH_VLAN || type == ETH_SERVICE_VLAN)
-		return false; /* its network says which VLAN it is on */
-	if (same_mac(vframe_head(f) + MAC_LEN, p->mac))
-		return true;
-	p->st.spoofed++;
-	return false;
+		return VPORT_TX_TAGGED;
+	if (!p->rules.any_source && !same_mac(vframe_head(f) + MAC_LEN, p->mac))
+		return VPORT_TX_SPOOFED;
+	return VPORT_COUNTERS;
 }
 
 /* Sends f on its way; -EAGAIN: not now. */
@@ -129,11 +137,12 @@ static int forward(struct vport *from, struct vframe *f)
 	struct vport *to;
 
 	announce_snoop(from, f);
+	vport_note_flow(from, f);
 	if (dst[0] & 1) {
 		network_flood(n, &f->tx, true, from);
 		if (for_host(n, dst))
 			to_host(n, f);
-		if (to_uplink(n, f))
+		if (to_uplink(from, f))
 			vframe_free(f);
 		return 0;
 	}
@@ -144,7 +153,7 @@ static int forward(struct vport *from, struct vframe *f)
 		return 0;
 	}
 	if (!for_host(n, dst))
-		return to_uplink(n, f);
+		return to_uplink(from, f);
 	to_host(n, f);
 	vframe_free(f);
 	return 0;
@@ -153,27 +162,36 @@ static int forward(struct vport *from, struct vframe *f)
 void vswitch_flood(struct vport *from, struct vframe *f)
 {
 	network_flood(from->net, &f->tx, true, from);
-	if (to_uplink(from->net, f))
+	if (to_uplink(from, f))
 		vframe_free(f);
+}
+
+static void sent(struct vport *p, unsigned queue, uint32_t len)
+{
+	rate_sent(p, len);
+	vport_count(p, VPORT_TX_FRAMES, 1);
+	vport_count(p, VPORT_TX_BYTES, len);
+	p->tx_passed[queue]++;
 }
 
 static unsigned run_port(struct vport *p)
 {
-	unsigned done = 0;
+	unsigned done = rate_run(p);
 	struct vframe *f;
 
-	while (done < BURST && (f = vport_take_tx(p))) {
+	while (done < BURST && rate_may_send(p) && (f = vport_take_tx(p))) {
+		enum vport_counter why = refusal(p, f);
+		unsigned queue = f->queue;
 		uint32_t len = f->len;
 
-		if (!acceptable(p, f)) {
-			p->st.tx_dropped++;
+		if (why != VPORT_COUNTERS) {
+			vport_count(p, why, 1);
 			vframe_free(f);
 		} else if (forward(p, f)) { /* the ring's completions bring us here again */
 			vport_untake_tx(p, f);
 			break;
 		} else {
-			p->st.tx_frames++;
-			p->st.tx_bytes += len;
+			sent(p, queue, len);
 		}
 		done++;
 	}
@@ -252,6 +270,8 @@ bool vswitch_from_nic(struct net_if *i, struct nic_rx *f)
 	v = take_nic_frame(f, tagged);
 	if (v)
 		vport_deliver(p, v);
+	else
+		vport_count(p, VPORT_RX_NO_MEMORY, 1);
 	return true;
 }
 
@@ -260,7 +280,6 @@ bool vswitch_from_host(struct net_if *i, const struct nic_tx *t)
 	const uint8_t *frame = hpa_ptr(t->seg[0].addr);
 	struct network *n = network_with_ports(i, 0);
 	struct vport *p;
-	struct vframe *v;
 
 	if (!n)
 		return false;
@@ -271,8 +290,6 @@ bool vswitch_from_host(struct net_if *i, const struct nic_tx *t)
 	p = network_port(n, frame);
 	if (!p)
 		return false;
-	v = vframe_copy_of(t);
-	if (v)
-		vport_deliver(p, v);
+	vport_deliver_copy(p, t, true);
 	return true;
 }

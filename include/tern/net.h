@@ -61,7 +61,9 @@ MUST_CHECK int net_bench(const struct net_addr *to, unsigned streams, uint64_t d
 struct net_stats {
 	uint64_t tcp_segs_out, tcp_segs_in, tcp_rexmit, tx_copied_bytes, tx_zero_copy_bytes,
 		rx_copied_bytes;
-	uint64_t switch_copied_bytes; /* between guests, and of what is cut for them */
+	/* Guests' ports: all bytes in and out, and those copied for it, from and to guests' memory
+	 * too. */
+	uint64_t switch_moved_bytes, switch_copied_bytes;
 	uint64_t queue_waits, owner_wakes, pool_exhausted;
 	uint64_t rx_held_bytes; /* in NIC buffers that nobody has read yet */
 };

@@ -48,7 +48,9 @@ enum vm_boot {
 #define VM_NICS_MAX 4
 struct vm_nic {
 	char network[16];
-	uint8_t mac[6]; /* all zero: vm_create chooses one */
+	uint8_t mac[6];	    /* all zero: vm_create chooses one */
+	bool any_source;    /* its frames may come from other addresses */
+	uint32_t rate_mbit; /* each way; 0: as fast as it goes */
 };
 
 struct vm_config {

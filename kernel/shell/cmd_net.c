@@ -388,6 +388,7 @@ static int stats_cmd(struct shell *sh, int argc, char **argv)
 		{ "tx_copied_bytes", s.tx_copied_bytes },
 		{ "tx_zero_copy_bytes", s.tx_zero_copy_bytes },
 		{ "rx_copied_bytes", s.rx_copied_bytes },
+		{ "switch_moved_bytes", s.switch_moved_bytes },
 		{ "switch_copied_bytes", s.switch_copied_bytes },
 		{ "queue_waits", s.queue_waits },
 		{ "owner_wakes", s.owner_wakes },

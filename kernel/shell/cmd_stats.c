@@ -63,6 +63,7 @@ static void network_stats(struct shell *sh)
 	counter(sh, "tx_copied_bytes", n.tx_copied_bytes);
 	counter(sh, "tx_zero_copy_bytes", n.tx_zero_copy_bytes);
 	counter(sh, "rx_copied_bytes", n.rx_copied_bytes);
+	counter(sh, "switch_moved_bytes", n.switch_moved_bytes);
 	counter(sh, "switch_copied_bytes", n.switch_copied_bytes);
 	counter(sh, "queue_waits", n.queue_waits);
 	counter(sh, "owner_wakes", n.owner_wakes);

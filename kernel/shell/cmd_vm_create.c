@@ -9,12 +9,15 @@
 #include <tern/bootinfo.h>
 #include <tern/vm.h>
 
+#include "cmd_port.h"
 #include "shell_int.h"
 
 #define WHY_MAX 160
+#define NIC_TEXT_MAX 128
 #define CREATE_ARGS                                                                                \
 	"NAME --kernel FILE [--initrd FILE] | --multiboot FILE [--module FILE]... [--mem SIZE] "   \
-	"[--vcpus N] [--cpu host|baseline] [--hyperv] [--net NETWORK[,MAC]]... [--cmdline TEXT]"
+	"[--vcpus N] [--cpu host|baseline] [--hyperv] "                                            \
+	"[--net NETWORK[,MAC][,rate=MBIT][,spoof=allow]]... [--cmdline TEXT]"
 
 static int bad_name(const char *name)
 {
@@ -101,23 +104,64 @@ static bool parse_mac(const char *text, uint8_t mac[6])
 	return any && !(mac[0] & 1);
 }
 
+/* One word behind the network's name: its address, or KEY=VALUE. */
+static bool nic_word(struct shell *sh, char *word, struct vm_nic *n)
+{
+	struct vport_rules r = { .rate_mbit = n->rate_mbit, .any_source = n->any_source };
+	char *value = strchr(word, '=');
+
+	if (!value && parse_mac(word, n->mac))
+		return true;
+	if (value)
+		*value++ = '\0';
+	if (!value || (strcmp(word, "rate") && strcmp(word, "spoof"))) {
+		shell_error(sh, "invalid",
+			    "--net: '%s' is not aa:bb:cc:dd:ee:ff, a unicast address, rate=MBIT or "
+			    "spoof=allow",
+			    word);
+		return false;
+	}
+	if (cmd_port_rule(sh, word, value, &r))
+		return false;
+	n->rate_mbit = r.rate_mbit;
+	n->any_source = r.any_source;
+	return true;
+}
+
+static bool config_nic(struct shell *sh, const char *text, struct vm_nic *n)
+{
+	size_t len = strcspn(text, ",");
+	char words[NIC_TEXT_MAX], *next;
+
+	if (!len || len >= sizeof(n->network)) {
+		shell_error(sh, "invalid", "--net %s: a network's name has 1 to %u characters",
+			    text, (unsigned)sizeof(n->network) - 1);
+		return false;
+	}
+	if (!copy_opt(sh, "--net", text, words, sizeof(words)))
+		return false;
+	memcpy(n->network, text, len);
+	for (char *word = words[len] ? words + len + 1 : NULL; word; word = next) {
+		next = strchr(word, ',');
+		if (next)
+			*next++ = '\0';
+		if (!nic_word(sh, word, n))
+			return false;
+	}
+	return true;
+}
+
 static bool config_nics(struct shell *sh, int *argc, char **argv, struct vm_config *cfg)
 {
 	const char *text;
 
 	while ((text = shell_opt(argc, argv, "--net")) != NULL) {
-		struct vm_nic *n = &cfg->nic[cfg->nics];
-		size_t len = strcspn(text, ",");
-
-		if (cfg->nics == VM_NICS_MAX || !len || len >= sizeof(n->network) ||
-		    (text[len] && !parse_mac(text + len + 1, n->mac))) {
-			shell_error(sh, "invalid",
-				    "--net %s: at most %u of NETWORK or NETWORK,aa:bb:cc:dd:ee:ff, "
-				    "a unicast address",
-				    text, VM_NICS_MAX);
+		if (cfg->nics == VM_NICS_MAX) {
+			shell_error(sh, "invalid", "more than %u of --net", VM_NICS_MAX);
 			return false;
 		}
-		memcpy(n->network, text, len);
+		if (!config_nic(sh, text, &cfg->nic[cfg->nics]))
+			return false;
 		cfg->nics++;
 	}
 	return true;

@@ -46,7 +46,10 @@ struct virtio_ops {
 	const void *config;
 	uint32_t config_len;
 	int (*kick)(struct virtio *v, unsigned queue);
-	void (*reset)(struct virtio *v); /* may be NULL */
+	/* Each may be NULL. The driver's features are final; the state before the driver is back.
+	 */
+	void (*negotiated)(struct virtio *v);
+	void (*reset)(struct virtio *v);
 };
 
 struct virtio {

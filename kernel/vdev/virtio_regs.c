@@ -119,17 +119,25 @@ void virtio_clear(struct virtio *v)
 		v->ops->reset(v);
 }
 
+static bool acceptable(const struct virtio *v)
+{
+	return !(v->features & ~virtio_offered(v)) && v->features & VIRTIO_F_VERSION_1;
+}
+
 static void write_status(struct virtio *v, uint8_t s)
 {
+	uint8_t new = s &(uint8_t)~v->status;
+
 	if (s == 0) {
 		virtio_clear(v);
 		return;
 	}
 	s |= v->status & VIRTIO_NEEDS_RESET;
-	if (s & ~v->status & VIRTIO_FEATURES_OK &&
-	    (v->features & ~virtio_offered(v) || !(v->features & VIRTIO_F_VERSION_1)))
+	if (new &VIRTIO_FEATURES_OK && !acceptable(v))
 		s &= (uint8_t)~VIRTIO_FEATURES_OK;
 	v->status = s;
+	if (new &s & VIRTIO_FEATURES_OK && v->ops->negotiated)
+		v->ops->negotiated(v);
 }
 
 static void write_accepted(struct virtio *v, uint32_t value)

@@ -105,9 +105,11 @@ static int walk(struct virtq *q, struct gmem *g, struct virtq_chain *c, uint64_t
 			    d.len % DESC_SIZE || d.len / DESC_SIZE > VIRTQ_SIZE_MAX ||
 			    d.addr >= BIT(52))
 				return -EPROTO;
+			c->nr_descs++;
 			return walk(q, g, c, d.addr, d.len / DESC_SIZE, 0, true);
 		}
 		rc = add_seg(c, &d);
+		c->nr_descs = (uint16_t)(c->nr_descs + !nested);
 		if (rc || !(d.flags & DESC_NEXT))
 			return rc;
 		index = d.next;
@@ -131,7 +133,7 @@ int virtq_pop(struct virtq *q, struct gmem *g, struct virtq_chain *c)
 	if (rc)
 		return rc;
 	c->head = head;
-	c->nr_out = c->nr_in = 0;
+	c->nr_out = c->nr_in = c->nr_descs = 0;
 	c->out_len = c->in_len = 0;
 	rc = walk(q, g, c, q->desc, q->size, head, false);
 	if (rc)

@@ -38,6 +38,7 @@ struct virtq_seg {
 struct virtq_chain {
 	uint16_t head;
 	uint16_t nr_out, nr_in;	  /* segments: first the readable, then the writable ones */
+	uint16_t nr_descs;	  /* of the ring, which the driver cannot use meanwhile */
 	uint64_t out_len, in_len; /* bytes */
 	struct virtq_seg seg[VIRTQ_SEGS_MAX];
 };

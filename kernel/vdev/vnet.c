@@ -42,7 +42,7 @@ static int kick(struct virtio *v, unsigned queue)
 }
 
 /* What the driver has accepted, as the switch says it. */
-static void tell_port(struct vnet_dev *n)
+void vnet_tell_port(struct vnet_dev *n)
 {
 	unsigned takes = 0;
 
@@ -53,6 +53,21 @@ static void tell_port(struct vnet_dev *n)
 	if (n->v.features & VNET_F_GUEST_TSO6)
 		takes |= VPORT_TSO6;
 	vport_accepts(n->port, takes);
+}
+
+static void negotiated(struct virtio *v)
+{
+	vnet_tell_port(container_of(v, struct vnet_dev, v));
+}
+
+static void cleared(struct virtio *v)
+{
+	struct vnet_dev *n = container_of(v, struct vnet_dev, v);
+
+	vnet_tell_port(n);
+	if (n->held)
+		vframe_free(n->held);
+	n->held = NULL;
 }
 
 static int one_way(struct vnet_dev *n, unsigned queue, int (*move)(struct vnet_dev *n))
@@ -71,7 +86,6 @@ static bool work(struct vnet_dev *n)
 	int sent, got;
 
 	mutex_lock(&n->v.d.lock);
-	tell_port(n);
 	sent = one_way(n, VNET_TX, vnet_transmit);
 	got = one_way(n, VNET_RX, vnet_receive);
 	mutex_unlock(&n->v.d.lock);
@@ -99,6 +113,8 @@ static const struct virtio_ops net_ops = {
 	.features = ALL_FEATURES,
 	.config_len = sizeof(struct vnet_config),
 	.kick = kick,
+	.negotiated = negotiated,
+	.reset = cleared,
 };
 
 static void go_live(struct vnet_dev *n)
@@ -125,6 +141,7 @@ static int net_quiesce(struct vdev *d, uint64_t deadline_ns)
 	mutex_lock(&d->lock);
 	n->live = false;
 	mutex_unlock(&d->lock);
+	vport_hurry(n->port);
 	while (!vport_sent_all(n->port)) {
 		if (time_ns() > deadline_ns) {
 			go_live(n);
@@ -180,6 +197,22 @@ static int start_world(struct vnet_dev *n)
 	return world_create(&n->world, &o, run, n);
 }
 
+static int open_port(struct vnet_dev *n, struct vm *vm, const struct vm_nic *nic)
+{
+	struct vport_config c = {
+		.network = nic->network,
+		.owner = vm->cfg.name,
+		.index = (unsigned)(nic - vm->cfg.nic),
+		.queues = 1,
+		.rules = { .rate_mbit = nic->rate_mbit, .any_source = nic->any_source },
+		.wake = wake,
+		.arg = n,
+	};
+
+	memcpy(c.mac, nic->mac, sizeof(c.mac));
+	return vport_open(&c, &n->port);
+}
+
 int vnet_create(struct vm *vm, struct pci_bus *bus, unsigned slot, const struct vm_nic *nic)
 {
 	struct vnet_dev *n = calloc(1, sizeof(*n));
@@ -188,7 +221,7 @@ int vnet_create(struct vm *vm, struct pci_bus *bus, unsigned slot, const struct 
 	if (!n)
 		return -ENOMEM;
 	event_init(&n->ev, "vnet");
-	rc = vport_open(nic->network, nic->mac, vm->cfg.name, wake, n, &n->port);
+	rc = open_port(n, vm, nic);
 	if (rc) {
 		free(n);
 		return rc;

@@ -68,7 +68,6 @@ struct vnet_dev {
 	bool live;		   /* [v.d.lock] may touch the guest's memory */
 	struct vframe *held;	   /* [v.d.lock] for the guest, which had no buffer for it */
 	struct virtq_chain first;  /* [v.d.lock] where the frame's header goes */
-	uint64_t bad_frames;	   /* [v.d.lock] dropped: nonsense, or larger than the buffers */
 };
 
 MUST_CHECK int vnet_create(struct vm *vm, struct pci_bus *bus, unsigned slot,
@@ -78,6 +77,9 @@ static inline struct vnet_dev *vnet_of(struct vdev *d)
 {
 	return container_of(container_of(d, struct virtio, d), struct vnet_dev, v);
 }
+
+/* vnet.c: which features the driver has accepted, as the switch says it. */
+void vnet_tell_port(struct vnet_dev *n);
 
 /* vnet_state.c: of vdev_ops. */
 void vnet_save(struct vdev *d, struct rec_writer *w);

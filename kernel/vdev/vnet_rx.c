@@ -57,14 +57,20 @@ static int next_chain(struct vnet_dev *n)
 	return rc;
 }
 
+/* May the driver still add a chain like the last one, with so many descriptors in hand already? */
+static bool more_may_come(const struct vnet_dev *n, uint32_t descs)
+{
+	return descs + n->v.chain.nr_descs <= n->v.q[VNET_RX].size;
+}
+
 /* Puts one frame's bytes into chains; how many these are, 0 when there are too few, -EMSGSIZE when
- * the driver's buffers are too small for it, or the driver's error. */
+ * all that the ring can hold are too small for it, or the driver's error. */
 static int put_frame(struct vnet_dev *n, const struct vframe *f)
 {
 	struct gmem *g = n->v.d.vm->mem;
 	struct virtq *q = &n->v.q[VNET_RX];
 	bool merge = n->v.features & VNET_F_MRG_RXBUF;
-	uint32_t at = 0;
+	uint32_t at = 0, descs = 0;
 	uint16_t k = 0;
 
 	do {
@@ -73,8 +79,11 @@ static int put_frame(struct vnet_dev *n, const struct vframe *f)
 
 		if (rc == 0)
 			virtq_unpop(q, k);
+		if (rc == 0 && k && !more_may_come(n, descs))
+			return -EMSGSIZE;
 		if (rc <= 0)
 			return rc;
+		descs += n->v.chain.nr_descs;
 		if (n->v.chain.in_len <= skip)
 			return -EPROTO;
 		part = (uint32_t)MIN(n->v.chain.in_len - skip, (uint64_t)(f->len - at));
@@ -107,6 +116,7 @@ static int receive_one(struct vnet_dev *n, const struct vframe *f)
 	rc = virtq_put(&n->first, g, 0, &h, sizeof(h));
 	if (!rc)
 		rc = virtq_publish(&n->v.q[VNET_RX], g, (uint16_t)count);
+	vport_count(n->port, VPORT_COPIED_BYTES, f->len);
 	return rc ? rc : count;
 }
 
@@ -117,14 +127,14 @@ int vnet_receive(struct vnet_dev *n)
 
 	while (done < VNET_BURST && rc > 0) {
 		if (!n->held)
-			n->held = vport_recv(n->port);
+			n->held = vport_recv(n->port, 0);
 		if (!n->held)
 			break;
 		rc = receive_one(n, n->held);
 		if (rc == 0)
 			break; /* the guest will tell when it has buffers */
 		if (rc == -EMSGSIZE) {
-			n->bad_frames++;
+			vport_count(n->port, VPORT_RX_TOO_LARGE, 1);
 			rc = 1;
 		}
 		vframe_free(n->held);

@@ -8,21 +8,37 @@
 
 #include "vnet.h"
 
-#define VNET_REC_VERSION 1
+#define VNET_REC_VERSION 2
+#define FLAG_ANY_SOURCE 1u
+
+/* What is known of a device; version 1 had the addresses only. */
+struct vnet_image {
+	unsigned nr_addrs;
+	struct net_addr addr[VPORT_ADDRS];
+	struct vport_rules rules;
+	bool has_rules;
+};
 
 /*
- * REC_VNET version 1, optional, instance = PCI slot; REC_VIRTIO goes before it:
- *   0  u32  addresses, at most VPORT_ADDRS; u32 zero
- *   8  each, 24 bytes: u32 family, 4 or 6; 16 bytes address; u32 zero
+ * REC_VNET version 2, instance = PCI slot; REC_VIRTIO goes before it:
+ *   0  u32  addresses, at most VPORT_ADDRS; in version 1 u32 zero and then the addresses
+ *   4  u32  rate in Mbit/s, 0 = none
+ *   8  u32  bit 0: frames from other addresses than its own pass; u32 zero
+ *  16  each, 24 bytes: u32 family, 4 or 6; 16 bytes address; u32 zero
  */
 void vnet_save(struct vdev *d, struct rec_writer *w)
 {
+	struct vport *p = vnet_of(d)->port;
 	struct net_addr a[VPORT_ADDRS];
-	unsigned n = vport_addrs(vnet_of(d)->port, a);
+	struct vport_rules rules = { 0 };
+	unsigned n = vport_addrs(p, a);
 
 	virtio_save(d, w);
-	rec_begin(w, REC_VNET, VNET_REC_VERSION, REC_OPTIONAL, d->instance);
+	vport_get_rules(p, &rules);
+	rec_begin(w, REC_VNET, VNET_REC_VERSION, 0, d->instance);
 	rec_u32(w, n);
+	rec_u32(w, rules.rate_mbit);
+	rec_u32(w, rules.any_source ? FLAG_ANY_SOURCE : 0);
 	rec_u32(w, 0);
 	while (n-- > 0) { /* the oldest first: learned in this order */
 		rec_u32(w, a[n].family);
@@ -32,43 +48,69 @@ void vnet_save(struct vdev *d, struct rec_writer *w)
 	rec_end(w);
 }
 
-static int parse_addrs(struct rec_reader *r, struct net_addr a[VPORT_ADDRS], unsigned *count)
+static bool parse_rules(struct rec_reader *r, struct vnet_image *m)
 {
-	*count = rec_get_u32(r);
-	if (r->head.version != VNET_REC_VERSION || rec_get_u32(r) || *count > VPORT_ADDRS)
+	uint32_t flags;
+
+	m->rules.rate_mbit = rec_get_u32(r);
+	if (r->head.version == 1)
+		return m->rules.rate_mbit == 0;
+	flags = rec_get_u32(r);
+	m->rules.any_source = flags & FLAG_ANY_SOURCE;
+	m->has_rules = true;
+	return !rec_get_u32(r) && !(flags & ~FLAG_ANY_SOURCE) &&
+	       m->rules.rate_mbit <= VPORT_RATE_MAX;
+}
+
+static int parse(struct rec_reader *r, struct vnet_image *m)
+{
+	memset(m, 0, sizeof(*m));
+	if (r->head.type != REC_VNET || !r->head.version || r->head.version > VNET_REC_VERSION)
 		return -EBADMSG;
-	memset(a, 0, VPORT_ADDRS * sizeof(*a));
-	for (unsigned i = 0; i < *count; i++) {
+	m->nr_addrs = rec_get_u32(r);
+	if (!parse_rules(r, m) || m->nr_addrs > VPORT_ADDRS)
+		return -EBADMSG;
+	for (unsigned i = 0; i < m->nr_addrs; i++) {
 		uint32_t family = rec_get_u32(r);
 
-		rec_get_bytes(r, a[i].ip, sizeof(a[i].ip));
+		rec_get_bytes(r, m->addr[i].ip, sizeof(m->addr[i].ip));
 		if ((family != 4 && family != 6) || rec_get_u32(r))
 			return -EBADMSG;
-		a[i].family = (uint8_t)family;
+		m->addr[i].family = (uint8_t)family;
 	}
 	return rec_done(r);
 }
 
 int vnet_check(struct vdev *d, struct rec_reader *r)
 {
-	struct net_addr a[VPORT_ADDRS];
-	unsigned n;
+	struct vnet_image m;
 
-	if (r->head.type == REC_VIRTIO)
-		return virtio_check(d, r);
-	return r->head.type == REC_VNET ? parse_addrs(r, a, &n) : -EBADMSG;
+	return r->head.type == REC_VIRTIO ? virtio_check(d, r) : parse(r, &m);
+}
+
+static int load_transport(struct vnet_dev *n, struct rec_reader *r)
+{
+	int rc = virtio_load(&n->v.d, r);
+
+	if (!rc)
+		vnet_tell_port(n);
+	return rc;
 }
 
 int vnet_load(struct vdev *d, struct rec_reader *r)
 {
-	struct net_addr a[VPORT_ADDRS];
-	unsigned n;
+	struct vnet_dev *n = vnet_of(d);
+	struct vnet_image m;
 	int rc;
 
 	if (r->head.type == REC_VIRTIO)
-		return virtio_load(d, r);
-	rc = r->head.type == REC_VNET ? parse_addrs(r, a, &n) : -EBADMSG;
-	for (unsigned i = 0; !rc && i < n; i++)
-		vport_learn(vnet_of(d)->port, &a[i]);
-	return rc;
+		return load_transport(n, r);
+	rc = parse(r, &m);
+	if (rc)
+		return rc;
+	if (m.has_rules)
+		vport_set_rules(n->port, &m.rules);
+	for (unsigned i = 0; i < m.nr_addrs; i++)
+		vport_learn(n->port, &m.addr[i]);
+	return 0;
 }

@@ -75,6 +75,17 @@ static int copy_out(struct vnet_dev *n, struct vframe *f)
 	return 0;
 }
 
+/* Frame bytes of the chain; NULL: lost, and counted. */
+static struct vframe *frame_for(struct vnet_dev *n, uint64_t len)
+{
+	struct vframe *f = len > VFRAME_MAX_BYTES ? NULL : vframe_new((uint32_t)len);
+
+	if (!f)
+		vport_count(n->port,
+			    len > VFRAME_MAX_BYTES ? VPORT_TX_MALFORMED : VPORT_TX_NO_MEMORY, 1);
+	return f;
+}
+
 /* The chain just popped, as a frame into the switch. */
 static int send_one(struct vnet_dev *n)
 {
@@ -86,19 +97,18 @@ static int send_one(struct vnet_dev *n)
 	if (c->out_len < sizeof(h))
 		return -EPROTO;
 	rc = virtq_get(c, n->v.d.vm->mem, 0, &h, sizeof(h));
-	if (rc)
+	f = rc ? NULL : frame_for(n, c->out_len - sizeof(h));
+	if (!f)
 		return rc;
-	f = c->out_len - sizeof(h) > VFRAME_MAX_BYTES
-		    ? NULL
-		    : vframe_new((uint32_t)(c->out_len - sizeof(h)));
-	rc = f ? copy_out(n, f) : 0;
-	if (f && !rc && vnet_describe(&h, n->v.features, f)) {
-		vport_send(n->port, f);
+	rc = copy_out(n, f);
+	vport_count(n->port, VPORT_COPIED_BYTES, f->len);
+	if (!rc && vnet_describe(&h, n->v.features, f)) {
+		vport_send(n->port, 0, f);
 		return 0;
 	}
-	n->bad_frames++;
-	if (f)
-		vframe_free(f);
+	if (!rc)
+		vport_count(n->port, VPORT_TX_MALFORMED, 1);
+	vframe_free(f);
 	return rc;
 }
 

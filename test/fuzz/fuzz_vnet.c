@@ -57,7 +57,7 @@ static void use(struct vframe *f)
 			abort();
 		f = gso_cut(f);
 	} else {
-		csum_fill(f);
+		(void)csum_fill(f);
 		f->next = NULL;
 	}
 	for (; f; f = next) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Fakes of the switch's face (fake_switch.h). */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,18 +30,24 @@ void fake_switch_clear(void)
 {
 	struct vframe *f;
 
-	while ((f = pop(&fake_port.sent)) || (f = pop(&fake_port.waiting)))
+	while ((f = pop(&fake_port.sent)))
 		vframe_free(f);
+	for (unsigned i = 0; i < VPORT_QUEUES_MAX; i++)
+		while ((f = pop(&fake_port.waiting[i])))
+			vframe_free(f);
 	memset(&fake_port, 0, sizeof(fake_port));
 	fake_port.room = 1000;
 }
 
-int vport_open(const char *network, const uint8_t mac[6], const char *owner,
-	       void (*wake)(void *arg), void *arg, struct vport **out)
+int vport_open(const struct vport_config *c, struct vport **out)
 {
 	fake_switch_clear();
 	if (vframe_pool_join())
 		abort();
+	fake_port.rules = c->rules;
+	fake_port.queues_max = c->queues;
+	memcpy(fake_port.mac, c->mac, sizeof(fake_port.mac));
+	memcpy(fake_port.first_mac, c->mac, sizeof(fake_port.mac));
 	*out = (struct vport *)&fake_port;
 	return 0;
 }
@@ -61,8 +68,45 @@ bool vport_room(struct vport *p)
 	return fake_port.room > 0;
 }
 
-void vport_send(struct vport *p, struct vframe *f)
+void vport_use_queues(struct vport *p, unsigned queues)
 {
+	if (queues < 1 || queues > fake_port.queues_max)
+		abort();
+	fake_port.queues = queues;
+}
+
+void vport_count(struct vport *p, enum vport_counter c, uint64_t n)
+{
+	fake_port.count[c] += n;
+}
+
+void vport_hurry(struct vport *p)
+{
+}
+
+int vport_set_mac(struct vport *p, const uint8_t mac[6])
+{
+	if (mac[0] & 1)
+		return -EINVAL;
+	if (!fake_port.rules.any_source && memcmp(mac, fake_port.first_mac, 6))
+		return -EPERM;
+	memcpy(fake_port.mac, mac, 6);
+	return 0;
+}
+
+void vport_get_rules(struct vport *p, struct vport_rules *out)
+{
+	*out = fake_port.rules;
+}
+
+void vport_set_rules(struct vport *p, const struct vport_rules *r)
+{
+	fake_port.rules = *r;
+}
+
+void vport_send(struct vport *p, unsigned queue, struct vframe *f)
+{
+	f->queue = (uint8_t)queue;
 	fake_port.room--;
 	push(&fake_port.sent, f);
 }
@@ -72,14 +116,19 @@ bool vport_sent_all(const struct vport *p)
 	return true;
 }
 
-struct vframe *vport_recv(struct vport *p)
+struct vframe *vport_recv(struct vport *p, unsigned queue)
 {
-	return pop(&fake_port.waiting);
+	return pop(&fake_port.waiting[queue]);
+}
+
+void fake_arrive_at(unsigned queue, struct vframe *f)
+{
+	push(&fake_port.waiting[queue], f);
 }
 
 void fake_arrive(struct vframe *f)
 {
-	push(&fake_port.waiting, f);
+	fake_arrive_at(0, f);
 }
 
 struct vframe *fake_departed(void)

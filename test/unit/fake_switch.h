@@ -12,17 +12,22 @@
 #include "net/vframe.h"
 
 struct fake_port {
-	struct vframe *sent, *waiting;
+	struct vframe *sent, *waiting[VPORT_QUEUES_MAX];
 	int room;
 	unsigned accepts, announced, wakes;
 	bool muted;
+	uint8_t mac[6], first_mac[6];
+	struct vport_rules rules;
+	unsigned queues, queues_max;
+	uint64_t count[VPORT_COUNTERS];
 	unsigned nr_addrs;
 	struct net_addr addr[VPORT_ADDRS];
 };
 extern struct fake_port fake_port;
 
 void fake_switch_clear(void);
-void fake_arrive(struct vframe *f);
+void fake_arrive(struct vframe *f); /* for the first queue */
+void fake_arrive_at(unsigned queue, struct vframe *f);
 struct vframe *fake_departed(void);
 
 #endif

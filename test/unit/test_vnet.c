@@ -114,6 +114,15 @@ static struct vframe *frame(uint32_t len)
 	return f;
 }
 
+static void load(struct vm *vm, const struct rec_writer *w)
+{
+	struct rec_reader r;
+
+	rec_reader_init(&r, w->buf, w->len);
+	while (rec_next(&r) == 1)
+		assert_int_equal(vdevs_load(vm, &r), 0);
+}
+
 static void transmits(void **state)
 {
 	struct vm *vm = machine(VNET_F_CSUM);
@@ -181,7 +190,7 @@ static void nonsense_is_dropped(void **state)
 		offer(VNET_TX, DATA, 12 + 200, false);
 		assert_int_equal(vnet_transmit(dev), 1);
 		assert_null(fake_departed());
-		assert_int_equal(dev->bad_frames, i + 1);
+		assert_int_equal(fake_port.count[VPORT_TX_MALFORMED], i + 1);
 		assert_int_equal(used(VNET_TX), i + 1);
 	}
 	fake_vm_done(vm);
@@ -248,9 +257,89 @@ static void a_frame_larger_than_the_buffer_is_dropped(void **state)
 	fake_arrive(frame(60));
 	offer(VNET_RX, DATA, 1000, true);
 	assert_int_equal(vnet_receive(dev), 2);
-	assert_int_equal(dev->bad_frames, 1);
+	assert_int_equal(fake_port.count[VPORT_RX_TOO_LARGE], 1);
 	assert_int_equal(used(VNET_RX), 1);
 	assert_int_equal(used_len(VNET_RX, 0), 72);
+	fake_vm_done(vm);
+}
+
+/* More than all buffers that the ring can hold: it would wait for ever. */
+static void a_frame_larger_than_the_ring_is_dropped(void **state)
+{
+	struct vm *vm = machine(VNET_F_MRG_RXBUF);
+
+	fake_arrive(frame(QSIZE * 100));
+	fake_arrive(frame(60));
+	for (unsigned i = 0; i < QSIZE - 1; i++)
+		offer(VNET_RX, DATA, 100, true);
+	assert_int_equal(vnet_receive(dev), 0); /* one more may come */
+	offer(VNET_RX, DATA, 100, true);
+	assert_int_equal(vnet_receive(dev), 2);
+	assert_int_equal(fake_port.count[VPORT_RX_TOO_LARGE], 1);
+	assert_int_equal(used(VNET_RX), 1);
+	assert_int_equal(used_len(VNET_RX, 0), 72);
+	fake_vm_done(vm);
+}
+
+/* The switch hears of the driver's features when they are final, and when they are gone. */
+static void the_port_knows_what_the_driver_takes(void **state)
+{
+	struct vm *vm = machine(VNET_F_GUEST_CSUM | VNET_F_GUEST_TSO4);
+	struct rec_writer w;
+
+	assert_int_equal(fake_port.accepts, VPORT_CSUM | VPORT_TSO4);
+	rec_writer_init(&w);
+	vnet_save(&dev->v.d, &w);
+	assert_int_equal(rec_finish(&w), 0);
+	fake_write(vm, BAR0 + 0x14, 1, 0);
+	assert_int_equal(fake_port.accepts, 0);
+	load(vm, &w);
+	assert_int_equal(fake_port.accepts, VPORT_CSUM | VPORT_TSO4);
+	rec_writer_fini(&w);
+	fake_vm_done(vm);
+}
+
+static void copies_are_counted(void **state)
+{
+	struct vm *vm = machine(0);
+
+	offer(VNET_TX, DATA, 12 + 1000, false);
+	assert_int_equal(vnet_transmit(dev), 1);
+	assert_int_equal(fake_port.count[VPORT_COPIED_BYTES], 1000);
+	fake_arrive(frame(300));
+	offer(VNET_RX, DATA, 1000, true);
+	assert_int_equal(vnet_receive(dev), 1);
+	assert_int_equal(fake_port.count[VPORT_COPIED_BYTES], 1300);
+	fake_vm_done(vm);
+}
+
+/* Rate and addresses travel; a record of the first version has addresses only. */
+static void rules_travel(void **state)
+{
+	static const uint8_t version_1[] = { [0] = 1, [8] = 4, [12] = 10, 77, 0, 50, [31] = 0 };
+	struct vm *vm = machine(0);
+	struct rec_writer w;
+
+	fake_port.rules = (struct vport_rules){ .rate_mbit = 25, .any_source = true };
+	rec_writer_init(&w);
+	vnet_save(&dev->v.d, &w);
+	assert_int_equal(rec_finish(&w), 0);
+	fake_port.rules = (struct vport_rules){ 0 };
+	load(vm, &w);
+	assert_int_equal(fake_port.rules.rate_mbit, 25);
+	assert_true(fake_port.rules.any_source);
+	rec_writer_fini(&w);
+
+	rec_writer_init(&w);
+	rec_begin(&w, REC_VNET, 1, REC_OPTIONAL, NET);
+	rec_bytes(&w, version_1, sizeof(version_1));
+	rec_end(&w);
+	assert_int_equal(rec_finish(&w), 0);
+	load(vm, &w);
+	assert_int_equal(fake_port.nr_addrs, 1);
+	assert_int_equal(fake_port.addr[0].ip[3], 50);
+	assert_int_equal(fake_port.rules.rate_mbit, 25); /* as it was */
+	rec_writer_fini(&w);
 	fake_vm_done(vm);
 }
 
@@ -280,6 +369,10 @@ int main(void)
 		cmocka_unit_test(a_full_switch_holds_the_guest_back),
 		cmocka_unit_test(receives_into_several_buffers),
 		cmocka_unit_test(a_frame_larger_than_the_buffer_is_dropped),
+		cmocka_unit_test(a_frame_larger_than_the_ring_is_dropped),
+		cmocka_unit_test(the_port_knows_what_the_driver_takes),
+		cmocka_unit_test(copies_are_counted),
+		cmocka_unit_test(rules_travel),
 		cmocka_unit_test(silent_until_resumed),
 	};
 
