@@ -15,7 +15,7 @@
 #define OFFER_VERSION 1
 #define BOOT_VERSION 1
 #define CPU_KIND_VERSION 1
-#define NICS_VERSION 1
+#define NICS_VERSION 2 /* 1: no device has a control queue */
 
 static void vm_record_save(struct vm *vm, struct rec_writer *w)
 {
@@ -111,24 +111,28 @@ static void nics_save(struct vm *vm, struct rec_writer *w)
 	for (unsigned i = 0; i < vm->cfg.nics; i++) {
 		rec_bytes(w, vm->cfg.nic[i].network, sizeof(vm->cfg.nic[i].network));
 		rec_bytes(w, vm->cfg.nic[i].mac, sizeof(vm->cfg.nic[i].mac));
-		rec_u16(w, 0);
+		rec_u16(w, vm->cfg.nic[i].queues);
 	}
 	rec_end(w);
 }
 
 static int nics_check(struct rec_reader *r, struct offer *o)
 {
+	uint16_t queues_max = r->head.version == 1 ? 0 : VM_NIC_QUEUES_MAX, queues;
 	uint32_t count = rec_get_u32(r);
 
-	if (r->head.version != NICS_VERSION || rec_get_u32(r) || !count || count > VM_NICS_MAX)
+	if (!r->head.version || r->head.version > NICS_VERSION || rec_get_u32(r) || !count ||
+	    count > VM_NICS_MAX)
 		return -EBADMSG;
 	for (o->cfg.nics = 0; o->cfg.nics < count; o->cfg.nics++) {
 		struct vm_nic *n = &o->cfg.nic[o->cfg.nics];
 
 		rec_get_bytes(r, n->network, sizeof(n->network));
 		rec_get_bytes(r, n->mac, sizeof(n->mac));
-		if (rec_get_u16(r) || n->network[sizeof(n->network) - 1] || !is_name(n->network) ||
-		    n->mac[0] & 1)
+		queues = rec_get_u16(r);
+		n->queues = (uint8_t)queues;
+		if (queues > queues_max || n->network[sizeof(n->network) - 1] ||
+		    !is_name(n->network) || n->mac[0] & 1)
 			return -EBADMSG;
 	}
 	return rec_done(r);

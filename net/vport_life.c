@@ -55,6 +55,7 @@ static bool taken(const struct vport *p, const uint8_t *mac)
 struct mac_call {
 	struct vport *p;
 	const uint8_t *mac;
+	bool by_guest;
 };
 
 static int set_mac(void *arg)
@@ -64,7 +65,7 @@ static int set_mac(void *arg)
 
 	if (!memcmp(p->mac, c->mac, MAC_LEN))
 		return 0;
-	if (!p->rules.any_source && memcmp(p->first_mac, c->mac, MAC_LEN))
+	if (c->by_guest && !p->rules.any_source && memcmp(p->first_mac, c->mac, MAC_LEN))
 		return -EPERM;
 	if (taken(p, c->mac))
 		return -EEXIST;
@@ -75,10 +76,10 @@ static int set_mac(void *arg)
 	return 0;
 }
 
-int vport_set_mac(struct vport *p, const uint8_t mac[6])
+int vport_set_mac(struct vport *p, const uint8_t mac[6], bool by_guest)
 {
 	static const uint8_t none[MAC_LEN];
-	struct mac_call c = { .p = p, .mac = mac };
+	struct mac_call c = { .p = p, .mac = mac, .by_guest = by_guest };
 
 	if (mac[0] & 1 || !memcmp(mac, none, MAC_LEN))
 		return -EINVAL;

@@ -46,9 +46,11 @@ enum vm_boot {
 
 /* A network device of a VM: which network, which address. */
 #define VM_NICS_MAX 4
+#define VM_NIC_QUEUES_MAX 8
 struct vm_nic {
 	char network[16];
 	uint8_t mac[6];	    /* all zero: vm_create chooses one */
+	uint8_t queues;	    /* pairs; 0: one, and no control queue, as devices had them at first */
 	bool any_source;    /* its frames may come from other addresses */
 	uint32_t rate_mbit; /* each way; 0: as fast as it goes */
 };

@@ -137,9 +137,9 @@ void vport_announce(struct vport *p);
 unsigned vport_addrs(struct vport *p, struct net_addr out[VPORT_ADDRS]);
 void vport_learn(struct vport *p, const struct net_addr *a);
 unsigned vport_mtu(const struct vport *p);
-/* The guest's own wish, announced when it has been heard before. -EPERM: the rules forbid it;
- * -EEXIST; -EINVAL: not one station's address. */
-MUST_CHECK int vport_set_mac(struct vport *p, const uint8_t mac[6]);
+/* By the guest's own wish, or as it was on another host; told to others when it runs. -EPERM: the
+ * rules forbid that wish; -EEXIST; -EINVAL: not one station's address. */
+MUST_CHECK int vport_set_mac(struct vport *p, const uint8_t mac[6], bool by_guest);
 void vport_get_rules(struct vport *p, struct vport_rules *out);
 void vport_set_rules(struct vport *p, const struct vport_rules *r);
 

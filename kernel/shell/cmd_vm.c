@@ -279,6 +279,7 @@ static void info_json(struct shell *sh, struct vm *vm)
 		json_object(sh, NULL);
 		json_str(sh, "network", vm->cfg.nic[i].network);
 		json_str(sh, "mac", mac);
+		json_u64(sh, "queues", MAX(vm->cfg.nic[i].queues, 1u));
 		json_end(sh);
 	}
 	json_end(sh);

@@ -17,7 +17,7 @@
 #define CREATE_ARGS                                                                                \
 	"NAME --kernel FILE [--initrd FILE] | --multiboot FILE [--module FILE]... [--mem SIZE] "   \
 	"[--vcpus N] [--cpu host|baseline] [--hyperv] "                                            \
-	"[--net NETWORK[,MAC][,rate=MBIT][,spoof=allow]]... [--cmdline TEXT]"
+	"[--net NETWORK[,MAC][,queues=N][,rate=MBIT][,spoof=allow]]... [--cmdline TEXT]"
 
 static int bad_name(const char *name)
 {
@@ -104,6 +104,37 @@ static bool parse_mac(const char *text, uint8_t mac[6])
 	return any && !(mac[0] & 1);
 }
 
+/* As many as vCPUs, unless said otherwise: more of them no driver would use. */
+static bool config_queues(struct shell *sh, struct vm_config *cfg)
+{
+	unsigned max = MIN(cfg->vcpus, (unsigned)VM_NIC_QUEUES_MAX);
+
+	for (unsigned i = 0; i < cfg->nics; i++) {
+		if (!cfg->nic[i].queues)
+			cfg->nic[i].queues = (uint8_t)max;
+		if (cfg->nic[i].queues <= max)
+			continue;
+		shell_error(sh, "invalid",
+			    "--net: queues=%u is more than vCPUs (--vcpus %u), or than %u",
+			    cfg->nic[i].queues, cfg->vcpus, VM_NIC_QUEUES_MAX);
+		return false;
+	}
+	return true;
+}
+
+static bool nic_queues(struct shell *sh, const char *value, struct vm_nic *n)
+{
+	uint64_t v;
+
+	if (parse_u64(value, &v) || !v || v > VM_NIC_QUEUES_MAX) {
+		shell_error(sh, "invalid", "--net: queues=%s is not 1 to %u", value,
+			    VM_NIC_QUEUES_MAX);
+		return false;
+	}
+	n->queues = (uint8_t)v;
+	return true;
+}
+
 /* One word behind the network's name: its address, or KEY=VALUE. */
 static bool nic_word(struct shell *sh, char *word, struct vm_nic *n)
 {
@@ -114,10 +145,12 @@ static bool nic_word(struct shell *sh, char *word, struct vm_nic *n)
 		return true;
 	if (value)
 		*value++ = '\0';
+	if (value && !strcmp(word, "queues"))
+		return nic_queues(sh, value, n);
 	if (!value || (strcmp(word, "rate") && strcmp(word, "spoof"))) {
 		shell_error(sh, "invalid",
-			    "--net: '%s' is not aa:bb:cc:dd:ee:ff, a unicast address, rate=MBIT or "
-			    "spoof=allow",
+			    "--net: '%s' is not aa:bb:cc:dd:ee:ff, a unicast address, queues=N, "
+			    "rate=MBIT or spoof=allow",
 			    word);
 		return false;
 	}
@@ -222,7 +255,7 @@ static int vm_create_cmd(struct shell *sh, int argc, char **argv)
 				   "'%s' is not a name: letters, digits, - _ . up to %u", argv[1],
 				   VM_NAME_MAX - 1);
 	strcpy(cfg.name, argv[1]);
-	if (!config_numbers(sh, mem, vcpus, &cfg) ||
+	if (!config_numbers(sh, mem, vcpus, &cfg) || !config_queues(sh, &cfg) ||
 	    !copy_opt(sh, "--cmdline", cmdline, cfg.cmdline, sizeof(cfg.cmdline)))
 		return 1;
 	err = vm_create(&cfg, &vm, why, sizeof(why));

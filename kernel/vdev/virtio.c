@@ -16,7 +16,7 @@
 
 bool virtio_running(const struct virtio *v, unsigned queue)
 {
-	return queue < v->ops->nr_queues && v->q[queue].ready && v->status & VIRTIO_DRIVER_OK &&
+	return queue < v->nr_queues && v->q[queue].ready && v->status & VIRTIO_DRIVER_OK &&
 	       !(v->status & (VIRTIO_NEEDS_RESET | VIRTIO_FAILED));
 }
 
@@ -117,7 +117,7 @@ void virtio_resume(struct vdev *d)
 
 	mutex_lock(&d->lock);
 	v->quiet = false;
-	for (unsigned i = 0; i < v->ops->nr_queues; i++)
+	for (unsigned i = 0; i < v->nr_queues; i++)
 		virtio_kick(v, i);
 	mutex_unlock(&d->lock);
 }
@@ -159,7 +159,7 @@ void virtio_save(struct vdev *d, struct rec_writer *w)
 
 	rec_begin(w, REC_VIRTIO, VIRTIO_REC_VERSION, 0, d->instance);
 	rec_u32(w, v->ops->id);
-	rec_u16(w, v->ops->nr_queues);
+	rec_u16(w, v->nr_queues);
 	rec_u16(w, (uint16_t)v->msix.nr);
 	rec_u64(w, v->features);
 	rec_u32(w, v->offered_sel);
@@ -171,7 +171,7 @@ void virtio_save(struct vdev *d, struct rec_writer *w)
 	rec_u16(w, 0);
 	rec_u32(w, v->msix.pending);
 	rec_u32(w, 0);
-	for (unsigned i = 0; i < v->ops->nr_queues; i++)
+	for (unsigned i = 0; i < v->nr_queues; i++)
 		save_queue(&v->q[i], w);
 	for (unsigned i = 0; i < v->msix.nr; i++) {
 		rec_u64(w, v->msix.v[i].addr);
@@ -220,7 +220,7 @@ static int parse_queue(const struct virtio *v, struct rec_reader *r, struct virt
 static int parse_head(const struct virtio *v, struct rec_reader *r, struct virtio_image *m)
 {
 	if (r->head.version != VIRTIO_REC_VERSION || rec_get_u32(r) != v->ops->id ||
-	    rec_get_u16(r) != v->ops->nr_queues || rec_get_u16(r) != v->msix.nr)
+	    rec_get_u16(r) != v->nr_queues || rec_get_u16(r) != v->msix.nr)
 		return -EBADMSG;
 	m->features = rec_get_u64(r);
 	m->offered_sel = rec_get_u32(r);
@@ -245,7 +245,7 @@ static int parse(const struct virtio *v, struct rec_reader *r, struct virtio_ima
 {
 	int rc = parse_head(v, r, m);
 
-	for (unsigned i = 0; i < v->ops->nr_queues && !rc; i++)
+	for (unsigned i = 0; i < v->nr_queues && !rc; i++)
 		rc = parse_queue(v, r, m, &m->q[i]);
 	for (unsigned i = 0; i < v->msix.nr && !rc; i++) {
 		m->v[i].addr = rec_get_u64(r);
@@ -280,7 +280,7 @@ int virtio_load(struct vdev *d, struct rec_reader *r)
 	v->config_vector = m.config_vector;
 	v->queue_sel = m.queue_sel;
 	v->msix.pending = m.pending;
-	for (unsigned i = 0; i < v->ops->nr_queues; i++)
+	for (unsigned i = 0; i < v->nr_queues; i++)
 		v->q[i] = m.q[i];
 	for (unsigned i = 0; i < v->msix.nr; i++)
 		v->msix.v[i] = m.v[i];

@@ -20,7 +20,7 @@
 #include "pci.h"
 #include "virtq.h"
 
-#define VIRTIO_QUEUES_MAX 8u
+#define VIRTIO_QUEUES_MAX 17u
 
 #define VIRTIO_F_INDIRECT BIT(28)
 #define VIRTIO_F_EVENT_IDX BIT(29)
@@ -58,7 +58,10 @@ struct virtio {
 	struct msix msix;
 	const struct virtio_ops *ops; /* [const] */
 	const void *config;	      /* [const] ops->config, or this device's own */
-	uint64_t features;	      /* accepted by the driver */
+	/* A device with fewer queues or features than its ops says so before virtio_create. */
+	uint16_t nr_queues; /* [const] */
+	uint64_t withheld;  /* [const] */
+	uint64_t features;  /* accepted by the driver */
 	uint32_t offered_sel, accepted_sel;
 	uint8_t status, isr;
 	bool quiet; /* from quiesce to resume: queues are left alone */

@@ -137,7 +137,9 @@ void virtio_pci_init(struct virtio *v, struct pci_bus *bus, unsigned slot)
 	if (v->ops->config_len)
 		add_cap(f, CFG_DEVICE, CAP_LEN, VIRTIO_CONFIG_OFF, VIRTIO_AREA);
 	add_window(f);
-	msix_init(&v->msix, v->d.vm, f, 1, v->ops->nr_queues + 1u);
+	_Static_assert(VIRTIO_QUEUES_MAX < MSIX_VECTORS_MAX,
+		       "a vector for each queue, and one more");
+	msix_init(&v->msix, v->d.vm, f, 1, v->nr_queues + 1u);
 	f->ops = &virtio_func_ops;
 	pci_func_add(bus, f, slot);
 }
@@ -148,6 +150,8 @@ void virtio_create(struct virtio *v, struct vm *vm, struct pci_bus *bus, unsigne
 {
 	v->ops = ops;
 	v->config = ops->config;
+	if (!v->nr_queues)
+		v->nr_queues = ops->nr_queues;
 	vdev_init(&v->d, vm, vdev_ops, REC_VIRTIO, last_rec, (uint16_t)slot);
 	virtio_pci_init(v, bus, slot);
 	virtio_clear(v);

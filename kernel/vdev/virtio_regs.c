@@ -32,12 +32,13 @@ enum {
 
 uint64_t virtio_offered(const struct virtio *v)
 {
-	return v->ops->features | VIRTIO_F_INDIRECT | VIRTIO_F_EVENT_IDX | VIRTIO_F_VERSION_1;
+	return (v->ops->features & ~v->withheld) | VIRTIO_F_INDIRECT | VIRTIO_F_EVENT_IDX |
+	       VIRTIO_F_VERSION_1;
 }
 
 static struct virtq *selected(struct virtio *v)
 {
-	return v->queue_sel < v->ops->nr_queues ? &v->q[v->queue_sel] : NULL;
+	return v->queue_sel < v->nr_queues ? &v->q[v->queue_sel] : NULL;
 }
 
 static uint32_t half(uint64_t v, uint32_t sel)
@@ -91,7 +92,7 @@ static uint64_t common_read(struct virtio *v, uint64_t off)
 	case CONFIG_VECTOR:
 		return v->config_vector;
 	case NUM_QUEUES:
-		return v->ops->nr_queues;
+		return v->nr_queues;
 	case STATUS:
 		return v->status;
 	case GENERATION:

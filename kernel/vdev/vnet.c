@@ -25,7 +25,7 @@
 #define ALL_FEATURES                                                                               \
 	(VNET_F_CSUM | VNET_F_GUEST_CSUM | VNET_F_MTU | VNET_F_MAC | VNET_F_GUEST_TSO4 |           \
 	 VNET_F_GUEST_TSO6 | VNET_F_HOST_TSO4 | VNET_F_HOST_TSO6 | VNET_F_MRG_RXBUF |              \
-	 VNET_F_STATUS)
+	 VNET_F_STATUS | VNET_F_CONTROL | VNET_F_MQ)
 
 static void wake(void *arg)
 {
@@ -34,14 +34,17 @@ static void wake(void *arg)
 	event_signal(&n->ev);
 }
 
+/* Commands are done at once, by the vCPU: its driver waits for them. */
 static int kick(struct virtio *v, unsigned queue)
 {
-	(void)queue;
-	wake(container_of(v, struct vnet_dev, v));
+	struct vnet_dev *n = container_of(v, struct vnet_dev, v);
+
+	if (vnet_is_control(n, queue))
+		return virtio_drain(v, queue, vnet_control);
+	wake(n);
 	return 0;
 }
 
-/* What the driver has accepted, as the switch says it. */
 void vnet_tell_port(struct vnet_dev *n)
 {
 	unsigned takes = 0;
@@ -60,19 +63,52 @@ static void negotiated(struct virtio *v)
 	vnet_tell_port(container_of(v, struct vnet_dev, v));
 }
 
+static void drop_held(struct vnet_dev *n, unsigned from)
+{
+	for (unsigned i = from; i < VPORT_QUEUES_MAX; i++) {
+		if (n->held[i])
+			vframe_free(n->held[i]);
+		n->held[i] = NULL;
+	}
+}
+
+void vnet_use_pairs(struct vnet_dev *n, unsigned pairs)
+{
+	if (pairs == n->pairs)
+		return;
+	n->pairs = pairs;
+	drop_held(n, pairs);
+	vport_use_queues(n->port, pairs);
+}
+
+int vnet_set_mac(struct vnet_dev *n, const uint8_t mac[6], bool by_guest)
+{
+	int rc = vport_set_mac(n->port, mac, by_guest);
+
+	if (!rc)
+		memcpy(n->config.mac, mac, sizeof(n->config.mac));
+	return rc;
+}
+
+/* Before any driver: one pair, no offloads, and its own address if nobody took it meanwhile. */
 static void cleared(struct virtio *v)
 {
 	struct vnet_dev *n = container_of(v, struct vnet_dev, v);
 
 	vnet_tell_port(n);
-	if (n->held)
-		vframe_free(n->held);
-	n->held = NULL;
+	vnet_use_pairs(n, 1);
+	drop_held(n, 0);
+	if (memcmp(n->config.mac, n->first_mac, sizeof(n->first_mac)) &&
+	    vnet_set_mac(n, n->first_mac, false))
+		log_warn("vdev",
+			 "%s: virtio-net: its configured address is in use: it keeps the other",
+			 v->d.vm->cfg.name);
 }
 
-static int one_way(struct vnet_dev *n, unsigned queue, int (*move)(struct vnet_dev *n))
+static int one_way(struct vnet_dev *n, unsigned pair, unsigned queue,
+		   int (*move)(struct vnet_dev *n, unsigned pair))
 {
-	int rc = n->live && virtio_running(&n->v, queue) ? move(n) : 0;
+	int rc = n->live && virtio_running(&n->v, queue) ? move(n, pair) : 0;
 
 	if (rc >= 0)
 		return rc;
@@ -80,16 +116,18 @@ static int one_way(struct vnet_dev *n, unsigned queue, int (*move)(struct vnet_d
 	return 0;
 }
 
-/* One burst each way; true when there may be more. */
+/* One burst each way for each pair; true when there may be more. */
 static bool work(struct vnet_dev *n)
 {
-	int sent, got;
+	int done = 0;
 
 	mutex_lock(&n->v.d.lock);
-	sent = one_way(n, VNET_TX, vnet_transmit);
-	got = one_way(n, VNET_RX, vnet_receive);
+	for (unsigned i = 0; i < n->pairs; i++) {
+		done += one_way(n, i, VNET_TX(i), vnet_transmit);
+		done += one_way(n, i, VNET_RX(i), vnet_receive);
+	}
 	mutex_unlock(&n->v.d.lock);
-	return sent || got;
+	return done > 0;
 }
 
 static void run(void *arg)
@@ -108,7 +146,7 @@ static const struct virtio_ops net_ops = {
 	.name = "virtio-net",
 	.id = NET_ID,
 	.class = NET_CLASS,
-	.nr_queues = 2,
+	.nr_queues = VNET_QUEUES,
 	.queue_size = NET_QUEUE,
 	.features = ALL_FEATURES,
 	.config_len = sizeof(struct vnet_config),
@@ -169,10 +207,8 @@ static void net_destroy(struct vdev *d)
 		wake(n);
 		world_join(n->world);
 	}
-	if (n->port)
-		vport_close(n->port);
-	if (n->held)
-		vframe_free(n->held);
+	drop_held(n, 0);
+	vport_close(n->port);
 	free(n);
 }
 
@@ -203,7 +239,7 @@ static int open_port(struct vnet_dev *n, struct vm *vm, const struct vm_nic *nic
 		.network = nic->network,
 		.owner = vm->cfg.name,
 		.index = (unsigned)(nic - vm->cfg.nic),
-		.queues = 1,
+		.queues = MAX(nic->queues, 1u),
 		.rules = { .rate_mbit = nic->rate_mbit, .any_source = nic->any_source },
 		.wake = wake,
 		.arg = n,
@@ -211,6 +247,18 @@ static int open_port(struct vnet_dev *n, struct vm *vm, const struct vm_nic *nic
 
 	memcpy(c.mac, nic->mac, sizeof(c.mac));
 	return vport_open(&c, &n->port);
+}
+
+static void init_config(struct vnet_dev *n, const struct vm_nic *nic)
+{
+	memcpy(n->first_mac, nic->mac, sizeof(n->first_mac));
+	memcpy(n->config.mac, nic->mac, sizeof(n->config.mac));
+	n->config.status = STATUS_LINK_UP;
+	n->config.max_pairs = MAX(nic->queues, 1u);
+	n->config.mtu = (uint16_t)vport_mtu(n->port);
+	n->pairs = 1;
+	n->v.nr_queues = (uint16_t)(2u * n->config.max_pairs + (nic->queues ? 1u : 0));
+	n->v.withheld = (nic->queues ? 0 : VNET_F_CONTROL) | (nic->queues > 1 ? 0 : VNET_F_MQ);
 }
 
 int vnet_create(struct vm *vm, struct pci_bus *bus, unsigned slot, const struct vm_nic *nic)
@@ -226,10 +274,7 @@ int vnet_create(struct vm *vm, struct pci_bus *bus, unsigned slot, const struct 
 		free(n);
 		return rc;
 	}
-	memcpy(n->config.mac, nic->mac, sizeof(n->config.mac));
-	n->config.status = STATUS_LINK_UP;
-	n->config.max_pairs = 1;
-	n->config.mtu = (uint16_t)vport_mtu(n->port);
+	init_config(n, nic);
 	virtio_create(&n->v, vm, bus, slot, &net_ops, &net_vdev, REC_VNET);
 	n->v.config = &n->config;
 	return start_world(n); /* the device is on the VM's list: whoever ends that ends it */

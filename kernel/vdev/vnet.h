@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * virtio-net: a guest's network device on a port of the virtual switch. A world of
- * its own moves frames, so that neither a vCPU nor the network's owner waits for
- * guest memory: vnet_tx.c out of the guest, vnet_rx.c into it, vnet_state.c
- * what travels, vnet.c the rest.
+ * its own moves frames, of each pair of queues in turn, so that neither a vCPU nor the
+ * network's owner waits for guest memory: vnet_tx.c out of the guest, vnet_rx.c into
+ * it, vnet_ctrl.c what the driver commands, vnet_state.c what travels, vnet.c the rest.
  *
  * Locks: the device's mutex is held around each burst; the port's queues have
  * their own. [virtio 1.2 5.1 "Network Device"]
@@ -15,8 +15,10 @@
 
 #include "virtio.h"
 
-#define VNET_RX 0u
-#define VNET_TX 1u
+/* Queues: receive and transmit of each pair, then control, if the driver knows of it. */
+#define VNET_RX(pair) (2u * (pair))
+#define VNET_TX(pair) (2u * (pair) + 1u)
+#define VNET_QUEUES (2u * VPORT_QUEUES_MAX + 1u)
 #define VNET_BURST 64u /* frames in each direction between two looks at everything else */
 
 #define VNET_F_CSUM BIT(0)
@@ -29,6 +31,11 @@
 #define VNET_F_HOST_TSO6 BIT(12)
 #define VNET_F_MRG_RXBUF BIT(15)
 #define VNET_F_STATUS BIT(16)
+#define VNET_F_CTRL_VQ BIT(17)
+#define VNET_F_CTRL_RX BIT(18)
+#define VNET_F_MQ BIT(22)
+#define VNET_F_CTRL_MAC_ADDR BIT(23)
+#define VNET_F_CONTROL (VNET_F_CTRL_VQ | VNET_F_CTRL_RX | VNET_F_CTRL_MAC_ADDR)
 
 /* [virtio 1.2 5.1.6 "Device Operation"] */
 struct vnet_header {
@@ -60,14 +67,17 @@ _Static_assert(sizeof(struct vnet_config) == 12, "virtio-net configuration");
 
 struct vnet_dev {
 	struct virtio v;
-	struct vnet_config config; /* [const] */
+	struct vnet_config config; /* [v.d.lock] */
 	struct vport *port;	   /* [const] */
 	struct world *world;	   /* [const] */
 	struct event ev;	   /* something to do */
 	uint32_t ending;	   /* [atom] */
 	bool live;		   /* [v.d.lock] may touch the guest's memory */
-	struct vframe *held;	   /* [v.d.lock] for the guest, which had no buffer for it */
-	struct virtq_chain first;  /* [v.d.lock] where the frame's header goes */
+	unsigned pairs;		   /* [v.d.lock] in use */
+	uint8_t first_mac[6];	   /* [const] as configured */
+	/* [v.d.lock] For the guest, by pair, which had no buffer for it. */
+	struct vframe *held[VPORT_QUEUES_MAX];
+	struct virtq_chain first; /* [v.d.lock] where the frame's header goes */
 };
 
 MUST_CHECK int vnet_create(struct vm *vm, struct pci_bus *bus, unsigned slot,
@@ -78,17 +88,28 @@ static inline struct vnet_dev *vnet_of(struct vdev *d)
 	return container_of(container_of(d, struct virtio, d), struct vnet_dev, v);
 }
 
-/* vnet.c: which features the driver has accepted, as the switch says it. */
+/* vnet.c; the device's mutex is held. Which features the driver has accepted, as the switch says
+ * it. */
 void vnet_tell_port(struct vnet_dev *n);
+/* So many pairs are in use. */
+void vnet_use_pairs(struct vnet_dev *n, unsigned pairs);
+/* The address: by the driver's wish, or as it was on another host. -EPERM, -EEXIST, -EINVAL. */
+MUST_CHECK int vnet_set_mac(struct vnet_dev *n, const uint8_t mac[6], bool by_guest);
+
+/* vnet_ctrl.c: is this the control queue? */
+bool vnet_is_control(const struct vnet_dev *n, unsigned queue);
+/* One command, for virtio_drain. */
+int64_t vnet_control(struct virtio *v, struct virtq_chain *c);
 
 /* vnet_state.c: of vdev_ops. */
 void vnet_save(struct vdev *d, struct rec_writer *w);
 int vnet_check(struct vdev *d, struct rec_reader *r);
 int vnet_load(struct vdev *d, struct rec_reader *r);
 
-/* Moves up to VNET_BURST frames; how many, or the guest's error. The device's mutex is held. */
-MUST_CHECK int vnet_transmit(struct vnet_dev *n);
-MUST_CHECK int vnet_receive(struct vnet_dev *n);
+/* Moves up to VNET_BURST frames of a pair; how many, or the guest's error. The device's mutex is
+ * held. */
+MUST_CHECK int vnet_transmit(struct vnet_dev *n, unsigned pair);
+MUST_CHECK int vnet_receive(struct vnet_dev *n, unsigned pair);
 
 /* vnet_tx.c, pure: what the guest's header asks, into f; false: nonsense. */
 bool vnet_describe(const struct vnet_header *h, uint64_t features, struct vframe *f);

@@ -46,10 +46,9 @@ static int put_bytes(struct vnet_dev *n, const struct vframe *f, uint32_t from, 
 }
 
 /* A chain to write to: 1, 0 when the guest has none, or its error. */
-static int next_chain(struct vnet_dev *n)
+static int next_chain(struct vnet_dev *n, struct virtq *q)
 {
 	struct gmem *g = n->v.d.vm->mem;
-	struct virtq *q = &n->v.q[VNET_RX];
 	int rc = virtq_pop(q, g, &n->v.chain);
 
 	if (rc == 0 && virtq_arm(q, g) == 1)
@@ -58,28 +57,27 @@ static int next_chain(struct vnet_dev *n)
 }
 
 /* May the driver still add a chain like the last one, with so many descriptors in hand already? */
-static bool more_may_come(const struct vnet_dev *n, uint32_t descs)
+static bool more_may_come(const struct vnet_dev *n, const struct virtq *q, uint32_t descs)
 {
-	return descs + n->v.chain.nr_descs <= n->v.q[VNET_RX].size;
+	return descs + n->v.chain.nr_descs <= q->size;
 }
 
 /* Puts one frame's bytes into chains; how many these are, 0 when there are too few, -EMSGSIZE when
  * all that the ring can hold are too small for it, or the driver's error. */
-static int put_frame(struct vnet_dev *n, const struct vframe *f)
+static int put_frame(struct vnet_dev *n, struct virtq *q, const struct vframe *f)
 {
 	struct gmem *g = n->v.d.vm->mem;
-	struct virtq *q = &n->v.q[VNET_RX];
 	bool merge = n->v.features & VNET_F_MRG_RXBUF;
 	uint32_t at = 0, descs = 0;
 	uint16_t k = 0;
 
 	do {
 		uint32_t skip = k ? 0 : (uint32_t)sizeof(struct vnet_header), part;
-		int rc = next_chain(n);
+		int rc = next_chain(n, q);
 
 		if (rc == 0)
 			virtq_unpop(q, k);
-		if (rc == 0 && k && !more_may_come(n, descs))
+		if (rc == 0 && k && !more_may_come(n, q, descs))
 			return -EMSGSIZE;
 		if (rc <= 0)
 			return rc;
@@ -103,11 +101,11 @@ static int put_frame(struct vnet_dev *n, const struct vframe *f)
 	return -EMSGSIZE;
 }
 
-static int receive_one(struct vnet_dev *n, const struct vframe *f)
+static int receive_one(struct vnet_dev *n, struct virtq *q, const struct vframe *f)
 {
 	struct gmem *g = n->v.d.vm->mem;
 	struct vnet_header h;
-	int count = put_frame(n, f), rc;
+	int count = put_frame(n, q, f), rc;
 
 	if (count <= 0)
 		return count;
@@ -115,33 +113,35 @@ static int receive_one(struct vnet_dev *n, const struct vframe *f)
 	h.num_buffers = (uint16_t)count;
 	rc = virtq_put(&n->first, g, 0, &h, sizeof(h));
 	if (!rc)
-		rc = virtq_publish(&n->v.q[VNET_RX], g, (uint16_t)count);
+		rc = virtq_publish(q, g, (uint16_t)count);
 	vport_count(n->port, VPORT_COPIED_BYTES, f->len);
 	return rc ? rc : count;
 }
 
-int vnet_receive(struct vnet_dev *n)
+int vnet_receive(struct vnet_dev *n, unsigned pair)
 {
+	struct virtq *q = &n->v.q[VNET_RX(pair)];
+	struct vframe **held = &n->held[pair];
 	unsigned done = 0;
 	int rc = 1;
 
 	while (done < VNET_BURST && rc > 0) {
-		if (!n->held)
-			n->held = vport_recv(n->port, 0);
-		if (!n->held)
+		if (!*held)
+			*held = vport_recv(n->port, pair);
+		if (!*held)
 			break;
-		rc = receive_one(n, n->held);
+		rc = receive_one(n, q, *held);
 		if (rc == 0)
 			break; /* the guest will tell when it has buffers */
 		if (rc == -EMSGSIZE) {
 			vport_count(n->port, VPORT_RX_TOO_LARGE, 1);
 			rc = 1;
 		}
-		vframe_free(n->held);
-		n->held = NULL;
+		vframe_free(*held);
+		*held = NULL;
 		done++;
 	}
 	if (rc >= 0)
-		rc = virtio_signal(&n->v, VNET_RX);
+		rc = virtio_signal(&n->v, VNET_RX(pair));
 	return rc < 0 ? rc : (int)done;
 }

@@ -87,7 +87,7 @@ static struct vframe *frame_for(struct vnet_dev *n, uint64_t len)
 }
 
 /* The chain just popped, as a frame into the switch. */
-static int send_one(struct vnet_dev *n)
+static int send_one(struct vnet_dev *n, unsigned pair)
 {
 	struct virtq_chain *c = &n->v.chain;
 	struct vnet_header h;
@@ -103,7 +103,7 @@ static int send_one(struct vnet_dev *n)
 	rc = copy_out(n, f);
 	vport_count(n->port, VPORT_COPIED_BYTES, f->len);
 	if (!rc && vnet_describe(&h, n->v.features, f)) {
-		vport_send(n->port, 0, f);
+		vport_send(n->port, pair, f);
 		return 0;
 	}
 	if (!rc)
@@ -112,10 +112,10 @@ static int send_one(struct vnet_dev *n)
 	return rc;
 }
 
-int vnet_transmit(struct vnet_dev *n)
+int vnet_transmit(struct vnet_dev *n, unsigned pair)
 {
 	struct gmem *g = n->v.d.vm->mem;
-	struct virtq *q = &n->v.q[VNET_TX];
+	struct virtq *q = &n->v.q[VNET_TX(pair)];
 	unsigned done = 0;
 	int rc = 0;
 
@@ -125,7 +125,7 @@ int vnet_transmit(struct vnet_dev *n)
 			rc = virtq_arm(q, g) == 1 ? virtq_pop(q, g, &n->v.chain) : 0;
 		if (rc <= 0)
 			break;
-		rc = send_one(n);
+		rc = send_one(n, pair);
 		if (!rc)
 			rc = virtq_push(q, g, &n->v.chain, 0);
 		if (rc)
@@ -133,6 +133,6 @@ int vnet_transmit(struct vnet_dev *n)
 		done++;
 	}
 	if (rc >= 0)
-		rc = virtio_signal(&n->v, VNET_TX);
+		rc = virtio_signal(&n->v, VNET_TX(pair));
 	return rc < 0 ? rc : (int)done;
 }

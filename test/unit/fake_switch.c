@@ -84,11 +84,11 @@ void vport_hurry(struct vport *p)
 {
 }
 
-int vport_set_mac(struct vport *p, const uint8_t mac[6])
+int vport_set_mac(struct vport *p, const uint8_t mac[6], bool by_guest)
 {
 	if (mac[0] & 1)
 		return -EINVAL;
-	if (!fake_port.rules.any_source && memcmp(mac, fake_port.first_mac, 6))
+	if (by_guest && !fake_port.rules.any_source && memcmp(mac, fake_port.first_mac, 6))
 		return -EPERM;
 	memcpy(fake_port.mac, mac, 6);
 	return 0;
