@@ -129,6 +129,15 @@ static enum vport_counter refusal(struct vport *p, const struct vframe *f)
 	return VPORT_COUNTERS;
 }
 
+void vswitch_flood(struct vport *from, struct vframe *f)
+{
+	network_flood(from->net, &f->tx, true, from);
+	if (for_host(from->net, vframe_head(f)))
+		to_host(from->net, f);
+	if (to_uplink(from, f))
+		vframe_free(f);
+}
+
 /* Sends f on its way; -EAGAIN: not now. */
 static int forward(struct vport *from, struct vframe *f)
 {
@@ -139,11 +148,7 @@ static int forward(struct vport *from, struct vframe *f)
 	announce_snoop(from, f);
 	vport_note_flow(from, f);
 	if (dst[0] & 1) {
-		network_flood(n, &f->tx, true, from);
-		if (for_host(n, dst))
-			to_host(n, f);
-		if (to_uplink(from, f))
-			vframe_free(f);
+		vswitch_flood(from, f);
 		return 0;
 	}
 	to = network_port(n, dst);
@@ -157,13 +162,6 @@ static int forward(struct vport *from, struct vframe *f)
 	to_host(n, f);
 	vframe_free(f);
 	return 0;
-}
-
-void vswitch_flood(struct vport *from, struct vframe *f)
-{
-	network_flood(from->net, &f->tx, true, from);
-	if (to_uplink(from, f))
-		vframe_free(f);
 }
 
 static void sent(struct vport *p, unsigned queue, uint32_t len)
