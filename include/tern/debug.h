@@ -24,4 +24,14 @@ struct debug_dump {
 MUST_CHECK int debug_dump_vm(struct vm *vm, struct stream *s, bool (*stop)(void *arg), void *arg,
 			     struct debug_dump *out, char *why, size_t why_len);
 
+#define DEBUG_GDB_PORT 1234
+/*
+ * Waits for debuggers of the VM with that name, one at a time, at this TCP port, until
+ * debug_gdb_end. Whoever reaches the port has the guest. -EEXIST: one waits for this VM already;
+ * -EADDRINUSE and others of the network, -ENOMEM.
+ */
+MUST_CHECK int debug_gdb_begin(const char *vm, uint16_t port);
+/* -ENOENT. A debugger that is attached is sent away, and the guest goes on. */
+MUST_CHECK int debug_gdb_end(const char *vm);
+
 #endif

@@ -32,7 +32,7 @@ enum exit_reason {
 	EXIT_HYPERCALL, /* VMCALL, VMMCALL */
 	EXIT_EXCEPTION, /* an intercepted guest exception */
 	EXIT_WBINVD,
-	EXIT_DEBUG,
+	EXIT_DEBUG,	/* what virt_debug asks for */
 	EXIT_UNDEFINED, /* an instruction the guest must not have: give #UD */
 	EXIT_REFUSED,	/* one it has, but never with success: give #GP */
 	EXIT_TRIPLE_FAULT,
@@ -124,6 +124,9 @@ struct vmexit {
 			uint8_t vector;
 		} eoi;
 		struct {
+			bool step; /* false: an INT3 or INT n is about to be executed */
+		} debug;
+		struct {
 			uint64_t code, info1, info2;
 			char text[64];
 		} fail;
@@ -189,6 +192,13 @@ struct virt_apic {
 	uint32_t level[8]; /* [own] in: EOI of these is told by EXIT_EOI */
 };
 
+/* What a debugger outside of the guest wants told. */
+struct virt_debug {
+	bool on;   /* INT3 comes as EXIT_DEBUG, where the CPU cannot tell them apart INT n too */
+	bool step; /* EXIT_DEBUG behind an instruction; its exceptions come as EXIT_EXCEPTION. With
+		      an event to deliver: some exit as soon as that is done */
+};
+
 struct virt_vcpu {
 	struct virt_vm *vm;   /* [const] */
 	unsigned index;	      /* [const] */
@@ -207,8 +217,9 @@ struct virt_vcpu {
 	uint32_t in_guest;    /* [atom] 1 + pCPU while inside run()'s critical part, else 0 */
 	uint64_t flushed_gen; /* [atom] slat->gen this vCPU has flushed to */
 	uint64_t flushes;     /* [own] TLB flushes done on entry */
-	uint64_t tsc_offset;  /* [own] guest TSC = host TSC (scaled) + offset */
-	void *priv;	      /* [const] backend's */
+	struct virt_debug debug; /* [own, parked] told by the debug operation */
+	uint64_t tsc_offset;	 /* [own] guest TSC = host TSC (scaled) + offset */
+	void *priv;		 /* [const] backend's */
 };
 
 struct virt_caps {
@@ -253,6 +264,8 @@ struct virt_ops {
 	/* Guest TSC goes on from s->tsc. -EINVAL when the CPU could not be entered with it; v is
 	 * unchanged then. */
 	int (*state_load)(struct virt_vcpu *v, const struct virt_state *s);
+	/* v->debug has changed; as state_save. */
+	void (*debug)(struct virt_vcpu *v);
 	/* Current mode for a decode outside of an exit that carries it. */
 	void (*mode)(struct virt_vcpu *v, struct virt_mode *m);
 	/* A CR write (0, 3, 4, or VIRT_XCR0 for XSETBV) that passed the kernel's checks. */

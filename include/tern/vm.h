@@ -95,6 +95,8 @@ struct vcpu {
 	struct vcpu_msrs *msrs;	 /* [parked] MSRs that the kernel keeps (kernel/vm/exit_msr.c) */
 	bool halted;		 /* [parked] guest is in HLT */
 	bool waiting_sipi;	 /* [parked] application processor not started */
+	bool stepping;		 /* [parked] for the debugger, which the others wait for */
+	uint8_t step_op;	 /* [own] what the step's instruction may leave of RFLAGS.TF */
 	void *lapic;		 /* [const] vdev's */
 	struct pvclock *clock;	 /* [own] kvmclock state */
 	struct vcpu_stats stats; /* [own], read racily for display */
@@ -160,7 +162,8 @@ struct vm {
 	struct vm_run *run; /* [const] parking and life of the vCPU worlds (kernel/vm/park.c) */
 	void *mig;	    /* [vm] what owns it now, as a migration does, or NULL */
 	const char *doing;  /* [vm] ... with it, for people; NULL: "being moved" */
-	struct vm *next;    /* [registry] */
+	struct vm_debugger *debugger; /* [parked] or NULL */
+	struct vm *next;	      /* [registry] */
 };
 
 /* Registered once by main.c: builds and tears down the devices. */
@@ -251,6 +254,33 @@ bool vm_mappings(struct gmem *mem, const struct virt_mode *m,
 /* Makes it one owner's, when it has none: -EBUSY with why. The owner's alone to give back. */
 MUST_CHECK int vm_claim(struct vm *vm, void *owner, const char *doing, char *why, size_t why_len);
 void vm_disown(struct vm *vm);
+
+/*
+ * A debugger, which has claimed the VM. From attach on all vCPUs are out of the guest, or all are
+ * in, or one is for a step. The two functions are called by a vCPU's world in its exit.
+ */
+enum vm_trap { TRAP_BREAK, TRAP_STEP };
+struct vm_debugger {
+	/* Is there a breakpoint of the debugger's at this linear address? */
+	bool (*is_break)(struct vm_debugger *d, uint64_t linear);
+	/* This vCPU has stopped; it and the others stay out from now on. */
+	void (*stopped)(struct vm_debugger *d, struct vcpu *c, enum vm_trap why);
+};
+MUST_CHECK int vm_debug_attach(struct vm *vm, struct vm_debugger *d, uint64_t deadline_ns);
+void vm_debug_detach(struct vm *vm);				   /* all go on */
+void vm_debug_hold(struct vm *vm);				   /* asks all to come out */
+MUST_CHECK int vm_debug_wait(struct vm *vm, uint64_t deadline_ns); /* until all are; as vm_park */
+void vm_debug_go(struct vm *vm);
+void vm_debug_step(struct vcpu *c); /* that one alone, for one instruction */
+/*
+ * Guest memory at a linear address, by the tables of this vCPU, rights apart. All held. -EFAULT:
+ * not all of it is mapped to RAM.
+ */
+MUST_CHECK int vm_debug_gpa(struct vcpu *c, uint64_t linear, gpa_t *out);
+MUST_CHECK int vm_debug_read(struct vcpu *c, uint64_t linear, void *buf, size_t len);
+MUST_CHECK int vm_debug_write(struct vcpu *c, uint64_t linear, const void *buf, size_t len);
+/* The same for registers; the guest's clock stays. -EINVAL: no CPU state. */
+MUST_CHECK int vm_debug_set(struct vcpu *c, const struct virt_state *s);
 
 /* Guest-visible access dispatch. A region's handlers run under its device's mutex when it has one.
  */

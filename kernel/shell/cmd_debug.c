@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Looking into guests: `vm dump`, which sends an ELF core to where it is wanted.
+ * Looking into guests: `vm dump`, which sends an ELF core to where it is wanted, and
+ * `vm gdb`, which lets debuggers in.
  */
 #include <errno.h>
 
@@ -133,7 +134,60 @@ static int vm_dump_cmd(struct shell *sh, int argc, char **argv)
 	return err;
 }
 
+static int gdb_off(struct shell *sh, const char *name)
+{
+	if (debug_gdb_end(name))
+		return shell_error(sh, "not-found", "nobody waits for debuggers of '%s'", name);
+	return 0;
+}
+
+static int gdb_on(struct shell *sh, const char *name, uint16_t port)
+{
+	int err = debug_gdb_begin(name, port);
+
+	if (err == -EEXIST)
+		return shell_error(sh, "exists",
+				   "debuggers of '%s' are waited for already: end it "
+				   "by --off",
+				   name);
+	if (err == -ENOSPC)
+		return shell_error(sh, "busy", "too many VMs are open to debuggers");
+	if (err == -ENOMEM)
+		return shell_error(sh, "no-memory", "no memory for it");
+	if (err)
+		return shell_error(sh, "busy", "port %u is in use here", port);
+	if (shell_json(sh)) {
+		json_object(sh, NULL);
+		json_str(sh, "vm", name);
+		json_u64(sh, "port", port);
+		json_end(sh);
+	} else {
+		shell_printf(sh, "gdb: target remote ADDRESS:%u, until 'vm gdb %s --off'\n", port,
+			     name);
+	}
+	return 0;
+}
+
+static int vm_gdb_cmd(struct shell *sh, int argc, char **argv)
+{
+	bool off = shell_flag(&argc, argv, "--off");
+	uint16_t port = DEBUG_GDB_PORT;
+	struct vm *vm;
+
+	if (!port_opt(sh, &argc, argv, &port))
+		return 1;
+	if (off && argc == 2)
+		return gdb_off(sh, argv[1]);
+	vm = cmd_find_vm(sh, argc, argv);
+	if (!vm)
+		return 1;
+	vm_put(vm);
+	return gdb_on(sh, argv[1], port);
+}
+
 static const struct shell_cmd cmds[] = {
+	{ "vm gdb", "NAME [--port N] [--off]", "let debuggers of a VM in, at a TCP port",
+	  vm_gdb_cmd, cmd_offer_vms },
 	{ "vm dump", "NAME --to HOST | --listen [--port N]",
 	  "send a VM's memory and registers as an ELF core", vm_dump_cmd, cmd_offer_vms },
 };

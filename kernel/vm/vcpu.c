@@ -121,9 +121,12 @@ static bool serve_requests(struct vcpu *c)
 static void run_once(struct vcpu *c)
 {
 	struct vmexit x;
-	uint64_t start = time_ns(), out;
+	uint64_t start = time_ns(), out, rip;
 	enum exit_next next;
 
+	if (c->stepping)
+		debug_step_begin(c);
+	rip = c->v.rip;
 	x.insn_len = x.insn_bytes = 0;
 	c->vm->irqchip->enter(c);
 	virt->run(&c->v, &x);
@@ -134,6 +137,8 @@ static void run_once(struct vcpu *c)
 		x.reason = EXIT_FAILED;
 	c->stats.exits[x.reason]++;
 	next = exit_table[x.reason](c, &x);
+	if (c->stepping)
+		debug_step_end(c, &x, rip);
 	c->stats.host_ns += time_ns() - out;
 	(void)next; /* a failed vCPU finds run->stop at its next turn; a retried one its instruction
 		     */
@@ -148,7 +153,8 @@ static void turn(struct vcpu *c)
 		vcpu_sleep(c);
 		return;
 	}
-	deliver(c);
+	if (!c->stepping || c->halted) /* a step shows the program, not its interrupts */
+		deliver(c);
 	if (c->halted && c->v.event.type == EV_NONE)
 		vcpu_sleep(c);
 	else

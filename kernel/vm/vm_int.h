@@ -26,6 +26,7 @@ struct vm_run {
 	unsigned live;	      /* [lock] vCPU worlds that have not ended */
 	uint32_t stop;	      /* [atom] worlds end at their next turn */
 	uint32_t request;     /* [atom] enum vm_request; REQ_RESET is taken by vCPU 0 */
+	bool held;	      /* [lock] the debugger's park is among them */
 	bool used;	      /* [vm] memory has contents of a run */
 	uint64_t base_tsc;    /* [parked] TSC and kvmclock at one moment: the line */
 	uint64_t base_ns;     /* [parked] that all guest time lies on (vmtime.c) */
@@ -70,6 +71,10 @@ void vcpu_leave(struct vcpu *c);   /* the world ends */
 void vm_reset_by(
 	struct vcpu *c); /* vCPU 0: all others out, devices and CPUs to reset, boots again */
 
+/* debug.c: before and behind a vCPU's stay in the guest that is one of a debugger's steps. */
+void debug_step_begin(struct vcpu *c);
+void debug_step_end(struct vcpu *c, const struct vmexit *x, uint64_t rip_before);
+
 /* vcpu_start.c: vCPU and its world. */
 MUST_CHECK int vcpu_create(struct vm *vm, unsigned index);
 void vcpu_fini(struct vcpu *c); /* the backend's part */
@@ -90,7 +95,7 @@ typedef enum exit_next exit_handler(struct vcpu *c, struct vmexit *x);
 extern exit_handler *const exit_table[EXIT_REASONS];
 
 exit_handler exit_cpuid, exit_hlt, exit_msr_read, exit_msr_write, exit_pio, exit_slat_fault,
-	exit_cr, exit_xsetbv, exit_hypercall;
+	exit_cr, exit_xsetbv, exit_hypercall, exit_debug;
 
 /* Ends the instruction: rip behind it. known is used when the CPU gave no length, 0 = decode. */
 void vcpu_skip(struct vcpu *c, struct vmexit *x, uint8_t known);

@@ -128,6 +128,7 @@ PATTERN = 0x7465726e2d6d656d
 
 def debuggee(pair, vcpus=1):
     """test/guest/cpu/debugged.c, turning."""
+    pair.cmd("a", "vm gdb d --off")     # of a test that failed
     pair.run("a", f"vm create d --multiboot /boot/cpu --mem 64M --vcpus {vcpus} "
                   "--cmdline debugged")
     pair.run("a", "vm start d")
@@ -184,3 +185,63 @@ def test_what_cannot_be_dumped(pair):
     refused(pair, "a", "vm dump e --to 10.77.0.254 --listen", "usage")
     refused(pair, "a", "vm dump e --listen --port 0", "invalid")
     refused(pair, "a", "vm dump nobody --listen", "not-found")
+
+
+# --- debuggers -----------------------------------------------------------------------
+
+def remote(*commands):
+    return ["set tcp connect-timeout 20", "target remote 10.77.0.1:1234", *commands]
+
+
+def test_gdb_debugs_a_guest_that_goes_on(pair):
+    debuggee(pair, vcpus=2)
+    assert pair.ask("a", "vm gdb d") == {"vm": "d", "port": 1234}
+    out = gdb(remote(
+        "info threads", "break debugged_turn", "continue", "p n > 0", "bt",
+        "p/x debugged_mapped[5]", "set var debugged_mapped[7] = 99", "p debugged_mapped[7]",
+        "p/x $cr0 & 0x80000001", "set var debugged_extra = 1000000", "delete",
+        # Over PUSHF, whose image must not have the step's own flag.
+        "break debugged_flags", "continue", "stepi", "stepi", "stepi", "stepi", "info line *$pc",
+        "delete", "break debugged_turn", "continue", "set can-use-hw-watchpoints 0",
+        "watch debugged_turns", "continue", "delete", "p debugged_turns > 1000000",
+        "break debugged_turn", "continue", "detach"), ELF, inside=pair)
+    for line in ("$1 = 1", f"$2 = {PATTERN ^ 5:#x}", "$3 = 99", "$4 = 0x80000001"):
+        assert line in out, out
+    assert len(re.findall(r"Thread \d", out)) >= 2 and "vCPU 1" in out, out
+    assert out.count("Breakpoint 1, ") == 1 and "Breakpoint 2, " in out, out
+    assert "Old value = " in out and "New value = " in out, out
+    assert re.search(r"\$\d+ = 1\n.*Breakpoint 5, .*Inferior 1", out, re.S), out
+    # Another comes later, and goes without a word: its breakpoint goes with it.
+    out = gdb(remote("break debugged_turn", "continue", "set var debugged_mapped[7] = 0",
+                     "kill"), ELF, inside=pair)
+    assert "Breakpoint 1, " in out, out
+    pair.run("a", "vm gdb d --off")
+    debuggee_ends_well(pair)
+
+
+def test_a_guest_under_a_debugger_has_one_owner(pair):
+    debuggee(pair)
+    pair.run("a", "vm gdb d --port 1235")
+    refused(pair, "a", "vm gdb d", "exists")
+    refused(pair, "a", "vm gdb nobody", "not-found")
+    words = ["gdb", "-q", "-nx", "-ex", "set confirm off", "-ex",
+             "target remote 10.77.0.1:1235", "-ex", "continue", ELF]
+    start = pair.mark("a")
+    proc = subprocess.Popen(pair.exec_argv(words), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT, text=True)
+    pair.wait("a", "d: a debugger is here", 60, start)
+    assert "being debugged" in refused(pair, "a", "migrate d 10.77.0.2", "busy")
+    for line in ("vm stop d", "vm suspend d", "vm dump d --to 10.77.0.254", "vm reset d"):
+        refused(pair, "a", line, "busy" if "dump" not in line else "unreachable")
+    proc.kill()     # without a word
+    proc.wait()
+    pair.wait("a", "d: the debugger is gone", 60, start)
+    # Ctrl-C is heard while the guest runs.
+    words[-2] = "python import threading, os, signal; " \
+        "threading.Timer(2, lambda: os.kill(os.getpid(), signal.SIGINT)).start()"
+    out = gdb(["target remote 10.77.0.1:1235", words[-2], "continue", "p debugged_go", "detach"],
+              ELF, inside=pair)
+    assert "SIGINT" in out and "$1 = 1" in out, out
+    pair.run("a", "vm gdb d --off")
+    refused(pair, "a", "vm gdb d --off", "not-found")
+    debuggee_ends_well(pair)

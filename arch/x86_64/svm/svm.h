@@ -10,7 +10,7 @@
  *   svm_exit.c   #VMEXIT -> vmexit          svm_ops.c     the table
  *   svm_slat.c   leaf format                svm_setup.c   constant fields of a VMCB
  *   svm_run.c    run()                      svm_features.c  what is used, by table
- *   svm_apic.c   task priority
+ *   svm_apic.c   task priority             svm_debug.c   for debuggers outside
  *
  * Legend: [const] after init, [own] by the vCPU's world, [cpu] by that pCPU.
  */
@@ -53,6 +53,8 @@ struct svm_vcpu {
 	bool iret_seen;		    /* [own] the handler's IRET at iret_rip is about to run */
 	bool stepping;		    /* [own] RFLAGS.TF of ours is in, because an NMI waits */
 	bool guest_tf;		    /* [own] ... and the guest's own was set already */
+	bool debug_step;	    /* [own] RFLAGS.TF of ours is in, for a debugger outside */
+	bool debug_tf;		    /* [own] ... and the guest's own was set already */
 	uint64_t iret_rip;	    /* [own] */
 };
 
@@ -113,6 +115,14 @@ void svm_nmi_leave(struct virt_vcpu *v);
 void svm_on_iret(struct virt_vcpu *v, struct vmexit *x);
 void svm_on_debug(struct virt_vcpu *v, struct vmexit *x);
 void svm_on_alignment(struct virt_vcpu *v, struct vmexit *x);
+/* svm_debug.c */
+void svm_debug(struct virt_vcpu *v);
+void svm_step_enter(struct virt_vcpu *v);
+void svm_step_leave(struct virt_vcpu *v);
+/* True: this #DB was the debugger's alone. */
+bool svm_step_done(struct virt_vcpu *v, struct vmexit *x);
+void svm_on_break(struct virt_vcpu *v, struct vmexit *x);
+void svm_on_exception(struct virt_vcpu *v, struct vmexit *x);
 /* svm_state.c */
 void svm_mode(struct virt_vcpu *v, struct virt_mode *m);
 void svm_state_save(struct virt_vcpu *v, struct virt_state *out);

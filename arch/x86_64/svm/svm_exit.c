@@ -75,8 +75,16 @@ static void fill_machine_check(struct virt_vcpu *v, struct vmexit *x)
 /* Indexed by exit code; what is not here is not intercepted. */
 static const struct row rows[] = {
 	[VMEXIT_CR_READ] = { true, EXIT_CR_ACCESS, 0, fill_cr },
+	[VMEXIT_EXCEPTION + 0] = { true, EXIT_EXCEPTION, 0, svm_on_exception },
 	[VMEXIT_EXCEPTION + 1] = { true, EXIT_NONE, 0, svm_on_debug },
+	[VMEXIT_EXCEPTION + 3] = { true, EXIT_DEBUG, 0, svm_on_break },
+	[VMEXIT_EXCEPTION + 4 ... VMEXIT_EXCEPTION + 7] = { true, EXIT_EXCEPTION, 0,
+							    svm_on_exception },
+	[VMEXIT_EXCEPTION + 10 ... VMEXIT_EXCEPTION + 16] = { true, EXIT_EXCEPTION, 0,
+							      svm_on_exception },
 	[VMEXIT_EXCEPTION + 17] = { true, EXIT_NONE, 0, svm_on_alignment },
+	[VMEXIT_EXCEPTION + 19] = { true, EXIT_EXCEPTION, 0, svm_on_exception },
+	[VMEXIT_SWINT] = { true, EXIT_DEBUG, 0, svm_on_break },
 	[VMEXIT_EXCEPTION + 18] = { true, EXIT_NONE, 0, fill_machine_check },
 	[VMEXIT_INTR] = { true, EXIT_NONE, 0, NULL },
 	[VMEXIT_NMI] = { true, EXIT_NONE, 0, NULL },

@@ -174,6 +174,8 @@ void svm_on_debug(struct virt_vcpu *v, struct vmexit *x)
 {
 	struct svm_vcpu *s = svm_of(v);
 
+	if (svm_step_done(v, x))
+		return;
 	if (!s->stepping) {
 		explain(v);
 		raise_again(v, 1, false);

@@ -30,6 +30,7 @@ const struct virt_ops svm_ops = {
 	.nmi_window = svm_nmi_window,
 	.state_save = svm_state_save,
 	.state_load = svm_state_load,
+	.debug = svm_debug,
 	.mode = svm_mode,
 	.set_cr = svm_set_cr,
 	.msr_get = svm_msr_get,

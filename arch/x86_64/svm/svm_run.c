@@ -102,8 +102,10 @@ void svm_run(struct virt_vcpu *v, struct vmexit *x)
 		registers_in(v);
 		svm_event_enter(v);
 		svm_nmi_enter(v);
+		svm_step_enter(v);
 		enter_with_xcr0(v);
 		registers_out(v);
+		svm_step_leave(v);
 		svm_exit(v, x);
 	}
 	this_cpu()->in_guest = 0;

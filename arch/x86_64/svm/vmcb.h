@@ -112,6 +112,7 @@ enum svm_intercept {
 	INTERCEPT_RDPMC = (3 << 5) + 15,
 	INTERCEPT_IRET = (3 << 5) + 20,
 	INTERCEPT_CPUID = (3 << 5) + 18,
+	INTERCEPT_SWINT = (3 << 5) + 21,
 	INTERCEPT_INVD = (3 << 5) + 22,
 	INTERCEPT_PAUSE,
 	INTERCEPT_HLT,
@@ -146,6 +147,7 @@ enum svm_intercept {
 #define VMEXIT_RDPMC 0x6fu
 #define VMEXIT_CPUID 0x72u
 #define VMEXIT_IRET 0x74u
+#define VMEXIT_SWINT 0x75u
 #define VMEXIT_INVD 0x76u
 #define VMEXIT_PAUSE 0x77u
 #define VMEXIT_HLT 0x78u

@@ -68,6 +68,8 @@ struct vmx_vcpu {
 	bool flush;	   /* [own] the guest's own translations must go at the next entry */
 	bool pdptes_stale; /* [own] PAE: to be read from guest memory before entry */
 	bool pml_on;	   /* [own] */
+	bool debug_step;   /* [own] RFLAGS.TF of ours is in, for a debugger outside */
+	bool debug_tf;	   /* [own] ... and the guest's own was set already */
 	bool timer_on;	   /* [own] */
 	bool apic_on;	   /* [own] */
 	uint32_t blocking; /* [own] interruptibility */
@@ -172,6 +174,17 @@ const char *vmx_instruction_text(uint64_t error);
 void vmx_apic_enter(struct virt_vcpu *v);
 void vmx_apic_leave(struct virt_vcpu *v);
 void vmx_on_eoi(struct virt_vcpu *v, struct vmexit *x);
+/*
+ * Intercepted always: a guest can make the CPU raise #DB and #AC for ever while it delivers one;
+ * machine checks are the host's.
+ */
+#define VMX_EXCEPTIONS (BIT(1) | BIT(17) | BIT(18))
+/* vmx_debug.c */
+void vmx_debug(struct virt_vcpu *v);
+void vmx_step_enter(struct virt_vcpu *v);
+void vmx_step_leave(struct virt_vcpu *v);
+/* True: this exception was for a debugger outside, and x says how. info is the exit's event. */
+bool vmx_debug_exception(struct virt_vcpu *v, struct vmexit *x, uint64_t info);
 /* vmx_inject.c */
 void vmx_event_enter(struct virt_vcpu *v);
 void vmx_event_leave(struct virt_vcpu *v);

@@ -167,6 +167,8 @@ void vmx_on_exception(struct virt_vcpu *v, struct vmexit *x)
 		__asm__ volatile("int $2" ::: "memory");
 	else if (vector == 18)
 		mce_check("in a guest");
+	else if (vmx_debug_exception(v, x, info))
+		return;
 	else if (vector == 1)
 		on_debug(v, info);
 	else if (vector == 17)

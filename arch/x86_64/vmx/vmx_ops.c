@@ -30,6 +30,7 @@ const struct virt_ops vmx_ops = {
 	.nmi_window = vmx_nmi_window,
 	.state_save = vmx_state_save,
 	.state_load = vmx_state_load,
+	.debug = vmx_debug,
 	.mode = vmx_mode,
 	.set_cr = vmx_set_cr,
 	.msr_get = vmx_msr_get,

@@ -122,7 +122,7 @@ static void registers_in(struct virt_vcpu *v)
 		s->blocking &= ~(uint32_t)(BLOCKED_STI | BLOCKED_MOV_SS);
 	vmcs_write(GUEST_INTERRUPTIBILITY, s->blocking);
 	vmcs_write(GUEST_RIP, v->rip);
-	vmcs_write(GUEST_RFLAGS, v->rflags);
+	vmcs_write(GUEST_RFLAGS, v->rflags | (s->debug_step ? RFLAGS_TF : 0));
 	vmcs_write(GUEST_RSP, v->gpr[GPR_RSP]);
 	vmcs_write(VMCS_TSC_OFFSET, v->tsc_offset);
 }
@@ -165,6 +165,7 @@ static void go(struct virt_vcpu *v, struct vmexit *x)
 	switch_pml(v);
 	switch_timer(v);
 	vmx_event_enter(v);
+	vmx_step_enter(v);
 	vmx_apic_enter(v);
 	registers_in(v);
 	if (enter(v)) {
@@ -172,6 +173,7 @@ static void go(struct virt_vcpu *v, struct vmexit *x)
 		return;
 	}
 	registers_out(v);
+	vmx_step_leave(v);
 	vmx_apic_leave(v);
 	if (vmx_of(v)->pml_on)
 		empty_pml(v);

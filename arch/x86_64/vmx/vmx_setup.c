@@ -17,11 +17,6 @@
 #define PLE_GAP 128u	 /* cycles between PAUSEs of one loop */
 #define PLE_WINDOW 4096u /* cycles of spinning before the exit */
 #define CR0_OWNED (CR0_NE | CR0_CD | CR0_NW)
-/*
- * A guest can make the CPU raise #DB and #AC for ever while it delivers one;
- * machine checks are the host's.
- */
-#define EXCEPTIONS (BIT(1) | BIT(17) | BIT(18))
 
 struct table_ptr {
 	uint16_t limit;
@@ -40,7 +35,7 @@ static void write_controls(struct virt_vcpu *v)
 	vmcs_write(VMCS_PROC2, proc2);
 	vmcs_write(VMCS_EXIT, vmx_feat.control[GROUP_EXIT]);
 	vmcs_write(VMCS_ENTRY, vmx_feat.control[GROUP_ENTRY]);
-	vmcs_write(VMCS_EXCEPTIONS, EXCEPTIONS);
+	vmcs_write(VMCS_EXCEPTIONS, VMX_EXCEPTIONS);
 	vmcs_write(VMCS_PF_MASK, 0);
 	vmcs_write(VMCS_PF_MATCH, 0);
 	vmcs_write(VMCS_CR3_TARGETS, 0);
