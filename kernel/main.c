@@ -6,6 +6,9 @@
  * arch_init, and ends as that CPU's idle world. What may sleep (drivers, the
  * network, the shell) starts in the world "init".
  */
+#include <stdio.h>
+#include <string.h>
+
 #include <tern/arch.h>
 #include <tern/bootinfo.h>
 #include <tern/cpu.h>
@@ -15,7 +18,9 @@
 #include <tern/net.h>
 #include <tern/page.h>
 #include <tern/pci.h>
+#include <tern/nic.h>
 #include <tern/shell.h>
+#include <tern/store.h>
 #include <tern/timer.h>
 #include <tern/vdev.h>
 #include <tern/virt.h>
@@ -84,6 +89,19 @@ static void start_drivers(void)
 	pci_attach(pci_drivers, ARRAY_SIZE(pci_drivers));
 }
 
+/* Datastores know a host by its first card's address: no two have the same. */
+static void start_store(void)
+{
+	struct ds_host h = { .id = "tern" };
+	struct nic *n = nic_at(0);
+
+	if (n)
+		memcpy(h.id + 8, n->mac, sizeof(n->mac));
+	snprintf(h.name, sizeof(h.name), "%s", hostname());
+	ds_host_set(&h);
+	ds_start();
+}
+
 static void start_rooms(void)
 {
 	net_init();
@@ -91,6 +109,7 @@ static void start_rooms(void)
 	vm_set_platform(&q35_platform);
 	cpu_baseline_init();
 	mig_init();
+	start_store();
 }
 
 static void init_world(void *arg)

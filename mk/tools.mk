@@ -3,7 +3,9 @@
 # Tools of the user's Linux that are made from the hypervisor's own sources.
 
 TERNDISK := $(BUILD)/terndisk
-TERNDISK_SRCS := $(wildcard tools/terndisk/*.c kernel/store/*.c)
+# All of the store but what a host does at its boot.
+TERNDISK_SRCS := $(wildcard tools/terndisk/*.c)
+TERNDISK_SRCS += $(filter-out %/ds_start.c,$(wildcard kernel/store/*.c))
 TERNDISK_SRCS += kernel/lib/crc32c.c drivers/blkdev.c
 TERNDISK_CFLAGS := -std=gnu11 -O2 -g -pthread $(WARN)
 

@@ -26,6 +26,13 @@ struct ds_host {
 	char name[32];
 };
 
+/* This host, as datastores know it: set once at boot. */
+void ds_host_set(const struct ds_host *host);
+const struct ds_host *ds_host_self(void);
+/* Mounts, in a world of its own, what the host's disks carry ("datastores = none" in tern.conf:
+ * not). */
+void ds_start(void);
+
 struct ds_format_options {
 	char name[32]; /* of letters, digits, "._-" */
 	uint32_t nr_slots, table_blocks;
@@ -142,6 +149,13 @@ MUST_CHECK int ds_lease_give(struct ds_file *f, const uint8_t host[16]);
 MUST_CHECK int ds_stat_id(struct datastore *ds, uint64_t id, struct ds_entry *out);
 
 /* ---- mounted datastores by name, for commands ---- */
+
+/* "/ds/NAME/FILE", "/ds/NAME" or "/ds/NAME/": the datastore and the rest; -EINVAL, -ENOENT not
+ * mounted. */
+MUST_CHECK int ds_path(const char *path, struct datastore **ds, const char **file);
+/* What an error of this face means to people: "no-space", and a sentence. */
+const char *ds_error_code(int err);
+const char *ds_error_text(int err);
 
 struct datastore *ds_at(unsigned index); /* NULL past the end */
 struct datastore *ds_find(const char *name);

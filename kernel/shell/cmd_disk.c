@@ -16,6 +16,8 @@
 #define READ_BLOCKS_MAX 8u
 #define DUMP_WIDTH 16u
 #define BUFFER_ORDER 3u
+#define LOOK_ORDER 5u
+#define LOOK_BYTES (PAGE_SIZE << LOOK_ORDER)
 _Static_assert((PAGE_SIZE << BUFFER_ORDER) == READ_BLOCKS_MAX * 4096u, "the largest blocks fit");
 
 struct blkdev *cmd_find_disk(struct shell *sh, const char *name)
@@ -51,6 +53,25 @@ void cmd_offer_disks(struct shell *sh, int argc, char **argv)
 	(void)argv;
 	for (unsigned i = 0; argc == 2 && (d = blk_at(i)); i++)
 		shell_offer(sh, d->name);
+}
+
+bool cmd_disk_is_empty(struct blkdev *d)
+{
+	uint64_t bytes = MIN(LOOK_BYTES, d->geo.blocks * d->geo.block_bytes);
+	bool empty = false;
+	hpa_t buf;
+
+	if (page_alloc(LOOK_ORDER, 0, FRAME_KERNEL, &buf))
+		return false;
+	if (!blk_transfer(d, BLK_READ, 0, bytes / d->geo.block_bytes, hpa_ptr(buf))) {
+		uint64_t pages = bytes / PAGE_SIZE, i = 0;
+
+		while (i < pages && page_is_zero((uint8_t *)hpa_ptr(buf) + i * PAGE_SIZE))
+			i++;
+		empty = i == pages;
+	}
+	page_put(buf);
+	return empty;
 }
 
 /* ---- disk list ---- */

@@ -308,6 +308,8 @@ void shell_start(const char *hostname)
 	cmd_stats_register();
 	cmd_net_register();
 	cmd_disk_register();
+	cmd_ds_register();
+	cmd_ds_file_register();
 	cmd_switch_register();
 	cmd_debug_register();
 	if (world_create(NULL, &o, console_world, NULL))

@@ -127,6 +127,8 @@ void cmd_mig_register(void);
 void cmd_stats_register(void);
 void cmd_net_register(void);
 void cmd_disk_register(void);
+void cmd_ds_register(void);
+void cmd_ds_file_register(void);
 void cmd_switch_register(void);
 void cmd_debug_register(void);
 

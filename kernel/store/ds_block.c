@@ -14,11 +14,7 @@
 
 void *ds_block_alloc(unsigned blocks)
 {
-	void *p = aligned_alloc(DS_BLOCK, (size_t)blocks * DS_BLOCK);
-
-	if (p)
-		memset(p, 0, (size_t)blocks * DS_BLOCK);
-	return p;
+	return calloc(blocks, DS_BLOCK);
 }
 
 static uint32_t sum(const void *block, size_t bytes)

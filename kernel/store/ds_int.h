@@ -76,7 +76,7 @@ struct datastore {
 };
 
 /* ---- ds_block.c ---- */
-void *ds_block_alloc(unsigned blocks); /* zeroed, aligned to a block; free() */
+void *ds_block_alloc(unsigned blocks); /* zeroed; free() */
 /* Fills the head and sums; bytes is what is checked. */
 void ds_seal(const struct datastore *ds, void *block, enum ds_magic magic, uint64_t at,
 	     uint64_t sequence, size_t bytes);

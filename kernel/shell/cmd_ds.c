@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * datastore list, create, mount, umount, hosts, check, and what is common to the commands about
+ * datastores. Those about files are in cmd_ds_file.c.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cmd_disk.h"
+#include "cmd_ds.h"
+#include "shell_int.h"
+
+int cmd_ds_error(struct shell *sh, const char *what, int err)
+{
+	return shell_error(sh, ds_error_code(err), "%s: %s", what, ds_error_text(err));
+}
+
+struct datastore *cmd_find_ds(struct shell *sh, const char *name)
+{
+	struct datastore *ds = ds_find(name);
+
+	if (!ds)
+		shell_error(sh, "not-found", "no datastore '%s': see 'datastore list'", name);
+	return ds;
+}
+
+void cmd_offer_ds(struct shell *sh, int argc, char **argv)
+{
+	struct datastore *ds;
+	struct ds_info i;
+
+	(void)argv;
+	for (unsigned n = 0; argc == 2 && (ds = ds_at(n)); n++)
+		if (!ds_info(ds, &i))
+			shell_offer(sh, i.name);
+}
+
+/* ---- list ---- */
+
+static void list_one(struct shell *sh, struct datastore *ds)
+{
+	struct ds_info i;
+	int err = ds_info(ds, &i);
+
+	if (err) {
+		cmd_ds_error(sh, ds_device(ds)->name, err);
+	} else if (shell_json(sh)) {
+		json_object(sh, NULL);
+		json_str(sh, "name", i.name);
+		json_str(sh, "disk", ds_device(ds)->name);
+		json_u64(sh, "total_bytes", i.total_bytes);
+		json_u64(sh, "free_bytes", i.free_bytes);
+		json_u64(sh, "lease_ms", i.lease_ms);
+		json_u64(sh, "io_timeout_ms", i.io_timeout_ms);
+		json_bool(sh, "writable", i.writable);
+		json_end(sh);
+	} else {
+		shell_printf(sh, "%-20s %-8s %10llu %10llu  %s\n", i.name, ds_device(ds)->name,
+			     (unsigned long long)(i.total_bytes >> 20),
+			     (unsigned long long)(i.free_bytes >> 20), i.writable ? "yes" : "no");
+	}
+}
+
+static int list_cmd(struct shell *sh, int argc, char **argv)
+{
+	struct datastore *ds;
+
+	(void)argv;
+	if (argc != 1)
+		return shell_error(sh, "usage", "datastore list takes no arguments");
+	if (shell_json(sh))
+		json_array(sh, NULL);
+	else if (!ds_at(0))
+		shell_printf(sh, "no datastore: 'datastore create DISK NAME' makes one\n");
+	else
+		shell_printf(sh, "%-20s %-8s %10s %10s  %s\n", "datastore", "disk", "MiB", "free",
+			     "writable");
+	for (unsigned i = 0; (ds = ds_at(i)); i++)
+		list_one(sh, ds);
+	if (shell_json(sh))
+		json_end(sh);
+	return 0;
+}
+
+/* ---- create, mount, umount ---- */
+
+static int mount_disk(struct shell *sh, struct blkdev *d)
+{
+	struct datastore *ds;
+	int err = ds_mount(d, ds_host_self(), DS_MOUNT_WRITE, &ds);
+
+	return err ? cmd_ds_error(sh, d->name, err) : 0;
+}
+
+static int create_cmd(struct shell *sh, int argc, char **argv)
+{
+	struct ds_format_options o = { .host = *ds_host_self() };
+	bool force = shell_flag(&argc, argv, "--force");
+	char there[sizeof(o.name)];
+	struct blkdev *d;
+	int err;
+
+	if (argc != 3 || strlen(argv[2]) >= sizeof(o.name))
+		return shell_error(sh, "usage", "datastore create DISK NAME [--force]");
+	d = cmd_find_disk(sh, argv[1]);
+	if (!d)
+		return 1;
+	err = ds_probe(d, there);
+	if (!err && !force)
+		return shell_error(sh, "exists", "%s carries datastore %s: --force destroys it",
+				   d->name, there);
+	if (err == -ENOENT && !force && !cmd_disk_is_empty(d))
+		return shell_error(sh, "exists", "%s is not empty: --force destroys what is there",
+				   d->name);
+	if (!err && ds_find(there) && ds_device(ds_find(there)) == d)
+		return shell_error(sh, "busy", "%s is mounted: 'datastore umount %s' first",
+				   d->name, there);
+	snprintf(o.name, sizeof(o.name), "%s", argv[2]);
+	err = ds_format(d, &o);
+	return err ? cmd_ds_error(sh, d->name, err) : mount_disk(sh, d);
+}
+
+static int mount_cmd(struct shell *sh, int argc, char **argv)
+{
+	struct blkdev *d;
+
+	if (argc != 2)
+		return shell_error(sh, "usage", "datastore mount DISK");
+	d = cmd_find_disk(sh, argv[1]);
+	return d ? mount_disk(sh, d) : 1;
+}
+
+static int umount_cmd(struct shell *sh, int argc, char **argv)
+{
+	struct datastore *ds;
+	int err;
+
+	if (argc != 2)
+		return shell_error(sh, "usage", "datastore umount NAME");
+	ds = cmd_find_ds(sh, argv[1]);
+	if (!ds)
+		return 1;
+	err = ds_unmount(ds);
+	if (err == -EBUSY)
+		return shell_error(sh, "busy", "files of %s are open: stop the VMs that use them",
+				   argv[1]);
+	return err ? cmd_ds_error(sh, argv[1], err) : 0;
+}
+
+/* ---- hosts ---- */
+
+static void host_line(struct shell *sh, unsigned slot, const struct ds_host_info *h)
+{
+	const char *state = !h->mounted ? "away"
+			    : h->self	? "this host"
+			    : h->alive	? "alive"
+					: "dead";
+
+	if (!shell_json(sh)) {
+		shell_printf(sh, "%4u  %-32s %s\n", slot, h->name, state);
+		return;
+	}
+	json_object(sh, NULL);
+	json_u64(sh, "slot", slot);
+	json_str(sh, "name", h->name);
+	json_str(sh, "state", state);
+	json_end(sh);
+}
+
+static int hosts_cmd(struct shell *sh, int argc, char **argv)
+{
+	struct ds_host_info h;
+	struct datastore *ds;
+	int err = 0;
+
+	if (argc != 2)
+		return shell_error(sh, "usage", "datastore hosts NAME");
+	ds = cmd_find_ds(sh, argv[1]);
+	if (!ds)
+		return 1;
+	if (shell_json(sh))
+		json_array(sh, NULL);
+	for (unsigned slot = 0; !(err = ds_host_at(ds, slot, &h)); slot++)
+		if (h.name[0])
+			host_line(sh, slot, &h);
+	if (shell_json(sh))
+		json_end(sh);
+	return err == -ENOENT ? 0 : cmd_ds_error(sh, argv[1], err);
+}
+
+static const struct shell_cmd commands[] = {
+	{ "datastore list", "", "datastores that are mounted", list_cmd, NULL },
+	{ "datastore create", "DISK NAME [--force]", "make a datastore on a disk and mount it",
+	  create_cmd, cmd_offer_disks },
+	{ "datastore mount", "DISK", "mount the datastore on a disk", mount_cmd, cmd_offer_disks },
+	{ "datastore umount", "NAME", "unmount; no file of it is open", umount_cmd, cmd_offer_ds },
+	{ "datastore hosts", "NAME", "who shares it, and who is alive", hosts_cmd, cmd_offer_ds },
+};
+
+void cmd_ds_register(void)
+{
+	shell_register(commands, ARRAY_SIZE(commands));
+}

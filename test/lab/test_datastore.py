@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Datastores on hosts: made, mounted, shared by two of them, and as terndisk sees them."""
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from lablib.client import Lab
+from lablib.paths import BUILD
+
+pytestmark = pytest.mark.storage
+
+TERNDISK = f"{BUILD}/terndisk"
+MIB = 1 << 20
+# What a loaded machine needs for a beat, and what a test waits for the death of a host.
+TIMES = ["--beat", "1000", "--lease", "6000", "--io-timeout", "500"]
+
+
+def terndisk(*args, ok=True):
+    got = subprocess.run([TERNDISK, *map(str, args)], capture_output=True, text=True, timeout=120)
+    assert (got.returncode == 0) == ok, got.stdout + got.stderr
+    return got.stdout if ok else got.stderr
+
+
+def wait(what, limit_s=60):
+    end = time.monotonic() + limit_s
+    while not (got := what()):
+        assert time.monotonic() < end, f"still not: {what.__doc__ or what}"
+        time.sleep(0.3)
+    return got
+
+
+@pytest.fixture
+def lab():
+    lab = Lab(f"ds-{os.getpid()}")
+    lab.remove()
+    yield lab
+    lab.down()
+
+
+def mounted(lab, host):
+    return wait(lambda: [d for d in lab.ask(host, "datastore list") if d["writable"]])
+
+
+def files(lab, host, prefix=""):
+    return {f["name"]: f for f in lab.ask(host, f"datastore ls /ds/ds1/{prefix}")}
+
+
+def test_two_hosts_one_datastore(lab, tmp_path):
+    """Each sees the other's files and the other; at the end the metadata agree."""
+    image = tmp_path / "ds.img"
+    boot = tmp_path / "boot"
+    boot.mkdir()
+    data = os.urandom(3 * MIB + 12345)
+    (boot / "data").write_bytes(data)
+    terndisk("mkfs", image, "--size", "64M", "--name", "ds1", *TIMES)
+    lab.up(["a", "b"], files=str(boot), disks=[f"{image},ide,shared"])
+    for host in "ab":
+        assert mounted(lab, host)[0]["name"] == "ds1"
+    lab.run("a", "datastore cp /boot/data /ds/ds1/vm/data --kind plain")
+    assert files(lab, "b")["vm/data"]["size"] == len(data)
+    lab.run("b", "datastore cp /ds/ds1/vm/data /ds/ds1/vm/copy --kind flat")
+    lab.run("b", "datastore mv /ds/ds1/vm/copy /ds/ds1/other")
+    assert set(files(lab, "a")) == {"vm/data", "other"}
+    assert set(files(lab, "a", "vm/")) == {"vm/data"}
+    states = {h["name"]: h["state"] for h in lab.ask("a", "datastore hosts ds1")}
+    assert states["a"] == "this host" and states["b"] == "alive"
+    error = lab.cmd("a", "datastore rm /ds/ds1/none")
+    assert "error: not-found" in str(error)
+    lab.kill("b")
+    wait(lambda: {h["name"]: h["state"] for h in lab.ask("a", "datastore hosts ds1")}["b"]
+         == "dead")
+    lab.run("a", "datastore umount ds1")
+    lab.run("a", "datastore mount disk0")
+    lab.run("a", "datastore rm /ds/ds1/other")
+    lab.run("a", "datastore umount ds1")
+    lab.down()
+    assert "0 found" in terndisk("check", image)
+    terndisk("export", image, "vm/data", tmp_path / "out")
+    assert (tmp_path / "out").read_bytes() == data
+    listed = json.loads(terndisk("ls", image, "--json"))
+    assert [f["name"] for f in listed["files"]] == ["vm/data"]
+
+
+def test_made_on_the_console(lab, tmp_path):
+    """Nothing is overwritten without being told to."""
+    full, empty = tmp_path / "full.img", tmp_path / "empty.img"
+    full.write_bytes(b"\x55" * 32 * MIB)
+    empty.write_bytes(bytes(32 * MIB))
+    lab.up(["a"], nics=0, disks=[f"{full},ide", f"{empty},ide"])
+    assert lab.ask("a", "datastore list") == []
+    assert "error: exists disk0 is not empty" in str(lab.cmd("a", "datastore create disk0 x"))
+    lab.run("a", "datastore create disk1 mine")
+    assert "error: exists" in str(lab.cmd("a", "datastore create disk1 other"))
+    assert "error: busy" in str(lab.cmd("a", "datastore create disk1 other --force"))
+    assert "error: invalid" in str(lab.cmd("a", "datastore create disk0 a/b --force"))
+    lab.run("a", "datastore create disk0 second --force")
+    assert {d["name"] for d in lab.ask("a", "datastore list")} == {"mine", "second"}
+
+
+def test_what_terndisk_refuses(tmp_path):
+    image = tmp_path / "ds.img"
+    assert "--size SIZE makes it" in terndisk("mkfs", image, "--name", "x", ok=False)
+    terndisk("mkfs", image, "--size", "32M", "--name", "x")
+    assert "exists" in terndisk("mkfs", image, "--size", "32M", "--name", "x", ok=False)
+    assert "not empty" in terndisk("mkfs", image, "--name", "x", ok=False)
+    assert "no such file" in terndisk("export", image, "nothing", "-", ok=False)
+    (tmp_path / "f").write_bytes(b"abc")
+    assert "out of range" in terndisk("import", image, tmp_path / "f", "../f", ok=False)
+    terndisk("import", image, tmp_path / "f", "f")
+    assert "there already" in terndisk("import", image, tmp_path / "f", "f", ok=False)
+    assert terndisk("export", image, "f", "-") == "abc"
+
+
+def test_other_formats(tmp_path):
+    """A qcow2 image goes in and comes out as the same disk."""
+    raw, qcow2, out = tmp_path / "raw", tmp_path / "qcow2", tmp_path / "out"
+    raw.write_bytes(os.urandom(2 * MIB) + bytes(4 * MIB) + os.urandom(MIB))
+    subprocess.run(["qemu-img", "convert", "-O", "qcow2", raw, qcow2], check=True)
+    image = tmp_path / "ds.img"
+    terndisk("mkfs", image, "--size", "32M", "--name", "x")
+    terndisk("import", image, qcow2, "vm/root.disk", "--kind", "thin")
+    terndisk("export", image, "vm/root.disk", out)
+    subprocess.run(["qemu-img", "compare", out, qcow2], check=True, stdout=sys.stderr)
+    entry = json.loads(terndisk("ls", image, "--json"))["files"][0]
+    assert entry["backed"] < entry["size"]
