@@ -14,7 +14,7 @@
 #define RTC_BINARY 0x04
 #define RTC_PM 0x80
 
-static uint64_t boot_wall_s; /* [const] wall clock when time_ns() was 0; 0 = unknown */
+static uint64_t boot_wall_ns; /* [const] wall clock when time_ns() was 0; 0 = unknown */
 
 struct rtc_time {
 	unsigned sec, min, hour, day, month, year;
@@ -86,11 +86,18 @@ void clock_read_rtc(void)
 	decode(&b);
 	if (b.month < 1 || b.month > 12 || b.day < 1 || b.day > 31 || b.hour > 23 || b.min > 59)
 		return;
-	boot_wall_s = days(b.year, b.month, b.day) * 86400 + b.hour * 3600ull + b.min * 60 + b.sec -
-		      time_ns() / NSEC_PER_SEC;
+	boot_wall_ns =
+		(days(b.year, b.month, b.day) * 86400 + b.hour * 3600ull + b.min * 60 + b.sec) *
+			NSEC_PER_SEC -
+		time_ns();
+}
+
+uint64_t wall_clock_ns(void)
+{
+	return boot_wall_ns ? boot_wall_ns + time_ns() : 0;
 }
 
 uint64_t wall_clock_s(void)
 {
-	return boot_wall_s ? boot_wall_s + time_ns() / NSEC_PER_SEC : 0;
+	return wall_clock_ns() / NSEC_PER_SEC;
 }

@@ -34,6 +34,8 @@ uint64_t tsc_unscale(struct tsc_ratio r, uint64_t delta);
 void delay_ns(uint64_t ns); /* busy; early boot and microseconds only */
 /* Wall clock now, from the RTC read at boot: seconds since 1970 (UTC), 0 when unknown. */
 uint64_t wall_clock_s(void);
+/* The same in nanoseconds: as steady as time_ns(), as right as the RTC. */
+uint64_t wall_clock_ns(void);
 
 struct timer {
 	uint64_t deadline_ns;

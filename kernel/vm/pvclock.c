@@ -109,7 +109,8 @@ void pvclock_update(struct vcpu *c)
 
 static void write_wall(struct vcpu *c)
 {
-	uint64_t boot = wall_clock_s() * NSEC_PER_SEC - vm_guest_ns(c->vm);
+	uint64_t wall = wall_clock_ns(), guest = vm_guest_ns(c->vm);
+	uint64_t boot = wall > guest ? wall - guest : 0;
 	struct wall_page p = { .sec = (uint32_t)(boot / NSEC_PER_SEC),
 			       .nsec = (uint32_t)(boot % NSEC_PER_SEC) };
 	struct gmem *g = c->vm->mem;

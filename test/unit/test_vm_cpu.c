@@ -46,9 +46,9 @@ uint64_t time_ns(void)
 	return tsc_to_ns(rdtsc());
 }
 
-uint64_t wall_clock_s(void)
+uint64_t wall_clock_ns(void)
 {
-	return 1700000000 + time_ns() / NSEC_PER_SEC;
+	return 1700000000 * NSEC_PER_SEC + time_ns();
 }
 
 static struct cpuid_regs host_read(const void *ctx, uint32_t leaf, uint32_t sub)

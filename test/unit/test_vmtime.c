@@ -48,9 +48,9 @@ uint64_t tsc_to_ns(uint64_t tsc)
 	return mul_div64(tsc - host.base, 1000000, host.khz);
 }
 
-uint64_t wall_clock_s(void)
+uint64_t wall_clock_ns(void)
 {
-	return 1700000000;
+	return 1700000000 * NSEC_PER_SEC + tsc_to_ns(host.tsc);
 }
 
 int gmem_read(struct gmem *g, gpa_t a, void *buf, size_t len)
@@ -281,6 +281,23 @@ static void written_tscs(void **state)
 	}
 }
 
+/* Whenever a guest asks, by whatever vCPU: it began at the same moment of the day. */
+static void wall(void **state)
+{
+	uint32_t first[2], again[2];
+
+	on_host(2100003, 3, 0);
+	make(2100003);
+	for (unsigned i = 0; i < 10; i++) {
+		assert_int_equal(pvclock_msr_set(&vcpus[i & 1], 0x4b564d00, 0x10), 0);
+		memcpy(i ? again : first, ram + 0x14, sizeof(first));
+		if (i) /* to the rounding of the two clocks */
+			assert_in_range(again[1] - first[1] + 10, 0, 20);
+		assert_int_equal(first[0], 1700000003);
+		pass_ns(7777777777);
+	}
+}
+
 static void ratios(void **state)
 {
 	struct tsc_ratio one = tsc_ratio_of(2100003, 2100003, 48), r;
@@ -303,6 +320,7 @@ int main(void)
 		cmocka_unit_test(moves),	cmocka_unit_test(chain),
 		cmocka_unit_test(wrap),		cmocka_unit_test(deadlines),
 		cmocka_unit_test(written_tscs), cmocka_unit_test(ratios),
+		cmocka_unit_test(wall),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
