@@ -3,7 +3,7 @@
  * Guest memory's only door. A gmem is an object of its own with a reference
  * count: frames, nested tables and software dirty marks; a VM holds it.
  *
- * Every frame has a state: absent (never touched, reads as zero, costs
+ * Every frame has a state: absent (never touched or given back, reads as zero, costs
  * nothing), backed, later swapped and remote. Access from the hypervisor goes
  * through gmem_read, gmem_write or a pin, may block the world or fail, and
  * writes mark the page dirty in software, for the CPU sets D only for the
@@ -62,6 +62,23 @@ bool gmem_frame(struct gmem *g, gfn_t n, hpa_t *out);
 MUST_CHECK int gmem_receive(struct gmem *g, gfn_t n, hpa_t *out);
 /* Migration target: this frame is zero (absent again when it was never backed). */
 MUST_CHECK int gmem_receive_zero(struct gmem *g, gfn_t n);
+
+/*
+ * What a guest does not use becomes absent: it reads as zero, costs no memory, and is backed again
+ * when it is used again. A frame stays as it is when the stream of a migration still holds the
+ * 2 MiB that it is part of. Returns how many frames were given back, or -ENOMEM: none. The caller
+ * is a world.
+ */
+struct vm;
+MUST_CHECK int64_t gmem_give_back(struct vm *vm, const struct pageset *set);
+uint64_t gmem_given_pages(const struct gmem *g); /* ever given back */
+uint64_t gmem_lent_bytes(const struct gmem *g);
+/*
+ * Of what is not taken so much in all is lent: promised to other VMs, if they ask. It is promised
+ * again when it is taken, if it then can be, or by gmem_call_back: -ENOMEM, others have it.
+ */
+void gmem_lend(struct gmem *g, uint64_t total);
+MUST_CHECK int gmem_call_back(struct gmem *g, uint64_t bytes);
 
 /* Software dirty marks since the last drain, while tracking is on (dirty.h). */
 void gmem_track(struct gmem *g, bool on);

@@ -49,6 +49,8 @@ void page_get(hpa_t block);
 void page_put(hpa_t block);
 /* Turns a block of one reference into blocks of a smaller order, each with one reference. */
 void page_split(hpa_t block, unsigned new_order);
+/* Has the block more than one reference? */
+bool page_is_shared(hpa_t block);
 struct frame *page_frame(hpa_t a);
 /* Fast copies of whole pages (chosen at boot by what the CPU is good at). 8-byte aligned. */
 void page_copy(void *dst, const void *src);
@@ -63,7 +65,8 @@ bool page_is_zero(const void *p);
  */
 MUST_CHECK int page_promise(uint64_t bytes);
 void page_unpromise(uint64_t bytes);
-uint64_t page_spare_bytes(void); /* free, and promised to nobody */
+void page_repromise(uint64_t bytes); /* what was taken under a promise is free again, and owed */
+uint64_t page_spare_bytes(void);     /* free, and promised to nobody */
 
 struct page_stats {
 	uint64_t total_bytes, free_bytes;

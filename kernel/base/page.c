@@ -253,6 +253,11 @@ void page_split(hpa_t block, unsigned new_order)
 	spin_unlock(&mem.lock, flags);
 }
 
+bool page_is_shared(hpa_t block)
+{
+	return __atomic_load_n(&mem.frames[block_head(block)].refs, __ATOMIC_ACQUIRE) > 1;
+}
+
 struct frame *page_frame(hpa_t a)
 {
 	tern_assert(a.v >> PAGE_SHIFT < mem.count);

@@ -37,6 +37,11 @@ void page_unpromise(uint64_t bytes)
 	__atomic_fetch_sub(&promised, bytes, __ATOMIC_SEQ_CST);
 }
 
+void page_repromise(uint64_t bytes)
+{
+	__atomic_fetch_add(&promised, bytes, __ATOMIC_SEQ_CST);
+}
+
 uint64_t page_spare_bytes(void)
 {
 	uint64_t owed = __atomic_load_n(&promised, __ATOMIC_RELAXED);

@@ -10,9 +10,11 @@
  *    guest memory marks the page in software, after the store: a mark that a
  *    harvest takes is of a store whose bytes the reader of the page will see.
  *  - A frame's valid bit is set after its contents; who sees it set may read
- *    without a lock, for backing is never taken away while the object lives.
+ *    without a lock between gmem_enter and gmem_leave: backing is taken away
+ *    (gmem_give.c) only with nobody in between.
  *  - Host memory for all RAM is promised at create; backing cannot run out
- *    because of another VM, only by the hypervisor's own use.
+ *    because of another VM, only by the hypervisor's own use. What a balloon
+ *    holds is lent: it counts for others until the guest asks for it again.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -22,6 +24,49 @@
 #include "gmem_int.h"
 
 #define HIGH_BASE 0x100000000ull
+
+static uint64_t own_promise(const struct gmem *g)
+{
+	return g->ram_bytes - g->taken_bytes - g->lent_bytes;
+}
+
+/* taken + lent + own is all of RAM, so what own lacks is there to be called back. */
+static bool call_back(struct gmem *g, uint64_t bytes)
+{
+	if (page_promise(bytes))
+		return false;
+	g->lent_bytes -= bytes;
+	return true;
+}
+
+bool gmem_may_take(struct gmem *g, uint64_t bytes)
+{
+	uint64_t own = own_promise(g);
+
+	return own >= bytes || call_back(g, bytes - own);
+}
+
+int gmem_call_back(struct gmem *g, uint64_t bytes)
+{
+	bool ok;
+
+	mutex_lock(&g->lock);
+	bytes = MIN(bytes, g->lent_bytes);
+	ok = !bytes || call_back(g, bytes);
+	mutex_unlock(&g->lock);
+	return ok ? 0 : -ENOMEM;
+}
+
+void gmem_lend(struct gmem *g, uint64_t total)
+{
+	uint64_t more;
+
+	mutex_lock(&g->lock);
+	more = total > g->lent_bytes ? MIN(total - g->lent_bytes, own_promise(g)) : 0;
+	g->lent_bytes += more;
+	page_unpromise(more);
+	mutex_unlock(&g->lock);
+}
 
 void gmem_took(struct gmem *g, uint64_t bytes)
 {
@@ -112,7 +157,7 @@ void gmem_put(struct gmem *g)
 	slat_fini(&g->slat);
 	for (uint64_t i = 0; i < g->nr_blocks; i++)
 		free_block(&g->block[i]);
-	page_unpromise(g->ram_bytes - g->taken_bytes);
+	page_unpromise(own_promise(g));
 	pageset_fini(&g->marks);
 	free(g->block);
 	free(g);

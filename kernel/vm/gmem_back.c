@@ -44,7 +44,7 @@ static int take_block(struct gmem *g, struct gmem_block *b)
 	hpa_t a;
 	int r;
 
-	if (!page_alloc(ORDER_2M, 0, FRAME_GUEST, &a)) {
+	if (gmem_may_take(g, SIZE_2M) && !page_alloc(ORDER_2M, 0, FRAME_GUEST, &a)) {
 		gmem_took(g, SIZE_2M);
 		__atomic_store_n(&b->base, a.v, __ATOMIC_RELEASE);
 		return 0;
@@ -63,7 +63,7 @@ int gmem_take_locked(struct gmem *g, struct gmem_block *b, unsigned index, hpa_t
 	if (r || gmem_host(b, index, out))
 		return r;
 	frames = hpa_ptr(HPA(b->base & ~BLOCK_SMALL));
-	r = page_alloc(ORDER_4K, 0, FRAME_GUEST, out);
+	r = gmem_may_take(g, PAGE_SIZE) ? page_alloc(ORDER_4K, 0, FRAME_GUEST, out) : -ENOMEM;
 	if (r)
 		return r;
 	gmem_took(g, PAGE_SIZE);
@@ -90,12 +90,17 @@ int gmem_back(struct gmem *g, gfn_t n, hpa_t *out)
 
 	if (!b)
 		return -EFAULT;
-	if (gmem_valid(b, index) && gmem_host(b, index, out))
-		return 0;
-	mutex_lock(&g->lock);
-	r = back_locked(g, b, index, out);
-	mutex_unlock(&g->lock);
-	return r;
+	for (;;) {
+		gmem_enter(g);
+		if (gmem_valid(b, index) && gmem_host(b, index, out))
+			return 0;
+		gmem_leave(g);
+		mutex_lock(&g->lock);
+		r = back_locked(g, b, index, out);
+		mutex_unlock(&g->lock);
+		if (r)
+			return r;
+	}
 }
 
 /* ---- faults ---- */

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Guest memory as its own files see it: gmem.c (life), gmem_back.c (backing, faults),
- * gmem_io.c (access, marks), gmem_move.c (what migration needs), and dirty.c.
+ * gmem_io.c (access, marks), gmem_move.c (what migration needs), gmem_give.c (what a guest gives
+ * back), and dirty.c.
  */
 #ifndef KERNEL_VM_GMEM_INT_H
 #define KERNEL_VM_GMEM_INT_H
 
+#include <tern/cpu.h>
 #include <tern/dirty.h>
 #include <tern/gmem.h>
 
@@ -43,12 +45,15 @@ struct gmem {
 	uint64_t low_bytes;	  /* [const] of them below GMEM_LOW_MAX */
 	uint64_t nr_blocks;	  /* [const] */
 	struct gmem_block *block; /* [const] array; low memory first, then high */
-	struct mutex lock;	  /* guards backing and mapping: base, mapped, valid 0 -> 1 */
+	struct mutex lock;	  /* guards backing and mapping: base, mapped, valid */
+	uint32_t readers, gate;	  /* [atom] gmem_enter */
 	struct slat slat;
 	struct gmem_rom rom[GMEM_ROMS]; /* [lock] append only */
 	unsigned nr_roms;		/* [atom] */
 	uint64_t backed;		/* [atom] valid frames */
 	uint64_t taken_bytes;		/* [lock] host memory behind this RAM */
+	uint64_t lent_bytes;		/* [lock] not taken, and promised to nobody: a balloon's */
+	uint64_t given_pages;		/* [lock] ever given back by the guest */
 	struct pageset marks;		/* [atom] software dirty marks; all chunks present */
 	uint32_t tracking;		/* [atom] */
 	enum trace_kind trace;		/* [lock] how writes of the guest are seen while tracking */
@@ -56,8 +61,33 @@ struct gmem {
 	struct dirty_stats dirty; /* dirty.c: the harvester's */
 };
 
-/* g->lock held: host memory that was promised has been taken. */
+/*
+ * g->lock held, around the taking of host memory: may so much be taken, which may first have to be
+ * promised again; it has been.
+ */
+MUST_CHECK bool gmem_may_take(struct gmem *g, uint64_t bytes);
 void gmem_took(struct gmem *g, uint64_t bytes);
+
+/*
+ * Between these two a frame that was found valid stays where it is: who takes frames away closes
+ * the gate and waits for those inside. They do not sleep there, and are in no interrupt handler.
+ */
+static inline void gmem_enter(struct gmem *g)
+{
+	for (;;) {
+		__atomic_fetch_add(&g->readers, 1, __ATOMIC_SEQ_CST);
+		if (!__atomic_load_n(&g->gate, __ATOMIC_SEQ_CST))
+			return;
+		__atomic_fetch_sub(&g->readers, 1, __ATOMIC_RELEASE);
+		while (__atomic_load_n(&g->gate, __ATOMIC_ACQUIRE))
+			cpu_pause();
+	}
+}
+
+static inline void gmem_leave(struct gmem *g)
+{
+	__atomic_fetch_sub(&g->readers, 1, __ATOMIC_RELEASE);
+}
 /* RAM's block and the frame's place in it; NULL: not RAM. */
 struct gmem_block *gmem_block_of(const struct gmem *g, gfn_t n, unsigned *index);
 /* Host memory of a frame, defined or not; false when there is none. */
@@ -66,7 +96,8 @@ bool gmem_valid(const struct gmem_block *b, unsigned index);
 /* g->lock held: gives the frame host memory, contents undefined until gmem_set_valid. -ENOMEM. */
 MUST_CHECK int gmem_take_locked(struct gmem *g, struct gmem_block *b, unsigned index, hpa_t *out);
 void gmem_set_valid(struct gmem *g, struct gmem_block *b, unsigned index);
-/* Backs the frame, with zeros when it was absent. -EFAULT: not RAM. */
+/* Backs the frame, with zeros when it was absent, and stays inside (gmem_enter) on success, so that
+ * *out holds until gmem_leave. -EFAULT: not RAM. */
 MUST_CHECK int gmem_back(struct gmem *g, gfn_t n, hpa_t *out);
 extern enum trace_kind trace_forced; /* for self-tests; TRACE_NONE: choose */
 /* trace.c. Starts, reads and ends the tracing; dirty.c says in which order. */

@@ -58,18 +58,22 @@ static bool range_ok(const struct gmem *g, gpa_t a, size_t len, bool rom_too)
 	return true;
 }
 
-static void read_page(const struct gmem *g, gpa_t a, void *buf, size_t len)
+static void read_page(struct gmem *g, gpa_t a, void *buf, size_t len)
 {
 	unsigned index;
 	const struct gmem_block *b = gmem_block_of(g, gpa_gfn(a), &index);
 	hpa_t host;
 
-	if (!b)
+	if (!b) {
 		memcpy(buf, rom_ptr(g, a), len);
-	else if (gmem_valid(b, index) && gmem_host(b, index, &host))
+		return;
+	}
+	gmem_enter(g);
+	if (gmem_valid(b, index) && gmem_host(b, index, &host))
 		memcpy(buf, (const char *)hpa_ptr(host) + (a.v & PAGE_MASK), len);
 	else
 		memset(buf, 0, len);
+	gmem_leave(g);
 }
 
 int gmem_read(struct gmem *g, gpa_t a, void *buf, size_t len)
@@ -103,6 +107,7 @@ int gmem_write(struct gmem *g, gpa_t a, const void *buf, size_t len)
 		if (r)
 			return r;
 		memcpy((char *)hpa_ptr(host) + (a.v & PAGE_MASK), from, n);
+		gmem_leave(g);
 		gmem_mark(g, gpa_gfn(a));
 		a.v += n;
 		from += n;
@@ -122,6 +127,7 @@ int gmem_pin(struct gmem *g, gpa_t a, size_t len, bool for_write, void **out)
 	if (r)
 		return r;
 	page_get(host);
+	gmem_leave(g);
 	if (for_write)
 		gmem_mark(g, gpa_gfn(a));
 	*out = (char *)hpa_ptr(host) + (a.v & PAGE_MASK);

@@ -78,11 +78,16 @@ bool gmem_frame(struct gmem *g, gfn_t n, hpa_t *out)
 {
 	unsigned index;
 	const struct gmem_block *b = gmem_block_of(g, n, &index);
+	bool found;
 
-	if (!b || !gmem_valid(b, index) || !gmem_host(b, index, out))
+	if (!b)
 		return false;
-	page_get(*out);
-	return true;
+	gmem_enter(g);
+	found = gmem_valid(b, index) && gmem_host(b, index, out);
+	if (found)
+		page_get(*out);
+	gmem_leave(g);
+	return found;
 }
 
 int gmem_receive(struct gmem *g, gfn_t n, hpa_t *out)

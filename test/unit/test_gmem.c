@@ -3,11 +3,9 @@
 // SOURCES: kernel/vm/dirty.c kernel/vm/trace.c
 // SOURCES: arch/x86_64/slat.c arch/x86_64/slat_change.c arch/x86_64/slat_dirty.c
 // SOURCES: arch/x86_64/slat_merge.c
-// SOURCES: kernel/lib/pageset.c kernel/base/promise.c
+// SOURCES: kernel/lib/pageset.c kernel/base/promise.c test/unit/fake_pages.c
 /*
- * Guest memory and dirty tracking on a fake page allocator, whose 2 MiB blocks
- * can be made to run out. Frames hold garbage when handed out, so that what is
- * not cleared shows. The test plays the CPU's walker.
+ * Guest memory and dirty tracking on a fake page allocator (fake_pages.h).
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -20,142 +18,7 @@
 
 #include <tern/dirty.h>
 
-#define D 0x40ull
-
-static const struct slat_format npt = {
-	.name = "npt",
-	.table_bits = 0x27,
-	.present = 1,
-	.read = 5,
-	.write = 2,
-	.no_exec = 1ull << 63,
-	.large = 0x80,
-	.accessed = 0x20,
-	.dirty = D,
-};
-
-/* ---- fakes ---- */
-
-struct block {
-	char *at;
-	size_t len;
-	unsigned refs;
-};
-static struct block blocks[8192];
-static uint64_t pages_out;
-static bool no_large;
-static uint64_t host_free = 16ull << 30;
-
-static struct block *block_of(hpa_t a)
-{
-	char *p = hpa_ptr(a);
-
-	for (unsigned i = 0; i < 8192; i++)
-		if (blocks[i].at && p >= blocks[i].at && p < blocks[i].at + blocks[i].len)
-			return &blocks[i];
-	fail_msg("not a block");
-	return NULL;
-}
-
-int page_alloc(unsigned order, unsigned flags, enum frame_owner owner, hpa_t *out)
-{
-	struct block *b = blocks;
-
-	if (order >= ORDER_2M && no_large)
-		return -ENOMEM;
-	while (b->at)
-		b++;
-	b->len = PAGE_SIZE << order;
-	b->at = aligned_alloc(b->len, b->len);
-	b->refs = 1;
-	memset(b->at, flags & PAGE_ZERO ? 0 : 0xa5, b->len);
-	pages_out += 1u << order;
-	*out = ptr_hpa(b->at);
-	return 0;
-}
-
-void page_get(hpa_t a)
-{
-	block_of(a)->refs++;
-}
-
-void page_put(hpa_t a)
-{
-	struct block *b = block_of(a);
-
-	if (--b->refs)
-		return;
-	pages_out -= b->len / PAGE_SIZE;
-	free(b->at);
-	b->at = NULL;
-}
-
-void page_clear(void *p)
-{
-	memset(p, 0, PAGE_SIZE);
-}
-
-void page_stats(struct page_stats *out)
-{
-	out->free_bytes = host_free;
-}
-
-uint64_t time_ns(void)
-{
-	return 0;
-}
-
-const struct virt_ops *virt = &(const struct virt_ops){ .name = "none" };
-struct virt_caps virt_caps;
-static const char *dirty_setting; /* of tern.conf */
-static struct pageset *const *cpu_log;
-
-const char *config_get(const char *key)
-{
-	return strcmp(key, "dirty") ? NULL : dirty_setting;
-}
-
-static uint64_t flushed;
-
-void vm_flush(struct vm *vm, struct slat_flush owed)
-{
-	flushed = owed.gen > flushed ? owed.gen : flushed;
-}
-
-/* The CPU stores: false = nested page fault. */
-static bool cpu_store(struct gmem *g, uint64_t gpa, uint8_t v)
-{
-	uint64_t *t = hpa_ptr(gmem_slat(g)->root);
-	int level = 3;
-
-	for (;; level--) {
-		uint64_t *slot = &t[gpa >> (12 + 9 * level) & 511];
-
-		if (!(*slot & 2))
-			return false;
-		if (!level || (*slot & 0x80)) {
-			uint64_t size = PAGE_SIZE << (9 * level);
-
-			if (!(*slot & D) && cpu_log && *cpu_log)
-				(void)pageset_mark(*cpu_log, gpa >> PAGE_SHIFT);
-			*slot |= D | 0x20;
-			((uint8_t *)hpa_ptr(HPA(*slot & 0xffffffffff000ull &
-						~(size - 1))))[gpa & (size - 1)] = v;
-			return true;
-		}
-		t = hpa_ptr(HPA(*slot & 0xffffffffff000ull));
-	}
-}
-
-static void guest_store(struct gmem *g, uint64_t gpa, uint8_t v)
-{
-	if (!cpu_store(g, gpa, v)) {
-		assert_int_equal(gmem_fault(g, GPA(gpa), true, false), 0);
-		assert_true(cpu_store(g, gpa, v));
-	}
-}
-
-/* ---- tests ---- */
+#include "fake_pages.h"
 
 #define RAM (8 * SIZE_2M)
 
@@ -187,8 +50,8 @@ static void exercise(bool fragmented)
 	uint8_t *model = calloc(1, RAM);
 	struct gmem *g;
 
-	no_large = fragmented;
-	assert_int_equal(gmem_create(RAM, &npt, &g), 0);
+	fake_no_large = fragmented;
+	assert_int_equal(gmem_create(RAM, &fake_npt, &g), 0);
 	assert_int_equal(gmem_backed_pages(g), 0);
 	for (unsigned i = 0; i < 3000; i++) {
 		uint64_t a = (uint64_t)rand() % (RAM - 16);
@@ -197,7 +60,7 @@ static void exercise(bool fragmented)
 
 		switch (rand() % 4) {
 		case 0:
-			guest_store(g, a, v);
+			fake_guest_store(g, a, v);
 			model[a] = v;
 			break;
 		case 1:
@@ -211,7 +74,7 @@ static void exercise(bool fragmented)
 			gmem_unpin(g, GPA(a), p, true);
 			break;
 		default:
-			no_large = fragmented || (rand() & 1);
+			fake_no_large = fragmented || (rand() & 1);
 		}
 		if (i % 500 == 0) {
 			check_memory(g, model);
@@ -221,8 +84,8 @@ static void exercise(bool fragmented)
 	check_memory(g, model);
 	gmem_put(g);
 	free(model);
-	assert_int_equal(pages_out, 0);
-	no_large = false;
+	assert_int_equal(fake_pages_out, 0);
+	fake_no_large = false;
 }
 
 static void test_access(void **state)
@@ -237,7 +100,7 @@ static void test_layout(void **state)
 	struct gmem *g, *h;
 	uint8_t b[4] = { 1, 2, 3, 4 };
 
-	assert_int_equal(gmem_create(3ull << 30, &npt, &g), 0);
+	assert_int_equal(gmem_create(3ull << 30, &fake_npt, &g), 0);
 	assert_int_equal(gmem_max_gfn(g), (0x100000000ull + (3ull << 30) - GMEM_LOW_MAX) >> 12);
 	assert_true(gmem_is_ram(g, GPA(GMEM_LOW_MAX - 1)));
 	assert_false(gmem_is_ram(g, GPA(GMEM_LOW_MAX)));
@@ -253,17 +116,17 @@ static void test_layout(void **state)
 	assert_int_equal(backed_by_walk(g), 2);
 	assert_int_equal(gmem_fault(g, GPA(0xfee00000), true, false), -EFAULT);
 	/* A second VM is refused when the host could not hold both. */
-	host_free = 4ull << 30;
-	assert_int_equal(gmem_create(2ull << 30, &npt, &h), -ENOMEM);
+	fake_host_free = 4ull << 30;
+	assert_int_equal(gmem_create(2ull << 30, &fake_npt, &h), -ENOMEM);
 	assert_in_range(page_spare_bytes(), 900ull << 20,
 			1ull << 30); /* what the first was promised is taken */
-	host_free = 2ull << 30;
+	fake_host_free = 2ull << 30;
 	assert_int_equal(page_spare_bytes(), 0);
-	host_free = 16ull << 30;
-	assert_int_equal(gmem_create(2ull << 30, &npt, &h), 0);
+	fake_host_free = 16ull << 30;
+	assert_int_equal(gmem_create(2ull << 30, &fake_npt, &h), 0);
 	gmem_put(h);
 	gmem_put(g);
-	assert_int_equal(pages_out, 0);
+	assert_int_equal(fake_pages_out, 0);
 	(void)state;
 }
 
@@ -274,7 +137,7 @@ static void test_rom(void **state)
 	hpa_t rom;
 
 	assert_int_equal(page_alloc(1, 0, FRAME_BOOT, &rom), 0);
-	assert_int_equal(gmem_create(RAM, &npt, &g), 0);
+	assert_int_equal(gmem_create(RAM, &fake_npt, &g), 0);
 	assert_int_equal(gmem_map_rom(g, GPA(0xfffff000), rom, PAGE_SIZE), 0);
 	assert_int_equal(gmem_read(g, GPA(0xfffff123), &b, 1), 0);
 	assert_int_equal(b, 0xa5);
@@ -282,7 +145,7 @@ static void test_rom(void **state)
 	assert_int_equal(gmem_fault(g, GPA(0xfffff123), true, false), -EFAULT);
 	gmem_put(g);
 	page_put(rom);
-	assert_int_equal(pages_out, 0);
+	assert_int_equal(fake_pages_out, 0);
 	(void)state;
 }
 
@@ -293,9 +156,9 @@ static void test_receive(void **state)
 	uint8_t b[2] = { 9, 9 };
 	hpa_t a;
 
-	assert_int_equal(gmem_create(RAM, &npt, &g), 0);
+	assert_int_equal(gmem_create(RAM, &fake_npt, &g), 0);
 	assert_int_equal(gmem_receive_zero(g, 5), 0);
-	assert_int_equal(pages_out, 1); /* nothing but the tables' root */
+	assert_int_equal(fake_pages_out, 1); /* nothing but the tables' root */
 	assert_int_equal(gmem_receive(g, 5, &a), 0);
 	memset(hpa_ptr(a), 0x11, PAGE_SIZE);
 	assert_int_equal(gmem_receive(g, 7, &a), 0);
@@ -304,7 +167,7 @@ static void test_receive(void **state)
 	assert_int_equal(gmem_backed_pages(g), 2);
 	assert_int_equal(gmem_receive_zero(g, 7), 0); /* it became zero in a later round */
 	assert_int_equal(gmem_backed_pages(g), 1);
-	guest_store(g, 0x6000, 1); /* runs: the whole block is mapped */
+	fake_guest_store(g, 0x6000, 1); /* runs: the whole block is mapped */
 	assert_int_equal(gmem_read(g, GPA(0x5fff), b, 2), 0);
 	assert_int_equal(b[0], 0x11);
 	assert_int_equal(b[1], 1);
@@ -313,9 +176,9 @@ static void test_receive(void **state)
 	assert_true(gmem_frame(g, 5, &a));
 	assert_false(gmem_frame(g, 4096, &a));
 	gmem_put(g);
-	assert_int_equal(pages_out, 512); /* the borrowed frame holds its block */
+	assert_int_equal(fake_pages_out, 512); /* the borrowed frame holds its block */
 	page_put(a);
-	assert_int_equal(pages_out, 0);
+	assert_int_equal(fake_pages_out, 0);
 	(void)state;
 }
 
@@ -329,14 +192,14 @@ static void rounds(void)
 	struct pageset set;
 	uint64_t reported = 0, carried = 0;
 
-	cpu_log = &vm.virt.log;
-	flushed = 0;
-	assert_int_equal(gmem_create(RAM, &npt, &vm.mem), 0);
+	fake_cpu_log = &vm.virt.log;
+	fake_flushed = 0;
+	assert_int_equal(gmem_create(RAM, &fake_npt, &vm.mem), 0);
 	assert_int_equal(pageset_init(&set, gmem_max_gfn(vm.mem)), 0);
 	for (unsigned i = 0; i < 500; i++)
-		guest_store(vm.mem, (uint64_t)rand() % RAM, 1);
+		fake_guest_store(vm.mem, (uint64_t)rand() % RAM, 1);
 	assert_int_equal(dirty_start(&vm), 0);
-	assert_true(flushed == gmem_slat(vm.mem)->gen);
+	assert_true(fake_flushed == gmem_slat(vm.mem)->gen);
 	assert_int_equal(gmem_read(vm.mem, GPA(0), copy, RAM), 0);
 	memcpy(model, copy, RAM);
 	for (unsigned round = 0; round < 199; round++) {
@@ -349,14 +212,14 @@ static void rounds(void)
 			uint8_t v = (uint8_t)rand();
 
 			if (rand() & 1)
-				guest_store(vm.mem, a, v);
+				fake_guest_store(vm.mem, a, v);
 			else
 				assert_int_equal(gmem_write(vm.mem, GPA(a), &v, 1), 0);
 			model[a] = v;
 		}
 		pageset_clear_all(&set);
 		assert_int_equal(dirty_harvest(&vm, &set), 0);
-		assert_true(flushed == gmem_slat(vm.mem)->gen);
+		assert_true(fake_flushed == gmem_slat(vm.mem)->gen);
 		if (round)
 			assert_true(pageset_count(&set) <= stores + carried);
 		carried = 0;
@@ -385,8 +248,8 @@ static void rounds(void)
 	gmem_put(vm.mem);
 	free(copy);
 	free(model);
-	assert_int_equal(pages_out, 0);
-	cpu_log = NULL;
+	assert_int_equal(fake_pages_out, 0);
+	fake_cpu_log = NULL;
 }
 
 static void test_rounds_scan(void **state)
@@ -406,9 +269,9 @@ static void test_rounds_log(void **state)
 
 static void test_rounds_protect(void **state)
 {
-	dirty_setting = "protect";
+	fake_dirty_setting = "protect";
 	rounds();
-	dirty_setting = NULL;
+	fake_dirty_setting = NULL;
 	(void)state;
 }
 
