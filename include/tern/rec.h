@@ -56,6 +56,7 @@ enum rec_type {
 	REC_VNET = 32,	     /* addresses that a guest was seen to use */
 	REC_NICS = 31,	     /* networks and addresses of its devices, when it has any */
 	REC_TESTDEV = 30,
+	REC_VBALLOON = 40,
 };
 
 struct rec_writer {

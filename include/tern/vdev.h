@@ -49,6 +49,49 @@ MUST_CHECK int vdevs_load(struct vm *vm, struct rec_reader *r);
 extern const struct vm_platform q35_platform; /* kernel/vdev/q35.c */
 
 /*
+ * The balloon: how much of its memory a guest is asked to give up, and what it says of
+ * its memory (kernel/vdev/vballoon.c).
+ */
+enum balloon_stat { /* [virtio 1.2 5.5.6.4 "Memory Statistics Tags"] */
+		    BALLOON_SWAP_IN,
+		    BALLOON_SWAP_OUT,
+		    BALLOON_MAJOR_FAULTS,
+		    BALLOON_MINOR_FAULTS,
+		    BALLOON_FREE,
+		    BALLOON_TOTAL,
+		    BALLOON_AVAILABLE,
+		    BALLOON_CACHES,
+		    BALLOON_HUGE_ALLOCATED,
+		    BALLOON_HUGE_FAILED,
+		    BALLOON_STATS
+};
+struct balloon_info {
+	bool driver;		      /* the guest drives it */
+	bool reports;		      /* it reports free pages */
+	uint64_t target_bytes;	      /* that the guest is to keep */
+	uint64_t actual_bytes;	      /* that it has kept, as it says */
+	uint64_t ballooned, reported; /* pages given back either way, ever, on this host */
+	uint32_t stats_known;	      /* bit per stat */
+	uint64_t stat[BALLOON_STATS]; /* bytes, or events */
+	uint64_t stats_ns;	      /* when they came; 0 = never */
+};
+void balloon_info(struct vm *vm, struct balloon_info *out);
+/* Asks for newer statistics; true when the guest will answer. */
+bool balloon_ask_stats(struct vm *vm);
+/* The guest is to keep this much. -EINVAL, -ENOMEM: what it would get back is not there. */
+MUST_CHECK int balloon_set(struct vm *vm, uint64_t bytes, char *why, size_t why_len);
+
+/*
+ * Free-page hints for a migration: between start and end the guest names pages whose contents it
+ * does not need. False: its driver does not. end adds them to set (if any) and lets the guest have
+ * its pages again; what comes later is not heard.
+ */
+MUST_CHECK bool balloon_hints_start(struct vm *vm);
+/* How many pages were named so far; *complete: all that it has. */
+uint64_t balloon_hints_seen(struct vm *vm, bool *complete);
+MUST_CHECK int balloon_hints_end(struct vm *vm, struct pageset *set);
+
+/*
  * Guest serial ports 0 and 1: kept log and input. The functions take
  * SERIAL_VCONSOLE as well: the virtio console's log and input.
  */

@@ -303,6 +303,7 @@ void shell_start(const char *hostname)
 	cmd_cluster_register();
 	cmd_vm_create_register();
 	cmd_vm_register();
+	cmd_vm_balloon_register();
 	cmd_vm_log_register();
 	cmd_mig_register();
 	cmd_stats_register();

@@ -122,6 +122,7 @@ void cmd_cpu_register(void);
 void cmd_cluster_register(void);
 void cmd_vm_create_register(void);
 void cmd_vm_register(void);
+void cmd_vm_balloon_register(void);
 void cmd_vm_log_register(void);
 void cmd_mig_register(void);
 void cmd_stats_register(void);

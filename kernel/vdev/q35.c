@@ -22,6 +22,7 @@
 #include "rtc.h"
 #include "testdev.h"
 #include "uart.h"
+#include "vballoon.h"
 #include "vconsole.h"
 #include "vnet.h"
 #include "vrng.h"
@@ -90,6 +91,8 @@ static int create_others(struct vm *vm, struct q35 *q)
 	if (!rc)
 		rc = vconsole_create(vm, q->pci, Q35_SLOT_CONSOLE, q->log[SERIAL_VCONSOLE],
 				     &q->vconsole);
+	if (!rc)
+		rc = vballoon_create(vm, q->pci, Q35_SLOT_BALLOON, &q->balloon);
 	for (unsigned i = 0; i < vm->cfg.nics && !rc; i++)
 		rc = vnet_create(vm, q->pci, Q35_SLOT_NET + i, &vm->cfg.nic[i]);
 	if (!rc && vm->cfg.boot == VM_BOOT_MULTIBOOT)

@@ -25,11 +25,13 @@
 #define Q35_SLOT_RNG 1u
 #define Q35_SLOT_CONSOLE 2u
 #define Q35_SLOT_NET 3u /* to 6: VM_NICS_MAX */
+#define Q35_SLOT_BALLOON 7u
 
 struct uart;
 struct pci_bus;
 struct fwcfg;
 struct vconsole;
+struct vballoon;
 
 struct q35 {
 	struct pci_bus *pci;
@@ -37,6 +39,7 @@ struct q35 {
 	struct uart *uart[SERIAL_PORTS];
 	struct keptlog *log[SERIAL_LOGS];
 	struct vconsole *vconsole;
+	struct vballoon *balloon;
 	struct fwcfg *fwcfg;
 	struct acpi_image acpi;
 };

@@ -20,6 +20,15 @@ bool virtio_running(const struct virtio *v, unsigned queue)
 	       !(v->status & (VIRTIO_NEEDS_RESET | VIRTIO_FAILED));
 }
 
+void virtio_config_changed(struct virtio *v)
+{
+	v->generation++;
+	if (!(v->status & VIRTIO_DRIVER_OK))
+		return;
+	v->isr |= VIRTIO_ISR_CONFIG;
+	msix_raise(&v->msix, v->config_vector);
+}
+
 void virtio_broken(struct virtio *v, unsigned queue, int rc)
 {
 	log_warn("vdev", "%s: %s: queue %u: %s; the device waits for a reset", v->d.vm->cfg.name,

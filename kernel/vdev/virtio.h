@@ -41,10 +41,11 @@ struct virtio_ops {
 	uint16_t nr_queues;
 	uint16_t queue_size; /* power of two */
 	uint64_t features;   /* beyond those of the transport */
-	/* Device configuration, read-only; NULL: none. Of all devices, or of this one: v->config.
-	 */
+	/* Device configuration; NULL: none. Of all devices, or of this one: v->config. */
 	const void *config;
 	uint32_t config_len;
+	/* The driver wrote to it; NULL: it is read-only. */
+	void (*config_write)(struct virtio *v, uint64_t off, unsigned size, uint64_t value);
 	int (*kick)(struct virtio *v, unsigned queue);
 	/* Each may be NULL. The driver's features are final; the state before the driver is back.
 	 */
@@ -64,7 +65,8 @@ struct virtio {
 	uint64_t features;  /* accepted by the driver */
 	uint32_t offered_sel, accepted_sel;
 	uint8_t status, isr;
-	bool quiet; /* from quiesce to resume: queues are left alone */
+	uint8_t generation; /* of the configuration */
+	bool quiet;	    /* from quiesce to resume: queues are left alone */
 	uint16_t config_vector, queue_sel;
 	struct virtq q[VIRTIO_QUEUES_MAX];
 	struct virtq_chain chain; /* being worked on */
@@ -88,6 +90,8 @@ MUST_CHECK int virtio_drain(struct virtio *v, unsigned queue,
 /* Interrupt for what was pushed, if the driver wants one. */
 MUST_CHECK int virtio_signal(struct virtio *v, unsigned queue);
 bool virtio_running(const struct virtio *v, unsigned queue);
+/* The device has changed its configuration. */
+void virtio_config_changed(struct virtio *v);
 /* The guest broke the rules of this queue: the device stops and asks for a reset. */
 void virtio_broken(struct virtio *v, unsigned queue, int rc);
 /* Runs kick() as a notification would. The device's mutex is held. */

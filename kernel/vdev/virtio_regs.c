@@ -96,7 +96,7 @@ static uint64_t common_read(struct virtio *v, uint64_t off)
 	case STATUS:
 		return v->status;
 	case GENERATION:
-		return 0; /* configurations here do not change */
+		return v->generation;
 	case QUEUE_SEL:
 		return v->queue_sel;
 	default:
@@ -255,6 +255,8 @@ static void bar0_write(void *arg, struct vcpu *c, uint64_t off, unsigned size, u
 		virtio_kick(v, (unsigned)((off - VIRTIO_NOTIFY_OFF) / VIRTIO_NOTIFY_STEP));
 	else if (off < COMMON_END)
 		common_write(v, off, size, value);
+	else if (v->ops->config_write && off - VIRTIO_CONFIG_OFF < VIRTIO_AREA)
+		v->ops->config_write(v, off - VIRTIO_CONFIG_OFF, size, value);
 }
 
 const struct io_ops virtio_bar0_io = { .read = bar0_read, .write = bar0_write };
