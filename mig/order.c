@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <tern/log.h>
+
 #include "order.h"
 
 #define HOT_STREAK 3u
@@ -56,6 +58,12 @@ int order_add_backed(struct order *o, struct gmem *g)
 		at = first + count;
 	}
 	return err;
+}
+
+void order_leave_out(struct order *o, const struct pageset *unused)
+{
+	tern_assert(!o->seq);
+	pageset_subtract(&o->old, unused);
 }
 
 /* Notes that n was written; is it hot? */

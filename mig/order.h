@@ -36,6 +36,8 @@ MUST_CHECK int order_init(struct order *o, uint64_t pages);
 void order_fini(struct order *o);
 /* Round 0: everything ever backed. */
 MUST_CHECK int order_add_backed(struct order *o, struct gmem *g);
+/* Before the first harvest: what the guest does not use is not owed. */
+void order_leave_out(struct order *o, const struct pageset *unused);
 /* Distributes o->harvested and empties it. On -ENOMEM what was not distributed is still in it. */
 MUST_CHECK int order_take_harvest(struct order *o);
 /* The set that the next batch comes from, or NULL: the round is over. */

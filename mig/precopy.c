@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Pre-copy: every page that was ever backed is sent, and every page again that
+ * Pre-copy: every page that is backed and that the guest does not say to be free
+ * (hints.h) is sent, and every page again that
  * is written meanwhile, until the rest fits the stun budget. Dirty bits are
  * harvested every HARVEST_EVERY_NS, not once a round: a page that is written
  * before its turn is then sent once, not twice, and the order (order.h) knows
@@ -22,6 +23,7 @@
 #include <tern/dirty.h>
 #include <tern/log.h>
 
+#include "hints.h"
 #include "phase.h"
 #include "source.h"
 
@@ -271,14 +273,15 @@ static int wait_for_link(struct precopy *p)
 
 int source_precopy(struct source *s)
 {
-	uint64_t start = time_ns();
-	struct precopy p = { .s = s,
-			     .round_start_ns = start,
-			     .harvested_ns = start,
-			     .harvest_due_ns = start + FIRST_HARVEST_NS };
+	struct precopy p = { .s = s };
 	int err = order_add_backed(&s->order, s->j->vm->mem);
 	unsigned waits = 0;
+	uint64_t start;
 
+	if (!err)
+		err = source_hints(s);
+	start = p.round_start_ns = p.harvested_ns = time_ns();
+	p.harvest_due_ns = start + FIRST_HARVEST_NS;
 	s->rate_mark_ns = s->precopy_at_ns = start;
 	ram_send_keep(s->ram, KEEP_ALL);
 	p.last = rest_of(s);

@@ -157,6 +157,7 @@ static void take_page(struct ram_sender *s, gfn_t n)
 	hpa_t a;
 
 	if (!gmem_frame(s->j->vm->mem, n, &a)) {
+		bases_drop(&s->bases, n); /* given back since it was sent */
 		s->zero[s->nr_zero++] = n;
 	} else if (take_changed(s, n, hpa_ptr(a))) {
 		page_put(a);

@@ -65,8 +65,9 @@ struct mig_status {
 	uint64_t park_ns, harvest_ns, pages_ns, state_ns, ready_ns, go_ns, first_run_ns;
 	uint64_t bytes_sent, pages_sent, zero_sent, resent, copied_bytes;
 	uint64_t delta_pages,
-		delta_bytes; /* pages sent as what changed in them, and the bytes of that */
-	uint64_t base_pages; /* most pages kept for it at a time */
+		delta_bytes;   /* pages sent as what changed in them, and the bytes of that */
+	uint64_t pages_hinted; /* not sent, since the guest said that it does not use them */
+	uint64_t base_pages;   /* most pages kept for it at a time */
 	uint64_t rate_bytes_s, dirty_pages_s;
 	uint64_t rtt_ns; /* best round trip of the clocks' exchange; half of it bounds its error */
 	char error_code[24]; /* "unreachable", "no-memory", ... */

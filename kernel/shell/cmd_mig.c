@@ -85,6 +85,7 @@ static void status_json(struct shell *sh, const struct mig_status *s)
 	json_u64(sh, "copied_bytes", s->copied_bytes);
 	json_u64(sh, "pages_sent", s->pages_sent);
 	json_u64(sh, "zero_sent", s->zero_sent);
+	json_u64(sh, "pages_hinted", s->pages_hinted);
 	json_u64(sh, "resent", s->resent);
 	json_u64(sh, "delta_pages", s->delta_pages);
 	json_u64(sh, "delta_bytes", s->delta_bytes);

@@ -55,6 +55,11 @@ uint64_t pace_due(struct pace *p, uint64_t now);
 
 unsigned char *range_alloc(uint64_t mib);
 
+/* churn.c: uses so much memory and frees it, once (how many pages were wrong), or for ever in
+ * a process of its own */
+uint64_t churn_once(uint64_t mib);
+void churn_start(uint64_t mib);
+
 /* the modes; none returns */
 void run_dirty(void);
 void run_pageseq(void);

@@ -1,18 +1,34 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The test guest's first process: sets up and starts the mode asked for. */
+/*
+ * The test guest's first process: sets up and starts the mode asked for. Run once
+ * more, from its shell, `/init fill MIB` uses so much memory, and frees it.
+ */
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "guest.h"
 
-int main(void)
+static int run_tool(int argc, char **argv)
+{
+	if (argc == 3 && !strcmp(argv[1], "fill"))
+		return churn_once(strtoull(argv[2], NULL, 0)) ? 1 : 0;
+	say("guest: /init: no such tool");
+	return 1;
+}
+
+int main(int argc, char **argv)
 {
 	const char *mode;
 
+	if (argc > 1)
+		return run_tool(argc, argv);
 	setup_early();
 	say("guest: init");
 	setup_modules();
 	net_start();
+	if (param("tern.churn", 0))
+		churn_start((uint64_t)param("tern.churn", 0));
 	mode = param_text("tern.mode", "shell");
 	say("guest: ready mode=%s", mode);
 	if (!strcmp(mode, "dirty"))

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What every mode needs first: file systems, ttyS0 as standard input and
- * output, the kernel modules listed in /lib/modules/order, and parameters
- * of the form `name=value` from the kernel's command line.
+ * output, the kernel modules listed in /lib/modules/order (tern.more=1: and
+ * in /lib/modules/more), and parameters of the form `name=value` from the kernel's command line.
  */
 #include <fcntl.h>
 #include <stdarg.h>
@@ -70,16 +70,25 @@ static void load_module(const char *name)
 		close(fd);
 }
 
-void setup_modules(void)
+static void load_list(const char *path)
 {
-	FILE *order = fopen("/lib/modules/order", "re");
+	FILE *order = fopen(path, "re");
 	char name[96];
 
-	if (!order || param("tern.modules", 1) == 0)
+	if (!order)
 		return;
 	while (fscanf(order, "%95s", name) == 1)
 		load_module(name);
 	fclose(order);
+}
+
+void setup_modules(void)
+{
+	if (param("tern.modules", 1) == 0)
+		return;
+	load_list("/lib/modules/order");
+	if (param("tern.more", 0))
+		load_list("/lib/modules/more");
 }
 
 /* The value of NAME as a string of its own, or ABSENT. */

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Devices of a guest that the host uses to deal with it, as a stock kernel drives them:
+balloon and free pages, panic, watchdog, power button, serial ports with several viewers."""
+import time
+
+import pytest
+
+from lablib.guest import Guest
+from test_devices import say
+
+pytestmark = pytest.mark.guests
+
+MIB = 1 << 20
+
+
+def shell_guest(lab, name="dv", **options):
+    g = Guest(lab, name)
+    g.create("a", mode="shell", more=1, **options)
+    g.start()
+    g.wait_text(r"guest# ", 180)
+    return g
+
+
+def balloon(g, size=""):
+    return g.lab.ask(g.host, f"vm balloon {g.name} {size}")
+
+
+def wait_balloon(g, condition, what, timeout=60):
+    end = time.monotonic() + timeout * g.lab.patience
+    while not condition(balloon(g)):
+        assert time.monotonic() < end, f"no {what}: {balloon(g)}"
+        time.sleep(0.3)
+
+
+def fill(g, mib):
+    """Memory that was used once: contents are not zero, and nobody needs them."""
+    assert f"filled {mib} MiB" in say(g, f"/init fill {mib}")
+
+
+def test_memory_given_back(pair):
+    """Free memory goes back by itself; what the balloon takes is lent, comes along, and can be
+    had again; what was used once and is free is not sent."""
+    g = shell_guest(pair, extra="init_on_alloc=0")
+    fill(g, 140)
+    wait_balloon(g, lambda b: b["backed_bytes"] < 128 * MIB, "report of free pages")
+    before = balloon(g)
+    assert before["pages_reported"] > 100 * 256 and before["lent_bytes"] == 0, before
+    assert 128 * MIB < before["stats"]["total_bytes"] < 256 * MIB
+    balloon(g, "128M")
+    wait_balloon(g, lambda b: b["actual_bytes"] == 128 * MIB, "inflation")
+    after = balloon(g)
+    assert after["lent_bytes"] > 0.9 * 128 * MIB, after
+    assert after["stats"]["free_bytes"] < before["stats"]["free_bytes"] - 100 * MIB
+    g.migrate("b")
+    moved = balloon(g)
+    assert moved["actual_bytes"] == 128 * MIB and moved["lent_bytes"] > 0.9 * 128 * MIB, moved
+    got = pair.cmd("b", f"vm balloon {g.name} 1G")
+    assert got.status == 1 and got.text.startswith("error: invalid")
+    balloon(g, "256M")
+    wait_balloon(g, lambda b: b["actual_bytes"] == 256 * MIB, "deflation")
+    assert balloon(g)["lent_bytes"] == 0
+    fill(g, 140)
+    backed = g.info()["backed_pages"]
+    st = g.migrate("a")
+    assert st["pages_hinted"] > 60 * 256, st
+    assert st["bytes_sent"] < backed * 4096 * 0.7, (st, backed)
+    fill(g, 140)                # and it has all of its memory again
+    g.verify()
+    g.remove()
+
+
+def test_hints_of_a_busy_guest(pair):
+    """One that uses pages again while it names them free loses nothing, also not by a cancel."""
+    g = Guest(pair, "dv")
+    g.create("a", mode="dirty", more=1, churn=40, ws=16, rate=10, extra="init_on_alloc=0")
+    g.start()
+    g.wait_text(r"^churn \d+", 120)
+    job = g.migrate_start("b", "--hold", "stun")
+    g.migrate_wait(job, until=("stun",))
+    g.lab.run("a", f"migrate cancel {job}")
+    assert g.migrate_wait(job)["phase"] == "canceled"
+    st = g.migrate("b")
+    assert st["pages_hinted"] > 0, st
+    g.wait_text(r"^churn \d+", 90, start=len(g.text))
+    g.wait_passes(1)
+    g.verify()
+    g.remove()
