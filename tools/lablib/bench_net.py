@@ -29,6 +29,7 @@ TARGETS = {
     "guestnet_to": ("guest network, MB/s to the guest / KVM's", 1.0, True),
     "guestnet_from": ("guest network, MB/s from the guest / KVM's", 1.0, True),
     "guestnet_rr": ("guest network, round trip / KVM's", 1.0, False),
+    "guestnet_copies": ("guest network: bytes copied / bytes in and out", 1.0, False),
     "guestnet_idle": ("idle guest on a network: exits a second", 50, False),
     "hole_over_gap": ("move: longest silence - guest's gap, ms", 50, False),
 }
@@ -83,6 +84,12 @@ def _turns(lab, runs, sides):
     return fig
 
 
+def _copies(lab):
+    """Bytes that the switch copied for each that went in or out, over all loads."""
+    port, = lab.ask("a", "net ports")
+    return port["copied_bytes"] / (port["tx_bytes"] + port["rx_bytes"])
+
+
 def guestnet(lab, runs, smp, mem, quiet):
     """QUIET(guest): exits a second of a guest that is left alone."""
     g = netted(lab, mode="shell")
@@ -95,11 +102,12 @@ def guestnet(lab, runs, smp, mem, quiet):
         fig = _turns(lab, runs, {
             "tern": (ADDR, lambda: sum(v["total_exits"] for v in g.info()["vcpus"])),
             "kvm": (LINUX_ADDR, linux.exits)})
+        copies = _copies(lab)
     finally:
         linux.down()
         shutil.rmtree(linux.dir, ignore_errors=True)
         g.remove()
-    return {"idle_exits_per_s": idle, **fig}
+    return {"idle_exits_per_s": idle, "copies": copies, **fig}
 
 
 # --- the hole ------------------------------------------------------------------------
@@ -147,6 +155,7 @@ def ratios(fig, median):
     if "guestnet" in fig:
         f = fig["guestnet"]
         out["guestnet_idle"] = f["idle_exits_per_s"]
+        out["guestnet_copies"] = round(f["copies"], 2)
         for load in LOADS:
             mine, other = (median([r[UNIT[load]] for r in f[who][load]]) for who in ("tern", "kvm"))
             out[f"guestnet_{load}"] = mine / other
