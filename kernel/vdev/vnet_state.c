@@ -54,6 +54,13 @@ void vnet_save(struct vdev *d, struct rec_writer *w)
 	rec_end(w);
 }
 
+static bool one_station(const uint8_t mac[6])
+{
+	static const uint8_t none[6];
+
+	return !(mac[0] & 1) && memcmp(mac, none, sizeof(none));
+}
+
 /* From where version 2 has more. */
 static bool parse_more(const struct vnet_dev *dev, struct rec_reader *r, struct vnet_image *m)
 {
@@ -68,7 +75,7 @@ static bool parse_more(const struct vnet_dev *dev, struct rec_reader *r, struct 
 	m->pairs = rec_get_u16(r);
 	rec_get_bytes(r, m->mac, sizeof(m->mac));
 	return !rec_get_u16(r) && !rec_get_u32(r) && !(flags & ~FLAG_ANY_SOURCE) &&
-	       !(m->mac[0] & 1) && m->rules.rate_mbit <= VPORT_RATE_MAX && m->pairs &&
+	       one_station(m->mac) && m->rules.rate_mbit <= VPORT_RATE_MAX && m->pairs &&
 	       m->pairs <= dev->config.max_pairs;
 }
 
@@ -102,9 +109,11 @@ static int load_transport(struct vnet_dev *n, struct rec_reader *r)
 {
 	int rc = virtio_load(&n->v.d, r);
 
-	if (!rc)
-		vnet_tell_port(n);
-	return rc;
+	if (rc)
+		return rc;
+	vnet_tell_port(n);
+	vnet_use_pairs(n, 1); /* its own record says how many, if there is one */
+	return 0;
 }
 
 static int load_more(struct vnet_dev *n, const struct vnet_image *m)

@@ -3,7 +3,8 @@
  * A hostile network driver: the input begins with features, pairs of queues and rules, and
  * is then a list of 12-byte steps, each a write into guest memory near the rings and
  * buffers, a burst of the device's world on some pair, a command, a frame from the switch,
- * a register access, or a move: what the device saves, it must take back.
+ * a register access, a move (what the device saves, it must take back), or a record that
+ * claims to come from another host.
  */
 // SOURCES: kernel/vdev/virtq.c kernel/vdev/msix.c kernel/vdev/virtio.c net/gso.c net/headers.c
 // SOURCES: kernel/vdev/virtio_pci.c kernel/vdev/virtio_regs.c kernel/vdev/vnet.c
@@ -121,6 +122,27 @@ static void move(struct vm *vm)
 	rec_writer_fini(&w);
 }
 
+/* A record of another host's, with what lies in guest memory: what check takes, load must take. */
+static void hostile_record(struct vm *vm, uint8_t kind, const uint8_t *body, size_t len)
+{
+	struct rec_writer w;
+	struct rec_reader r;
+
+	rec_writer_init(&w);
+	rec_begin(&w, kind & 1 ? REC_VNET : REC_VIRTIO, kind & 2 ? 2 : 1, 0, NET);
+	rec_bytes(&w, body, len);
+	rec_end(&w);
+	if (rec_finish(&w))
+		abort();
+	rec_reader_init(&r, w.buf, w.len);
+	if (rec_next(&r) == 1 && !vdevs_check(vm, &r)) {
+		rec_reader_init(&r, w.buf, w.len);
+		if (rec_next(&r) != 1 || vdevs_load(vm, &r))
+			abort();
+	}
+	rec_writer_fini(&w);
+}
+
 static void transmit(unsigned pair)
 {
 	struct vframe *f;
@@ -139,7 +161,7 @@ static void step(struct vm *vm, const uint8_t *s)
 
 	memcpy(&at, s + 2, 2);
 	memcpy(&v, s + 4, 8);
-	switch (s[0] % 8) {
+	switch (s[0] % 9) {
 	case 0:
 		memcpy(fake_ram + RINGS + at % (RINGS_END - RINGS), &v, 1u << (s[1] & 3));
 		break;
@@ -160,6 +182,9 @@ static void step(struct vm *vm, const uint8_t *s)
 		break;
 	case 6:
 		move(vm);
+		break;
+	case 7:
+		hostile_record(vm, s[1], fake_ram + at % 0x4000, (size_t)(v % 1024));
 		break;
 	default:
 		fake_write(vm, BAR0 + (at & 0x3fff), 1u << (s[1] & 3), v);

@@ -86,7 +86,9 @@ void vport_hurry(struct vport *p)
 
 int vport_set_mac(struct vport *p, const uint8_t mac[6], bool by_guest)
 {
-	if (mac[0] & 1)
+	static const uint8_t none[6];
+
+	if (mac[0] & 1 || !memcmp(mac, none, sizeof(none)))
 		return -EINVAL;
 	if (by_guest && !fake_port.rules.any_source && memcmp(mac, fake_port.first_mac, 6))
 		return -EPERM;

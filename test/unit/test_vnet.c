@@ -508,6 +508,45 @@ static void no_command_at_all(void **state)
 	}
 }
 
+/* Each of these would leave a device that the driver or the switch does not know. */
+static void bad_records_are_refused(void **state)
+{
+	static const struct {
+		unsigned at;
+		uint8_t byte;
+	} bad[] = {
+		{ 0, 9 },		      /* addresses */
+		{ 7, 1 },		      /* a rate that no port can have */
+		{ 8, 2 },		      /* flags */
+		{ 10, 0 },		      /* no pair */
+		{ 10, PAIRS + 1 }, { 12, 1 }, /* a group's address */
+		{ 12, 0 },		      /* none: the rest of it is zero */
+		{ 20, 1 },
+	};
+	static const uint8_t good[24] = { [10] = 1, [12] = 2 };
+	struct vm *vm = machine_with(PAIRS, CONTROL_FEATURES);
+
+	for (unsigned i = 0; i <= ARRAY_SIZE(bad); i++) {
+		struct rec_writer w;
+		struct rec_reader r;
+		uint8_t body[sizeof(good)];
+
+		memcpy(body, good, sizeof(good));
+		if (i < ARRAY_SIZE(bad))
+			body[bad[i].at] = bad[i].byte;
+		rec_writer_init(&w);
+		rec_begin(&w, REC_VNET, 2, 0, NET);
+		rec_bytes(&w, body, sizeof(body));
+		rec_end(&w);
+		assert_int_equal(rec_finish(&w), 0);
+		rec_reader_init(&r, w.buf, w.len);
+		assert_int_equal(rec_next(&r), 1);
+		assert_int_equal(vdevs_check(vm, &r), i < ARRAY_SIZE(bad) ? -EBADMSG : 0);
+		rec_writer_fini(&w);
+	}
+	fake_vm_done(vm);
+}
+
 /* Without MQ the control queue is the third, however many pairs there could be. */
 static void the_control_queue_moves_with_mq(void **state)
 {
@@ -582,6 +621,7 @@ int main(void)
 		cmocka_unit_test(no_command_at_all),
 		cmocka_unit_test(the_control_queue_moves_with_mq),
 		cmocka_unit_test(pairs_and_address_travel),
+		cmocka_unit_test(bad_records_are_refused),
 		cmocka_unit_test(silent_until_resumed),
 	};
 
