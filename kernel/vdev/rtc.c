@@ -21,36 +21,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rtc.h"
+#include "rtc_int.h"
 
-#define RTC_REC_VERSION 1
 #define PORT_INDEX 0x70u
-#define CMOS_SIZE 128u
-
-enum {
-	SEC,
-	SEC_ALARM,
-	MIN_,
-	MIN_ALARM,
-	HOUR,
-	HOUR_ALARM,
-	WDAY,
-	DAY,
-	MONTH,
-	YEAR,
-	REG_A,
-	REG_B,
-	REG_C,
-	REG_D
-};
-#define CENTURY 0x32u
-#define LAST_TIME YEAR
 
 #define A_UIP 0x80u
 #define A_DEFAULT 0x26u
-#define B_SET 0x80u
-#define B_ALARM 0x20u
-#define B_UPDATE 0x10u
 #define C_IRQ 0x80u
 #define D_VALID 0x80u
 #define ALARM_ANY 0xc0u /* alarm byte that matches every value */
@@ -62,28 +38,12 @@ enum {
 /* Nanoseconds since 1970 fit in 63 bits until 2262. */
 #define YEAR_MAX 2200u
 
-struct rtc {
-	struct vdev d;
-	struct io_region io;
-	uint8_t index;
-	uint8_t cmos[CMOS_SIZE]; /* time registers only valid while SET */
-	int64_t offset_ns;	 /* time of day - guest time, when placed */
-	int64_t change_ns;	 /* time of day - the host's, when not */
-	bool placed;
-	bool quiet;	 /* [atom] quiesced: the timer does not go on */
-	uint64_t seen_s; /* the last second whose interrupts were given, while ticks() */
-	struct timer timer;
-	struct spinlock irq_lock; /* guards flags and line */
-	uint8_t flags;		  /* register C without the IRQ bit */
-	bool line;
-};
-
 static int64_t host_ns(void)
 {
 	return (int64_t)(wall_clock_s() * NSEC_PER_SEC);
 }
 
-static uint64_t now_ns(struct rtc *t)
+uint64_t rtc_now_ns(struct rtc *t)
 {
 	int64_t guest = (int64_t)vm_guest_ns(t->d.vm);
 
@@ -96,7 +56,7 @@ static uint64_t now_ns(struct rtc *t)
 
 /* ---- time registers ---- */
 
-static void seconds_to_regs(struct rtc *t, uint64_t seconds)
+void rtc_put_regs(struct rtc *t, uint64_t seconds)
 {
 	uint8_t b = t->cmos[REG_B];
 	struct rtc_time v;
@@ -114,10 +74,10 @@ static void seconds_to_regs(struct rtc *t, uint64_t seconds)
 
 static void time_to_regs(struct rtc *t)
 {
-	seconds_to_regs(t, now_ns(t) / NSEC_PER_SEC);
+	rtc_put_regs(t, rtc_now_ns(t) / NSEC_PER_SEC);
 }
 
-static uint64_t regs_to_seconds(const struct rtc *t)
+uint64_t rtc_regs_s(const struct rtc *t)
 {
 	uint8_t b = t->cmos[REG_B];
 	struct rtc_time v = {
@@ -136,12 +96,12 @@ static uint64_t regs_to_seconds(const struct rtc *t)
 /* The second whose tick came last, or is as good as there. */
 static uint64_t ticked_s(struct rtc *t)
 {
-	return (now_ns(t) + TICK_EARLY_NS) / NSEC_PER_SEC;
+	return (rtc_now_ns(t) + TICK_EARLY_NS) / NSEC_PER_SEC;
 }
 
 static void regs_to_time(struct rtc *t)
 {
-	t->offset_ns = (int64_t)(regs_to_seconds(t) * NSEC_PER_SEC) - (int64_t)vm_guest_ns(t->d.vm);
+	t->offset_ns = (int64_t)(rtc_regs_s(t) * NSEC_PER_SEC) - (int64_t)vm_guest_ns(t->d.vm);
 	t->seen_s = ticked_s(t); /* seconds that were leapt over bring nothing */
 }
 
@@ -204,7 +164,7 @@ static void arm(struct rtc *t)
 
 	if (!ticks(t))
 		return;
-	past = (now_ns(t) + TICK_EARLY_NS) % NSEC_PER_SEC;
+	past = (rtc_now_ns(t) + TICK_EARLY_NS) % NSEC_PER_SEC;
 	timer_arm(&t->timer, time_ns() + NSEC_PER_SEC - past + TICK_EARLY_NS);
 }
 
@@ -254,7 +214,7 @@ static uint8_t read_reg(struct rtc *t)
 		time_to_regs(t);
 	if (t->index == REG_A)
 		return (uint8_t)(t->cmos[REG_A] |
-				 (!frozen && now_ns(t) % NSEC_PER_SEC > NSEC_PER_SEC - UIP_NS
+				 (!frozen && rtc_now_ns(t) % NSEC_PER_SEC > NSEC_PER_SEC - UIP_NS
 					  ? A_UIP
 					  : 0));
 	if (t->index == REG_C)
@@ -341,7 +301,7 @@ static void rtc_reset(struct vdev *d)
 	struct rtc *t = container_of(d, struct rtc, d);
 
 	if (t->placed)
-		t->change_ns = (int64_t)now_ns(t) - host_ns();
+		t->change_ns = (int64_t)rtc_now_ns(t) - host_ns();
 	t->placed = false;
 	t->cmos[REG_A] = A_DEFAULT;
 	t->cmos[REG_B] = RTC_B_24H;
@@ -364,83 +324,6 @@ static void rtc_resume(struct vdev *d)
 	if (ticks(t))
 		look(t);
 	arm(t);
-}
-
-/*
- * REC_RTC version 1, instance 0:
- *   0  u64  offset: time of day - guest time, nanoseconds, signed
- *   8  u8   index register
- *   9  u8   flags of register C
- *  10  u8   bit 0: line high
- *  11  u8   zero
- *  12  128  CMOS memory, registers A and B in it; with SET off the time registers
- *           hold the last second whose interrupts were given
- */
-static void rtc_save(struct vdev *d, struct rec_writer *w)
-{
-	struct rtc *t = container_of(d, struct rtc, d);
-
-	now_ns(t); /* places it */
-	if (!(t->cmos[REG_B] & B_SET))
-		seconds_to_regs(t, t->seen_s);
-	rec_begin(w, REC_RTC, RTC_REC_VERSION, 0, d->instance);
-	rec_u64(w, (uint64_t)t->offset_ns);
-	rec_u8(w, t->index);
-	rec_u8(w, t->flags);
-	rec_u8(w, t->line);
-	rec_u8(w, 0);
-	rec_bytes(w, t->cmos, CMOS_SIZE);
-	rec_end(w);
-}
-
-struct rtc_image {
-	uint64_t offset;
-	uint8_t index, flags, line, zero;
-	uint8_t cmos[CMOS_SIZE];
-};
-
-static int rtc_parse(struct rec_reader *r, struct rtc_image *m)
-{
-	if (r->head.version != RTC_REC_VERSION)
-		return -EBADMSG;
-	m->offset = rec_get_u64(r);
-	m->index = rec_get_u8(r);
-	m->flags = rec_get_u8(r);
-	m->line = rec_get_u8(r);
-	m->zero = rec_get_u8(r);
-	rec_get_bytes(r, m->cmos, CMOS_SIZE);
-	if (m->index >= CMOS_SIZE || m->flags & ~(B_ALARM | B_UPDATE) || m->line > 1 || m->zero)
-		return -EBADMSG;
-	/* Centuries either way, far from overflow. */
-	if (m->offset + (UINT64_MAX >> 2) > UINT64_MAX >> 1)
-		return -EBADMSG;
-	return rec_done(r);
-}
-
-static int rtc_check(struct vdev *d, struct rec_reader *r)
-{
-	struct rtc_image m;
-
-	(void)d;
-	return rtc_parse(r, &m);
-}
-
-static int rtc_load(struct vdev *d, struct rec_reader *r)
-{
-	struct rtc *t = container_of(d, struct rtc, d);
-	struct rtc_image m;
-	int rc = rtc_parse(r, &m);
-
-	if (rc)
-		return rc;
-	t->offset_ns = (int64_t)m.offset;
-	t->placed = true;
-	t->index = m.index;
-	t->flags = m.flags;
-	t->line = m.line;
-	memcpy(t->cmos, m.cmos, CMOS_SIZE);
-	t->seen_s = regs_to_seconds(t);
-	return 0;
 }
 
 static void rtc_destroy(struct vdev *d)

@@ -6,6 +6,7 @@
  * the devices are read, written, saved and reset.
  */
 // SOURCES: kernel/vdev/pci.c kernel/vdev/pci_func.c kernel/vdev/hostbridge.c
+// SOURCES: kernel/vdev/rtc_state.c
 // SOURCES: kernel/vdev/lpc.c kernel/vdev/pm.c kernel/vdev/rtc.c kernel/vdev/rtc_time.c
 // SOURCES: kernel/vdev/vdev.c kernel/vdev/uart.c kernel/vdev/keptlog.c
 // SOURCES: kernel/vdev/acpi_tables.c kernel/vdev/dsdt.c kernel/vdev/fwcfg.c

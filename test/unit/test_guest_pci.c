@@ -4,6 +4,7 @@
  * firmware and kernels read and move there.
  */
 // SOURCES: kernel/vdev/pci.c kernel/vdev/pci_func.c kernel/vdev/hostbridge.c
+// SOURCES: kernel/vdev/rtc_state.c
 // SOURCES: kernel/vdev/lpc.c kernel/vdev/pm.c kernel/vdev/rtc.c kernel/vdev/rtc_time.c
 // SOURCES: kernel/vdev/vdev.c kernel/lib/rec.c test/unit/fake_vdev.c
 #include <setjmp.h>
