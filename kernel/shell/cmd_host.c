@@ -1,22 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Commands about this machine: host info, cpu, files, worlds, reboot, poweroff;
- * and help.
+ * Commands about this machine: host info, files, worlds; and help. cmd_cpu.c has host
+ * cpu, cmd_power.c its ends.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <tern/acpi.h>
-#include <tern/arch.h>
 #include <tern/bootinfo.h>
 #include <tern/cpu.h>
-#include <tern/log.h>
 #include <tern/page.h>
 #include <tern/timer.h>
 #include <tern/virt.h>
-#include <tern/vm.h>
 #include <tern/world.h>
 
 #include "shell_int.h"
@@ -167,47 +163,6 @@ static int host_worlds(struct shell *sh, int argc, char **argv)
 	return 0;
 }
 
-static void count_running(void *arg, struct vm *vm)
-{
-	unsigned *n = arg;
-
-	*n += vm->state != VM_OFF && vm->state != VM_STOPPED_ERROR;
-}
-
-/* Guests that run are not thrown away by a slip of the fingers. */
-static int refuse_with_guests(struct shell *sh, int *argc, char **argv)
-{
-	bool force = shell_flag(argc, argv, "--force");
-	unsigned n = 0;
-
-	if (*argc > 1)
-		return shell_error(sh, "usage", "'%s': only --force can follow", argv[1]);
-	vm_for_each(count_running, &n);
-	if (n && !force)
-		return shell_error(sh, "busy",
-				   "%u VM(s) run here: migrate or stop them, or say --force", n);
-	return 0;
-}
-
-static int host_reboot(struct shell *sh, int argc, char **argv)
-{
-	if (refuse_with_guests(sh, &argc, argv))
-		return 1;
-	log_warn("host", "reboot asked for at the console");
-	arch_reset();
-}
-
-static int host_poweroff(struct shell *sh, int argc, char **argv)
-{
-	if (refuse_with_guests(sh, &argc, argv))
-		return 1;
-	log_warn("host", "power-off asked for at the console");
-	if (arch_power_off())
-		return shell_error(sh, "unsupported",
-				   "this machine names no way to switch itself off");
-	return 0;
-}
-
 /* The words as one, as paths of commands are written; false when no path is that long. */
 static bool join_words(char *to, size_t cap, int count, char **words)
 {
@@ -273,8 +228,6 @@ static const struct shell_cmd cmds[] = {
 	{ "host info", "", "this machine: processors, memory, time to prompt", host_info, NULL },
 	{ "host files", "", "files found under /boot/ at start", host_files, NULL },
 	{ "host worlds", "", "kernel threads and the time they used", host_worlds, NULL },
-	{ "host reboot", "[--force]", "restart this machine", host_reboot, NULL },
-	{ "host poweroff", "[--force]", "switch this machine off", host_poweroff, NULL },
 };
 
 void cmd_host_register(void)

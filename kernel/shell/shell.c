@@ -313,6 +313,7 @@ void shell_start(const char *hostname)
 	cmd_ds_file_register();
 	cmd_switch_register();
 	cmd_debug_register();
+	cmd_power_register();
 	if (world_create(NULL, &o, console_world, NULL))
 		panic("no memory for the console");
 	o = (struct world_opts){

@@ -132,6 +132,7 @@ void cmd_ds_register(void);
 void cmd_ds_file_register(void);
 void cmd_switch_register(void);
 void cmd_debug_register(void);
+void cmd_power_register(void);
 
 /* parse.c: an Ethernet address as text. */
 #define MAC_TEXT 18

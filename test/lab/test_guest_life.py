@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What is done to a guest as a whole: suspended and restored, dumped, debugged."""
+import contextlib
 import os
 import re
 import struct
@@ -9,7 +10,7 @@ import time
 import pytest
 
 from lablib.guest import Guest
-from lablib.paths import TOP
+from lablib.paths import GUEST, TOP, LabError
 
 pytestmark = pytest.mark.guests
 
@@ -245,3 +246,53 @@ def test_a_guest_under_a_debugger_has_one_owner(pair):
     pair.run("a", "vm gdb d --off")
     refused(pair, "a", "vm gdb d --off", "not-found")
     debuggee_ends_well(pair)
+
+
+# --- the host's end --------------------------------------------------------------------
+
+def wait_end(lab, host, timeout=60):
+    """The emulator ends by itself, as a machine that is off; its exit status."""
+    end = time.monotonic() + timeout * lab.patience
+    while True:
+        [h] = [h for h in lab.status()["hosts"] if h["name"] == host]
+        if not h["alive"]:
+            return h["exit"]
+        assert time.monotonic() < end, f"{host} does not switch itself off"
+        time.sleep(0.2)
+
+
+def last_command(lab, host, line):
+    """One that the host does not live to answer."""
+    with contextlib.suppress(LabError):
+        got = lab.cmd(host, line, timeout=60)
+        assert not got.text.startswith("error"), got.text
+
+
+def test_a_host_takes_its_guests_away_before_its_end(pair):
+    debuggee(pair)
+    pair.run("a", "vm create off --multiboot /boot/cpu --mem 64M")
+    assert "d (running)" in refused(pair, "a", "host poweroff", "busy")
+    refused(pair, "a", "host reboot --guests", "usage")
+    refused(pair, "a", "host reboot --guests away", "invalid")
+    refused(pair, "a", "host poweroff --guests evacuate:10.77.0.1", "invalid")
+    # A suspended one does not move: it stays, and the host stays up.
+    pair.run("a", "vm suspend d")
+    refused(pair, "a", "host poweroff --guests evacuate:10.77.0.2", "not-running")
+    pair.run("a", "vm restore d")
+    last_command(pair, "a", "host poweroff --guests evacuate:10.77.0.2")
+    assert wait_end(pair, "a") == 0
+    assert [(v["name"], v["state"]) for v in pair.ask("b", "vm list")] == [("d", "running")]
+
+
+def test_a_host_reboots(pair):
+    pair.up(["r"], files=GUEST, reset=True, smp=1, mem=512)
+    try:
+        pair.run("r", "vm create d --multiboot /boot/cpu --mem 64M --cmdline debugged")
+        pair.run("r", "vm start d")
+        start = pair.mark("r")
+        refused(pair, "r", "host reboot", "busy")
+        last_command(pair, "r", "host reboot --guests stop")
+        pair.wait("r", r"^.*tern: ready\s*$", 120, start)
+        assert pair.ask("r", "vm list") == []
+    finally:
+        pair.kill("r")

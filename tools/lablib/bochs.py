@@ -116,6 +116,8 @@ class Bochs:
                 raise LabError(f"--{what} {opt[what]}: hosts with --cpu vmx have at most {most}")
         if not MIN_IPS <= opt["ips"] <= MAX_IPS:
             raise LabError(f"--ips {opt['ips']}: from {MIN_IPS} to {MAX_IPS}")
+        if opt["reset"]:
+            raise LabError("--reset: not with --cpu vmx")
         if opt["prealloc"]:
             raise LabError("--prealloc: not with --cpu vmx")
         if len(opt["disks"]) > MAX_DISKS:

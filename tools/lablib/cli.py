@@ -203,6 +203,8 @@ def parser():
     p.add_argument("--mem", type=int, metavar="MIB", help="memory (svm 1024, vmx 512)")
     p.add_argument("--prealloc", action="store_true",
                    help="take all of its memory from this machine at once, not at first touch")
+    p.add_argument("--reset", action="store_true",
+                   help="a host that resets starts again; else it ends there")
     p.add_argument("--nics", type=int, default=1, help="network devices (1)")
     p.add_argument("--nic", help="their kind: virtio, e1000, e1000e (svm virtio, vmx e1000)")
     p.add_argument("--mtu", type=int, default=int(os.environ.get("TERN_LAB_MTU", "9000")))

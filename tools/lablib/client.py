@@ -34,6 +34,7 @@ DEFAULTS = {
     "smp": None,
     "mem": None,
     "prealloc": False,
+    "reset": False,
     "nics": 1,
     "nic": None,
     "files": None,
