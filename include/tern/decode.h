@@ -25,6 +25,7 @@ enum insn_op {
 	INSN_SET,      /* mem <- 1 when cond holds, else 0 */
 	INSN_CMOV,     /* reg <- mem when cond holds */
 	INSN_CMPXCHG8, /* 8 bytes against EDX:EAX, or 16 against RDX:RAX */
+	INSN_SMSW,     /* mem <- low 2 bytes of CR0 */
 	INSN_VEC_LOAD, /* low bytes of a vector register <- mem, rest zero */
 	INSN_VEC_STORE,
 	INSN_MOV_CR,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Emulated instructions beside loads, stores and arithmetic: PUSH and POP of
- * memory, CMPXCHG8B and 16B, moves of SSE registers. Their operands may be
+ * memory, CMPXCHG8B and 16B, SMSW, moves of SSE registers. Their operands may be
  * longer than 8 bytes or two; all go by linear address. [SDM 2 "Instruction Set Reference"]
  */
 #include <errno.h>
@@ -108,6 +108,8 @@ int emulate_rare(struct vcpu *c, const struct virt_mode *m, const struct insn *i
 		return do_pop(c, m, i, linear, fault);
 	case INSN_CMPXCHG8:
 		return do_cmpxchg8(c, m, i, linear, fault);
+	case INSN_SMSW: /* of CPL 3 under UMIP the CPU has made a #GP before */
+		return linear_write(c, m, linear, &m->cr0, 2, fault);
 	case INSN_VEC_LOAD:
 	case INSN_VEC_STORE:
 		return do_vector(c, m, i, linear, fault);

@@ -30,7 +30,9 @@ static struct vcpu c;
 static struct cpuid_table table;
 static struct virt_event raised;
 static char failed[128];
-static const struct virt_mode long64 = { .efer = G_EFER_LMA, .seg[SEG_CS].attr = SEG_ATTR_L };
+static const struct virt_mode long64 = { .cr0 = 0x10033,
+					 .efer = G_EFER_LMA,
+					 .seg[SEG_CS].attr = SEG_ATTR_L };
 static uint16_t port_data;
 
 /* ---- what the code under test calls ---- */
@@ -445,6 +447,15 @@ static void wide_compare(void **state)
 	assert_int_equal(c.v.gpr[GPR_RDX], 2);
 }
 
+static void machine_status(void **state)
+{
+	RUN(DEV + 2, "\x0f\x01\x63\x02"); /* smsw [rbx+2] */
+	done(4, "w2.2=33 ");
+	setup(state);
+	RUN(DEV + 2, "\x48\x0f\x01\x63\x02"); /* REX.W does not make it wider */
+	done(5, "w2.2=33 ");
+}
+
 static void searches(void **state)
 {
 	c.v.gpr[GPR_RDI] = DEV;
@@ -522,6 +533,7 @@ int main(void)
 		cmocka_unit_test_setup(stack, setup),
 		cmocka_unit_test_setup(vectors, setup),
 		cmocka_unit_test_setup(wide_compare, setup),
+		cmocka_unit_test_setup(machine_status, setup),
 		cmocka_unit_test_setup(searches, setup),
 		cmocka_unit_test_setup(far_bits, setup),
 		cmocka_unit_test_setup(loads, setup),

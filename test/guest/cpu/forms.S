@@ -140,6 +140,7 @@
 	form cmovne, 0, cmovne (%rdi), %rcx
 	form cmove, 0, cmove (%rdi), %ecx
 
+	form smsw, 0, smsw (%rdi)
 	several push, 0, "push (%rdi); pop %rcx"
 	several pop, 0, "push %rax; pop (%rdi)"
 
