@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """VT-x, on hosts in Bochs: what is the vendor's own, and that all the rest goes on both.
 
-Bochs is slow, so one stock guest is booted and lives through most of this file, on
-whichever of the two hosts it then is.
+Bochs is slow, so one stock guest of two vCPUs is booted and lives through most of this
+file, on whichever of the two hosts it then is.
 """
 import os
 import re
@@ -10,9 +10,11 @@ import time
 
 import pytest
 
+from conftest import third
 from lablib.client import Lab
 from lablib.guest import Guest
 from test_base import SELFTESTS
+from test_guest_net import ADDR, echo
 from test_virt import SELFTESTS as VIRT_SELFTESTS
 
 pytestmark = pytest.mark.vmx
@@ -82,7 +84,7 @@ def _hosts(payload):
     """b is an older processor: what comes from there is traced by write protection."""
     lab = Lab(f"vmx-{os.getpid()}")
     lab.remove()
-    lab.up(["a"], cpu="vmx", files=payload, wait=False)
+    lab.up(["a"], cpu="vmx", clients=third(), files=payload, wait=False)
     lab.up(["b"], cpu="vmx", files=payload, conf=["virt.without = ad pml"])
     lab.wait("a", "tern: ready")
     yield lab
@@ -101,7 +103,8 @@ def hosts(_hosts):
 @pytest.fixture(scope="module")
 def _survivor(_hosts):
     g = Guest(_hosts, "g")
-    g.create("a", mem="80M", mode="dirty", ws=2, rate=1, check=1, tick=100, hb=300)
+    g.create("a", mem="80M", mode="dirty", vcpus=2, options="--net net0", net=f"{ADDR}/24",
+             ws=2, rate=1, check=1, tick=100, hb=300)
     g.start()
     g.wait_ready()
     return g
@@ -150,7 +153,10 @@ def test_life_cycle(roamer):
 
 
 def test_to_and_fro(roamer):
-    """There by page-modification log, back by write protection; every page is checked."""
+    """There by page-modification log, back by write protection; every page is checked, and a
+    connection from a third machine, by the hosts' e1000, lives on."""
+    talk = echo(roamer.lab, ADDR, "--until-stop")
+    assert talk.line() == "connected"
     for _ in range(2):
         source = roamer.host
         st = roamer.migrate(OTHER[source], "--budget", "3000")
@@ -161,6 +167,7 @@ def test_to_and_fro(roamer):
         assert running(roamer) == [OTHER[source]]
         assert not roamer.exists(source)
     roamer.verify_log()
+    assert "ok" in talk.finish()
 
 
 def test_cancel(roamer):
