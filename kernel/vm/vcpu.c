@@ -159,7 +159,8 @@ static void turn(struct vcpu *c)
 		vcpu_sleep(c);
 	else
 		run_once(c);
-	if (world_should_yield())
+	while (world_should_yield()) /* asked again when the turn is back: who waits now needs a
+					slice */
 		world_yield();
 }
 
