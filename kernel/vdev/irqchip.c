@@ -198,6 +198,7 @@ static void add_regions(struct irqchip *chip)
 	add_msrs(chip, &chip->msr_base, 0x1b, 0x1b);
 	add_msrs(chip, &chip->msr_deadline, 0x6e0, 0x6e0);
 	add_msrs(chip, &chip->msr_x2, 0x800, 0x8ff);
+	add_msrs(chip, &chip->msr_word, 0x4b564d04, 0x4b564d04);
 }
 
 /*

@@ -57,7 +57,9 @@ struct lapic {
 	uint64_t expiry_ns;	/* [lock] guest time of the count's end, NEVER_NS = not counting */
 	uint64_t deadline_tsc;	/* [lock] guest TSC, 0 = not armed */
 	struct timer timer;
-	bool extint; /* [own] the vector offered last came from the PIC */
+	bool extint;	   /* [own] the vector offered last came from the PIC */
+	bool word_lent;	   /* [own] during run(): the guest may end a vector by its word */
+	uint64_t word_msr; /* [own] where that word is, and whether; lapic_word.c */
 };
 
 #define IOAPIC_MASKED BIT(16)
@@ -100,7 +102,7 @@ struct irqchip {
 	uint64_t kick;	 /* [lock] vCPUs to kick at unlock */
 	uint32_t lowest; /* [lock] where the last lowest-priority interrupt went */
 	struct io_region lapic_region;
-	struct msr_region msr_x2, msr_base, msr_deadline;
+	struct msr_region msr_x2, msr_base, msr_deadline, msr_word;
 };
 
 /* irqchip.c */
@@ -153,6 +155,10 @@ bool lapic_by_cpu(struct vcpu *c);
 void lapic_enter(struct vcpu *c);
 void lapic_leave(struct vcpu *c);
 void lapic_ended(struct vcpu *c, uint8_t vector);
+/* lapic_word.c: around run(), where the CPU does not deliver. */
+bool lapic_word_ok(uint64_t msr);
+void lapic_word_lend(struct lapic *l);
+void lapic_word_return(struct lapic *l);
 /* lapic_state.c */
 void lapic_reset_state(struct lapic *l);
 extern const struct vdev_ops lapic_vdev_ops;

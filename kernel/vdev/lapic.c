@@ -164,6 +164,7 @@ void lapic_init(struct vcpu *c)
 	uint64_t base = l->base;
 
 	lapic_reset_state(l);
+	l->word_msr = 0;
 	l->base = base; /* INIT leaves IA32_APIC_BASE and with it the ID alone */
 	chip_unlock(l->chip, flags);
 }

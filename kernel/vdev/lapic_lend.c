@@ -29,8 +29,10 @@ void lapic_enter(struct vcpu *c)
 	unsigned long flags;
 
 	a->on = can_lend(l);
-	if (!a->on)
+	if (!a->on) {
+		lapic_word_lend(l);
 		return;
+	}
 	lapic_sync_tpr(l);
 	a->tpr = l->tpr;
 	flags = chip_lock(l->chip);
@@ -47,8 +49,10 @@ void lapic_leave(struct vcpu *c)
 	struct lapic *l = c->lapic;
 	unsigned long flags;
 
-	if (!a->on)
+	if (!a->on) {
+		lapic_word_return(l);
 		return;
+	}
 	flags = chip_lock(l->chip);
 	for (unsigned i = 0; i < APIC_REGS; i++)
 		l->irr[i] |= a->irr[i];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * LAPIC MSRs: IA32_APIC_BASE, IA32_TSC_DEADLINE, and the registers in x2APIC
- * mode. [SDM 3A 10.12 "Extended XAPIC (x2APIC)"]
+ * LAPIC MSRs: IA32_APIC_BASE, IA32_TSC_DEADLINE, the guest's word for EOI, and the
+ * registers in x2APIC mode. [SDM 3A 10.12 "Extended XAPIC (x2APIC)"]
  */
 #include <errno.h>
 
@@ -9,6 +9,7 @@
 
 #define MSR_BASE 0x1bu
 #define MSR_DEADLINE 0x6e0u
+#define MSR_WORD 0x4b564d04u /* lapic_word.c */
 #define MSR_X2_FIRST 0x800u
 #define X2_ICR 0x30u
 #define X2_EOI 0x0bu
@@ -56,6 +57,14 @@ static int deadline_write(struct lapic *l, uint64_t v)
 	return 0;
 }
 
+static int word_write(struct lapic *l, uint64_t v)
+{
+	if (!lapic_word_ok(v))
+		return -EINVAL;
+	l->word_msr = v;
+	return 0;
+}
+
 static int msr_read(void *arg, struct vcpu *c, uint32_t index, uint64_t *value)
 {
 	struct lapic *l = c->lapic;
@@ -69,6 +78,10 @@ static int msr_read(void *arg, struct vcpu *c, uint32_t index, uint64_t *value)
 	}
 	if (index == MSR_DEADLINE)
 		return deadline_read(l, value);
+	if (index == MSR_WORD) {
+		*value = l->word_msr;
+		return 0;
+	}
 	if (!lapic_x2(l) || reg == X2_EOI || reg == X2_SELF_IPI || lapic_reg_read(l, reg, &v))
 		return -EINVAL;
 	*value = v;
@@ -87,6 +100,8 @@ static int msr_write(void *arg, struct vcpu *c, uint32_t index, uint64_t value)
 		return base_write(l, value);
 	if (index == MSR_DEADLINE)
 		return deadline_write(l, value);
+	if (index == MSR_WORD)
+		return word_write(l, value);
 	if (!lapic_x2(l))
 		return -EINVAL;
 	if (reg == X2_ICR) {

@@ -11,7 +11,8 @@
 
 #include "irqchip_int.h"
 
-#define LAPIC_VERSION 1u
+#define LAPIC_VERSION 2u
+#define LAPIC_WITHOUT_WORD 1u
 #define BASE_MASK (APIC_BASE_BSP | APIC_BASE_X2 | APIC_BASE_ON | 0x000ffffffffff000ull)
 
 void lapic_reset_state(struct lapic *l)
@@ -47,6 +48,7 @@ static void reset(struct vdev *d)
 	unsigned long flags = chip_lock(l->chip);
 
 	lapic_reset_state(l);
+	l->word_msr = 0;
 	chip_unlock(l->chip, flags);
 }
 
@@ -88,12 +90,13 @@ static void save(struct vdev *d, struct rec_writer *w)
 	rec_u32(w, copy.divide);
 	rec_u64(w, copy.expiry_ns);
 	rec_u64(w, copy.deadline_tsc);
+	rec_u64(w, copy.word_msr);
 	rec_end(w);
 }
 
 static int parse(struct rec_reader *r, struct lapic *s)
 {
-	if (r->head.version != LAPIC_VERSION)
+	if (r->head.version != LAPIC_VERSION && r->head.version != LAPIC_WITHOUT_WORD)
 		return -EBADMSG;
 	s->base = rec_get_u64(r);
 	s->tpr = rec_get_u32(r);
@@ -115,6 +118,9 @@ static int parse(struct rec_reader *r, struct lapic *s)
 	s->divide = rec_get_u32(r);
 	s->expiry_ns = rec_get_u64(r);
 	s->deadline_tsc = rec_get_u64(r);
+	s->word_msr = r->head.version == LAPIC_WITHOUT_WORD ? 0 : rec_get_u64(r);
+	if (!lapic_word_ok(s->word_msr))
+		return -EBADMSG;
 	if ((s->base & ~BASE_MASK) || (s->base & 0x000ffffffffff000ull) != LAPIC_BASE ||
 	    s->tpr > 0xff)
 		return -EBADMSG;
@@ -158,6 +164,7 @@ static int load(struct vdev *d, struct rec_reader *r)
 	l->divide = s.divide;
 	l->expiry_ns = s.expiry_ns;
 	l->deadline_tsc = s.deadline_tsc;
+	l->word_msr = s.word_msr;
 	chip_unlock(l->chip, flags);
 	return 0;
 }

@@ -145,6 +145,7 @@ const struct cpuid_bit cpuid_bits[] = {
 	B(0x40000001, 0, EAX, 0, FORCE, "kvm-clock", "the clock that goes on across hosts"),
 	B(0x40000001, 0, EAX, 1, FORCE, "kvm-nopiodelay", "no need to write port 0x80"),
 	B(0x40000001, 0, EAX, 3, FORCE, "kvm-clock2", "MSRs 0x4b564d00 and 01"),
+	B(0x40000001, 0, EAX, 6, FORCE, "kvm-pv-eoi", "MSR 0x4b564d04: an end without an exit"),
 	B(0x40000001, 0, EAX, 24, FORCE, "kvm-clock-stable", "all vCPUs' pages lie on one line"),
 	B(0x80000001, 0, ECX, 0, PASS, "lahf-lm", INSN),
 	B(0x80000001, 0, ECX, 1, FILL, "cmp-legacy", "filled in from the number of vCPUs"),

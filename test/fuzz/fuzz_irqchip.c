@@ -6,7 +6,8 @@
  */
 // SOURCES: kernel/vdev/irqchip.c kernel/vdev/lapic.c kernel/vdev/lapic_state.c
 // SOURCES: kernel/vdev/lapic_regs.c kernel/vdev/lapic_mmio.c kernel/vdev/lapic_msr.c
-// SOURCES: kernel/vdev/lapic_lend.c kernel/vdev/lapic_timer.c kernel/vdev/ioapic.c
+// SOURCES: kernel/vdev/lapic_lend.c kernel/vdev/lapic_word.c kernel/vdev/lapic_timer.c
+// SOURCES: kernel/vdev/ioapic.c
 // SOURCES: kernel/vdev/pic.c kernel/vdev/pic_model.c kernel/vdev/pit.c kernel/vdev/pit_state.c
 // SOURCES: kernel/vdev/pit_count.c kernel/vdev/vdev.c kernel/lib/rec.c test/unit/fake_vdev.c
 #include <stdlib.h>
@@ -139,7 +140,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		memcpy(&value, data + 4, 8);
 		if (data[0] & 0x80) {
 			n = (uint16_t)MIN(n, size - 4);
-			fake_record(vm, REC_LAPIC + (data[0] & 3), data[1] & 1, data + 4, n);
+			fake_record(vm, REC_LAPIC + (data[0] & 3), data[1] & 3, data + 4, n);
 			data += 4 + n;
 			size -= 4 + (size_t)n;
 			drain(vm);

@@ -6,7 +6,8 @@
  */
 // SOURCES: kernel/vdev/irqchip.c kernel/vdev/lapic.c kernel/vdev/lapic_state.c
 // SOURCES: kernel/vdev/lapic_regs.c kernel/vdev/lapic_mmio.c kernel/vdev/lapic_msr.c
-// SOURCES: kernel/vdev/lapic_lend.c kernel/vdev/lapic_timer.c kernel/vdev/ioapic.c
+// SOURCES: kernel/vdev/lapic_lend.c kernel/vdev/lapic_word.c kernel/vdev/lapic_timer.c
+// SOURCES: kernel/vdev/ioapic.c
 // SOURCES: kernel/vdev/pic.c kernel/vdev/pic_model.c kernel/vdev/pit.c kernel/vdev/pit_state.c
 // SOURCES: kernel/vdev/pit_count.c kernel/vdev/vdev.c kernel/lib/rec.c test/unit/fake_vdev.c
 #include <setjmp.h>
@@ -773,6 +774,78 @@ static void timers_in_a_blackout(void **state)
 	away(start_pit, 0x30, true);
 }
 
+/* One stay in the guest, which ends the vector in service by its word if it is told that it may. */
+static bool ended_by_word(struct vm *vm, uint32_t at, bool ends)
+{
+	uint32_t word, none = 0;
+	bool may;
+
+	vm->irqchip->enter(vm->vcpu[0]);
+	memcpy(&word, fake_ram + at, sizeof(word));
+	may = word == 1;
+	if (may && ends)
+		memcpy(fake_ram + at, &none, sizeof(none));
+	vm->irqchip->leave(vm->vcpu[0]);
+	memcpy(&word, fake_ram + at, sizeof(word));
+	assert_int_equal(word, 0);
+	return may;
+}
+
+static void eoi_by_word(void **state)
+{
+	const uint32_t msr = 0x4b564d04, at = 0x40;
+	struct vm *vm = machine(), *to;
+
+	message(vm, 0, 0x41);
+	assert_int_equal(take(vm, 0), 0x41);
+	assert_false(ended_by_word(vm, at, true)); /* not before it is asked for */
+	assert_int_not_equal(wrmsr_as(vm, 0, msr, at | 3), 0);
+	assert_int_equal(wrmsr_as(vm, 0, msr, at | 1), 0);
+	assert_true(ended_by_word(vm, at, false));
+	assert_int_equal(mmio_get(vm, 0, 0x120), 2); /* word 2 of ISR: 0x41 is still in service */
+	assert_true(ended_by_word(vm, at, true));
+	assert_int_equal(mmio_get(vm, 0, 0x120), 0);
+	assert_false(ended_by_word(vm, at, true)); /* nothing in service */
+
+	message(vm, 0, 0x41);
+	assert_int_equal(take(vm, 0), 0x41);
+	message(vm, 0, 0x42); /* waits for the end of 0x41, which must be seen */
+	assert_false(ended_by_word(vm, at, true));
+	mmio(vm, 0, 0xb0, 0);
+	assert_int_equal(take(vm, 0), 0x42);
+	mmio(vm, 0, 0xb0, 0);
+
+	entry(vm, 9, 0x8039); /* level: its line is looked at at the end */
+	vm_set_gsi(vm, 9, true);
+	assert_int_equal(take(vm, 0), 0x39);
+	assert_false(ended_by_word(vm, at, true));
+
+	to = machine_at(cpus + CPUS);
+	assert_int_equal(fake_move(vm, to), 0);
+	assert_int_equal(rdmsr_as(to, 0, msr), at | 1);
+	vdevs_reset(to);
+	assert_int_equal(rdmsr_as(to, 0, msr), 0);
+	vm->irqchip->init(vm->vcpu[0]);
+	assert_int_equal(rdmsr_as(vm, 0, msr), 0);
+	fake_vm_done(vm);
+	fake_vm_done(to);
+}
+
+/* A LAPIC's record of before the word. */
+static void older_record(void **state)
+{
+	enum { OLD_BYTES = 184, BYTES = OLD_BYTES + 8 };
+	uint64_t body[BYTES / 8] = { LAPIC_BASE | APIC_BASE_ON };
+	struct vm *vm = machine();
+
+	assert_int_equal(fake_check(vm, REC_LAPIC, 0, 1, (uint8_t *)body, OLD_BYTES), 0);
+	assert_int_not_equal(fake_check(vm, REC_LAPIC, 0, 2, (uint8_t *)body, OLD_BYTES), 0);
+	assert_int_equal(fake_check(vm, REC_LAPIC, 0, 2, (uint8_t *)body, BYTES), 0);
+	body[OLD_BYTES / 8] = 2;
+	assert_int_not_equal(fake_check(vm, REC_LAPIC, 0, 2, (uint8_t *)body, BYTES), 0);
+	fake_vm_done(vm);
+}
+
 static void refuses(void **state)
 {
 	struct vm *vm = machine();
@@ -801,6 +874,8 @@ int main(void)
 		cmocka_unit_test(pit_arithmetic),
 		cmocka_unit_test(pit_ports),
 		cmocka_unit_test(moved),
+		cmocka_unit_test(eoi_by_word),
+		cmocka_unit_test(older_record),
 		cmocka_unit_test(refuses),
 		cmocka_unit_test(timers_leave_the_host_time),
 		cmocka_unit_test(quiet_pit),
