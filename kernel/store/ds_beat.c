@@ -9,6 +9,18 @@
 
 #include "kernel/store/ds_int.h"
 
+/* Does a write wait for the fence, or a file for being looked up? */
+static bool waits(struct datastore *ds)
+{
+	unsigned long flags = spin_lock(&ds->lock);
+	bool any = ds->held;
+
+	for (struct ds_file *f = ds->files; f && !any; f = f->next)
+		any = f->mode == DS_OPEN_WRITE && f->epoch != ds->epoch && !f->given;
+	spin_unlock(&ds->lock, flags);
+	return any;
+}
+
 void ds_beat(struct datastore *ds)
 {
 	int err = ds_slot_write(ds, NULL, NULL);
@@ -18,6 +30,8 @@ void ds_beat(struct datastore *ds)
 	if (err && ds->beat_error != err)
 		log_error("store", "%s: heartbeat failed: error %d", ds->super.name, -err);
 	ds->beat_error = err;
+	if (waits(ds))
+		event_signal(&ds->grow);
 }
 
 static void beat_world(void *arg)

@@ -58,20 +58,30 @@ int ds_read_blocks(struct datastore *ds, uint64_t at, uint64_t blocks, void *buf
 	return blk_transfer(ds->dev, BLK_READ, sectors(ds, at), sectors(ds, blocks), buf);
 }
 
-bool ds_may_write(struct datastore *ds)
+bool ds_may_write(struct datastore *ds, uint64_t epoch)
 {
 	unsigned long flags = spin_lock(&ds->lock);
-	bool may = ds->mode == DS_MOUNT_WRITE && !ds->lost && time_ns() < ds->fence_ns;
+	bool may = ds->mode == DS_MOUNT_WRITE && !ds->lost && epoch == ds->epoch &&
+		   time_ns() < ds->fence_ns;
 
 	spin_unlock(&ds->lock, flags);
 	return may;
+}
+
+uint64_t ds_epoch(struct datastore *ds)
+{
+	unsigned long flags = spin_lock(&ds->lock);
+	uint64_t epoch = ds->epoch;
+
+	spin_unlock(&ds->lock, flags);
+	return epoch;
 }
 
 /*
  * One request after the other, each behind the fence: a long write whose
  * first half took the lease's time does not hand over the second.
  */
-int ds_write_blocks(struct datastore *ds, uint64_t at, uint64_t blocks, void *buf)
+int ds_write_blocks(struct datastore *ds, uint64_t epoch, uint64_t at, uint64_t blocks, void *buf)
 {
 	uint64_t most = MAX(ds->dev->geo.max_bytes / DS_BLOCK, 1);
 	uint8_t *p = buf;
@@ -80,7 +90,7 @@ int ds_write_blocks(struct datastore *ds, uint64_t at, uint64_t blocks, void *bu
 		int err;
 
 		n = MIN(blocks, most);
-		if (!ds_may_write(ds))
+		if (!ds_may_write(ds, epoch))
 			return -ESTALE;
 		err = blk_transfer(ds->dev, BLK_WRITE, sectors(ds, at), sectors(ds, n), p);
 		if (err)
@@ -92,7 +102,7 @@ int ds_write_blocks(struct datastore *ds, uint64_t at, uint64_t blocks, void *bu
 int ds_put_block(struct datastore *ds, void *block, enum ds_magic magic, uint64_t at, size_t bytes)
 {
 	ds_seal(ds, block, magic, at, 0, bytes);
-	return ds_write_blocks(ds, at, 1, block);
+	return ds_write_blocks(ds, ds->txn_epoch, at, 1, block);
 }
 
 int ds_flush(struct datastore *ds)

@@ -88,7 +88,7 @@ int ds_info(struct datastore *ds, struct ds_info *out)
 				 .slots_most = ds->super.nr_slots,
 				 .lease_ms = ds->super.lease_ms,
 				 .io_timeout_ms = ds->super.io_timeout_ms,
-				 .writable = ds_may_write(ds) };
+				 .writable = ds_may_write(ds, ds_epoch(ds)) };
 	snprintf(out->name, sizeof(out->name), "%s", ds->super.name);
 	ds_abort(ds);
 	return err;
@@ -152,15 +152,16 @@ static int new_inode(struct datastore *ds, const char *name, enum ds_kind kind, 
 }
 
 /* One step of a flat file: more extents, the ones that were not zeroed yet told. */
-static int flat_step(struct datastore *ds, const char *name, uint32_t most, struct ds_run *fresh)
+static int flat_step(struct datastore *ds, const char *name, uint32_t most, struct ds_run *fresh,
+		     uint64_t *epoch)
 {
 	const struct ds_inode *n;
 	struct ds_runs r = { .run = NULL };
 	uint32_t index = 0, have, filled = 0;
 	int err = ds_begin(ds);
-
 	if (err)
 		return err;
+	*epoch = ds->txn_epoch;
 	n = ds_lookup(ds, name, &index, &err);
 	if (n)
 		err = ds_runs_load(ds, n, &r);
@@ -188,10 +189,11 @@ static int fill_flat(struct datastore *ds, const char *name, uint64_t size)
 
 	while (done < most) {
 		struct ds_run fresh;
-		int err = flat_step(ds, name, most, &fresh);
+		uint64_t epoch = 0;
+		int err = flat_step(ds, name, most, &fresh, &epoch);
 
 		if (!err)
-			err = ds_zero_extents(ds, fresh.physical, fresh.count);
+			err = ds_zero_extents(ds, epoch, fresh.physical, fresh.count);
 		if (err)
 			return err;
 		done = fresh.logical + fresh.count;

@@ -105,6 +105,7 @@ static int open_inode(struct ds_file *f, const char *name)
 	if (ds_lease_of(ds, mine) != DS_LEASE_MINE)
 		ds_lease_take(ds, mine);
 	f->generation = mine->generation;
+	f->epoch = ds->txn_epoch;
 	return 0;
 }
 
@@ -181,7 +182,9 @@ void ds_close(struct ds_file *f)
 		log_warn("store",
 			 "%s: lease of %s is not given up (error %d): it ends with this mount",
 			 f->ds->super.name, f->name, -err);
+	ds_turn_take(&f->ds->turn); /* ds_revalidate may be looking at it */
 	forget(f);
+	ds_turn_end(&f->ds->turn);
 	file_free(f);
 }
 
@@ -274,7 +277,7 @@ static int zero_tail(struct ds_file *f)
 
 	if (!in || !ds_runs_find(&f->runs, logical, &physical, &count))
 		return 0;
-	return ds_zero_blocks(f->ds, ((uint64_t)physical * DS_EXTENT + in) / DS_BLOCK,
+	return ds_zero_blocks(f->ds, f->epoch, ((uint64_t)physical * DS_EXTENT + in) / DS_BLOCK,
 			      (DS_EXTENT - in) / DS_BLOCK);
 }
 

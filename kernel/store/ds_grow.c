@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Extents for writes to holes. The writes wait here for the datastore's grower, a
+ * What requests of open files leave to a world: writes that waited for the fence
+ * (ds_fence.c), and extents for writes to holes. The writes wait here for the datastore's grower, a
  * world, because giving an extent is a transaction, which sleeps on the disk. Where the
  * extent before is there already the file seems to be written in a row, and gets some more at once.
  */
@@ -98,6 +99,8 @@ void ds_grow_run(struct datastore *ds)
 {
 	struct ds_op *op;
 
+	ds_revalidate(ds);
+	ds_held_go(ds);
 	while ((op = take(ds))) {
 		int err = grow(op);
 

@@ -46,6 +46,7 @@ struct datastore {
 
 	struct spinlock lock;
 	uint64_t fence_ns;		   /* [lock] writes are handed over before this */
+	uint64_t epoch;			   /* [lock] grows when the fence opens after it was shut */
 	bool lost;			   /* [lock] another host has our slot */
 	struct ds_seen seen[DS_MAX_SLOTS]; /* [lock] */
 	struct ds_file *files;		   /* [lock] open ones */
@@ -60,6 +61,7 @@ struct datastore {
 	struct event stop; /* ends the heartbeat */
 
 	struct ds_turn turn; /* the transaction's; guards what follows */
+	uint64_t txn_epoch;  /* in which the cluster lock was taken */
 	uint8_t *slots;	     /* all slots as last read by the lock */
 	uint8_t *record;     /* the log record being made: descriptor, then blocks */
 	uint32_t nr_dirty;   /* blocks in it */
@@ -72,6 +74,7 @@ struct datastore {
 	struct world *grower; /* gives extents to holes that are written (ds_grow.c) */
 	struct event grow;
 	struct ds_op *grow_first, *grow_last; /* [lock] */
+	struct ds_op *held;		      /* [lock] writes that wait for the fence to open */
 	bool stopping;			      /* [atom] */
 };
 
@@ -84,10 +87,15 @@ bool ds_sealed(const struct datastore *ds, const void *block, enum ds_magic magi
 	       size_t bytes);
 MUST_CHECK int ds_read_blocks(struct datastore *ds, uint64_t at, uint64_t blocks, void *buf);
 /* Behind the fence: -ESTALE. */
-MUST_CHECK int ds_write_blocks(struct datastore *ds, uint64_t at, uint64_t blocks, void *buf);
+MUST_CHECK int ds_write_blocks(struct datastore *ds, uint64_t epoch, uint64_t at, uint64_t blocks,
+			       void *buf);
 MUST_CHECK int ds_flush(struct datastore *ds);
-/* True while a write may be handed to the device. Any context. */
-bool ds_may_write(struct datastore *ds);
+/*
+ * True while a write may be handed to the device by who was entitled in that epoch. Whoever's fence
+ * was shut may have lost everything meanwhile: the cluster lock, leases. Any context.
+ */
+bool ds_may_write(struct datastore *ds, uint64_t epoch);
+uint64_t ds_epoch(struct datastore *ds);
 
 /* Seals and writes one block outside of a transaction: nobody else has the datastore. */
 MUST_CHECK int ds_put_block(struct datastore *ds, void *block, enum ds_magic magic, uint64_t at,
@@ -191,8 +199,9 @@ bool ds_runs_find(const struct ds_runs *r, uint32_t logical, uint32_t *physical,
 uint64_t ds_runs_extents(const struct ds_runs *r);
 
 /* ---- ds_space.c ---- */
-MUST_CHECK int ds_zero_blocks(struct datastore *ds, uint64_t at, uint64_t blocks);
-MUST_CHECK int ds_zero_extents(struct datastore *ds, uint32_t first, uint32_t count);
+MUST_CHECK int ds_zero_blocks(struct datastore *ds, uint64_t epoch, uint64_t at, uint64_t blocks);
+MUST_CHECK int ds_zero_extents(struct datastore *ds, uint64_t epoch, uint32_t first,
+			       uint32_t count);
 /*
  * In a transaction: gives extents to up to count extents of a hole at logical, *filled of
  * them; zeroed before, if zero. The runs are changed in memory and in the record.
@@ -235,9 +244,10 @@ struct ds_file {
 	enum ds_open_mode mode;
 	uint64_t size;
 	struct spinlock lock;
-	struct ds_runs runs;			/* [lock] */
-	bool given;				/* [lock] the lease is another's: writes fail */
-	struct ds_op *op_free;			/* [lock] */
+	struct ds_runs runs;   /* [lock] */
+	bool given;	       /* [lock] the lease is another's: writes fail */
+	uint64_t epoch;	       /* [lock] in which its lease was last known to be ours */
+	struct ds_op *op_free; /* [lock] */
 	struct blk_req *waiting, *waiting_last; /* [lock] for an op */
 	struct ds_op *ops;
 	struct blk_seg *segs;
@@ -249,6 +259,11 @@ void ds_io_go_on(struct ds_op *op);
 void ds_io_end(struct ds_op *op, int status);
 void ds_grow_queue(struct ds_op *op);
 void ds_grow_run(struct datastore *ds); /* all that waits */
+/* Until ds_held_go: the fence is shut. */
+void ds_hold(struct ds_op *op);
+void ds_held_go(struct datastore *ds);
+/* After a shut fence: which files are still ours. In a world. */
+void ds_revalidate(struct datastore *ds);
 MUST_CHECK int ds_grow_start(struct datastore *ds);
 void ds_grow_stop(struct datastore *ds);
 

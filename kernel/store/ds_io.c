@@ -3,7 +3,7 @@
  * I/O of an open file: the requests that come through its struct blkdev go to the
  * datastore's device, piece by piece where they cross a run's end, without a copy. What is
  * read of a hole is zeros; a write to one waits for ds_grow.c. Every write is behind the
- * fence, but those to a multi-writer file.
+ * fence, but those to a multi-writer file; while it is shut they wait (ds_fence.c).
  *
  * Each request has an op from the file's pool, or waits for one in order; nothing is
  * allocated on the way. Any context.
@@ -103,17 +103,25 @@ static void submit_piece(struct ds_op *op, uint64_t pos, uint64_t n)
 	blk_submit(op->file->ds->dev, c);
 }
 
+/* 0, -EAGAIN when the fence is shut, or what the request ends with. */
 static int may_go(struct ds_op *op)
 {
 	struct ds_file *f = op->file;
+	unsigned long flags;
+	uint64_t epoch;
+	bool given;
 
-	if (!changes(op->parent->op))
+	if (!changes(op->parent->op) || f->mode == DS_OPEN_SHARED)
 		return 0;
 	if (f->mode == DS_OPEN_READ)
 		return -EROFS;
-	if (f->given)
+	flags = spin_lock(&f->lock);
+	given = f->given;
+	epoch = f->epoch;
+	spin_unlock(&f->lock, flags);
+	if (given)
 		return -ESTALE;
-	return f->mode == DS_OPEN_SHARED || ds_may_write(f->ds) ? 0 : -ESTALE;
+	return ds_may_write(f->ds, epoch) ? 0 : -EAGAIN;
 }
 
 /* Where the rest of op begins: true in a run, at byte *pos of the device; *n bytes are alike. */
@@ -137,6 +145,10 @@ void ds_io_go_on(struct ds_op *op)
 		uint64_t pos, n;
 		int err = may_go(op);
 
+		if (err == -EAGAIN) {
+			ds_hold(op);
+			return;
+		}
 		if (err) {
 			ds_io_end(op, err);
 			return;

@@ -13,6 +13,7 @@
 
 #include "kernel/store/ds_int.h"
 
+#define TRIES 3u /* after a shut fence */
 #define PAUSE_MIN_NS (1 * NSEC_PER_MSEC)
 #define PAUSE_MAX_NS (64 * NSEC_PER_MSEC)
 
@@ -84,27 +85,35 @@ static int wait_turn(struct datastore *ds, uint64_t mine)
 	return 0;
 }
 
-int ds_cluster_lock(struct datastore *ds)
+static int lock_once(struct datastore *ds)
 {
 	uint64_t number;
 	int err = ds_slot_write(ds, choose, NULL);
 
+	/* From here on the fence must not have been shut, or others have passed our ticket. */
+	ds->txn_epoch = ds_epoch(ds);
 	if (!err)
 		err = ds_slots_read(ds, ds->slots);
 	if (err)
-		goto drop;
+		return err;
 	number = largest(ds) + 1;
 	err = ds_slot_write(ds, take_ticket, &number);
 	if (!err)
 		err = ds_slots_read(ds, ds->slots);
 	if (!err)
 		err = wait_turn(ds, number);
-	if (!err && !ds_may_write(ds))
-		err = -ESTALE;
-	if (!err)
-		return 0;
-drop:
-	ds_cluster_unlock(ds);
+	return !err && !ds_may_write(ds, ds->txn_epoch) ? -ESTALE : err;
+}
+
+int ds_cluster_lock(struct datastore *ds)
+{
+	int err = -ESTALE;
+
+	for (unsigned i = 0; i < TRIES && err == -ESTALE; i++) {
+		err = lock_once(ds);
+		if (err)
+			ds_cluster_unlock(ds);
+	}
 	return err;
 }
 

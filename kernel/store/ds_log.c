@@ -47,7 +47,8 @@ static int apply(struct datastore *ds, uint8_t *buf)
 	int err = 0;
 
 	for (uint32_t i = 0; i < log->count && !err; i++)
-		err = ds_write_blocks(ds, log->entry[i].block, 1, buf + (size_t)(i + 1) * DS_BLOCK);
+		err = ds_write_blocks(ds, ds->txn_epoch, log->entry[i].block, 1,
+				      buf + (size_t)(i + 1) * DS_BLOCK);
 	return err;
 }
 
@@ -215,7 +216,7 @@ static int write_record(struct datastore *ds)
 	int err;
 
 	seal_record(ds, sequence);
-	err = ds_write_blocks(ds, half(ds, sequence), 1 + ds->nr_dirty, ds->record);
+	err = ds_write_blocks(ds, ds->txn_epoch, half(ds, sequence), 1 + ds->nr_dirty, ds->record);
 	if (!err)
 		err = ds_flush(ds);
 	if (!err)

@@ -79,7 +79,7 @@ static int write_slots_and_logs(struct datastore *ds, uint8_t *b, const struct d
 	}
 	memset(b, 0, DS_BLOCK);
 	for (uint32_t i = 0; i < 2 && !err; i++)
-		err = ds_write_blocks(ds, s->log_block + i * s->log_blocks, 1, b);
+		err = ds_write_blocks(ds, ds->txn_epoch, s->log_block + i * s->log_blocks, 1, b);
 	return err;
 }
 
@@ -128,9 +128,9 @@ static int write_all(struct datastore *ds, uint8_t *b, const struct ds_host *fir
 	int err;
 
 	memset(b, 0, DS_BLOCK);
-	err = ds_write_blocks(ds, DS_SUPER_BLOCK, 1, b); /* the old one goes first */
+	err = ds_write_blocks(ds, ds->txn_epoch, DS_SUPER_BLOCK, 1, b); /* the old one goes first */
 	if (!err)
-		err = ds_write_blocks(ds, copy, 1, b);
+		err = ds_write_blocks(ds, ds->txn_epoch, copy, 1, b);
 	if (!err)
 		err = ds_flush(ds);
 	if (!err)

@@ -102,6 +102,8 @@ static int write_mine(struct datastore *ds)
 	if (err)
 		return err;
 	flags = spin_lock(&ds->lock);
+	if (t >= ds->fence_ns)
+		ds->epoch++; /* it was shut: others may have taken us for dead */
 	ds->fence_ns = MAX(ds->fence_ns, t + lease_ns(ds));
 	spin_unlock(&ds->lock, flags);
 	return 0;

@@ -13,12 +13,12 @@
 
 /* ---- zeroes ---- */
 
-static int zero_by_command(struct datastore *ds, uint64_t block, uint64_t blocks)
+static int zero_by_command(struct datastore *ds, uint64_t epoch, uint64_t block, uint64_t blocks)
 {
 	while (blocks) {
 		uint64_t n = MIN(blocks, ds->dev->geo.max_zeroes_blocks);
 		struct blk_req r = { .op = BLK_WRITE_ZEROES, .block = block, .blocks = n };
-		int err = ds_may_write(ds) ? blk_wait(ds->dev, &r) : -ESTALE;
+		int err = ds_may_write(ds, epoch) ? blk_wait(ds->dev, &r) : -ESTALE;
 
 		if (err)
 			return err;
@@ -28,32 +28,32 @@ static int zero_by_command(struct datastore *ds, uint64_t block, uint64_t blocks
 	return 0;
 }
 
-static int zero_by_writes(struct datastore *ds, uint64_t at, uint64_t blocks)
+static int zero_by_writes(struct datastore *ds, uint64_t epoch, uint64_t at, uint64_t blocks)
 {
 	uint8_t *zeros = ds_block_alloc(ZERO_BUFFER_BLOCKS);
 	int err = zeros ? 0 : -ENOMEM;
 
 	for (uint64_t n; blocks && !err; at += n, blocks -= n) {
 		n = MIN(blocks, (uint64_t)ZERO_BUFFER_BLOCKS);
-		err = ds_write_blocks(ds, at, n, zeros);
+		err = ds_write_blocks(ds, epoch, at, n, zeros);
 	}
 	free(zeros);
 	return err;
 }
 
-int ds_zero_blocks(struct datastore *ds, uint64_t at, uint64_t blocks)
+int ds_zero_blocks(struct datastore *ds, uint64_t epoch, uint64_t at, uint64_t blocks)
 {
 	uint64_t per_block = DS_BLOCK / ds->dev->geo.block_bytes;
 	int err = -ENOTSUP;
 
 	if (ds->dev->geo.max_zeroes_blocks)
-		err = zero_by_command(ds, at * per_block, blocks * per_block);
-	return err == -ENOTSUP ? zero_by_writes(ds, at, blocks) : err;
+		err = zero_by_command(ds, epoch, at * per_block, blocks * per_block);
+	return err == -ENOTSUP ? zero_by_writes(ds, epoch, at, blocks) : err;
 }
 
-int ds_zero_extents(struct datastore *ds, uint32_t first, uint32_t count)
+int ds_zero_extents(struct datastore *ds, uint64_t epoch, uint32_t first, uint32_t count)
 {
-	return ds_zero_blocks(ds, (uint64_t)first * DS_BLOCKS_PER_EXTENT,
+	return ds_zero_blocks(ds, epoch, (uint64_t)first * DS_BLOCKS_PER_EXTENT,
 			      (uint64_t)count * DS_BLOCKS_PER_EXTENT);
 }
 
@@ -66,7 +66,7 @@ int ds_fill_hole(struct datastore *ds, uint32_t index, struct ds_runs *r, uint32
 	int err = ds_extents_take(ds, count, &first, &got);
 
 	if (!err && zero)
-		err = ds_zero_extents(ds, first, got);
+		err = ds_zero_extents(ds, ds->txn_epoch, first, got);
 	if (!err)
 		err = ds_runs_add(r, logical, first, got);
 	if (!err)
