@@ -120,6 +120,14 @@ struct mig_job *job_search(bool (*fn)(struct mig_job *j, void *arg), void *arg)
 	return j;
 }
 
+void job_set_settling(struct mig_job *j, bool on)
+{
+	unsigned long f = spin_lock(&jobs.lock);
+
+	j->settling = on;
+	spin_unlock(&jobs.lock, f);
+}
+
 void job_put(struct mig_job *j)
 {
 	unsigned long f = spin_lock(&jobs.lock);

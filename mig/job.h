@@ -64,6 +64,7 @@ struct mig_job *job_find_wire_id(const uint8_t id[WIRE_ID_BYTES]);
 /* The first, oldest before newer, for which fn is true. */
 struct mig_job *job_search(bool (*fn)(struct mig_job *j, void *arg), void *arg);
 void job_put(struct mig_job *j);
+void job_set_settling(struct mig_job *j, bool on);
 
 void job_phase(struct mig_job *j, enum mig_phase p);
 void job_progress(struct mig_job *j, unsigned percent); /* never goes back */

@@ -236,7 +236,7 @@ static int source_resolve(struct mig_job *j, bool here)
 			j); /* and settle.c goes on to tell the other side that it is not wanted */
 		job_over(j, MIG_FAILED);
 	} else {
-		j->settling = false;
+		job_set_settling(j, false);
 		source_release(j);
 		job_over(j, MIG_DONE);
 	}

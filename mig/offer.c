@@ -10,6 +10,8 @@
 
 #include <tern/gmem.h>
 
+#include "kernel/lib/name.h"
+
 #include "offer.h"
 
 #define OFFER_VERSION 1
@@ -53,14 +55,6 @@ static bool printable(const char *text)
 	return true;
 }
 
-static bool is_name(const char *name)
-{
-	static const char set[] =
-		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
-
-	return *name && *name != '-' && *name != '.' && !name[strspn(name, set)];
-}
-
 static int vm_record_check(struct rec_reader *r, struct offer *o)
 {
 	if (r->head.version != OFFER_VERSION)
@@ -73,8 +67,8 @@ static int vm_record_check(struct rec_reader *r, struct offer *o)
 	rec_get_str(r, o->cfg.kernel, sizeof(o->cfg.kernel));
 	rec_get_str(r, o->cfg.initrd, sizeof(o->cfg.initrd));
 	rec_get_str(r, o->cfg.cmdline, sizeof(o->cfg.cmdline));
-	if (!is_name(o->cfg.name) || !printable(o->cfg.kernel) || !printable(o->cfg.initrd) ||
-	    !printable(o->cfg.cmdline))
+	if (!name_is_ok(o->cfg.name, sizeof(o->cfg.name)) || !printable(o->cfg.kernel) ||
+	    !printable(o->cfg.initrd) || !printable(o->cfg.cmdline))
 		return -EBADMSG;
 	if (!o->cfg.mem_bytes || o->cfg.mem_bytes % SIZE_2M || !o->cfg.vcpus ||
 	    o->cfg.vcpus > VM_VCPUS_MAX || !o->tsc_khz)
@@ -132,7 +126,7 @@ static int nics_check(struct rec_reader *r, struct offer *o)
 		queues = rec_get_u16(r);
 		n->queues = (uint8_t)queues;
 		if (queues > queues_max || n->network[sizeof(n->network) - 1] ||
-		    !is_name(n->network) || n->mac[0] & 1)
+		    !name_is_ok(n->network, sizeof(n->network)) || n->mac[0] & 1)
 			return -EBADMSG;
 	}
 	return rec_done(r);

@@ -59,11 +59,6 @@ static int ask(struct mig_job *j, enum wire_outcome outcome, struct wire_verdict
 	return err;
 }
 
-static void unsettle(struct mig_job *j)
-{
-	j->settling = false;
-}
-
 /* The commit's step for a verdict while in doubt. */
 static void in_doubt_verdict(struct mig_job *j, const struct wire_verdict *v)
 {
@@ -79,12 +74,12 @@ static void in_doubt_verdict(struct mig_job *j, const struct wire_verdict *v)
 	spin_unlock(&j->lock, f);
 	if (action == COMMIT_FREE) {
 		source_release(j);
-		unsettle(j);
+		job_set_settling(j, false);
 		job_over(j, MIG_DONE);
 	} else if (action == COMMIT_RUN) {
 		job_error(j, "discarded", "the destination gave its copy up; the VM goes on here");
 		source_resume_all(j);
-		unsettle(j);
+		job_set_settling(j, false);
 		job_over(j, MIG_FAILED);
 	} else if (action == COMMIT_ASK && !j->st.error[0]) {
 		job_error(j, "unknown-there",
@@ -121,7 +116,7 @@ static void settle_one(struct mig_job *j)
 	struct wire_verdict v;
 
 	if (!begin(j, &outcome)) {
-		unsettle(j);
+		job_set_settling(j, false);
 		return;
 	}
 	if (ask(j, outcome, &v)) {
@@ -134,7 +129,7 @@ static void settle_one(struct mig_job *j)
 		log_error("mig", "job %u: %s runs here AND at its destination: stop one of them",
 			  (unsigned)j->st.id, j->st.vm);
 	if (j->src != SRC_GO_SENT)
-		unsettle(j);
+		job_set_settling(j, false);
 	end(j);
 }
 
@@ -169,7 +164,7 @@ static void settle_world(void *arg)
 
 void settle_add(struct mig_job *j)
 {
-	j->settling = true;
+	job_set_settling(j, true);
 	event_signal(&work);
 }
 

@@ -10,6 +10,8 @@
 #include <tern/vm.h>
 
 #include "cmd_port.h"
+#include "kernel/lib/name.h"
+
 #include "shell_int.h"
 
 #define WHY_MAX 160
@@ -18,14 +20,6 @@
 	"NAME --kernel FILE [--initrd FILE] | --multiboot FILE [--module FILE]... [--mem SIZE] "   \
 	"[--vcpus N] [--cpu host|baseline] [--hyperv] "                                            \
 	"[--net NETWORK[,MAC][,queues=N][,rate=MBIT][,spoof=allow]]... [--cmdline TEXT]"
-
-static int bad_name(const char *name)
-{
-	size_t n =
-		strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
-
-	return !n || name[n] || n >= VM_NAME_MAX || name[0] == '-' || name[0] == '.';
-}
 
 /* Copies an option's text; false with the error said when it is too long. */
 static bool copy_opt(struct shell *sh, const char *what, const char *from, char *to, size_t cap)
@@ -250,7 +244,7 @@ static int vm_create_cmd(struct shell *sh, int argc, char **argv)
 		return 1;
 	if (argc != 2)
 		return shell_error(sh, "usage", "vm create " CREATE_ARGS);
-	if (bad_name(argv[1]))
+	if (!name_is_ok(argv[1], VM_NAME_MAX))
 		return shell_error(sh, "invalid",
 				   "'%s' is not a name: letters, digits, - _ . up to %u", argv[1],
 				   VM_NAME_MAX - 1);

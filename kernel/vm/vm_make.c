@@ -13,27 +13,13 @@
 #include <tern/page.h>
 #include <tern/random.h>
 
+#include "kernel/lib/name.h"
+
 #include "registry.h"
 #include "hyperv.h"
 #include "vm_int.h"
 
 #define MEM_MIN (16ull << 20)
-
-static bool name_ok(const char *name)
-{
-	size_t n = strnlen(name, VM_NAME_MAX);
-
-	if (!n || n == VM_NAME_MAX)
-		return false;
-	for (size_t i = 0; i < n; i++) {
-		char ch = name[i];
-
-		if (!((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') ||
-		      (ch >= '0' && ch <= '9') || (i && (ch == '-' || ch == '_' || ch == '.'))))
-			return false;
-	}
-	return true;
-}
 
 /* Two devices of one VM; those that vm_create chooses differ. */
 static bool same_mac_twice(const struct vm_config *cfg)
@@ -55,7 +41,7 @@ int vm_check(const struct vm_config *cfg, char *why, size_t len)
 			 virt ? "no platform" : virt_absent_reason());
 		return -ENOTSUP;
 	}
-	if (!name_ok(cfg->name)) {
+	if (!name_is_ok(cfg->name, VM_NAME_MAX)) {
 		snprintf(why, len, "a name has up to %d letters, digits, '-', '_', '.'",
 			 VM_NAME_MAX - 1);
 		return -EINVAL;
