@@ -29,6 +29,7 @@ int dest_on_skeleton(struct dest *d, const void *body, size_t len)
 	memcpy(vm->uuid, d->offer.uuid, sizeof(vm->uuid));
 	memcpy(d->j->uuid, d->offer.uuid, sizeof(d->j->uuid));
 	vm->tsc_khz = d->offer.tsc_khz;
+	memcpy(vm->troubles, d->offer.troubles, sizeof(vm->troubles));
 	vm->mig = d->j;
 	d->j->vm = vm;
 	err = pageset_init(&d->owed, gmem_max_gfn(vm->mem));

@@ -17,6 +17,7 @@
 #define OFFER_VERSION 1
 #define BOOT_VERSION 1
 #define CPU_KIND_VERSION 1
+#define POLICY_VERSION 1
 #define NICS_VERSION 2 /* 1: no device has a control queue */
 
 static void vm_record_save(struct vm *vm, struct rec_writer *w)
@@ -151,12 +152,39 @@ static int cpu_kind_check(struct rec_reader *r, struct offer *o)
 	return rec_done(r);
 }
 
+/* What is done in which trouble, and how often each has been. Optional: without it all is kept. */
+static void policy_save(struct vm *vm, struct rec_writer *w)
+{
+	rec_begin(w, REC_POLICY, POLICY_VERSION, REC_OPTIONAL, 0);
+	for (unsigned t = 0; t < VM_TROUBLES; t++) {
+		rec_u32(w, vm->cfg.on[t]);
+		rec_u32(w, vm->troubles[t]);
+	}
+	rec_end(w);
+}
+
+static int policy_check(struct rec_reader *r, struct offer *o)
+{
+	if (r->head.version != POLICY_VERSION)
+		return -EBADMSG;
+	for (unsigned t = 0; t < VM_TROUBLES; t++) {
+		uint32_t policy = rec_get_u32(r);
+
+		if (policy >= VM_POLICIES)
+			return -EBADMSG;
+		o->cfg.on[t] = (uint8_t)policy;
+		o->troubles[t] = rec_get_u32(r);
+	}
+	return rec_done(r);
+}
+
 void offer_save(struct vm *vm, struct rec_writer *w)
 {
 	vm_record_save(vm, w);
 	boot_record_save(vm, w);
 	nics_save(vm, w);
 	cpu_kind_save(vm, w);
+	policy_save(vm, w);
 	vm_cpuid_save(vm, w);
 	vm_hyperv_save(vm, w);
 }
@@ -176,6 +204,8 @@ static int offer_record(struct rec_reader *r, struct offer *o, unsigned *seen)
 		return cpu_model_load(r, &o->cpu);
 	case REC_CPU_KIND:
 		return cpu_kind_check(r, o);
+	case REC_POLICY:
+		return policy_check(r, o);
 	case REC_NICS:
 		return nics_check(r, o);
 	case REC_HYPERV:

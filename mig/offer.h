@@ -15,6 +15,7 @@ void offer_save(struct vm *vm, struct rec_writer *w);
 struct offer {
 	struct vm_config cfg;
 	uint8_t uuid[16];
+	uint32_t troubles[VM_TROUBLES];
 	uint32_t tsc_khz;
 	struct cpu_model cpu; /* that the guest was shown */
 };

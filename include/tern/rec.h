@@ -57,6 +57,8 @@ enum rec_type {
 	REC_NICS = 31,	     /* networks and addresses of its devices, when it has any */
 	REC_TESTDEV = 30,
 	REC_VBALLOON = 40,
+	REC_POLICY = 41, /* what is done in which trouble */
+	REC_WDT = 42,	 /* watchdog */
 };
 
 struct rec_writer {

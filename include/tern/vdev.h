@@ -48,6 +48,9 @@ MUST_CHECK int vdevs_load(struct vm *vm, struct rec_reader *r);
 
 extern const struct vm_platform q35_platform; /* kernel/vdev/q35.c */
 
+/* Presses the power button. False: nothing in the guest has asked to hear of it (yet). */
+bool power_button(struct vm *vm);
+
 /*
  * The balloon: how much of its memory a guest is asked to give up, and what it says of
  * its memory (kernel/vdev/vballoon.c).

@@ -44,6 +44,20 @@ enum vm_boot {
 	VM_BOOTS
 };
 
+/* What may happen to a guest, and what is done then. */
+enum vm_trouble {
+	VM_PANIC,    /* its kernel says so (pvpanic) */
+	VM_CRASH,    /* triple fault */
+	VM_WATCHDOG, /* not fed in time */
+	VM_TROUBLES
+};
+enum vm_policy {
+	VM_KEEP, /* the VM stays as it is, for somebody to look at */
+	VM_RESET,
+	VM_POWER_OFF,
+	VM_POLICIES
+};
+
 /* A network device of a VM: which network, which address. */
 #define VM_NICS_MAX 4
 #define VM_NIC_QUEUES_MAX 8
@@ -66,8 +80,9 @@ struct vm_config {
 	struct vm_nic nic[VM_NICS_MAX];
 	unsigned modules;
 	char module[VM_MODULES_MAX][VM_PATH_MAX];
-	bool baseline; /* shown the common CPU (cpumodel.h), not this host's */
-	bool hyperv;   /* has the clock of Microsoft's guests (kernel/vm/hyperv.h) too */
+	uint8_t on[VM_TROUBLES]; /* enum vm_policy */
+	bool baseline;		 /* shown the common CPU (cpumodel.h), not this host's */
+	bool hyperv;		 /* has the clock of Microsoft's guests (kernel/vm/hyperv.h) too */
 };
 
 struct vm;
@@ -157,8 +172,9 @@ struct vm {
 	uint8_t uuid[16];	   /* [const] */
 	uint8_t came_by[16];	   /* [vm] id of the migration that brought it; zeros: made here */
 	char stop_reason[96];	   /* [vm] */
-	bool exited;		   /* [vm] the guest gave an exit code, and so ended its run */
-	uint32_t exit_code;	   /* [vm] */
+	uint32_t troubles[VM_TROUBLES]; /* [atom] how often each has happened */
+	bool exited;			/* [vm] the guest gave an exit code, and so ended its run */
+	uint32_t exit_code;		/* [vm] */
 	struct vm_run *run; /* [const] parking and life of the vCPU worlds (kernel/vm/park.c) */
 	void *mig;	    /* [vm] what owns it now, as a migration does, or NULL */
 	const char *doing;  /* [vm] ... with it, for people; NULL: "being moved" */
@@ -211,6 +227,10 @@ MUST_CHECK int vm_delete(struct vm *vm, char *why, size_t why_len); /* OFF or st
  */
 void vm_request_off(struct vm *vm, const char *reason, bool error);
 void vm_request_reset(struct vm *vm);
+/* It is counted, logged, and done about it what cfg.on says. Any context. True: a reset comes. */
+bool vm_trouble(struct vm *vm, enum vm_trouble what);
+const char *vm_trouble_name(enum vm_trouble what); /* "panic", "crash", "watchdog" */
+const char *vm_policy_name(enum vm_policy p);	   /* "keep", "reset", "stop" */
 /* The guest ends its run with this code. */
 void vm_request_exit(struct vm *vm, uint32_t code);
 

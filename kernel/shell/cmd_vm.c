@@ -6,11 +6,14 @@
 
 #include <tern/gmem.h>
 #include <tern/mig.h>
+#include <tern/vdev.h>
 #include <tern/vm.h>
 
 #include "shell_int.h"
 
 #define WHY_MAX 160
+#define OFF_POLL_NS (50 * NSEC_PER_MSEC)
+#define STOP_SECONDS_MAX 3600u
 
 const char *cmd_vm_code(int err)
 {
@@ -110,9 +113,56 @@ static int vm_reset_cmd(struct shell *sh, int argc, char **argv)
 	return act(sh, argc, argv, vm_reset);
 }
 
+static bool is_off(const struct vm *vm)
+{
+	return vm->state == VM_OFF || vm->state == VM_STOPPED_ERROR;
+}
+
+/* Presses the power button and waits for the guest to shut down. */
+static bool shuts_down(struct shell *sh, struct vm *vm, uint64_t seconds, bool *heard)
+{
+	uint64_t end = time_ns() + seconds * NSEC_PER_SEC;
+
+	*heard = power_button(vm);
+	while (!is_off(vm) && time_ns() < end && !shell_interrupted(sh))
+		world_sleep_ns(OFF_POLL_NS);
+	return is_off(vm);
+}
+
+static int stop_gently(struct shell *sh, int argc, char **argv, const char *timeout, bool force)
+{
+	struct vm *vm;
+	uint64_t seconds;
+	bool off, heard;
+
+	if (parse_u64(timeout, &seconds) || !seconds || seconds > STOP_SECONDS_MAX)
+		return shell_error(sh, "invalid", "--timeout %s is not a number from 1 to %u",
+				   timeout, STOP_SECONDS_MAX);
+	vm = cmd_find_vm(sh, argc, argv);
+	if (!vm)
+		return 1;
+	if (vm->state != VM_RUNNING) {
+		shell_error(sh, "not-running", "%s is %s: nobody would hear the power button",
+			    vm->cfg.name, vm_state_name(vm->state));
+		vm_put(vm);
+		return 1;
+	}
+	off = shuts_down(sh, vm, seconds, &heard);
+	vm_put(vm);
+	if (!off && !force)
+		return shell_error(sh, "timeout",
+				   "%s is still on after %u s%s; --force powers it off then",
+				   argv[1], (unsigned)seconds,
+				   heard ? "" : ": its kernel does not listen to the power button");
+	return off ? 0 : act(sh, argc, argv, vm_stop);
+}
+
 static int vm_stop_cmd(struct shell *sh, int argc, char **argv)
 {
-	return act(sh, argc, argv, vm_stop);
+	const char *timeout = shell_opt(&argc, argv, "--timeout");
+	bool force = shell_flag(&argc, argv, "--force");
+
+	return timeout ? stop_gently(sh, argc, argv, timeout, force) : act(sh, argc, argv, vm_stop);
 }
 
 static int vm_pause_cmd(struct shell *sh, int argc, char **argv)
@@ -150,6 +200,9 @@ static void list_one(void *arg, struct vm *vm)
 		shell_printf(sh, "%-20s %-10s %5u %7llu %7llu", vm->cfg.name, vm_state_name(state),
 			     vm->nr_vcpus, (unsigned long long)(vm->cfg.mem_bytes >> 20),
 			     (unsigned long long)(backed >> 20));
+		for (unsigned t = 0; t < VM_TROUBLES; t++)
+			if (vm->troubles[t])
+				shell_printf(sh, "  %s", vm_trouble_name(t));
 		if (state == VM_IN_DOUBT)
 			shell_printf(sh, "  resolve by: " CMD_RESOLVE, vm->cfg.name);
 		shell_printf(sh, "\n");
@@ -238,6 +291,36 @@ static void vcpu_plain(struct shell *sh, const struct vcpu *c)
 	shell_printf(sh, "\n");
 }
 
+static void troubles_json(struct shell *sh, const struct vm *vm)
+{
+	json_object(sh, "troubles");
+	for (unsigned t = 0; t < VM_TROUBLES; t++) {
+		json_object(sh, vm_trouble_name(t));
+		json_u64(sh, "count", vm->troubles[t]);
+		json_str(sh, "policy", vm_policy_name(vm->cfg.on[t]));
+		json_end(sh);
+	}
+	json_end(sh);
+}
+
+static void troubles_plain(struct shell *sh, const struct vm *vm)
+{
+	for (unsigned t = 0; t < VM_TROUBLES; t++)
+		shell_printf(sh, "%s%s %u (%s)", t ? ", " : "trouble  ", vm_trouble_name(t),
+			     (unsigned)vm->troubles[t], vm_policy_name(vm->cfg.on[t]));
+	shell_printf(sh, "\n");
+}
+
+/* What a VM that stopped by an error was at. */
+static void registers_plain(struct shell *sh, const struct vcpu *c)
+{
+	shell_printf(sh, "vcpu %u  rip %llx rflags %llx", c->index, (unsigned long long)c->v.rip,
+		     (unsigned long long)c->v.rflags);
+	for (unsigned i = 0; i < ARRAY_SIZE(c->v.gpr); i++)
+		shell_printf(sh, " r%u %llx", i, (unsigned long long)c->v.gpr[i]);
+	shell_printf(sh, "\n");
+}
+
 static const char *cpu_kind(const struct vm *vm)
 {
 	return vm->cfg.baseline ? "baseline" : "host";
@@ -289,6 +372,7 @@ static void info_json(struct shell *sh, struct vm *vm)
 	json_u64(sh, "tsc_khz", vm->tsc_khz);
 	clock_json(sh, vm);
 	json_str(sh, "stop_reason", vm->stop_reason);
+	troubles_json(sh, vm);
 	json_array(sh, "vcpus");
 	for (unsigned i = 0; i < vm->nr_vcpus; i++)
 		vcpu_json(sh, vm->vcpu[i]);
@@ -320,6 +404,9 @@ static void info_plain(struct shell *sh, struct vm *vm)
 		shell_printf(sh, "net      %s %s\n", vm->cfg.nic[i].network, mac);
 	}
 	shell_printf(sh, "cmdline  %s\n", vm->cfg.cmdline);
+	troubles_plain(sh, vm);
+	for (unsigned i = 0; vm->state == VM_STOPPED_ERROR && i < vm->nr_vcpus; i++)
+		registers_plain(sh, vm->vcpu[i]);
 	for (unsigned i = 0; i < vm->nr_vcpus; i++)
 		vcpu_plain(sh, vm->vcpu[i]);
 }
@@ -340,7 +427,9 @@ static int vm_info_cmd(struct shell *sh, int argc, char **argv)
 
 static const struct shell_cmd cmds[] = {
 	{ "vm start", "NAME", "power a VM on", vm_start_cmd, cmd_offer_vms },
-	{ "vm stop", "NAME", "power a VM off at once", vm_stop_cmd, cmd_offer_vms },
+	{ "vm stop", "NAME [--timeout SECONDS] [--force]",
+	  "power a VM off at once; --timeout: press its power button and wait", vm_stop_cmd,
+	  cmd_offer_vms },
 	{ "vm reset", "NAME", "press a VM's reset button", vm_reset_cmd, cmd_offer_vms },
 	{ "vm pause", "NAME", "hold a VM's processors", vm_pause_cmd, cmd_offer_vms },
 	{ "vm resume", "NAME", "let a paused VM go on", vm_resume_cmd, cmd_offer_vms },

@@ -3,6 +3,7 @@
  * `vm create`: its options become a struct vm_config, one function a group of them. Each
  * says what is wrong with its own; nothing is made before all are right.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,7 +19,8 @@
 #define NIC_TEXT_MAX 128
 #define CREATE_ARGS                                                                                \
 	"NAME --kernel FILE [--initrd FILE] | --multiboot FILE [--module FILE]... [--mem SIZE] "   \
-	"[--vcpus N] [--cpu host|baseline] [--hyperv] "                                            \
+	"[--vcpus N] [--cpu host|baseline] [--hyperv] [--on-panic POLICY] [--on-crash POLICY] "    \
+	"[--on-watchdog POLICY] "                                                                  \
 	"[--net NETWORK[,MAC][,queues=N][,rate=MBIT][,spoof=allow]]... [--cmdline TEXT]"
 
 /* Copies an option's text; false with the error said when it is too long. */
@@ -229,6 +231,29 @@ static bool config_cpu(struct shell *sh, int *argc, char **argv, struct vm_confi
 	return false;
 }
 
+/* --on-panic, --on-crash, --on-watchdog. */
+static bool config_policies(struct shell *sh, int *argc, char **argv, struct vm_config *cfg)
+{
+	cfg->on[VM_WATCHDOG] = VM_RESET;
+	for (unsigned t = 0; t < VM_TROUBLES; t++) {
+		char opt[24];
+		const char *text;
+		unsigned p = 0;
+
+		snprintf(opt, sizeof(opt), "--on-%s", vm_trouble_name(t));
+		text = shell_opt(argc, argv, opt);
+		while (text && p < VM_POLICIES && strcmp(text, vm_policy_name(p)))
+			p++;
+		if (p == VM_POLICIES) {
+			shell_error(sh, "invalid", "%s %s: it is keep, reset or stop", opt, text);
+			return false;
+		}
+		if (text)
+			cfg->on[t] = (uint8_t)p;
+	}
+	return true;
+}
+
 static int vm_create_cmd(struct shell *sh, int argc, char **argv)
 {
 	const char *mem = shell_opt(&argc, argv, "--mem");
@@ -239,8 +264,8 @@ static int vm_create_cmd(struct shell *sh, int argc, char **argv)
 	struct vm *vm;
 	int err;
 
-	if (!config_boot(sh, &argc, argv, &cfg) || !config_cpu(sh, &argc, argv, &cfg) ||
-	    !config_nics(sh, &argc, argv, &cfg))
+	if (!config_policies(sh, &argc, argv, &cfg) || !config_boot(sh, &argc, argv, &cfg) ||
+	    !config_cpu(sh, &argc, argv, &cfg) || !config_nics(sh, &argc, argv, &cfg))
 		return 1;
 	if (argc != 2)
 		return shell_error(sh, "usage", "vm create " CREATE_ARGS);

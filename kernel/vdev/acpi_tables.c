@@ -8,6 +8,7 @@
 #include <tern/log.h>
 
 #include "acpi_tables.h"
+#include "acpi_wdat.h"
 #include "irqchip.h"
 #include "pm.h"
 #include "q35.h"
@@ -21,7 +22,7 @@
 #define HEADER_SUM 9u
 #define FACS_SIZE 64u
 #define FADT_SIZE 276u
-#define XSDT_ENTRIES 3u
+#define XSDT_ENTRIES 4u
 #define GAS_IO 1u
 
 #define FADT_WBINVD BIT(0)
@@ -190,6 +191,14 @@ static uint32_t build_mcfg(struct acpi_image *m)
 	return at;
 }
 
+static uint32_t build_wdat(struct acpi_image *m)
+{
+	uint32_t at = table(m, "WDAT", 1, acpi_wdat_len());
+
+	acpi_wdat_fill(m->tables + at);
+	return at;
+}
+
 static uint32_t build_xsdt(struct acpi_image *m, const uint32_t entry[XSDT_ENTRIES])
 {
 	uint32_t at = table(m, "XSDT", 1, HEADER_SIZE + 8 * XSDT_ENTRIES);
@@ -220,6 +229,7 @@ void acpi_build(struct acpi_image *m, unsigned vcpus)
 	entry[0] = build_fadt(m, facs, dsdt);
 	entry[1] = build_madt(m, vcpus);
 	entry[2] = build_mcfg(m);
+	entry[3] = build_wdat(m);
 	build_rsdp(m, build_xsdt(m, entry));
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The guest's ACPI tables: RSDP, XSDT, FADT, FACS, MADT, MCFG and the DSDT
+ * The guest's ACPI tables: RSDP, XSDT, FADT, FACS, MADT, MCFG, WDAT and the DSDT
  * compiled from dsdt.asl. They are built once per VM as a blob that does not
  * know its address, with lists of its pointers and checksums: fw_cfg's loader
  * gets the lists as commands, direct boot applies them itself.

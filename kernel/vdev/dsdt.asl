@@ -76,6 +76,16 @@ DefinitionBlock ("dsdt.aml", "DSDT", 2, "TERN  ", "TERNQ35 ", 1)
 			}
 		}
 
+		/* The port by which a kernel says that it has panicked, named as drivers look for it. */
+		Device (PVPA)
+		{
+			Name (_HID, "QEMU0001")
+			Name (_CRS, ResourceTemplate ()
+			{
+				IO (Decode16, 0x0505, 0x0505, 0x01, 0x01)
+			})
+		}
+
 		/* ECAM and the power-management block belong to the board. */
 		Device (BRD)
 		{

@@ -10,9 +10,11 @@
 #include <stdlib.h>
 
 #include "pm.h"
+#include "q35.h"
 
 #define PM_REC_VERSION 1
 #define PM1_BITS 0x0721u /* TMR, GBL, PWRBTN, SLPBTN, RTC */
+#define PM1_PWRBTN 0x0100u
 #define PM1_WAKE 0x8000u
 #define CNT_SCI_EN 0x0001u
 #define CNT_BITS 0x1c06u /* BM_RLD, GBL_RLS, SLP_TYP */
@@ -74,6 +76,26 @@ static void update_line(struct pm *pm)
 		return;
 	pm->line = high;
 	vm_set_gsi(pm->d.vm, GSI_SCI, high);
+}
+
+void pm_press_power(struct pm *pm)
+{
+	mutex_lock(&pm->d.lock);
+	pm->status |= PM1_PWRBTN;
+	update_line(pm);
+	mutex_unlock(&pm->d.lock);
+}
+
+bool power_button(struct vm *vm)
+{
+	struct pm *pm = q35_of(vm)->pm;
+	bool heard;
+
+	mutex_lock(&pm->d.lock);
+	heard = pm->enable & PM1_PWRBTN;
+	mutex_unlock(&pm->d.lock);
+	pm_press_power(pm);
+	return heard;
 }
 
 static void write_control(struct pm *pm, uint16_t v)

@@ -21,6 +21,8 @@ struct pm;
 MUST_CHECK int pm_create(struct vm *vm, struct pm **out);
 /* The LPC bridge places the block. */
 void pm_move(struct pm *pm, uint16_t base, bool enabled);
+/* Somebody presses the power button. */
+void pm_press_power(struct pm *pm);
 /* Byte write of 0xCF9, which lies inside the PCI address register's ports. */
 void pm_reset_port(struct vm *vm, uint8_t value);
 

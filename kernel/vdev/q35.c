@@ -19,6 +19,7 @@
 #include "pm.h"
 #include "pvh.h"
 #include "q35.h"
+#include "pvpanic.h"
 #include "rtc.h"
 #include "testdev.h"
 #include "uart.h"
@@ -26,6 +27,7 @@
 #include "vconsole.h"
 #include "vnet.h"
 #include "vrng.h"
+#include "wdt.h"
 
 unsigned q35_e820(struct vm *vm, bool direct, struct e820_entry out[Q35_E820_MAX])
 {
@@ -62,6 +64,10 @@ static int create_chipset(struct vm *vm, struct q35 *q)
 		rc = lpc_create(vm, q->pci, q->pm);
 	if (!rc)
 		rc = rtc_create(vm);
+	if (!rc)
+		rc = pvpanic_create(vm);
+	if (!rc)
+		rc = wdt_create(vm);
 	if (!rc)
 		q->pci->reset_port = pm_reset_port;
 	return rc;

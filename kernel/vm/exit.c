@@ -65,12 +65,22 @@ static bool makes_double(unsigned first, unsigned second)
 	return first == EXC_PF && (contributory(second) || second == EXC_PF);
 }
 
+/* A triple fault: there is no way on for this vCPU. */
+static enum exit_next crash(struct vcpu *c)
+{
+	if (vm_trouble(c->vm, VM_CRASH)) {
+		c->waiting_sipi = true; /* until the reset comes */
+		return NEXT_RESUME;
+	}
+	return c->vm->cfg.on[VM_CRASH] == VM_POWER_OFF ? NEXT_FAIL : vcpu_fail(c, "triple fault");
+}
+
 void vcpu_raise_event(struct vcpu *c, const struct virt_event *e)
 {
 	struct virt_event *now = &c->v.event;
 
 	if (now->type == EV_EXCEPTION && now->vector == EXC_DF) {
-		(void)vcpu_fail(c, "triple fault");
+		(void)crash(c);
 		return;
 	}
 	if (now->type == EV_NMI)
@@ -203,7 +213,7 @@ static enum exit_next exit_refused(struct vcpu *c, struct vmexit *x)
 static enum exit_next exit_triple_fault(struct vcpu *c, struct vmexit *x)
 {
 	(void)x;
-	return vcpu_fail(c, "triple fault");
+	return crash(c);
 }
 
 static enum exit_next exit_failed(struct vcpu *c, struct vmexit *x)

@@ -8,17 +8,20 @@
 // SOURCES: kernel/vdev/pci.c kernel/vdev/pci_func.c kernel/vdev/hostbridge.c
 // SOURCES: kernel/vdev/rtc_state.c
 // SOURCES: kernel/vdev/lpc.c kernel/vdev/pm.c kernel/vdev/rtc.c kernel/vdev/rtc_time.c
+// SOURCES: kernel/vdev/wdt.c kernel/vdev/pvpanic.c
 // SOURCES: kernel/vdev/vdev.c kernel/vdev/uart.c kernel/vdev/keptlog.c
-// SOURCES: kernel/vdev/acpi_tables.c kernel/vdev/dsdt.c kernel/vdev/fwcfg.c
+// SOURCES: kernel/vdev/acpi_tables.c kernel/vdev/acpi_wdat.c kernel/vdev/dsdt.c kernel/vdev/fwcfg.c
 // SOURCES: kernel/vdev/fwcfg_loader.c kernel/lib/rec.c test/unit/fake_vdev.c
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernel/vdev/bridge.h"
 #include "kernel/vdev/fwcfg.h"
+#include "kernel/vdev/pvpanic.h"
 #include "kernel/vdev/q35.h"
 #include "kernel/vdev/rtc.h"
 #include "kernel/vdev/uart.h"
+#include "kernel/vdev/wdt.h"
 #include "test/unit/fake_vdev.h"
 
 static struct acpi_image acpi;
@@ -27,6 +30,11 @@ unsigned q35_e820(struct vm *vm, bool direct, struct e820_entry out[Q35_E820_MAX
 {
 	out[0] = (struct e820_entry){ 0, vm->cfg.mem_bytes, E820_RAM };
 	return 1;
+}
+
+bool vm_trouble(struct vm *vm, enum vm_trouble what)
+{
+	return false;
 }
 
 static struct vm *machine(void)
@@ -42,7 +50,8 @@ static struct vm *machine(void)
 		acpi_build(&acpi, 1);
 	if (pci_bus_create(vm, &bus) || hostbridge_create(vm, bus) || pm_create(vm, &pm) ||
 	    lpc_create(vm, bus, pm) || rtc_create(vm) || keptlog_create(vm, 0, &kept) ||
-	    uart_create(vm, 0, UART_COM1, GSI_COM1, kept, &u) || fwcfg_create(vm, &acpi, &f))
+	    uart_create(vm, 0, UART_COM1, GSI_COM1, kept, &u) || fwcfg_create(vm, &acpi, &f) ||
+	    pvpanic_create(vm) || wdt_create(vm))
 		abort();
 	vdevs_reset(vm);
 	return vm;
@@ -50,14 +59,15 @@ static struct vm *machine(void)
 
 static void use(struct vm *vm)
 {
-	static const uint16_t ports[] = { 0x70, 0x71, 0x3f8, 0x510, 0x511, 0x600, 0xcf8, 0xcfc };
+	static const uint16_t ports[] = { 0x70,	 0x71,	0x3f8, 0x510, 0x511, 0x600, 0xcf8,
+					  0xcfc, 0x505, 0x540, 0x544, 0x548, 0x54c };
 	struct rec_writer w;
 
 	vdevs_resume(vm);
 	for (unsigned i = 0; i < ARRAY_SIZE(ports); i++)
 		for (unsigned n = 0; n < 8; n++) {
-			fake_in(vm, (uint16_t)(ports[i] + n), 1u << (n & 1));
-			fake_out(vm, (uint16_t)(ports[i] + n), 1u << (n & 1), 0x55u * n);
+			fake_in(vm, (uint16_t)(ports[i] + n), 1u << n % 3);
+			fake_out(vm, (uint16_t)(ports[i] + n), 1u << n % 3, 0x55u * n);
 		}
 	fake_now_ns += NSEC_PER_SEC;
 	fake_timer_run();
@@ -78,7 +88,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		memcpy(&len, data + 2, 2);
 		len = (uint16_t)MIN(len, size - 4);
-		fake_record(vm, REC_RTC + data[0] % 10, data[1] & 1, data + 4, len);
+		fake_record(vm, data[0] & 0x80 ? REC_WDT : REC_RTC + data[0] % 10, data[1] & 1,
+			    data + 4, len);
 		data += 4 + len;
 		size -= 4 + len;
 	}

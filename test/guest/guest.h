@@ -60,6 +60,10 @@ unsigned char *range_alloc(uint64_t mib);
 uint64_t churn_once(uint64_t mib);
 void churn_start(uint64_t mib);
 
+/* trouble.c: does not return but for want of one; a process of its own */
+int watchdog_feed(int seconds);
+void power_button_start(void);
+
 /* the modes; none returns */
 void run_dirty(void);
 void run_pageseq(void);

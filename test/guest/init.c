@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The test guest's first process: sets up and starts the mode asked for. Run once
- * more, from its shell, `/init fill MIB` uses so much memory, and frees it.
+ * more, from its shell, `/init fill MIB` uses so much memory, and frees it, and
+ * `/init watchdog SECONDS` feeds the watchdog.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,8 @@ static int run_tool(int argc, char **argv)
 {
 	if (argc == 3 && !strcmp(argv[1], "fill"))
 		return churn_once(strtoull(argv[2], NULL, 0)) ? 1 : 0;
+	if (argc == 3 && !strcmp(argv[1], "watchdog"))
+		return watchdog_feed(atoi(argv[2]));
 	say("guest: /init: no such tool");
 	return 1;
 }
@@ -27,6 +30,8 @@ int main(int argc, char **argv)
 	say("guest: init");
 	setup_modules();
 	net_start();
+	if (param("tern.more", 0))
+		power_button_start();
 	if (param("tern.churn", 0))
 		churn_start((uint64_t)param("tern.churn", 0));
 	mode = param_text("tern.mode", "shell");

@@ -85,3 +85,41 @@ def test_hints_of_a_busy_guest(pair):
     g.wait_passes(1)
     g.verify()
     g.remove()
+
+
+def boots(g, count):
+    g.wait(lambda: g.text.count("guest: ready") >= count, 120, f"boot {count}")
+    g.wait(lambda: g.text.rfind("guest# ") > g.text.rfind("guest: ready"), 60, "prompt")
+
+
+def troubles(g):
+    return {k: v["count"] for k, v in g.info()["troubles"].items()}
+
+
+def test_trouble_and_policies(pair):
+    """A watchdog that is fed survives a move, one that is not fires once; a triple fault
+    resets; a panic powers off; the power button shuts down. All as the VM was made to."""
+    g = shell_guest(pair, extra="reboot=t",
+                    options="--on-panic stop --on-crash reset")
+    say(g, "/init watchdog 5 & sleep 1")
+    g.migrate("b")
+    say(g, "sleep 6")
+    assert troubles(g) == {"panic": 0, "crash": 0, "watchdog": 0}
+    g.lab.run("b", f"vm type {g.name} kill -9 $!")
+    boots(g, 2)
+    assert troubles(g) == {"panic": 0, "crash": 0, "watchdog": 1}
+    g.lab.run("b", f"vm type {g.name} reboot -f")       # by a triple fault
+    boots(g, 3)
+    assert troubles(g)["crash"] == 1
+    g.lab.run("b", f"vm stop {g.name} --timeout 60")
+    assert g.state() == "off"
+    g.poll()
+    assert "guest: power button" in g.text
+    g.start()
+    boots(g, 4)
+    g.lab.run("b", f"vm type {g.name} echo c > /proc/sysrq-trigger")
+    g.wait(lambda: g.state() == "off", 60, "end by panic")
+    assert troubles(g)["panic"] == 1 and "panicked" in g.info()["stop_reason"]
+    got = pair.cmd("b", f"vm stop {g.name} --timeout 5")
+    assert got.status == 1 and got.text.startswith("error: not-running")
+    g.remove()

@@ -5,7 +5,7 @@
  * results must be the same but for the address, and Debian's iasl must take
  * each table apart without an error.
  */
-// SOURCES: kernel/vdev/acpi_tables.c kernel/vdev/dsdt.c kernel/vdev/fwcfg.c
+// SOURCES: kernel/vdev/acpi_tables.c kernel/vdev/acpi_wdat.c kernel/vdev/dsdt.c kernel/vdev/fwcfg.c
 // SOURCES: kernel/vdev/fwcfg_loader.c kernel/vdev/vdev.c kernel/lib/rec.c
 // SOURCES: test/unit/fake_vdev.c
 #include <setjmp.h>
