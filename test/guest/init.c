@@ -24,7 +24,8 @@ int main(int argc, char **argv)
 {
 	const char *mode;
 
-	if (argc > 1)
+	/* The first process has what the kernel did not know of its command line: nokaslr. */
+	if (getpid() != 1)
 		return run_tool(argc, argv);
 	setup_early();
 	say("guest: init");
