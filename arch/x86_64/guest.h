@@ -48,9 +48,10 @@ void guest_cpuid_limit(uint32_t leaf, uint32_t sub, struct cpuid_regs *r);
 void guest_add_word(char *text, size_t len, const char *word);
 uint32_t guest_xsave_size(uint64_t xcr0);
 /* guest_check.c */
-int guest_state_check(const struct virt_vcpu *v, const struct virt_state *in);
+/* xcr0_mask: the XSAVE components that the VM may use. */
+int guest_state_check(uint64_t xcr0_mask, const struct virt_state *in);
 bool guest_cr_ok(uint64_t cr0, uint64_t cr3, uint64_t cr4, uint64_t efer);
-bool guest_xcr0_ok(const struct virt_vcpu *v, uint64_t xcr0);
+bool guest_xcr0_ok(uint64_t xcr0_mask, uint64_t xcr0);
 bool guest_pat_ok(uint64_t pat);
 bool guest_exception_has_error(unsigned vector);
 /* guest_fpu.c: an area is one page */
@@ -59,7 +60,7 @@ void guest_fpu_load(uint8_t *fpu);
 void guest_fpu_save(uint8_t *fpu);
 void guest_fpu_export(const struct virt_vcpu *v, const uint8_t *fpu, struct virt_state *out);
 void guest_fpu_import(uint8_t *fpu, const struct virt_state *in);
-bool guest_fpu_ok(const struct virt_vcpu *v, const struct virt_state *in);
+bool guest_fpu_ok(uint64_t xcr0_mask, const struct virt_state *in);
 /* guest_msr.c: -ENOENT when the register is none of them, -EINVAL: #GP */
 void guest_msrs_load(const struct guest_msrs *m);
 int guest_msr_get(const struct guest_msrs *m, uint32_t index, uint64_t *value);

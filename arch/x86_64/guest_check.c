@@ -11,6 +11,10 @@
 
 #define CR0_KNOWN 0xe005003full /* PG CD NW AM WP NE ET TS EM MP PE */
 #define RFLAGS_KNOWN 0x3f7fd7ull
+#define DR6_ONES 0xfffe07f0ull /* bits 11, 16: bus locks, RTM */
+#define DR6_ZEROS (BIT(12) | ~0ull << 32)
+#define DR7_ONES BIT(10)
+#define DR7_ZEROS (BIT(12) | BIT(14) | BIT(15) | ~0ull << 32)
 #define SEG_KNOWN 0xfffu
 #define SEG_P BIT(7)
 #define SEG_S BIT(4)
@@ -51,9 +55,9 @@ bool guest_cr_ok(uint64_t cr0, uint64_t cr3, uint64_t cr4, uint64_t efer)
 	return !(cr3 & ~guest_feat.cr3_mask);
 }
 
-bool guest_xcr0_ok(const struct virt_vcpu *v, uint64_t xcr0)
+bool guest_xcr0_ok(uint64_t xcr0_mask, uint64_t xcr0)
 {
-	uint64_t mask = guest_feat.xsave ? (v->vm->xcr0_mask & guest_feat.xcr0) | 1 : 1;
+	uint64_t mask = guest_feat.xsave ? (xcr0_mask & guest_feat.xcr0) | 1 : 1;
 
 	if (!(xcr0 & 1) || (xcr0 & ~mask))
 		return false;
@@ -94,9 +98,11 @@ static bool flow_ok(const struct virt_state *in)
 	return !(in->rip >> 32);
 }
 
+/* [SDM 3B "Debug Registers"]: the ones of DR6 that features turn into zeros are left open. */
 static bool debug_ok(const struct virt_state *in)
 {
-	return !(in->dr6 >> 32) && !(in->dr7 >> 32) && !(in->debugctl & ~DEBUGCTL_KEPT);
+	return (in->dr6 & (DR6_ONES | DR6_ZEROS)) == DR6_ONES &&
+	       (in->dr7 & (DR7_ONES | DR7_ZEROS)) == DR7_ONES && !(in->debugctl & ~DEBUGCTL_KEPT);
 }
 
 static bool msrs_ok(const struct virt_state *in)
@@ -104,7 +110,8 @@ static bool msrs_ok(const struct virt_state *in)
 	return guest_canonical(in->lstar) && guest_canonical(in->cstar) &&
 	       guest_canonical(in->kernel_gs_base) && guest_canonical(in->sysenter_esp) &&
 	       guest_canonical(in->sysenter_eip) && guest_pat_ok(in->pat) && !(in->tsc_aux >> 32) &&
-	       !in->spec_ctrl && !in->xss && !in->nr_msrs && in->cr8 < 16;
+	       !(in->sfmask >> 32) && !(in->sysenter_cs >> 32) && !in->spec_ctrl && !in->xss &&
+	       !in->nr_msrs && in->cr8 < 16;
 }
 
 static bool event_ok(const struct virt_event *e, uint64_t rflags)
@@ -126,11 +133,11 @@ static bool event_ok(const struct virt_event *e, uint64_t rflags)
 	}
 }
 
-int guest_state_check(const struct virt_vcpu *v, const struct virt_state *in)
+int guest_state_check(uint64_t xcr0_mask, const struct virt_state *in)
 {
 	bool ok = guest_cr_ok(in->cr0, in->cr3, in->cr4, in->efer) && segs_ok(in) && flow_ok(in) &&
 		  debug_ok(in) && msrs_ok(in) && event_ok(&in->event, in->rflags) &&
-		  guest_xcr0_ok(v, in->xcr0) && guest_fpu_ok(v, in);
+		  guest_xcr0_ok(xcr0_mask, in->xcr0) && guest_fpu_ok(xcr0_mask, in);
 
 	return ok ? 0 : -EINVAL;
 }

@@ -99,9 +99,9 @@ void guest_fpu_export(const struct virt_vcpu *v, const uint8_t *fpu, struct virt
 	memset(out->xsave + FPU_HEADER + 8, 0, 56);
 }
 
-bool guest_fpu_ok(const struct virt_vcpu *v, const struct virt_state *in)
+bool guest_fpu_ok(uint64_t xcr0_mask, const struct virt_state *in)
 {
-	uint64_t mask = guest_feat.xsave ? (v->vm->xcr0_mask & guest_feat.xcr0) | 3 : 3;
+	uint64_t mask = guest_feat.xsave ? (xcr0_mask & guest_feat.xcr0) | 3 : 3;
 	uint64_t used;
 
 	if (in->xsave_size < FPU_LEGACY_END || in->xsave_size > XSAVE_AREA_MAX)

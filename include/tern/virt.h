@@ -261,6 +261,8 @@ struct virt_ops {
 	void (*nmi_window)(struct virt_vcpu *v, bool want);
 	/* Both wait until the vCPU's world has left its CPU when another world calls. */
 	void (*state_save)(struct virt_vcpu *v, struct virt_state *s);
+	/* -EINVAL when no CPU of a VM with these XSAVE components could be entered with it. */
+	int (*state_check)(uint64_t xcr0_mask, const struct virt_state *s);
 	/* Guest TSC goes on from s->tsc. -EINVAL when the CPU could not be entered with it; v is
 	 * unchanged then. */
 	int (*state_load)(struct virt_vcpu *v, const struct virt_state *s);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * MSRs that the kernel keeps for a vCPU as values: each with its reset value,
- * the bits that a write may change, and why it is there. They travel in the
- * vCPU's record by index. All others are the backend's, a device's (LAPIC), the
- * clock's, or unknown.
+ * The MSRs that guests have; what is not here is unknown to them. Most are kept by
+ * the kernel as values, which travel in the vCPU's record by index: each with its
+ * reset value, the bits that a write may change, and why it is there. The others
+ * are kept by the CPU's backend, the LAPIC or the clock, and travel with those; they
+ * are listed so that a test inside a guest can say that none was forgotten.
  * [SDM 4 "Model-Specific Registers"] [APM2 A "MSR Cross-Reference"]
  */
 #include <errno.h>
@@ -107,6 +108,27 @@ int msr_list_get(const struct vcpu_msrs *m, uint32_t index, uint64_t *value)
 	return 0;
 }
 
+/* Which bytes of an MTRR are memory types, a bit each. */
+static unsigned type_bytes(uint32_t index)
+{
+	if (index >= 0x250 && index <= 0x26f)
+		return 0xff;
+	return index == 0x2ff || (index >= 0x200 && index < 0x200 + 2 * MTRR_VAR && index % 2 == 0);
+}
+
+/* 0 uncached, 1 write-combining, 4 write-through, 5 write-protected, 6 write-back.
+ * [SDM 3A "MTRR Memory Types and Their Properties"] */
+static bool types_ok(const struct msr_def *d, uint64_t value)
+{
+	for (unsigned i = 0; i < 8; i++) {
+		uint64_t type = value >> (8 * i) & 0xff;
+
+		if ((type_bytes(d->index) >> i & 1) && (type > 6 || type == 2 || type == 3))
+			return false;
+	}
+	return true;
+}
+
 int msr_list_set(struct vcpu_msrs *m, uint32_t index, uint64_t value)
 {
 	int i = find(index);
@@ -115,10 +137,21 @@ int msr_list_set(struct vcpu_msrs *m, uint32_t index, uint64_t value)
 	if (i < 0)
 		return -ENOENT;
 	d = &msr_list[i];
-	if ((value ^ m->value[i]) & ~(d->writable | d->ignored))
+	if (((value ^ m->value[i]) & ~(d->writable | d->ignored)) || !types_ok(d, value))
 		return -EINVAL;
 	m->value[i] = (m->value[i] & ~d->writable) | (value & d->writable);
 	return 0;
+}
+
+int msr_list_check(uint32_t index, uint64_t value)
+{
+	int i = find(index);
+	const struct msr_def *d;
+
+	if (i < 0)
+		return -ENOENT;
+	d = &msr_list[i];
+	return ((value ^ d->reset) & ~d->writable) || !types_ok(d, value) ? -EINVAL : 0;
 }
 
 unsigned msr_list_count(void)

@@ -4,8 +4,9 @@
  * of every vCPU, and REC_HYPERV, in this order. Bodies are in docs/wire.md; save, check and load
  * of each stand side by side.
  *
- * Loading a vCPU begins with its REC_VCPU, which waits in run->incoming, and
- * ends with its REC_XSAVE, after which the backend has taken the whole state.
+ * A vCPU's state begins with its REC_VCPU, which waits in run->incoming, and ends
+ * with its REC_XSAVE, after which the backend has the whole of it: to say whether
+ * it could be entered in check, to take it in load.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -37,9 +38,12 @@ void vm_cpuid_save(struct vm *vm, struct rec_writer *w)
 static int cpuid_check(struct vm *vm, struct rec_reader *r, char *why, size_t len)
 {
 	struct cpu_model want, here;
+	struct cpuid_table t;
 
-	if (cpu_model_load(r, &want))
+	if (cpuid_table_parse(r, &t))
 		return bad(why, len, "CPUID");
+	vm->run->checked_xcr0 = cpuid_table_xcr0(&t);
+	cpu_model_of(&t, &want);
 	cpu_model_host(&here);
 	return cpu_model_check(&want, &here, vm->cfg.baseline, "the destination", why, len);
 }
@@ -168,31 +172,10 @@ static int xsave_parse(struct rec_reader *r, struct virt_state *s)
 	return rec_done(r);
 }
 
-static int vcpu_check(struct vm *vm, struct rec_reader *r, char *why, size_t len)
-{
-	struct virt_state *s;
-	struct vcpu_extra extra;
-	int err;
-
-	if (r->head.instance >= vm->nr_vcpus) {
-		snprintf(why, len, "the VM has no vCPU %u", r->head.instance);
-		return -EBADMSG;
-	}
-	s = state_alloc();
-	if (!s)
-		return -ENOMEM;
-	if (r->head.type == REC_XSAVE)
-		err = xsave_parse(r, s);
-	else
-		err = r->head.version == REC_VERSION ? vcpu_state_read(r, s, &extra) : -EBADMSG;
-	free(s);
-	return err ? bad(why, len, "vCPU") : 0;
-}
-
-static int vcpu_load(struct vm *vm, struct rec_reader *r)
+/* REC_VCPU: parsed into run->incoming. */
+static int vcpu_read(struct vm *vm, struct rec_reader *r, struct vcpu_extra *extra)
 {
 	unsigned i = r->head.instance;
-	struct vcpu_extra extra;
 	struct virt_state *s;
 
 	if (i >= vm->nr_vcpus || r->head.version != REC_VERSION)
@@ -201,19 +184,68 @@ static int vcpu_load(struct vm *vm, struct rec_reader *r)
 	if (!s)
 		return -ENOMEM;
 	vm->run->incoming[i] = s;
-	if (vcpu_state_read(r, s, &extra))
+	return vcpu_state_read(r, s, extra);
+}
+
+/* The whole state, which is the caller's now; NULL when the record is bad or no REC_VCPU came. */
+static struct virt_state *xsave_read(struct vm *vm, struct rec_reader *r)
+{
+	unsigned i = r->head.instance;
+	struct virt_state *s = i < vm->nr_vcpus ? vm->run->incoming[i] : NULL;
+
+	if (!s)
+		return NULL;
+	vm->run->incoming[i] = NULL;
+	if (!xsave_parse(r, s))
+		return s;
+	free(s);
+	return NULL;
+}
+
+static int vcpu_check(struct vm *vm, struct rec_reader *r, char *why, size_t len)
+{
+	struct vcpu_extra extra;
+	int err;
+
+	if (r->head.instance >= vm->nr_vcpus) {
+		snprintf(why, len, "the VM has no vCPU %u", r->head.instance);
 		return -EBADMSG;
-	return vcpu_extra_load(vm->vcpu[i], &extra);
+	}
+	err = vcpu_read(vm, r, &extra);
+	return err == -EBADMSG ? bad(why, len, "vCPU") : err;
+}
+
+static int xsave_check(struct vm *vm, struct rec_reader *r, char *why, size_t len)
+{
+	struct virt_state *s = xsave_read(vm, r);
+	int err;
+
+	if (!s)
+		return bad(why, len, "vector state");
+	err = virt->state_check(vm->run->checked_xcr0, s);
+	free(s);
+	if (!err)
+		return 0;
+	snprintf(why, len, "no processor could go on with the state of vCPU %u", r->head.instance);
+	return -EBADMSG;
+}
+
+static int vcpu_load(struct vm *vm, struct rec_reader *r)
+{
+	struct vcpu_extra extra;
+	int err = vcpu_read(vm, r, &extra);
+
+	return err ? err : vcpu_extra_load(vm->vcpu[r->head.instance], &extra);
 }
 
 static int xsave_load(struct vm *vm, struct rec_reader *r)
 {
 	unsigned i = r->head.instance;
-	struct virt_state *s = i < vm->nr_vcpus ? vm->run->incoming[i] : NULL;
+	struct virt_state *s = vm->run->loaded_time ? xsave_read(vm, r) : NULL;
 	uint64_t offset;
 	int err;
 
-	if (!s || !vm->run->loaded_time || xsave_parse(r, s))
+	if (!s)
 		return -EBADMSG;
 	/* REC_TIME's, with the blackout, and what this one is ahead of the line. */
 	offset = vm->run->tsc_offset + (s->tsc - vm->run->base_tsc);
@@ -222,7 +254,6 @@ static int xsave_load(struct vm *vm, struct rec_reader *r)
 	if (!err)
 		vm->run->loaded_vcpus |= BIT(i);
 	free(s);
-	vm->run->incoming[i] = NULL;
 	return err;
 }
 
@@ -253,8 +284,9 @@ int vm_cpu_check(struct vm *vm, struct rec_reader *r, char *why, size_t why_len)
 	case REC_TIME:
 		return time_check(r, why, why_len);
 	case REC_VCPU:
-	case REC_XSAVE:
 		return vcpu_check(vm, r, why, why_len);
+	case REC_XSAVE:
+		return xsave_check(vm, r, why, why_len);
 	case REC_HYPERV:
 		return hyperv_check(vm, r) ? bad(why, why_len, "Hyper-V") : 0;
 	default:

@@ -20,9 +20,9 @@ static void read_seg(struct rec_reader *r, struct virt_seg *g)
 	g->base = rec_get_u64(r);
 	g->limit = rec_get_u32(r);
 	g->selector = rec_get_u16(r);
-	(void)rec_get_u16(r);
+	r->bad |= rec_get_u16(r) != 0;
 	g->attr = rec_get_u32(r);
-	(void)rec_get_u32(r);
+	r->bad |= rec_get_u32(r) != 0;
 }
 
 /* The plain 64-bit fields after the general registers, once for both directions. */
@@ -71,8 +71,8 @@ static int read_event(struct rec_reader *r, struct virt_state *s)
 	s->event.cr2 = rec_get_u64(r);
 	shadow = rec_get_u8(r);
 	blocked = rec_get_u8(r);
-	(void)rec_get_u16(r);
-	(void)rec_get_u32(r);
+	r->bad |= rec_get_u16(r) != 0;
+	r->bad |= rec_get_u32(r) != 0;
 	s->event.has_error = has_error == 1;
 	s->irq_shadow = shadow == 1;
 	s->nmi_blocked = blocked == 1;
@@ -109,14 +109,11 @@ static int read_extra(struct rec_reader *r, struct vcpu_extra *x)
 	    x->flags >> VCPU_SIPI_SHIFT > VCPU_SIPI_MAX)
 		return -EBADMSG;
 	for (uint32_t i = 0; i < x->nr_kept; i++) {
-		uint64_t now;
-		struct vcpu_msrs none = { { 0 } };
-
 		x->kept[i].index = rec_get_u32(r);
-		(void)rec_get_u32(r);
+		r->bad |= rec_get_u32(r) != 0;
 		x->kept[i].value = rec_get_u64(r);
-		if (msr_list_get(&none, x->kept[i].index, &now))
-			return -EBADMSG; /* a register that this host does not keep */
+		if (msr_list_check(x->kept[i].index, x->kept[i].value))
+			return -EBADMSG; /* not kept here, or no value of it */
 	}
 	return 0;
 }
@@ -161,12 +158,12 @@ int vcpu_state_read(struct rec_reader *r, struct virt_state *s, struct vcpu_extr
 	if (read_event(r, s))
 		return -EBADMSG;
 	s->nr_msrs = rec_get_u32(r);
-	(void)rec_get_u32(r);
+	r->bad |= rec_get_u32(r) != 0;
 	if (s->nr_msrs > VIRT_MSRS_MAX)
 		return -EBADMSG;
 	for (uint32_t i = 0; i < s->nr_msrs; i++) {
 		s->msr[i].index = rec_get_u32(r);
-		(void)rec_get_u32(r);
+		r->bad |= rec_get_u32(r) != 0;
 		s->msr[i].value = rec_get_u64(r);
 	}
 	if (read_extra(r, extra))

@@ -38,6 +38,7 @@ struct vm_run {
 		*incoming[VM_VCPUS_MAX]; /* [parked] from REC_VCPU until REC_XSAVE (vm_cpu.c) */
 	uint64_t loaded_vcpus;		 /* [parked] bit per vCPU whose records were loaded */
 	bool loaded_time;		 /* [parked] */
+	uint64_t checked_xcr0;		 /* [parked] of the REC_CPUID that was checked last */
 	uint32_t msr_seen[64];		 /* [io_lock] unknown MSRs already logged */
 	unsigned nr_msr_seen;
 };
@@ -212,6 +213,8 @@ void msr_list_reset(struct vcpu_msrs *m);
 /* -ENOENT: none of these; -EINVAL: #GP. */
 MUST_CHECK int msr_list_get(const struct vcpu_msrs *m, uint32_t index, uint64_t *value);
 MUST_CHECK int msr_list_set(struct vcpu_msrs *m, uint32_t index, uint64_t value);
+/* Could a guest have made it so? -EINVAL, -ENOENT likewise. */
+MUST_CHECK int msr_list_check(uint32_t index, uint64_t value);
 unsigned msr_list_count(void);
 uint32_t msr_list_index(unsigned i);
 

@@ -37,8 +37,6 @@ uint32_t guest_xsave_size(uint64_t xcr0)
 	return size;
 }
 
-static struct virt_vm vm = { .xcr0_mask = 7 };
-static struct virt_vcpu vcpu = { .vm = &vm };
 static struct virt_state good;
 
 /* A 64-bit kernel in the middle of things. */
@@ -72,7 +70,7 @@ static void setup(void)
 
 static int check(const struct virt_state *s)
 {
-	return guest_state_check(&vcpu, s);
+	return guest_state_check(7, s);
 }
 
 #define REFUSED(change)                                                                            \
@@ -121,6 +119,14 @@ static void test_control(void **state)
 	TAKEN(s.xcr0 = 3);
 	REFUSED(s.dr6 |= BIT(32));
 	REFUSED(s.dr7 |= BIT(63));
+	REFUSED(s.dr6 |= BIT(12));
+	REFUSED(s.dr6 = 0);
+	REFUSED(s.dr6 &= ~BIT(20));
+	TAKEN(s.dr6 = 0xfffe07f0 | 0xe00f);
+	REFUSED(s.dr7 = 0);
+	REFUSED(s.dr7 |= BIT(12));
+	REFUSED(s.dr7 |= BIT(15));
+	TAKEN(s.dr7 = 0xffff2fff);
 	REFUSED(s.debugctl = BIT(14));
 	(void)state;
 }
@@ -161,6 +167,9 @@ static void test_registers(void **state)
 	REFUSED(s.pat = 2);
 	REFUSED(s.pat = 0xff00000000000000ull);
 	REFUSED(s.tsc_aux = BIT(32));
+	REFUSED(s.sfmask = BIT(32));
+	REFUSED(s.sysenter_cs = BIT(40));
+	TAKEN(s.star = ~0ull);
 	REFUSED(s.spec_ctrl = 1);
 	REFUSED(s.xss = 1);
 	REFUSED(s.nr_msrs = 1);

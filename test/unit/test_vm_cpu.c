@@ -108,7 +108,17 @@ static int state_load(struct virt_vcpu *v, const struct virt_state *s)
 	return 0;
 }
 
-static const struct virt_ops fake_virt = { .state_save = state_save, .state_load = state_load };
+/* Refuses one value of one register, and any vector state that the VM has not. */
+static uint64_t bad_rip = 1;
+
+static int state_check(uint64_t xcr0_mask, const struct virt_state *s)
+{
+	return s->rip == bad_rip || xcr0_mask != 7 ? -EINVAL : 0;
+}
+
+static const struct virt_ops fake_virt = { .state_save = state_save,
+					   .state_check = state_check,
+					   .state_load = state_load };
 const struct virt_ops *virt = &fake_virt;
 struct virt_caps virt_caps;
 
@@ -392,6 +402,80 @@ static void refuses(void **state)
 	unmake(vm);
 }
 
+/* What the CPU would not be entered with is told before anything is loaded. */
+static void refuses_state(void **state)
+{
+	struct vm *a = make(), *b = make();
+
+	bad_rip = kept[1].rip;
+	assert_int_equal(move(a, b, 0), -EBADMSG);
+	assert_int_equal(loads, 0);
+	assert_false(b->run->loaded_time);
+	bad_rip = 1;
+	assert_int_equal(move(a, b, 0), 0);
+	unmake(a);
+	unmake(b);
+}
+
+/* Values of kept registers that no guest could have written. */
+static void refuses_msrs(void **state)
+{
+	static const struct {
+		uint32_t index;
+		uint64_t value;
+		int rc;
+	} sent[] = {
+		{ 0x200, 0xc0000001, 0 },
+		{ 0x200, 0xc0000002, -EBADMSG }, /* type 2 */
+		{ 0x200, BIT(52), -EBADMSG },	 /* beyond all addresses */
+		{ 0x201, BIT(10), -EBADMSG },
+		{ 0x201, 0xff0000800, 0 },
+		{ 0x250, 0x0606060606060606, 0 },
+		{ 0x250, 0x0706060606060606, -EBADMSG },
+		{ 0x2ff, 0xc06, 0 },
+		{ 0x2ff, 0xc03, -EBADMSG },
+		{ 0x2ff, BIT(8), -EBADMSG },
+		{ 0xfe, 0xffff, -EBADMSG },  /* read-only */
+		{ 0x1a0, 0xffff, -EBADMSG }, /* what is written there is dropped */
+		{ 0xc0010010, BIT(18), 0 },
+		{ 0xc0010010, BIT(23), -EBADMSG },
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(sent); i++) {
+		struct vm *a = make(), *b = make();
+		uint64_t reset;
+		unsigned n = 0;
+		int rc;
+
+		while (msr_list_index(n) != sent[i].index)
+			n++;
+		reset = a->vcpu[1]->msrs->value[n];
+		a->vcpu[1]->msrs->value[n] = sent[i].value;
+		rc = move(a, b, 0);
+		if (rc != sent[i].rc)
+			fail_msg("MSR %x = %llx: %d", sent[i].index,
+				 (unsigned long long)sent[i].value, rc);
+		assert_int_equal(b->vcpu[1]->msrs->value[n], rc ? reset : sent[i].value);
+		unmake(a);
+		unmake(b);
+	}
+}
+
+/* A guest gets a #GP for what a record would be refused for. */
+static void mtrr_types(void **state)
+{
+	struct vcpu_msrs m;
+
+	msr_list_reset(&m);
+	for (unsigned type = 0; type < 256; type++) {
+		int want = type <= 6 && type != 2 && type != 3 ? 0 : -EINVAL;
+
+		assert_int_equal(msr_list_set(&m, 0x202, type), want);
+		assert_int_equal(msr_list_set(&m, 0x26f, (uint64_t)type << 56), want);
+		assert_int_equal(msr_list_set(&m, 0x2ff, 0xc00 | type), want);
+	}
+}
+
 /* The line against exact arithmetic, at odd frequencies and over years. */
 static void scale(void **state)
 {
@@ -440,6 +524,9 @@ int main(void)
 		cmocka_unit_test_setup(many_moves, setup),
 		cmocka_unit_test_setup(frequency, setup),
 		cmocka_unit_test_setup(refuses, setup),
+		cmocka_unit_test_setup(refuses_state, setup),
+		cmocka_unit_test_setup(refuses_msrs, setup),
+		cmocka_unit_test_setup(mtrr_types, setup),
 		cmocka_unit_test_setup(scale, setup),
 		cmocka_unit_test_setup(page, setup),
 		cmocka_unit_test_setup(tsc_of_each_vcpu, setup),

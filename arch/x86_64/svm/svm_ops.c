@@ -29,6 +29,7 @@ const struct virt_ops svm_ops = {
 	.irq_window = svm_irq_window,
 	.nmi_window = svm_nmi_window,
 	.state_save = svm_state_save,
+	.state_check = guest_state_check,
 	.state_load = svm_state_load,
 	.debug = svm_debug,
 	.mode = svm_mode,

@@ -186,7 +186,7 @@ int svm_state_load(struct virt_vcpu *v, const struct virt_state *in)
 	unsigned long flags;
 	bool loaded;
 
-	if (guest_state_check(v, in))
+	if (guest_state_check(v->vm->xcr0_mask, in))
 		return -EINVAL;
 	settle(v);
 	flags = irq_save();
@@ -224,7 +224,7 @@ int svm_set_cr(struct virt_vcpu *v, unsigned cr, uint64_t value)
 		return 0;
 	}
 	if (cr == VIRT_XCR0) {
-		if (!guest_feat.xsave || !guest_xcr0_ok(v, value))
+		if (!guest_feat.xsave || !guest_xcr0_ok(v->vm->xcr0_mask, value))
 			return -EINVAL;
 		s->xcr0 = value;
 		return 0;

@@ -194,6 +194,7 @@ void vmx_on_exception(struct virt_vcpu *v, struct vmexit *x);
 /* vmx_state.c */
 void vmx_mode(struct virt_vcpu *v, struct virt_mode *m);
 void vmx_state_save(struct virt_vcpu *v, struct virt_state *out);
+int vmx_state_check(uint64_t xcr0_mask, const struct virt_state *in);
 int vmx_state_load(struct virt_vcpu *v, const struct virt_state *in);
 int vmx_set_cr(struct virt_vcpu *v, unsigned cr, uint64_t value);
 void vmx_put_state(struct virt_vcpu *v, const struct virt_state *in);

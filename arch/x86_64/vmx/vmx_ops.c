@@ -29,6 +29,7 @@ const struct virt_ops vmx_ops = {
 	.irq_window = vmx_irq_window,
 	.nmi_window = vmx_nmi_window,
 	.state_save = vmx_state_save,
+	.state_check = vmx_state_check,
 	.state_load = vmx_state_load,
 	.debug = vmx_debug,
 	.mode = vmx_mode,

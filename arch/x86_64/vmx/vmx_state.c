@@ -252,12 +252,17 @@ static bool task_ok(const struct virt_state *in)
 	return type == TR_BUSY || (type == TR_BUSY_16 && !(in->efer & EFER_LMA));
 }
 
+int vmx_state_check(uint64_t xcr0_mask, const struct virt_state *in)
+{
+	return guest_state_check(xcr0_mask, in) || !task_ok(in) ? -EINVAL : 0;
+}
+
 int vmx_state_load(struct virt_vcpu *v, const struct virt_state *in)
 {
 	unsigned long flags;
 	bool loaded;
 
-	if (guest_state_check(v, in) || !task_ok(in))
+	if (vmx_state_check(v->vm->xcr0_mask, in))
 		return -EINVAL;
 	settle(v);
 	flags = irq_save();
@@ -317,7 +322,7 @@ int vmx_set_cr(struct virt_vcpu *v, unsigned cr, uint64_t value)
 		v->cr8 = value;
 		return 0;
 	case VIRT_XCR0:
-		if (!guest_feat.xsave || !guest_xcr0_ok(v, value))
+		if (!guest_feat.xsave || !guest_xcr0_ok(v->vm->xcr0_mask, value))
 			return -EINVAL;
 		vmx_of(v)->xcr0 = value;
 		return 0;
