@@ -336,6 +336,13 @@ struct msr_region {
 	struct msr_region *next;
 };
 void vm_msr_add(struct vm *vm, struct msr_region *r);
+/* The MSRs that guests have (kernel/vm/msr_list.c), for display; false past the end. */
+struct vm_msr {
+	uint32_t first, last;
+	const char *keeper; /* "kernel", "CPU", "APIC", "clock" */
+	const char *why;
+};
+bool vm_msr_at(unsigned i, struct vm_msr *out);
 
 static inline void vm_set_gsi(struct vm *vm, unsigned gsi, bool level)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * host cpu: who this processor is, what the hypervisor makes use of in it, and
- * what guests are given of it, with the reason where they are not.
+ * what guests are given of it, with the reason where they are not. host msrs: the
+ * model-specific registers that guests have.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include <tern/cpu.h>
 #include <tern/cpumodel.h>
 #include <tern/virt.h>
+#include <tern/vm.h>
 
 #include "shell_int.h"
 
@@ -157,9 +159,41 @@ static int host_cpu(struct shell *sh, int argc, char **argv)
 	return 0;
 }
 
+static void msr_json(struct shell *sh, const struct vm_msr *m)
+{
+	json_object(sh, NULL);
+	json_u64(sh, "first", m->first);
+	json_u64(sh, "last", m->last);
+	json_str(sh, "keeper", m->keeper);
+	json_str(sh, "why", m->why);
+	json_end(sh);
+}
+
+static int host_msrs(struct shell *sh, int argc, char **argv)
+{
+	struct vm_msr m;
+
+	(void)argv;
+	if (argc > 1)
+		return shell_error(sh, "usage", "host msrs");
+	if (shell_json(sh)) {
+		json_array(sh, NULL);
+		for (unsigned i = 0; vm_msr_at(i, &m); i++)
+			msr_json(sh, &m);
+		json_end(sh);
+		return 0;
+	}
+	shell_printf(sh, "%-10s %-10s %-7s %s\n", "first", "last", "keeper", "what");
+	for (unsigned i = 0; vm_msr_at(i, &m); i++)
+		shell_printf(sh, "%-10x %-10x %-7s %s\n", (unsigned)m.first, (unsigned)m.last,
+			     m.keeper, m.why);
+	return 0;
+}
+
 static const struct shell_cmd cmds[] = {
 	{ "host cpu", "[--all]", "this processor, and what guests are given of it", host_cpu,
 	  NULL },
+	{ "host msrs", "", "the model-specific registers that guests have", host_msrs, NULL },
 };
 
 void cmd_cpu_register(void)

@@ -84,6 +84,25 @@ static const struct msr_def msr_list[] = {
 };
 _Static_assert(ARRAY_SIZE(msr_list) <= MSR_KEPT_MAX, "room for values");
 
+static const struct vm_msr elsewhere[] = {
+	{ 0x10, 0x10, "clock", "TSC" },
+	{ 0x11, 0x12, "clock", "kvmclock, by its old numbers" },
+	{ 0x1b, 0x1b, "APIC", "APIC_BASE" },
+	{ 0x174, 0x176, "CPU", "SYSENTER's" },
+	{ 0x1d9, 0x1d9, "CPU", "DEBUGCTL: kept, without effect" },
+	{ 0x277, 0x277, "CPU", "PAT" },
+	{ 0x6e0, 0x6e0, "APIC", "TSC_DEADLINE" },
+	{ 0x800, 0x83f, "APIC", "its registers, in x2APIC mode" },
+	{ 0xda0, 0xda0, "CPU", "XSS: none of its components is offered" },
+	{ 0x40000000, 0x40000002, "clock", "Hyper-V's interface, with --hyperv" },
+	{ 0x40000020, 0x40000023, "clock", "Hyper-V's clock, likewise" },
+	{ 0x4b564d00, 0x4b564d01, "clock", "kvmclock" },
+	{ 0xc0000080, 0xc0000080, "CPU", "EFER" },
+	{ 0xc0000081, 0xc0000084, "CPU", "SYSCALL's" },
+	{ 0xc0000100, 0xc0000102, "CPU", "bases of FS and GS" },
+	{ 0xc0000103, 0xc0000103, "CPU", "TSC_AUX" },
+};
+
 static int find(uint32_t index)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(msr_list); i++)
@@ -162,4 +181,17 @@ unsigned msr_list_count(void)
 uint32_t msr_list_index(unsigned i)
 {
 	return msr_list[i].index;
+}
+
+bool vm_msr_at(unsigned i, struct vm_msr *out)
+{
+	if (i < ARRAY_SIZE(msr_list)) {
+		*out = (struct vm_msr){ msr_list[i].index, msr_list[i].index, "kernel",
+					msr_list[i].why };
+		return true;
+	}
+	i -= (unsigned)ARRAY_SIZE(msr_list);
+	if (i < ARRAY_SIZE(elsewhere))
+		*out = elsewhere[i];
+	return i < ARRAY_SIZE(elsewhere);
 }

@@ -18,6 +18,7 @@
 extern const char ap_code[], ap_code_end[];
 
 static volatile uint32_t online, busy;
+static bool want_x2;
 static void (*volatile job)(unsigned cpu);
 static volatile uint32_t job_number;
 
@@ -25,7 +26,7 @@ void traps_load(void);
 
 static bool x2apic(void)
 {
-	return rdmsr(MSR_BASE) & BASE_X2;
+	return (rdmsr(MSR_BASE) & BASE_X2) != 0;
 }
 
 uint32_t apic_read(unsigned reg)
@@ -33,6 +34,26 @@ uint32_t apic_read(unsigned reg)
 	if (x2apic())
 		return (uint32_t)rdmsr(MSR_X2 + reg);
 	return *(volatile uint32_t *)(MMIO + reg * 16);
+}
+
+/* Reserved registers, and those of one mode only. */
+static bool absent(unsigned reg)
+{
+	if (reg == 0x09 || reg == 0x0c || reg == 0x0e || reg == ICR_HIGH)
+		return x2apic();
+	return reg < 2 || (reg > 3 && reg < 8) || (reg > 0x28 && reg < ICR_LOW) ||
+	       (reg > APIC_TIMER_NOW && reg != APIC_TIMER_DIV);
+}
+
+uint32_t apic_try_read(unsigned reg)
+{
+	return absent(reg) ? 0 : apic_read(reg);
+}
+
+void group_x2apic(void)
+{
+	want_x2 = true;
+	wrmsr(MSR_BASE, rdmsr(MSR_BASE) | BASE_X2);
 }
 
 void apic_write(unsigned reg, uint32_t v)
@@ -98,6 +119,8 @@ void ap_main(void)
 	uint32_t done = 0;
 
 	traps_load();
+	if (want_x2)
+		group_x2apic();
 	apic_init();
 	self = __atomic_add_fetch(&online, 1, __ATOMIC_SEQ_CST);
 	for (;;) {

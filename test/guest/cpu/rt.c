@@ -27,13 +27,23 @@ extern uint64_t gdt[];
 extern char stack_top[];
 extern uint32_t boot_info, boot_magic;
 
-/* ---- output ---- */
+/* ---- output: a line in one go, because each access of a port is an exit ---- */
+
+static char line[1024];
+static unsigned line_len;
+
+static void flush(void)
+{
+	const char *from = line;
+
+	__asm__ volatile("cld; rep outsb" : "+S"(from), "+c"(line_len) : "d"(COM1) : "memory");
+}
 
 static void put(char c)
 {
-	while (!(inb(COM1 + 5) & 0x20))
-		;
-	outb(COM1, (uint8_t)c);
+	line[line_len++] = c;
+	if (c == '\n' || line_len == sizeof(line))
+		flush();
 }
 
 bool typed(void)
@@ -42,6 +52,19 @@ bool typed(void)
 		return false;
 	(void)inb(COM1);
 	return true;
+}
+
+char typed_line(void)
+{
+	char first = 0, c;
+
+	do {
+		while (!(inb(COM1 + 5) & 1))
+			__asm__ volatile("pause");
+		c = (char)inb(COM1);
+		first = first ? first : c;
+	} while (c != '\r');
+	return first;
 }
 
 static void put_number(uint64_t v, unsigned base)
@@ -104,6 +127,7 @@ void skip(const char *name, const char *why)
 
 void leave(uint32_t code)
 {
+	flush();
 	for (;;)
 		outl(EXIT_PORT, code);
 }
@@ -234,11 +258,16 @@ static const struct {
 	{ "debug", group_debug },
 	{ "mmio", group_mmio },
 	{ "smp", group_smp },
+	{ "turns", group_turns },
 	{ "move", group_move },
 	{ "hyperv", group_hyperv },
 	{ "hyperv-move", group_hyperv_move },
 	{ "debugged", group_debugged },
 	{ "blackout", group_blackout },
+	{ "msrs", group_msrs },
+	{ "x2apic", group_x2apic },
+	{ "state", group_state },
+	{ "state2", group_state2 },
 };
 
 /* Does the word at s, up to a blank, spell name? */

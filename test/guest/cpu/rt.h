@@ -39,7 +39,8 @@ void say(const char *fmt, ...);
 void check(bool good, const char *name, const char *why, ...);
 void skip(const char *name, const char *why);
 _Noreturn void leave(uint32_t code);
-bool typed(void); /* a byte came in on COM1; it is taken */
+bool typed(void);      /* a byte came in on COM1; it is taken */
+char typed_line(void); /* waits for a line there: its first byte */
 
 /* QEMU's translator, by CPUID's brand string: some of its gaps are known (docs/testing.md). */
 bool on_tcg(void);
@@ -145,6 +146,19 @@ static inline uint64_t rdtsc(void)
 	{                                                                                          \
 		__asm__ volatile("mov %0, %%" #name ::"r"(v) : "memory");                          \
 	}
+static inline uint64_t xgetbv(uint32_t n)
+{
+	uint32_t lo, hi;
+
+	__asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(n));
+	return (uint64_t)hi << 32 | lo;
+}
+
+static inline void xsetbv(uint64_t v)
+{
+	__asm__ volatile("xsetbv" ::"c"(0), "a"((uint32_t)v), "d"((uint32_t)(v >> 32)) : "memory");
+}
+
 READ_REG(cr0)
 READ_REG(cr2)
 READ_REG(cr3)
@@ -176,7 +190,8 @@ static inline void wait_irq(void)
 /* ---- processors: apic.c ---- */
 
 void apic_init(void);
-uint32_t apic_read(unsigned reg); /* by number: 0x2 is the ID */
+uint32_t apic_read(unsigned reg);     /* by number: 0x2 is the ID */
+uint32_t apic_try_read(unsigned reg); /* 0 for what is not there */
 void apic_write(unsigned reg, uint32_t v);
 void apic_ipi(uint32_t to, uint32_t low);
 uint32_t apic_id(void);
@@ -225,7 +240,8 @@ static inline void invlpg(const volatile void *p)
 
 void group_exceptions(void), group_interrupts(void), group_cpuid(void), group_modes(void),
 	group_time(void), group_paging(void), group_xsave(void), group_debug(void),
-	group_mmio(void), group_smp(void), group_move(void), group_hyperv(void),
+	group_mmio(void), group_smp(void), group_turns(void), group_move(void), group_msrs(void),
+	group_x2apic(void), group_state(void), group_state2(void), group_hyperv(void),
 	group_hyperv_move(void), group_debugged(void), group_blackout(void);
 
 #endif

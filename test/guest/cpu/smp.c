@@ -5,6 +5,7 @@
 #define VECTOR 0x81
 #define ROUNDS 2000u
 #define PING_ROUNDS 1000u
+#define PATIENCE 20000000000ull /* TSC ticks */
 
 static volatile uint32_t lock, held, wrong, counter, ipis, nmis;
 static volatile uint64_t clock;
@@ -82,7 +83,7 @@ static void pings(void)
 		uint64_t start = rdtsc();
 
 		apic_ipi(0, ICR_OTHERS | ICR_FIXED | VECTOR);
-		while (ipis < i * others && rdtsc() - start < 20000000000)
+		while (ipis < i * others && rdtsc() - start < PATIENCE)
 			__asm__ volatile("pause");
 		if (ipis < i * others)
 			break;
@@ -91,7 +92,7 @@ static void pings(void)
 	      (uint64_t)PING_ROUNDS * others);
 	wait_others();
 	on_others(sleep_till_end);
-	for (uint64_t start = rdtsc(); others_busy() && rdtsc() - start < 20000000000;) {
+	for (uint64_t start = rdtsc(); others_busy() && rdtsc() - start < PATIENCE;) {
 		apic_ipi(0, ICR_OTHERS | ICR_FIXED | VECTOR); /* in HLT or on the way there */
 		for (unsigned i = 0; i < 1000; i++)
 			__asm__ volatile("pause");
@@ -123,7 +124,36 @@ void group_smp(void)
 			check(seen_id[i] != seen_id[k], "smp-id", "%u twice", (uint64_t)seen_id[i]);
 	pings();
 	apic_ipi(0, ICR_OTHERS | ICR_NMI);
-	for (uint64_t start = rdtsc(); nmis < n - 1 && rdtsc() - start < 20000000000;)
+	for (uint64_t start = rdtsc(); nmis < n - 1 && rdtsc() - start < PATIENCE;)
 		__asm__ volatile("pause");
 	check(nmis == n - 1, "smp-nmi", "%u of %u", (uint64_t)nmis, (uint64_t)n - 1);
+}
+
+static volatile uint64_t spun[AP_MAX + 1];
+static volatile uint32_t spun_enough;
+
+static void spin(unsigned cpu)
+{
+	while (!spun_enough)
+		spun[cpu]++;
+}
+
+/* Nobody leaves the guest by itself, and still all get turns. */
+void group_turns(void)
+{
+	uint64_t start = rdtsc(), seen[AP_MAX + 1] = { 0 };
+	unsigned got = 0, n = cpus();
+
+	check(cpus_start(), "smp-start", "not all came");
+	on_others(spin);
+	for (unsigned round = 0; round < 10; round++)
+		for (unsigned i = 1; i < n; i++) {
+			while (spun[i] == seen[i] && rdtsc() - start < PATIENCE)
+				__asm__ volatile("pause");
+			got += spun[i] != seen[i];
+			seen[i] = spun[i];
+		}
+	spun_enough = 1;
+	check(got == 10 * (n - 1), "smp-turns", "%u of %u", (uint64_t)got, 10ull * (n - 1));
+	wait_others();
 }

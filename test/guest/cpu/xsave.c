@@ -7,9 +7,6 @@
 #include "rt.h"
 #include "vectors.h"
 
-#define WAIT_EXITS 0
-#define WAIT_BYTE 1
-
 static struct vectors in, out;
 
 static void fill(void)
@@ -20,6 +17,7 @@ static void fill(void)
 	for (unsigned i = 0; i < 8; i++)
 		in.x87[i] = 0x3ff0000000000000 + ((uint64_t)i << 49); /* 1.0 and more */
 	in.mxcsr = 0x7f80;
+	in.rflags = 2;
 	in.avx = 0;
 	if ((cpuid(1, 0).c >> 26 & 1) && (cpuid(1, 0).c >> 28 & 1)) {
 		write_cr4(read_cr4() | BIT(18));
@@ -58,7 +56,7 @@ static void compare(const char *sse, const char *avx, const char *x87, const cha
 void group_xsave(void)
 {
 	fill();
-	vectors_keep(&in, &out, WAIT_EXITS);
+	vectors_keep(&in, &out, DO_EXITS);
 	compare("exits-sse", "exits-avx", "exits-x87", "exits-mxcsr");
 	if (!in.avx)
 		return;
@@ -143,6 +141,7 @@ void group_move(void)
 	tsc = rdtsc();
 	say("ready\n");
 	vectors_keep(&in, &out, WAIT_BYTE);
+	(void)typed();
 	after(tsc);
 	compare("move-sse", "move-avx", "move-x87", "move-mxcsr");
 }
