@@ -144,9 +144,22 @@ static void run_once(struct vcpu *c)
 		     */
 }
 
+/*
+ * Whether to yield is asked after each switch to this world and not only when a guest
+ * leaves: the answer sets the timer that ends this world's slice, and a guest may never
+ * leave by itself. Kicks are forgotten before requests are looked at: one that comes
+ * later makes run() return at once.
+ */
+static bool goes_on(struct vcpu *c)
+{
+	while (world_should_yield())
+		world_yield();
+	(void)__atomic_exchange_n(&c->v.kicked, 0, __ATOMIC_SEQ_CST);
+	return !__atomic_load_n(&c->vm->run->stop, __ATOMIC_SEQ_CST);
+}
+
 static void turn(struct vcpu *c)
 {
-	(void)__atomic_exchange_n(&c->v.kicked, 0, __ATOMIC_SEQ_CST);
 	if (serve_requests(c))
 		return;
 	if (vcpu_take_init(c)) {
@@ -159,9 +172,6 @@ static void turn(struct vcpu *c)
 		vcpu_sleep(c);
 	else
 		run_once(c);
-	while (world_should_yield()) /* asked again when the turn is back: who waits now needs a
-					slice */
-		world_yield();
 }
 
 void vcpu_world(void *arg)
@@ -169,7 +179,7 @@ void vcpu_world(void *arg)
 	struct vcpu *c = arg;
 
 	vcpu_board(c);
-	while (!__atomic_load_n(&c->vm->run->stop, __ATOMIC_SEQ_CST))
+	while (goes_on(c))
 		turn(c);
 	vcpu_leave(c);
 }

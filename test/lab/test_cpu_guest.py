@@ -68,6 +68,11 @@ def test_processors(pair, vcpus):
     Run(pair, "a", "smp", vcpus).finish()
 
 
+def test_turns(pair):
+    """Twice as many processors as the host has, and none leaves the guest by itself."""
+    Run(pair, "a", "turns", 4).finish()
+
+
 def test_state_moves(pair):
     """Registers, MSRs, timers and devices are on the other host what they were."""
     run = Run(pair, "a", "move")
