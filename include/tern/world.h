@@ -3,7 +3,8 @@
  * Worlds: Tern's kernel threads. Every vCPU is one, so are the network owner,
  * migration workers, the shell. Scheduling is cooperative, by priority, with
  * per-CPU queues and stealing by idle CPUs; equal priorities take turns at
- * world_yield. Only interrupt handlers interrupt a world.
+ * world_yield, as long as their shares say. Only interrupt handlers interrupt a
+ * world.
  *
  * Interface in order of use: world_create; in the world: world_yield (or
  * world_should_yield at natural batches), waitq_sleep / event_wait; from
@@ -23,12 +24,19 @@ enum world_prio {
 	WORLD_PRIOS
 };
 
+/* Of a CPU that several worlds of one priority want, each gets its shares' part. */
+#define WORLD_SHARES 1000u
+#define WORLD_SHARES_MIN 100u
+#define WORLD_SHARES_MAX 10000u
+
 struct world;
 
 struct world_opts {
 	const char *name; /* copied, at most 31 characters */
 	enum world_prio prio;
 	int cpu;	     /* pinned there, or -1 */
+	uint64_t cpus;	     /* with cpu -1: a bit for each that it may run on, 0 = all */
+	uint32_t shares;     /* 0 = WORLD_SHARES */
 	uint32_t stack_size; /* bytes, 0 = 16 KiB */
 	/* Called with interrupts off when the world leaves / takes a CPU; may be NULL (vCPU state).
 	 */
@@ -48,6 +56,19 @@ void world_yield(void);
  * ready. */
 bool world_should_yield(void);
 void world_sleep_ns(uint64_t ns);
+/*
+ * Gives the rest of this turn to w, which waits for a CPU: w runs here next, and
+ * the caller takes w's place as one that waits. False, and nothing done: w does
+ * not wait, may not run here, or the turn is over anyway.
+ */
+bool world_yield_to(struct world *w);
+bool world_waits(const struct world *w); /* for a CPU; a hint */
+bool world_wanted(void);		 /* another one waits for this CPU; a hint */
+/* Both of a world that may run at the time. Where it may no longer be, world_should_yield says. */
+void world_set_cpus(struct world *w, uint64_t cpus);
+void world_set_shares(struct world *w, uint32_t shares);
+/* When the caller was queued for the CPU that it has now. */
+uint64_t world_ready_since_ns(void);
 /*
  * For a world that is about to sleep: while on, worlds that it wakes run here after
  * it, when nothing else waits here, instead of waking an idle CPU. If it does not
@@ -85,8 +106,9 @@ int event_wait(struct event *e, uint64_t deadline_ns); /* 0 or -ETIMEDOUT */
 
 struct world_info {
 	char name[32];
-	int cpu;	 /* last CPU */
-	uint64_t run_ns; /* time on a CPU since creation */
+	int cpu;	   /* last CPU */
+	uint64_t run_ns;   /* time on a CPU since creation */
+	uint64_t ready_ns; /* time it waited for one */
 	uint64_t switches;
 	const char *state; /* "running", "ready", "sleeping" */
 };

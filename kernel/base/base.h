@@ -38,6 +38,7 @@ NORETURN void sched_idle(void); /* never returns: the caller's context idles */
 #define IRQS_ON 0x200ul /* irq_restore's argument that opens interrupts */
 #define WORLD_NAME_MAX 32
 #define MUTEX_DEPTH 8
+#define QUEUE_NONE (-1)
 
 enum world_state { WORLD_READY, WORLD_RUNNING, WORLD_SLEEPING, WORLD_DEAD };
 
@@ -49,14 +50,20 @@ struct world {
 	bool detached;			 /* [const] */
 	bool wakes_here;		 /* [own] see world_wakes_here */
 	bool timed_out;			 /* [q] the timer took it off its queue */
-	int pinned;			 /* [const] CPU or -1 */
+	uint64_t cpus;			 /* [atom] CPUs that it may run on, a bit each */
+	uint32_t shares;		 /* [atom] its part of a CPU that others want too */
 	uint32_t cpu;			 /* [own] CPU it runs or last ran on */
+	int queue;			 /* [rq] CPU on whose queue it is, or QUEUE_NONE */
 	struct world *rq_next;		 /* [rq] */
 	struct waitq *wq;		 /* [q] queue it sleeps on; NULL once woken */
 	struct world *wq_next, *wq_prev; /* [q] */
 	struct timer timeout;		 /* [own] */
-	uint64_t slice_start_ns;	 /* [own] */
-	uint64_t run_ns, switches;	 /* [own] */
+	uint64_t slice_start_ns;	 /* [own] up to here, run_ns has it */
+	int64_t left_ns;		 /* [own] of its turn (turn.c) */
+	uint64_t moved_ns;		 /* [own] when it came to this CPU */
+	uint64_t ready_since_ns;	 /* [rq] when it was queued last */
+	uint64_t run_ns, ready_ns;	 /* [own] on a CPU; waiting for one */
+	uint64_t switches;		 /* [own] */
 	void (*switch_out)(void *);	 /* [const] */
 	void (*switch_in)(void *);	 /* [const] */
 	void (*fn)(void *);		 /* [const] */
@@ -77,6 +84,7 @@ void sched_ready(struct world *w);
 void sched_block(void);
 /* A new world's first call, for arch_stack_prepare; arg is the world. */
 NORETURN void sched_enter(void *arg);
+void turn_first(struct world *w); /* turn.c: a new world's */
 /* world.c, called by sched.c off the dead world's stack. */
 void world_bury(struct world *w);
 void world_check_stack(const struct world *w);

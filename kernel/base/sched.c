@@ -5,19 +5,18 @@
  * Life of a world here: sched_ready puts it on a CPU's queue and wakes that
  * CPU; runq_next takes it off; arch_switch enters it; it leaves by world_yield,
  * which queues it again, or by sched_block, which does not. A world that was
- * woken before it left may be the next one itself.
+ * woken before it left may be the next one itself. How long it may stay, and on
+ * which CPU it goes on, is turn.c's.
  *
- * The old world's on_cpu is cleared, and a dead one buried, on the new world's
- * stack (finish_switch). Every CPU's first context becomes its idle world,
- * which runs when nothing else can.
+ * The old world's on_cpu is cleared, a dead one buried, and one that moves queued
+ * on its other CPU, on the new world's stack (finish_switch). Every CPU's first
+ * context becomes its idle world, which runs when nothing else can.
  */
 #include <tern/arch.h>
 #include <tern/log.h>
 #include <tern/percpu.h>
 
 #include "runq.h"
-
-#define SLICE_NS (5 * NSEC_PER_MSEC)
 
 /* First thing on the new stack: the old one is free to be entered elsewhere. */
 static void finish_switch(void)
@@ -30,6 +29,9 @@ static void finish_switch(void)
 	__atomic_store_n(&prev->on_cpu, 0, __ATOMIC_RELEASE);
 	if (dead)
 		world_bury(prev);
+	if (rq->prev_to != QUEUE_NONE)
+		runq_add((unsigned)rq->prev_to, prev);
+	rq->prev_to = QUEUE_NONE;
 	if (self->switch_in)
 		self->switch_in(self->arg);
 }
@@ -44,11 +46,13 @@ static void switch_to(struct world *next)
 	world_check_stack(prev);
 	if (prev->switch_out)
 		prev->switch_out(prev->arg);
-	prev->run_ns += now - prev->slice_start_ns;
 	rq->prev = prev;
+	if (next->cpu != c->index)
+		next->moved_ns = now;
 	next->cpu = c->index;
 	next->state = WORLD_RUNNING;
 	next->slice_start_ns = now;
+	next->ready_ns += now - next->ready_since_ns;
 	next->switches++;
 	__atomic_store_n(&next->on_cpu, 1, __ATOMIC_RELAXED);
 	c->current = next;
@@ -74,6 +78,7 @@ void sched_block(void)
 	bool busy = false;
 
 	tern_assert(self != &rq->idle && !c->spin_depth && !c->irq_depth);
+	(void)turn_charge(rq, self, time_ns());
 	next = runq_next(rq, &busy);
 	if (!next)
 		next = &rq->idle;
@@ -90,17 +95,45 @@ void world_yield(void)
 	struct rq *rq = c->sched;
 	struct world *self = c->current;
 
-	if (runq_ahead(rq, self->prio)) {
-		runq_add(c->index, self);
+	if (runq_ahead(rq, self->prio) || !may_run_on(self, c->index)) {
+		unsigned to = turn_place(self, c->index);
+
+		if (to == c->index)
+			runq_add(to, self);
+		else
+			rq->prev_to = (int)to; /* nobody may take it while its stack is in use */
 		sched_block();
 	} else {
-		uint64_t now = time_ns();
-
 		c->resched = 0;
-		self->run_ns += now - self->slice_start_ns;
-		self->slice_start_ns = now;
+		(void)turn_charge(rq, self, time_ns());
 	}
 	irq_restore(flags);
+}
+
+/* The two change places, turns included: nobody else waits longer or shorter for it. */
+static void trade_places(struct world *self, struct world *w)
+{
+	int64_t left = self->left_ns;
+
+	self->left_ns = w->left_ns;
+	w->left_ns = left;
+	runq_add(self->cpu, self);
+	switch_to(w);
+}
+
+bool world_yield_to(struct world *w)
+{
+	unsigned long flags = irq_save();
+	struct rq *rq = this_cpu()->sched;
+	struct world *self = this_cpu()->current;
+	bool given = false;
+
+	if (!world_should_yield() && !turn_charge(rq, self, time_ns()) && runq_take(rq, w)) {
+		trade_places(self, w);
+		given = true;
+	}
+	irq_restore(flags);
+	return given;
 }
 
 void world_wakes_here(bool on)
@@ -115,27 +148,6 @@ void world_share(void)
 	if (runq_ahead(this_cpu()->sched, 0))
 		runq_share();
 	irq_restore(flags);
-}
-
-/* One of equal priority waits: true once the slice is over, and until then the timer sees to it. */
-static bool slice_over(struct rq *rq, const struct world *self)
-{
-	uint64_t end = self->slice_start_ns + SLICE_NS;
-
-	if (time_ns() >= end)
-		return true;
-	if (__atomic_load_n(&rq->slice.cpu, __ATOMIC_RELAXED) < 0 || rq->slice.deadline_ns != end)
-		timer_arm(&rq->slice, end);
-	return false;
-}
-
-bool world_should_yield(void)
-{
-	struct percpu *c = this_cpu();
-	struct rq *rq = c->sched;
-	uint32_t ahead = runq_ahead(rq, c->current->prio);
-
-	return ahead && (ahead > 1 || slice_over(rq, c->current));
 }
 
 /* ---- idle ---- */
@@ -163,26 +175,18 @@ void sched_idle(void)
 	}
 }
 
-/*
- * The guest is interrupted, and the vCPU's loop asks world_should_yield. When it has
- * just asked and is about to enter the guest, resched turns it back (struct virt_ops, run).
- */
-static void slice_end(struct timer *t)
-{
-	(void)t;
-	this_cpu()->resched = 1;
-}
-
 void sched_init(void)
 {
 	struct percpu *c = this_cpu();
 	struct rq *rq = runq_of(c->index);
 
-	timer_setup(&rq->slice, slice_end);
+	turn_init(rq);
+	rq->prev_to = QUEUE_NONE;
 	rq->idle.prio = WORLD_BACKGROUND;
 	rq->idle.state = WORLD_RUNNING;
 	rq->idle.on_cpu = 1;
-	rq->idle.pinned = (int)c->index;
+	rq->idle.cpus = 1ull << c->index;
+	rq->idle.queue = QUEUE_NONE;
 	rq->idle.cpu = c->index;
 	__builtin_memcpy(rq->idle.name, "idle", sizeof("idle"));
 	c->current = &rq->idle;

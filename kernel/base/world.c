@@ -111,7 +111,10 @@ int world_create(struct world **out, const struct world_opts *o, void (*fn)(void
 	tern_assert(o->prio < WORLD_PRIOS && o->cpu < (int)cpu_count());
 	(void)strncpy(w->name, o->name, WORLD_NAME_MAX - 1);
 	w->prio = (uint8_t)o->prio;
-	w->pinned = o->cpu;
+	w->cpus = o->cpu >= 0 ? 1ull << o->cpu : o->cpus ? o->cpus : ~0ull;
+	w->shares = o->shares ? o->shares : WORLD_SHARES;
+	w->queue = QUEUE_NONE;
+	turn_first(w);
 	w->cpu = o->cpu >= 0 ? (uint32_t)o->cpu : cpu_self();
 	w->switch_out = o->switch_out;
 	w->switch_in = o->switch_in;
@@ -194,6 +197,7 @@ static void world_describe(const struct world *w, struct world_info *info)
 	info->run_ns = w->run_ns;
 	if (w->state == WORLD_RUNNING && now > since)
 		info->run_ns += now - since;
+	info->ready_ns = w->ready_ns;
 	info->switches = w->switches;
 	info->state = state_name(w);
 }

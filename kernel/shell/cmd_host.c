@@ -153,6 +153,7 @@ static int host_worlds(struct shell *sh, int argc, char **argv)
 		json_str(sh, "name", w[i].name);
 		json_i64(sh, "cpu", w[i].cpu);
 		json_u64(sh, "run_ns", w[i].run_ns);
+		json_u64(sh, "ready_ns", w[i].ready_ns);
 		json_u64(sh, "switches", w[i].switches);
 		json_str(sh, "state", w[i].state);
 		json_end(sh);
