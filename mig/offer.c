@@ -19,6 +19,7 @@
 #define CPU_KIND_VERSION 1
 #define POLICY_VERSION 1
 #define NICS_VERSION 2 /* 1: no device has a control queue */
+#define SHARES_VERSION 1
 
 static void vm_record_save(struct vm *vm, struct rec_writer *w)
 {
@@ -178,6 +179,27 @@ static int policy_check(struct rec_reader *r, struct offer *o)
 	return rec_done(r);
 }
 
+static void shares_save(struct vm *vm, struct rec_writer *w)
+{
+	if (!vm->cfg.sched.shares)
+		return;
+	rec_begin(w, REC_SHARES, SHARES_VERSION, REC_OPTIONAL, 0);
+	rec_u32(w, vm->cfg.sched.shares);
+	rec_u32(w, 0);
+	rec_end(w);
+}
+
+static int shares_check(struct rec_reader *r, struct offer *o)
+{
+	uint32_t shares = rec_get_u32(r);
+
+	if (r->head.version != SHARES_VERSION || rec_get_u32(r) || shares < WORLD_SHARES_MIN ||
+	    shares > WORLD_SHARES_MAX)
+		return -EBADMSG;
+	o->cfg.sched.shares = shares;
+	return rec_done(r);
+}
+
 void offer_save(struct vm *vm, struct rec_writer *w)
 {
 	vm_record_save(vm, w);
@@ -185,6 +207,7 @@ void offer_save(struct vm *vm, struct rec_writer *w)
 	nics_save(vm, w);
 	cpu_kind_save(vm, w);
 	policy_save(vm, w);
+	shares_save(vm, w);
 	vm_cpuid_save(vm, w);
 	vm_hyperv_save(vm, w);
 }
@@ -208,6 +231,8 @@ static int offer_record(struct rec_reader *r, struct offer *o, unsigned *seen)
 		return policy_check(r, o);
 	case REC_NICS:
 		return nics_check(r, o);
+	case REC_SHARES:
+		return shares_check(r, o);
 	case REC_HYPERV:
 		o->cfg.hyperv = true;
 		return vm_hyperv_offered(r);

@@ -39,6 +39,7 @@ enum rec_type {
 	REC_CPU_KIND = 6, /* host's own or a baseline */
 	REC_HOST = 7,	  /* who answers a query */
 	REC_HYPERV = 8,	  /* MSRs of Microsoft's interface, of VMs that have it */
+	REC_SHARES = 9,	  /* of its vCPUs, when they are not the usual ones */
 	REC_LAPIC = 16,
 	REC_IOAPIC = 17,
 	REC_PIC = 18,

@@ -69,6 +69,12 @@ struct vm_nic {
 	uint32_t rate_mbit; /* each way; 0: as fast as it goes */
 };
 
+/* Which part of which CPUs: this host's affair, but for the shares, which move with the VM. */
+struct vm_sched {
+	uint32_t shares;	     /* of each vCPU; 0 = WORLD_SHARES */
+	uint64_t cpus[VM_VCPUS_MAX]; /* by vCPU, a bit for each CPU that it may run on; 0 = all */
+};
+
 struct vm_config {
 	char name[VM_NAME_MAX];
 	uint64_t mem_bytes;
@@ -83,6 +89,7 @@ struct vm_config {
 	uint8_t on[VM_TROUBLES]; /* enum vm_policy */
 	bool baseline;		 /* shown the common CPU (cpumodel.h), not this host's */
 	bool hyperv;		 /* has the clock of Microsoft's guests (kernel/vm/hyperv.h) too */
+	struct vm_sched sched;	 /* [vm] */
 };
 
 struct vm;
@@ -90,7 +97,28 @@ struct vcpu;
 
 struct vcpu_stats {
 	uint64_t exits[EXIT_REASONS];
-	uint64_t injected, halts, run_ns, host_ns;
+	uint64_t injected, halts;
+	uint64_t ipis;	     /* sent by it */
+	uint64_t spins;	     /* for which its turn ended */
+	uint64_t given;	     /* of these, turns that went to one of its VM */
+	uint64_t turns_lost; /* it had to give way while it ran */
+};
+
+/* What a vCPU does with its time. */
+enum vcpu_doing {
+	VCPU_GUEST,  /* in the guest */
+	VCPU_HOST,   /* on a CPU, for its exits */
+	VCPU_READY,  /* waits for a CPU: to the guest, stolen time */
+	VCPU_HALTED, /* in HLT, or not started yet */
+	VCPU_HELD,   /* parked, off, or waits for the host */
+	VCPU_DOINGS
+};
+struct vcpu_times {
+	uint32_t seq;		  /* odd while it changes */
+	uint8_t doing;		  /* enum vcpu_doing */
+	uint8_t off_as;		  /* what it will be doing once it leaves its CPU */
+	uint64_t since_ns;	  /* up to here ns has it */
+	uint64_t ns[VCPU_DOINGS]; /* since the VM was made here */
 };
 
 struct vcpu {
@@ -115,6 +143,9 @@ struct vcpu {
 	void *lapic;		 /* [const] vdev's */
 	struct pvclock *clock;	 /* [own] kvmclock state */
 	struct vcpu_stats stats; /* [own], read racily for display */
+	struct vcpu_times times; /* [own], read by vcpu_times_get */
+	uint32_t preempted;	 /* [atom] waits for a CPU since its turn ended */
+	uint32_t spinning;	 /* [atom] waits for a CPU since it spun (kernel/vm/pause.c) */
 };
 
 struct vdev;
@@ -246,6 +277,17 @@ MUST_CHECK int vm_prepare_incoming(struct vm *vm);
 void vm_run_incoming(struct vm *vm);
 /* Undoes vm_prepare_incoming's park where that failed: the VM is suspended as before. */
 void vm_hold_suspended(struct vm *vm);
+
+/* Other shares, other CPUs, from the vCPUs' next turns on. -EINVAL: the reason in why. */
+MUST_CHECK int vm_set_sched(struct vm *vm, const struct vm_sched *s, char *why, size_t why_len);
+/* A copy of each, up to now; guest, host, ready and halted ones never go back by much. */
+void vcpu_times_get(const struct vcpu *c, uint64_t ns[VCPU_DOINGS]);
+/* How long parking all vCPUs took, of the last of these. */
+struct vm_park_times {
+	uint64_t count; /* ever */
+	uint64_t last_ns, median_ns, max_ns;
+};
+void vm_park_times(struct vm *vm, struct vm_park_times *t);
 
 /* Makes a vCPU look at its interrupts: wakes it from HLT or makes it leave the guest. Any context.
  */

@@ -235,30 +235,6 @@ static int vm_list_cmd(struct shell *sh, int argc, char **argv)
 	return 0;
 }
 
-static const char *const exit_names[EXIT_REASONS] = {
-	[EXIT_NONE] = "host",
-	[EXIT_CPUID] = "cpuid",
-	[EXIT_HLT] = "hlt",
-	[EXIT_PAUSE] = "pause",
-	[EXIT_MSR_READ] = "msr_read",
-	[EXIT_MSR_WRITE] = "msr_write",
-	[EXIT_PIO] = "pio",
-	[EXIT_SLAT_FAULT] = "slat_fault",
-	[EXIT_IRQ_WINDOW] = "irq_window",
-	[EXIT_NMI_WINDOW] = "nmi_window",
-	[EXIT_CR_ACCESS] = "cr_access",
-	[EXIT_XSETBV] = "xsetbv",
-	[EXIT_HYPERCALL] = "hypercall",
-	[EXIT_EXCEPTION] = "exception",
-	[EXIT_WBINVD] = "wbinvd",
-	[EXIT_EOI] = "eoi",
-	[EXIT_DEBUG] = "debug",
-	[EXIT_UNDEFINED] = "undefined",
-	[EXIT_REFUSED] = "refused",
-	[EXIT_TRIPLE_FAULT] = "triple_fault",
-	[EXIT_FAILED] = "failed",
-};
-
 static void vcpu_json(struct shell *sh, const struct vcpu *c)
 {
 	uint64_t total = 0;
@@ -272,7 +248,7 @@ static void vcpu_json(struct shell *sh, const struct vcpu *c)
 	json_object(sh, "exits");
 	for (unsigned i = 0; i < EXIT_REASONS; i++) {
 		total += c->stats.exits[i];
-		json_u64(sh, exit_names[i], c->stats.exits[i]);
+		json_u64(sh, cmd_exit_name(i), c->stats.exits[i]);
 	}
 	json_end(sh);
 	json_u64(sh, "total_exits", total);
@@ -286,7 +262,7 @@ static void vcpu_plain(struct shell *sh, const struct vcpu *c)
 		     (unsigned long long)c->v.flushes);
 	for (unsigned i = 0; i < EXIT_REASONS; i++)
 		if (c->stats.exits[i])
-			shell_printf(sh, " %s %llu", exit_names[i],
+			shell_printf(sh, " %s %llu", cmd_exit_name(i),
 				     (unsigned long long)c->stats.exits[i]);
 	shell_printf(sh, "\n");
 }

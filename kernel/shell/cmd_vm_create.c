@@ -19,8 +19,9 @@
 #define NIC_TEXT_MAX 128
 #define CREATE_ARGS                                                                                \
 	"NAME --kernel FILE [--initrd FILE] | --multiboot FILE [--module FILE]... [--mem SIZE] "   \
-	"[--vcpus N] [--cpu host|baseline] [--hyperv] [--on-panic POLICY] [--on-crash POLICY] "    \
-	"[--on-watchdog POLICY] "                                                                  \
+	"[--vcpus N] [--cpu host|baseline] [--shares N] [--pin LIST] [--hyperv] [--on-panic "      \
+	"POLICY] "                                                                                 \
+	"[--on-crash POLICY] [--on-watchdog POLICY] "                                              \
 	"[--net NETWORK[,MAC][,queues=N][,rate=MBIT][,spoof=allow]]... [--cmdline TEXT]"
 
 /* Copies an option's text; false with the error said when it is too long. */
@@ -259,6 +260,8 @@ static int vm_create_cmd(struct shell *sh, int argc, char **argv)
 	const char *mem = shell_opt(&argc, argv, "--mem");
 	const char *vcpus = shell_opt(&argc, argv, "--vcpus");
 	const char *cmdline = shell_opt(&argc, argv, "--cmdline");
+	const char *shares = shell_opt(&argc, argv, "--shares");
+	const char *pin = shell_opt(&argc, argv, "--pin");
 	struct vm_config cfg = { .hyperv = shell_flag(&argc, argv, "--hyperv") };
 	char why[WHY_MAX] = "";
 	struct vm *vm;
@@ -275,6 +278,7 @@ static int vm_create_cmd(struct shell *sh, int argc, char **argv)
 				   VM_NAME_MAX - 1);
 	strcpy(cfg.name, argv[1]);
 	if (!config_numbers(sh, mem, vcpus, &cfg) || !config_queues(sh, &cfg) ||
+	    !cmd_sched_opts(sh, shares, pin, cfg.vcpus, &cfg.sched) ||
 	    !copy_opt(sh, "--cmdline", cmdline, cfg.cmdline, sizeof(cfg.cmdline)))
 		return 1;
 	err = vm_create(&cfg, &vm, why, sizeof(why));

@@ -10,7 +10,7 @@
 
 #include "shell_int.h"
 
-#define TABLES_MAX 16
+#define TABLES_MAX 32
 
 static struct {
 	const struct shell_cmd *cmds;

@@ -305,6 +305,9 @@ void shell_start(const char *hostname)
 	cmd_vm_register();
 	cmd_vm_balloon_register();
 	cmd_vm_log_register();
+	cmd_vm_sched_register();
+	cmd_vm_stats_register();
+	cmd_vm_top_register();
 	cmd_mig_register();
 	cmd_stats_register();
 	cmd_net_register();

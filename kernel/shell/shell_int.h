@@ -105,6 +105,17 @@ void cmd_offer_vms(struct shell *sh, int argc, char **argv);
 /* The stable code word of an error of the VM room. */
 const char *cmd_vm_code(int err);
 
+/* cmd_vm_stats.c: an exit's reason, as it is shown. */
+const char *cmd_exit_name(unsigned reason);
+
+/* cmd_vm_sched.c: values of --shares and --pin, NULL where not given; false with the error said. */
+struct vm_sched;
+bool cmd_sched_opts(struct shell *sh, const char *shares, const char *pin, unsigned vcpus,
+		    struct vm_sched *s);
+#define CPUS_TEXT 12
+void cmd_cpus_text(uint64_t cpus, char out[CPUS_TEXT]);
+void json_sched(struct shell *sh, const struct vm *vm);
+
 /* cmd_mig.c: an address, or a name that tern.conf maps by "host.NAME = ADDRESS". -EINVAL. */
 struct net_addr;
 MUST_CHECK int cmd_resolve_host(const char *text, struct net_addr *a);
@@ -124,6 +135,9 @@ void cmd_vm_create_register(void);
 void cmd_vm_register(void);
 void cmd_vm_balloon_register(void);
 void cmd_vm_log_register(void);
+void cmd_vm_sched_register(void);
+void cmd_vm_stats_register(void);
+void cmd_vm_top_register(void);
 void cmd_mig_register(void);
 void cmd_stats_register(void);
 void cmd_net_register(void);

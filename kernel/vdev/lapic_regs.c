@@ -240,6 +240,7 @@ void lapic_send_icr(struct lapic *l, uint32_t low, uint32_t dest)
 				 .from = l };
 	unsigned long flags = chip_lock(l->chip);
 
+	l->vcpu->stats.ipis++;
 	l->icr_low = low & ICR_WRITABLE;
 	if (lapic_x2(l))
 		l->icr_high = dest;

@@ -148,13 +148,6 @@ enum exit_next exit_hlt(struct vcpu *c, struct vmexit *x)
 	return NEXT_RESUME;
 }
 
-static enum exit_next exit_pause(struct vcpu *c, struct vmexit *x)
-{
-	vcpu_skip(c, x, 2);
-	world_yield(); /* whoever holds what it spins for may be waiting for this CPU */
-	return NEXT_RESUME;
-}
-
 static enum exit_next exit_irq_window(struct vcpu *c, struct vmexit *x)
 {
 	(void)x;

@@ -70,6 +70,8 @@ static int park_but(struct vm *vm, const struct vcpu *except, uint64_t deadline_
 {
 	struct vm_run *run = vm->run;
 	unsigned long flags = spin_lock(&run->lock);
+	uint64_t start = time_ns();
+	bool were_out = all_parked_locked(vm, except);
 	int err = 0;
 
 	run->parks++;
@@ -80,6 +82,8 @@ static int park_but(struct vm *vm, const struct vcpu *except, uint64_t deadline_
 	while (!all_parked_locked(vm, except) && err != -ETIMEDOUT)
 		err = waitq_sleep(&run->changed, &run->lock, &flags, deadline_ns);
 	err = all_parked_locked(vm, except) ? 0 : -ETIMEDOUT;
+	if (!err && !were_out)
+		run->parked_ns[run->parks_done++ % PARKS_KEPT] = time_ns() - start;
 	spin_unlock(&run->lock, flags);
 	return err;
 }
@@ -156,8 +160,10 @@ void vcpu_park_here(struct vcpu *c)
 
 	vcpu_unboard(c);
 	set_parked(c);
+	c->times.off_as = VCPU_HELD;
 	while (!leave_park(c))
 		(void)event_wait(&c->wake, NEVER_NS);
+	c->times.off_as = VCPU_READY;
 	if (time_ns() - since > HELD_NS)
 		c->clock->stopped = true;
 	if (__atomic_load_n(&c->vm->run->stop, __ATOMIC_ACQUIRE))

@@ -50,8 +50,10 @@ static void vcpu_sleep(struct vcpu *c)
 {
 	__atomic_store_n(&c->sleeping, 1, __ATOMIC_SEQ_CST);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* sleeping, then kicked: pairs with vcpu_kick */
+	c->times.off_as = VCPU_HALTED;
 	if (!__atomic_load_n(&c->v.kicked, __ATOMIC_SEQ_CST))
 		(void)event_wait(&c->wake, NEVER_NS);
+	c->times.off_as = VCPU_READY;
 	__atomic_store_n(&c->sleeping, 0, __ATOMIC_SEQ_CST);
 }
 
@@ -121,7 +123,7 @@ static bool serve_requests(struct vcpu *c)
 static void run_once(struct vcpu *c)
 {
 	struct vmexit x;
-	uint64_t start = time_ns(), out, rip;
+	uint64_t rip;
 	enum exit_next next;
 
 	if (c->stepping)
@@ -129,19 +131,26 @@ static void run_once(struct vcpu *c)
 	rip = c->v.rip;
 	x.insn_len = x.insn_bytes = 0;
 	c->vm->irqchip->enter(c);
+	vcpu_doing(c, VCPU_GUEST);
 	virt->run(&c->v, &x);
+	vcpu_doing(c, VCPU_HOST);
 	c->vm->irqchip->leave(c);
-	out = time_ns();
-	c->stats.run_ns += out - start;
 	if ((unsigned)x.reason >= EXIT_REASONS)
 		x.reason = EXIT_FAILED;
 	c->stats.exits[x.reason]++;
 	next = exit_table[x.reason](c, &x);
 	if (c->stepping)
 		debug_step_end(c, &x, rip);
-	c->stats.host_ns += time_ns() - out;
 	(void)next; /* a failed vCPU finds run->stop at its next turn; a retried one its instruction
 		     */
+}
+
+static void give_way(struct vcpu *c)
+{
+	__atomic_store_n(&c->preempted, 1, __ATOMIC_RELAXED);
+	c->stats.turns_lost++;
+	world_yield();
+	__atomic_store_n(&c->preempted, 0, __ATOMIC_RELAXED);
 }
 
 /*
@@ -153,7 +162,7 @@ static void run_once(struct vcpu *c)
 static bool goes_on(struct vcpu *c)
 {
 	while (world_should_yield())
-		world_yield();
+		give_way(c);
 	(void)__atomic_exchange_n(&c->v.kicked, 0, __ATOMIC_SEQ_CST);
 	return !__atomic_load_n(&c->vm->run->stop, __ATOMIC_SEQ_CST);
 }

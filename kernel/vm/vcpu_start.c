@@ -22,6 +22,9 @@ int vcpu_create(struct vm *vm, unsigned index)
 	c->v.vm = &vm->virt;
 	c->v.index = index;
 	c->v.cpu = -1;
+	c->times = (struct vcpu_times){ .doing = VCPU_HELD,
+					.off_as = VCPU_READY,
+					.since_ns = time_ns() };
 	event_init(&c->wake, "vcpu");
 	c->msrs = calloc(1, sizeof(*c->msrs));
 	c->clock = calloc(1, sizeof(*c->clock));

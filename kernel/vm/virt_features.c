@@ -20,9 +20,12 @@ bool virt_feature_at(unsigned index, struct virt_feature *out)
 		  c->tsc_scaling },
 		{ "virtual-nmi", "NMI blocking by the CPU; else followed in software",
 		  c->virtual_nmi },
-		{ "apic", "interrupts delivered by the CPU in x2APIC mode; else they are injected",
+		{ "apic",
+		  "interrupts delivered by the CPU in x2APIC mode (AMD's AVIC is not used); else "
+		  "they are injected",
 		  c->apic },
-		{ "pause-filter", "exits of vCPUs that spin", c->pause_filter },
+		{ "pause-filter", "exits of vCPUs that spin; else a spin ends with its turn",
+		  c->pause_filter },
 	};
 
 	if (!virt || index >= ARRAY_SIZE(all))

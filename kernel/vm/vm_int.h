@@ -12,6 +12,8 @@
 
 /* ---- run state: park.c, vcpu.c ---- */
 
+#define PARKS_KEPT 64u
+
 enum vm_request { REQ_NONE, REQ_RESET, REQ_OFF, REQ_ERROR };
 
 /*
@@ -41,6 +43,9 @@ struct vm_run {
 	uint64_t checked_xcr0;		 /* [parked] of the REC_CPUID that was checked last */
 	uint32_t msr_seen[64];		 /* [io_lock] unknown MSRs already logged */
 	unsigned nr_msr_seen;
+	uint32_t pause_next;		/* [atom] vCPU to be looked at first for a turn */
+	uint64_t parked_ns[PARKS_KEPT]; /* [lock] how long the last parks took, by count */
+	uint64_t parks_done;		/* [lock] */
 };
 
 MUST_CHECK int vm_run_init(struct vm *vm);
@@ -85,6 +90,14 @@ void vcpu_reset(struct vcpu *c);
 /* INIT and SIPI that came: true while the vCPU has to wait for a SIPI. */
 bool vcpu_take_init(struct vcpu *c);
 
+/* vcpu_time.c: what the vCPU does from now on; by its world, and as it leaves and takes a CPU. */
+void vcpu_doing(struct vcpu *c, enum vcpu_doing what);
+void vcpu_off_cpu(struct vcpu *c);
+void vcpu_on_cpu(struct vcpu *c);
+
+/* sched.c */
+MUST_CHECK int vm_sched_check(const struct vm_sched *s, char *why, size_t len);
+
 /* ---- exits ---- */
 
 enum exit_next {
@@ -96,7 +109,7 @@ typedef enum exit_next exit_handler(struct vcpu *c, struct vmexit *x);
 extern exit_handler *const exit_table[EXIT_REASONS];
 
 exit_handler exit_cpuid, exit_hlt, exit_msr_read, exit_msr_write, exit_pio, exit_slat_fault,
-	exit_cr, exit_xsetbv, exit_hypercall, exit_debug;
+	exit_cr, exit_xsetbv, exit_hypercall, exit_debug, exit_pause;
 
 /* Ends the instruction: rip behind it. known is used when the CPU gave no length, 0 = decode. */
 void vcpu_skip(struct vcpu *c, struct vmexit *x, uint8_t known);

@@ -58,6 +58,8 @@ int vm_check(const struct vm_config *cfg, char *why, size_t len)
 		snprintf(why, len, "two network devices of the VM have the same address");
 		return -EINVAL;
 	}
+	if (vm_sched_check(&cfg->sched, why, len))
+		return -EINVAL;
 	return vm_platform()->check ? vm_platform()->check(cfg, why, len) : 0;
 }
 

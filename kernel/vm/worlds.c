@@ -27,6 +27,7 @@ void vcpu_leave(struct vcpu *c)
 
 	if (c->loaded)
 		vcpu_unboard(c);
+	c->times.off_as = VCPU_HELD;
 	flags = spin_lock(&run->lock);
 	c->parked = 1;
 	if (!--run->live)
@@ -41,12 +42,14 @@ static void vcpu_out(void *arg)
 
 	if (c->loaded)
 		virt->vcpu_put(&c->v);
+	vcpu_off_cpu(c);
 }
 
 static void vcpu_in(void *arg)
 {
 	struct vcpu *c = arg;
 
+	vcpu_on_cpu(c);
 	if (c->loaded)
 		virt->vcpu_load(&c->v);
 }
@@ -55,6 +58,8 @@ static int launch_one(struct vcpu *c)
 {
 	struct world_opts o = { .prio = WORLD_NORMAL,
 				.cpu = -1,
+				.cpus = c->vm->cfg.sched.cpus[c->index],
+				.shares = c->vm->cfg.sched.shares,
 				.stack_size = VCPU_STACK,
 				.switch_out = vcpu_out,
 				.switch_in = vcpu_in };

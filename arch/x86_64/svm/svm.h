@@ -24,7 +24,7 @@
 
 /* What the CPU offers; written once by svm_probe. */
 struct svm_features {
-	bool next_rip, decode_assist, flush_by_asid, tsc_rate, pause_filter;
+	bool next_rip, decode_assist, flush_by_asid, tsc_rate, pause_filter, pause_threshold;
 	uint32_t asids;	   /* ASIDs are 1..asids-1 */
 	hpa_t iopm, msrpm; /* shared by all VMs */
 };

@@ -22,6 +22,7 @@ static const struct {
 	{ 6, "flush-by-asid", &svm_feat.flush_by_asid },
 	{ 7, "decode", &svm_feat.decode_assist },
 	{ 10, "pause-filter", &svm_feat.pause_filter },
+	{ 12, "pause-threshold", &svm_feat.pause_threshold },
 };
 
 int svm_refuse(char *why, size_t len, const char *format, const char *what)

@@ -5,6 +5,9 @@
  */
 #include "svm.h"
 
+#define PAUSE_COUNT 3000u /* PAUSEs of one loop before the exit: a spin of some microseconds */
+#define PAUSE_GAP 128u	  /* cycles between two; longer ones begin the count anew */
+
 /* What leaves the guest, and why. */
 static const struct {
 	uint8_t what;
@@ -50,7 +53,9 @@ void svm_setup_vmcb(struct virt_vcpu *v)
 		svm_intercept(b, intercepts[i].what, true);
 	if (svm_feat.pause_filter) {
 		svm_intercept(b, INTERCEPT_PAUSE, true);
-		b->c.pause_count = 3000; /* a spin of some microseconds, then EXIT_PAUSE */
+		b->c.pause_count = PAUSE_COUNT;
+		if (svm_feat.pause_threshold)
+			b->c.pause_threshold = PAUSE_GAP;
 	}
 	b->c.iopm_pa = svm_feat.iopm.v;
 	b->c.msrpm_pa = svm_feat.msrpm.v;

@@ -260,6 +260,8 @@ static const struct {
 	{ "smp", group_smp },
 	{ "turns", group_turns },
 	{ "move", group_move },
+	{ "tickets", group_tickets },
+	{ "count", group_count },
 	{ "hyperv", group_hyperv },
 	{ "hyperv-move", group_hyperv_move },
 	{ "debugged", group_debugged },

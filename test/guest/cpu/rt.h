@@ -240,8 +240,9 @@ static inline void invlpg(const volatile void *p)
 
 void group_exceptions(void), group_interrupts(void), group_cpuid(void), group_modes(void),
 	group_time(void), group_paging(void), group_xsave(void), group_debug(void),
-	group_mmio(void), group_smp(void), group_turns(void), group_move(void), group_msrs(void),
-	group_x2apic(void), group_state(void), group_state2(void), group_hyperv(void),
-	group_hyperv_move(void), group_debugged(void), group_blackout(void);
+	group_mmio(void), group_smp(void), group_tickets(void), group_count(void),
+	group_turns(void), group_move(void), group_msrs(void), group_x2apic(void),
+	group_state(void), group_state2(void), group_hyperv(void), group_hyperv_move(void),
+	group_debugged(void), group_blackout(void);
 
 #endif
