@@ -3,6 +3,7 @@
 
     net      raw TCP between the two hosts (net bench)
     boot     kernel entry to init, against the same kernel directly in the emulator
+    park     how long it takes to stop all vCPUs of a busy guest, 4 on 2 CPUs
     idle     a quiet guest: exits a second, and what its migration sends
     d20      20 MiB/s over 64 MiB while it moves
     d100     100 MiB/s over 128 MiB while it moves
@@ -46,6 +47,7 @@ TARGETS = {
     "idle_sent": ("idle: bytes sent / non-zero backed bytes", 1.05, False),
     "idle_exits_per_s": ("idle: exits a second and vCPU", 50, False),
     "boot": ("kernel entry to init / directly", 1.5, False),
+    "park_ms": ("4 busy vCPUs stopped, ms (median)", 10, False),
     "d20_rate_kept": ("d20: write rate while moving / before", 0.8, True),
     "d100_rate_kept": ("d100: write rate while moving / before", 0.8, True),
     **bench_net.TARGETS,
@@ -82,6 +84,24 @@ def boot(lab, runs):
         tern.append(time.monotonic() - start)
         g.remove()
     return median(alone), median(tern)
+
+
+def parking(lab, vcpus=4, times=32):
+    """Milliseconds that the host itself measured: (median, longest) over pauses of a guest whose
+    vCPUs all write."""
+    g = Guest(lab, "park")
+    g.create("a", mode="dirty", ws=32, rate=20, vcpus=vcpus)
+    g.start()
+    g.wait_ready()
+    g.wait_beats(5)
+    try:
+        for _ in range(times):
+            lab.run("a", "vm pause park")
+            lab.run("a", "vm resume park")
+        parks = lab.ask("a", "vm stats park")["parks"]
+        return parks["median_ns"] / 1e6, parks["max_ns"] / 1e6
+    finally:
+        g.remove()
 
 
 def total_exits(g):
@@ -238,6 +258,8 @@ def ratios(fig):
     if "quiet" in fig:
         out["idle_sent"] = fig["quiet"]["sent"] / fig["quiet"]["nonzero"]
         out["idle_exits_per_s"] = fig["quiet"]["exits_per_s"]
+    if "park" in fig:
+        out["park_ms"] = fig["park"][0]
     if "boot" in fig:
         out["boot"] = fig["boot"][1] / fig["boot"][0]
     for case in ("d20", "d100"):
@@ -309,6 +331,9 @@ def measure(args):
         if "boot" in args.cases:
             fig["boot"] = boot(lab, args.runs)
             say(f"boot: directly {fig['boot'][0]:.2f} s, under Tern {fig['boot'][1]:.2f} s")
+        if "park" in args.cases:
+            fig["park"] = parking(lab)
+            say(f"park: median {fig['park'][0]:.2f} ms, longest {fig['park'][1]:.2f} ms")
         if "idle" in args.cases:
             fig["quiet"] = idle_figures(lab)
         for case in CASES:
@@ -329,7 +354,7 @@ def measure(args):
 def main():
     ap = argparse.ArgumentParser(prog="bench", description=__doc__,
                                  formatter_class=argparse.RawDescriptionHelpFormatter)
-    every = ["net", "boot", *CASES, *(NET_CASES if net.wrapper()[0] == "tap" else ())]
+    every = ["net", "boot", "park", *CASES, *(NET_CASES if net.wrapper()[0] == "tap" else ())]
     ap.add_argument("cases", nargs="*", help=f"of: {' '.join(every)} (all)")
     ap.add_argument("--runs", type=int, default=3)
     ap.add_argument("--smp", type=int, default=2)
