@@ -80,11 +80,11 @@ enum ds_lease_state {
 struct ds_entry {
 	char name[128];
 	enum ds_kind kind;
-	uint32_t flags;	       /* DS_FILE_* */
-	uint64_t size;	       /* bytes */
-	uint64_t backed_bytes; /* extents times their size */
-	uint64_t id, generation;
-	uint64_t created, modified; /* seconds since 1970 */
+	uint32_t flags;			 /* DS_FILE_* */
+	uint64_t size;			 /* bytes */
+	uint64_t backed_bytes;		 /* extents times their size */
+	uint64_t id, parent, generation; /* parent: 0, or of a delta */
+	uint64_t created, modified;	 /* seconds since 1970 */
 	enum ds_lease_state lease;
 	char holder[32]; /* of the lease */
 };
@@ -134,6 +134,17 @@ uint64_t ds_file_size(const struct ds_file *f);
  * new size are multiples of 4096: else -EINVAL.
  */
 MUST_CHECK int ds_resize(struct ds_file *f, uint64_t size);
+
+/*
+ * Snapshots: name becomes a delta over what it was, which is kept as `as`; also while it is
+ * open here. Revert: name shows the snapshot again, what was written since is lost; nobody
+ * has it open. Delete: what name needs of the snapshot becomes name's, without a copy.
+ * -EBUSY leased elsewhere, open as they may not be, or with several deltas upon it; -ENOTSUP
+ * deleting one that nothing stands on: ds_remove.
+ */
+MUST_CHECK int ds_snapshot(struct datastore *ds, const char *name, const char *as);
+MUST_CHECK int ds_snapshot_revert(struct datastore *ds, const char *name, const char *snap);
+MUST_CHECK int ds_snapshot_delete(struct datastore *ds, const char *snap);
 
 /* The lease of an open file, for handing it to another host. */
 struct ds_lease {

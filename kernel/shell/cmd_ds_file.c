@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * datastore ls, rm, mv, cp: files by path, "/ds/NAME/FILE"; cp also takes those that
+ * datastore ls, rm, mv, cp and snapshots: files by path, "/ds/NAME/FILE"; cp also takes those that
  * came with the host, "/boot/FILE".
  */
 #include <errno.h>
@@ -107,6 +107,64 @@ static int mv_cmd(struct shell *sh, int argc, char **argv)
 	if (from != to)
 		return shell_error(sh, "invalid", "two datastores: 'datastore cp', then rm");
 	err = ds_rename(from, old, new);
+	return err ? cmd_ds_error(sh, argv[1], err) : 0;
+}
+
+/* ---- snapshots ---- */
+
+/* Two files of one datastore; 0, or 1 with the error said. */
+static int two_files(struct shell *sh, char **argv, struct datastore **ds, const char **a,
+		     const char **b)
+{
+	struct datastore *other;
+
+	if (cmd_ds_path(sh, argv[1], ds, a) || cmd_ds_path(sh, argv[2], &other, b))
+		return 1;
+	if (*ds != other)
+		return shell_error(sh, "invalid", "a snapshot is on the datastore of its file");
+	return 0;
+}
+
+static int snapshot_cmd(struct shell *sh, int argc, char **argv)
+{
+	struct datastore *ds;
+	const char *file, *snap;
+	int err;
+
+	if (argc != 3)
+		return shell_error(sh, "usage",
+				   "datastore snapshot /ds/NAME/FILE /ds/NAME/SNAPSHOT");
+	if (two_files(sh, argv, &ds, &file, &snap))
+		return 1;
+	err = ds_snapshot(ds, file, snap);
+	return err ? cmd_ds_error(sh, argv[1], err) : 0;
+}
+
+static int revert_cmd(struct shell *sh, int argc, char **argv)
+{
+	struct datastore *ds;
+	const char *file, *snap;
+	int err;
+
+	if (argc != 3)
+		return shell_error(sh, "usage", "datastore revert /ds/NAME/FILE /ds/NAME/SNAPSHOT");
+	if (two_files(sh, argv, &ds, &file, &snap))
+		return 1;
+	err = ds_snapshot_revert(ds, file, snap);
+	return err ? cmd_ds_error(sh, argv[1], err) : 0;
+}
+
+static int merge_cmd(struct shell *sh, int argc, char **argv)
+{
+	struct datastore *ds;
+	const char *snap;
+	int err;
+
+	if (argc != 2)
+		return shell_error(sh, "usage", "datastore merge /ds/NAME/SNAPSHOT");
+	if (cmd_ds_path(sh, argv[1], &ds, &snap))
+		return 1;
+	err = ds_snapshot_delete(ds, snap);
 	return err ? cmd_ds_error(sh, argv[1], err) : 0;
 }
 
@@ -266,6 +324,12 @@ static const struct shell_cmd commands[] = {
 	{ "datastore cp", "FROM /ds/NAME/FILE [--kind plain|flat|thin]",
 	  "copy a file of /boot/ or a datastore", cp_cmd, offer_paths },
 	{ "datastore mv", "/ds/NAME/FILE /ds/NAME/NEW", "rename a file", mv_cmd, offer_paths },
+	{ "datastore snapshot", "/ds/NAME/FILE /ds/NAME/SNAPSHOT",
+	  "keep a file as it is now; it may be in use here", snapshot_cmd, offer_paths },
+	{ "datastore revert", "/ds/NAME/FILE /ds/NAME/SNAPSHOT",
+	  "a file as it was; what was written since is lost", revert_cmd, offer_paths },
+	{ "datastore merge", "/ds/NAME/SNAPSHOT",
+	  "delete a snapshot: what stands on it keeps what it needs", merge_cmd, offer_paths },
 	{ "datastore rm", "/ds/NAME/FILE", "remove a file", rm_cmd, offer_paths },
 };
 

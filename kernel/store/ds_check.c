@@ -140,11 +140,27 @@ static void drop_runs(struct checker *k, const struct ds_inode *n, uint32_t inde
 	mend(k, b, DS_MAGIC_FILE, ds_index_block(k->ds, index), DS_BLOCK);
 }
 
+/* Whether the chain below it ends, too. */
+static bool has_parent(struct checker *k, const struct ds_inode *n)
+{
+	for (unsigned depth = 0; n && n->parent; depth++) {
+		uint32_t index;
+		int err;
+
+		if (depth == DS_DEPTH_MAX)
+			return false;
+		n = ds_lookup_id(k->ds, n->parent, &index, &err);
+	}
+	return n;
+}
+
 static void check_file(struct checker *k, const struct ds_inode *n, uint32_t index, uint8_t *b)
 {
 	struct ds_runs r;
 	int err = ds_runs_load(k->ds, n, &r);
 
+	if (n->parent && !has_parent(k, n))
+		found(k, "%s: what its holes show is gone", n->name);
 	if (!ds_name_ok(n->name))
 		found(k, "the file at %u has a name that is none", index);
 	memcpy(k->names[k->nr_names++], n->name, DS_FILE_NAME);

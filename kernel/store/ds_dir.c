@@ -120,25 +120,24 @@ int ds_host_at(struct datastore *ds, unsigned slot, struct ds_host_info *out)
 
 /* ---- making ---- */
 
-static int new_inode(struct datastore *ds, const char *name, enum ds_kind kind, uint64_t size,
-		     uint32_t flags)
+struct ds_inode *ds_inode_new(struct datastore *ds, const char *name, enum ds_kind kind,
+			      uint64_t size, uint32_t flags, uint32_t *index, int *err)
 {
 	struct ds_inode *n = NULL;
 	struct ds_root *root;
-	uint32_t index;
-	int err;
 
-	(void)ds_lookup(ds, name, &index, &err);
-	if (err != -ENOENT)
-		return err ? err : -EEXIST;
-	err = ds_index_take(ds, &index);
-	if (err)
-		return err;
-	root = ds_edit(ds, ds->super.root_block, DS_MAGIC_ROOT, &err);
+	if (ds_lookup(ds, name, index, err))
+		*err = -EEXIST;
+	if (*err != -ENOENT)
+		return NULL;
+	*err = ds_index_take(ds, index);
+	if (*err)
+		return NULL;
+	root = ds_edit(ds, ds->super.root_block, DS_MAGIC_ROOT, err);
 	if (root)
-		n = ds_edit_new(ds, ds_index_block(ds, index), DS_MAGIC_FILE, &err);
+		n = ds_edit_new(ds, ds_index_block(ds, *index), DS_MAGIC_FILE, err);
 	if (!n)
-		return err;
+		return NULL;
 	n->id = root->next_id++;
 	n->kind = kind;
 	n->flags = flags;
@@ -148,7 +147,7 @@ static int new_inode(struct datastore *ds, const char *name, enum ds_kind kind, 
 	snprintf(n->name, sizeof(n->name), "%s", name);
 	if (flags & DS_FILE_UNFINISHED)
 		ds_lease_take(ds, n);
-	return 0;
+	return n;
 }
 
 /* One step of a flat file: more extents, the ones that were not zeroed yet told. */
@@ -167,7 +166,7 @@ static int flat_step(struct datastore *ds, const char *name, uint32_t most, stru
 		err = ds_runs_load(ds, n, &r);
 	have = (uint32_t)ds_runs_extents(&r);
 	if (!err && have < most)
-		err = ds_fill_hole(ds, index, &r, have, MIN(most - have, FLAT_STEP_EXTENTS), false,
+		err = ds_fill_hole(ds, index, &r, have, MIN(most - have, FLAT_STEP_EXTENTS), NULL,
 				   &filled);
 	*fresh = (struct ds_run){ .logical = have, .count = filled };
 	if (!err && filled) {
@@ -205,17 +204,18 @@ int ds_create(struct datastore *ds, const char *name, enum ds_kind kind, uint64_
 	      uint32_t flags)
 {
 	bool flat = kind == DS_KIND_FLAT;
+	uint32_t index;
 	int err;
 
-	if (!ds_name_ok(name) || size / DS_EXTENT >= DS_NONE)
+	if (!ds_name_ok(name) || size / DS_EXTENT >= DS_NONE || kind == DS_KIND_DELTA)
 		return -EINVAL;
 	if (flat && size / DS_EXTENT > ds->super.nr_extents)
 		return -ENOSPC;
 	err = ds_begin(ds);
 	if (err)
 		return err;
-	err = new_inode(ds, name, kind, size, flags | (flat ? DS_FILE_UNFINISHED : 0));
-	if (err) {
+	if (!ds_inode_new(ds, name, kind, size, flags | (flat ? DS_FILE_UNFINISHED : 0), &index,
+			  &err)) {
 		ds_abort(ds);
 		return err;
 	}
@@ -234,7 +234,7 @@ int ds_create(struct datastore *ds, const char *name, enum ds_kind kind, uint64_
 /* ---- changing ---- */
 
 /* A file that no other host writes, to change in the transaction that is open. */
-static struct ds_inode *edit_free(struct datastore *ds, const char *name, uint32_t *index, int *err)
+struct ds_inode *ds_edit_free(struct datastore *ds, const char *name, uint32_t *index, int *err)
 {
 	const struct ds_inode *n = ds_lookup(ds, name, index, err);
 
@@ -252,7 +252,7 @@ int ds_finish(struct datastore *ds, const char *name)
 
 	if (err)
 		return err;
-	n = edit_free(ds, name, &index, &err);
+	n = ds_edit_free(ds, name, &index, &err);
 	if (n) {
 		n->flags &= ~DS_FILE_UNFINISHED;
 		if (!ds_is_open(ds, n->id))
@@ -277,7 +277,7 @@ int ds_rename(struct datastore *ds, const char *from, const char *to)
 	if (ds_lookup(ds, to, &index, &err))
 		err = -EEXIST;
 	if (err == -ENOENT)
-		n = edit_free(ds, from, &index, &err);
+		n = ds_edit_free(ds, from, &index, &err);
 	if (n) {
 		memset(n->name, 0, sizeof(n->name));
 		snprintf(n->name, sizeof(n->name), "%s", to);
@@ -292,14 +292,14 @@ static int remove_step(struct datastore *ds, const char *name)
 {
 	struct ds_runs r = { .run = NULL };
 	struct ds_inode *n;
-	uint32_t index;
+	uint32_t index, child;
 	int err, more;
 
-	n = edit_free(ds, name, &index, &err);
+	n = ds_edit_free(ds, name, &index, &err);
 	if (!n)
 		return err;
-	if (ds_is_open(ds, n->id))
-		return -EBUSY;
+	if (ds_is_open(ds, n->id) || ds_children(ds, n->id, &child, &err))
+		return err ? err : -EBUSY;
 	n->flags |= DS_FILE_UNFINISHED;
 	if (ds_lease_of(ds, n) != DS_LEASE_MINE)
 		ds_lease_take(ds, n);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Open files: the lease that opening takes, the device that I/O goes through
- * (ds_io.c), size, and handing the lease to another host.
+ * Open files (ds_open.c): their size, giving the lease up and handing it to another host.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -12,132 +11,6 @@
 #include <tern/timer.h>
 
 #include "kernel/store/ds_int.h"
-
-static void forget(struct ds_file *f)
-{
-	unsigned long flags = spin_lock(&f->ds->lock);
-	struct ds_file **at = &f->ds->files;
-
-	while (*at && *at != f)
-		at = &(*at)->next;
-	if (*at)
-		*at = f->next;
-	spin_unlock(&f->ds->lock, flags);
-}
-
-bool ds_is_open(struct datastore *ds, uint64_t id)
-{
-	unsigned long flags = spin_lock(&ds->lock);
-	struct ds_file *f = ds->files;
-
-	while (f && f->id != id)
-		f = f->next;
-	spin_unlock(&ds->lock, flags);
-	return f;
-}
-
-static void file_free(struct ds_file *f)
-{
-	ds_runs_fini(&f->runs);
-	free(f->ops);
-	free(f->segs);
-	free(f);
-}
-
-static struct ds_file *file_new(struct datastore *ds, enum ds_open_mode mode)
-{
-	struct ds_file *f = calloc(1, sizeof(*f));
-
-	if (!f)
-		return NULL;
-	f->ds = ds;
-	f->mode = mode;
-	spin_init(&f->lock, LOCK_STORE_FILE, "ds file");
-	f->ops = calloc(DS_OP_POOL, sizeof(*f->ops));
-	f->segs = calloc((size_t)DS_OP_POOL * ds->dev->geo.max_segs, sizeof(*f->segs));
-	if (f->ops && f->segs)
-		return f;
-	file_free(f);
-	return NULL;
-}
-
-/* ---- opening ---- */
-
-static int may_open(struct datastore *ds, const struct ds_inode *n, enum ds_open_mode mode)
-{
-	bool shared = n->flags & DS_FILE_MULTI_WRITER;
-
-	if (mode == DS_OPEN_READ)
-		return 0;
-	if (ds->mode == DS_MOUNT_READ)
-		return -EROFS;
-	if ((mode == DS_OPEN_SHARED) != shared)
-		return -EINVAL;
-	if (shared)
-		return 0;
-	return ds_is_open(ds, n->id) ? -EBUSY : ds_lease_free(ds, n);
-}
-
-/* In the transaction: what the file's block says, and the lease. */
-static int open_inode(struct ds_file *f, const char *name)
-{
-	struct datastore *ds = f->ds;
-	const struct ds_inode *n;
-	struct ds_inode *mine;
-	int err;
-
-	n = ds_lookup(ds, name, &f->index, &err);
-	if (n)
-		err = may_open(ds, n, f->mode);
-	if (!err)
-		err = ds_runs_load(ds, n, &f->runs);
-	if (err)
-		return err;
-	f->id = n->id;
-	f->size = n->size;
-	f->generation = n->generation;
-	snprintf(f->name, sizeof(f->name), "%s", n->name);
-	if (f->mode != DS_OPEN_WRITE)
-		return 0;
-	mine = ds_edit(ds, ds_index_block(ds, f->index), DS_MAGIC_FILE, &err);
-	if (!mine)
-		return err;
-	if (ds_lease_of(ds, mine) != DS_LEASE_MINE)
-		ds_lease_take(ds, mine);
-	f->generation = mine->generation;
-	f->epoch = ds->txn_epoch;
-	return 0;
-}
-
-int ds_open(struct datastore *ds, const char *name, enum ds_open_mode mode, struct ds_file **out)
-{
-	struct ds_file *f = file_new(ds, mode);
-	unsigned long flags;
-	int err = f ? ds_begin(ds) : -ENOMEM;
-
-	if (err)
-		goto drop;
-	err = open_inode(f, name);
-	if (err) {
-		ds_abort(ds);
-		goto drop;
-	}
-	ds_io_init(f);
-	flags = spin_lock(&ds->lock);
-	f->next = ds->files;
-	ds->files = f;
-	spin_unlock(&ds->lock, flags);
-	err = ds_commit(ds);
-	if (!err) {
-		*out = f;
-		return 0;
-	}
-	forget(f);
-drop:
-	if (f)
-		file_free(f);
-	return err;
-}
 
 /* ---- the lease ---- */
 
@@ -172,8 +45,21 @@ static int drop_lease(struct ds_file *f)
 	return ds_commit(f->ds);
 }
 
+/* The files below have no lease. */
+static void forget_chain(struct ds_file *f)
+{
+	while (f) {
+		struct ds_file *below = f->below;
+
+		ds_file_forget(f);
+		ds_file_free(f);
+		f = below;
+	}
+}
+
 void ds_close(struct ds_file *f)
 {
+	struct datastore *ds = f->ds;
 	int err;
 
 	blk_quiesce(&f->blk);
@@ -181,11 +67,10 @@ void ds_close(struct ds_file *f)
 	if (err)
 		log_warn("store",
 			 "%s: lease of %s is not given up (error %d): it ends with this mount",
-			 f->ds->super.name, f->name, -err);
-	ds_turn_take(&f->ds->turn); /* ds_revalidate may be looking at it */
-	forget(f);
-	ds_turn_end(&f->ds->turn);
-	file_free(f);
+			 ds->super.name, f->name, -err);
+	ds_turn_take(&ds->turn); /* ds_revalidate may be looking at it */
+	forget_chain(f);
+	ds_turn_end(&ds->turn);
 }
 
 void ds_file_lease(const struct ds_file *f, struct ds_lease *out)

@@ -128,7 +128,7 @@ struct ds_run {
 	uint32_t flags;	   /* 12 zero */
 };
 
-#define DS_FILE_RUNS 241u
+#define DS_FILE_RUNS 240u
 #define DS_MORE_RUNS 252u
 
 struct ds_inode {
@@ -146,11 +146,13 @@ struct ds_inode {
 	uint32_t next;		    /* 104 table index of further runs, DS_NONE */
 	uint32_t zero;		    /* 108 */
 	char name[DS_FILE_NAME];    /* 112 */
+	uint64_t parent;	    /* 240 id of the file that holes show, 0: zeros */
+	uint64_t zero2;		    /* 248 */
 	struct ds_run run[DS_FILE_RUNS];
 };
 _Static_assert(sizeof(struct ds_inode) == DS_BLOCK, "file");
 _Static_assert(offsetof(struct ds_inode, name) == 112, "file");
-_Static_assert(offsetof(struct ds_inode, run) == 240, "file");
+_Static_assert(offsetof(struct ds_inode, run) == 256, "file");
 
 struct ds_more {
 	struct ds_head head;

@@ -46,8 +46,7 @@ static uint32_t how_many(const struct ds_file *f, const struct ds_op *op, const 
 	uint64_t end = (op->parent->block + op->parent->blocks) * f->blk.geo.block_bytes;
 	uint32_t want = (uint32_t)((end + DS_EXTENT - 1) / DS_EXTENT) - logical;
 	uint32_t last = (uint32_t)((f->size + DS_EXTENT - 1) / DS_EXTENT), physical, count;
-
-	if (logical && ds_runs_find(r, logical - 1, &physical, &count))
+	if (!f->below && logical && ds_runs_find(r, logical - 1, &physical, &count))
 		want = MAX(want, ROW_EXTENTS);
 	return MIN(MIN(want, hole), last - logical);
 }
@@ -61,12 +60,12 @@ static int fill(struct ds_op *op, struct ds_runs *r)
 	int err;
 
 	n = ds_inode_at(f->ds, f->index, &err);
-	if (!n || n->id != f->id)
-		return err ? err : -ESTALE;
+	if (!n || n->id != f->id || n->generation != f->generation)
+		return err ? err : -EIO;
 	err = ds_runs_load(f->ds, n, r);
 	if (err || ds_runs_find(r, logical, &physical, &count))
 		return err; /* a write before this one filled it */
-	return ds_fill_hole(f->ds, f->index, r, logical, how_many(f, op, r, logical, count), true,
+	return ds_fill_hole(f->ds, f->index, r, logical, how_many(f, op, r, logical, count), f,
 			    &filled);
 }
 
@@ -103,8 +102,9 @@ void ds_grow_run(struct datastore *ds)
 	ds_held_go(ds);
 	while ((op = take(ds))) {
 		int err = grow(op);
-
-		if (err)
+		if (err == -ESTALE)
+			ds_hold(op);
+		else if (err)
 			ds_io_end(op, err);
 		else
 			ds_io_go_on(op);

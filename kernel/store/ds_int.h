@@ -18,6 +18,7 @@
 #include "kernel/store/ds_format.h"
 
 #define DS_OP_POOL 64u
+#define DS_DEPTH_MAX 32u /* files one below the other */
 
 /* One user at a time, who may sleep on the disk meanwhile (which holders of a mutex may not). */
 struct ds_turn {
@@ -175,6 +176,8 @@ const struct ds_inode *ds_inode_at(struct datastore *ds, uint32_t index, int *er
 /* Blocks of the table that were ever used. */
 uint32_t ds_table_high(struct datastore *ds, int *err);
 /* A block that is free, -ENFILE; the caller fills it in this transaction. */
+/* Files whose parent is id; *index of the last one. */
+unsigned ds_children(struct datastore *ds, uint64_t id, uint32_t *index, int *err);
 MUST_CHECK int ds_index_take(struct datastore *ds, uint32_t *index);
 MUST_CHECK int ds_index_give(struct datastore *ds, uint32_t index);
 static inline uint64_t ds_index_block(const struct datastore *ds, uint32_t index)
@@ -204,10 +207,11 @@ MUST_CHECK int ds_zero_extents(struct datastore *ds, uint64_t epoch, uint32_t fi
 			       uint32_t count);
 /*
  * In a transaction: gives extents to up to count extents of a hole at logical, *filled of
- * them; zeroed before, if zero. The runs are changed in memory and in the record.
+ * them. With f they are zeroed or filled from f's parent before, without the caller does it
+ * before they can be read. The runs are changed in memory and in the record.
  */
 MUST_CHECK int ds_fill_hole(struct datastore *ds, uint32_t index, struct ds_runs *r,
-			    uint32_t logical, uint32_t count, bool zero, uint32_t *filled);
+			    uint32_t logical, uint32_t count, struct ds_file *f, uint32_t *filled);
 /*
  * In a transaction: frees what the file has from extent keep on, as much as the record takes.
  * -EAGAIN: some is done; commit and call again.
@@ -223,7 +227,14 @@ void ds_lease_drop(struct ds_inode *n);
 void ds_describe(struct datastore *ds, const struct ds_inode *n, const struct ds_runs *r,
 		 struct ds_entry *out);
 
-/* ---- ds_file.c, ds_io.c, ds_grow.c ---- */
+/* ---- ds_dir.c ---- */
+/* In a transaction: a new file's block, without a lease unless it is unfinished. */
+struct ds_inode *ds_inode_new(struct datastore *ds, const char *name, enum ds_kind kind,
+			      uint64_t size, uint32_t flags, uint32_t *index, int *err);
+/* A file that no other host writes, to change in the transaction that is open. */
+struct ds_inode *ds_edit_free(struct datastore *ds, const char *name, uint32_t *index, int *err);
+
+/* ---- ds_file.c, ds_open.c, ds_io.c, ds_grow.c ---- */
 struct ds_op {
 	struct blk_req child; /* the piece at the device */
 	struct blk_req *parent;
@@ -237,7 +248,8 @@ struct ds_op {
 struct ds_file {
 	struct blkdev blk;
 	struct datastore *ds;
-	struct ds_file *next; /* [ds->lock] */
+	struct ds_file *next;  /* [ds->lock] */
+	struct ds_file *below; /* [own while quiesced] the parent, which holes show, or NULL */
 	char name[DS_FILE_NAME];
 	uint64_t id, generation;
 	uint32_t index;
@@ -254,6 +266,16 @@ struct ds_file {
 };
 
 bool ds_is_open(struct datastore *ds, uint64_t id);
+/* The one that is open for writing here, or NULL. */
+struct ds_file *ds_open_writer(struct datastore *ds, uint64_t id);
+/* How many have it open here. */
+unsigned ds_opens(struct datastore *ds, uint64_t id);
+struct ds_file *ds_file_new(struct datastore *ds, enum ds_open_mode mode);
+void ds_file_free(struct ds_file *f);
+void ds_file_enlist(struct ds_file *f);
+void ds_file_forget(struct ds_file *f);
+/* In a transaction: what the block says of it, and the files below it. */
+MUST_CHECK int ds_file_fill(struct ds_file *f, const struct ds_inode *n, unsigned depth);
 void ds_io_init(struct ds_file *f);
 void ds_io_go_on(struct ds_op *op);
 void ds_io_end(struct ds_op *op, int status);

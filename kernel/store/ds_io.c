@@ -103,6 +103,38 @@ static void submit_piece(struct ds_op *op, uint64_t pos, uint64_t n)
 	blk_submit(op->file->ds->dev, c);
 }
 
+/*
+ * A hole of n bytes at op->at shows the parent's contents: true when these are asked for, false
+ * behind the parent's end.
+ */
+static bool submit_below(struct ds_op *op, uint64_t n)
+{
+	struct blkdev *d = &op->file->below->blk;
+	uint64_t block = op->parent->block + op->at / d->geo.block_bytes;
+
+	if (block >= d->geo.blocks)
+		return false;
+	n = MIN(n, (d->geo.blocks - block) * d->geo.block_bytes);
+	n = MIN(n, device_most(&d->geo, BLK_READ));
+	op->child = (struct blk_req){ .op = BLK_READ,
+				      .block = block,
+				      .blocks = n / d->geo.block_bytes,
+				      .segs = op->segs,
+				      .nr_segs = cut_list(op, n),
+				      .done = piece_done,
+				      .user = op };
+	op->at += n;
+	blk_submit(d, &op->child);
+	return true;
+}
+
+/* Does it need an extent where there is a hole? */
+static bool fills(const struct ds_op *op)
+{
+	return op->parent->op == BLK_WRITE ||
+	       (op->parent->op == BLK_WRITE_ZEROES && op->file->below);
+}
+
 /* 0, -EAGAIN when the fence is shut, or what the request ends with. */
 static int may_go(struct ds_op *op)
 {
@@ -157,10 +189,12 @@ void ds_io_go_on(struct ds_op *op)
 			submit_piece(op, pos, n);
 			return;
 		}
-		if (op->parent->op == BLK_WRITE) {
+		if (fills(op)) {
 			ds_grow_queue(op);
 			return;
 		}
+		if (op->parent->op == BLK_READ && op->file->below && submit_below(op, n))
+			return;
 		if (op->parent->op == BLK_READ)
 			clear_list(op, n);
 		op->at += n;

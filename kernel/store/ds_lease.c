@@ -58,6 +58,7 @@ void ds_describe(struct datastore *ds, const struct ds_inode *n, const struct ds
 				  .size = n->size,
 				  .backed_bytes = ds_runs_extents(r) * DS_EXTENT,
 				  .id = n->id,
+				  .parent = n->parent,
 				  .generation = n->generation,
 				  .created = n->created,
 				  .modified = n->modified,

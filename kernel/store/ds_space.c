@@ -6,10 +6,13 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "kernel/store/ds_int.h"
 
 #define ZERO_BUFFER_BLOCKS 64u
+#define COPY_BLOCKS 64u
+#define COPY_BYTES (COPY_BLOCKS * DS_BLOCK)
 
 /* ---- zeroes ---- */
 
@@ -59,13 +62,40 @@ int ds_zero_extents(struct datastore *ds, uint64_t epoch, uint32_t first, uint32
 
 /* ---- filling ---- */
 
+/* What a delta's hole shows, to the extents that it gets; behind the parent's end are zeros. */
+static int copy_below(struct ds_file *f, uint32_t logical, uint32_t first, uint32_t count)
+{
+	struct blkdev *from = &f->below->blk;
+	uint32_t sector = from->geo.block_bytes;
+	uint8_t *buf = ds_block_alloc(COPY_BLOCKS);
+	int err = buf ? 0 : -ENOMEM;
+
+	for (uint64_t at = 0; at < (uint64_t)count * DS_EXTENT && !err; at += COPY_BYTES) {
+		uint64_t block = ((uint64_t)logical * DS_EXTENT + at) / sector;
+		uint64_t there = block < from->geo.blocks ? from->geo.blocks - block : 0;
+
+		there = MIN(there, (uint64_t)COPY_BYTES / sector);
+		if (there)
+			err = blk_transfer(from, BLK_READ, block, there, buf);
+		memset(buf + there * sector, 0, COPY_BYTES - there * sector);
+		if (!err)
+			err = ds_write_blocks(f->ds, f->ds->txn_epoch,
+					      ((uint64_t)first * DS_EXTENT + at) / DS_BLOCK,
+					      COPY_BLOCKS, buf);
+	}
+	free(buf);
+	return err;
+}
+
 int ds_fill_hole(struct datastore *ds, uint32_t index, struct ds_runs *r, uint32_t logical,
-		 uint32_t count, bool zero, uint32_t *filled)
+		 uint32_t count, struct ds_file *f, uint32_t *filled)
 {
 	uint32_t first = 0, got = 0;
 	int err = ds_extents_take(ds, count, &first, &got);
 
-	if (!err && zero)
+	if (!err && f && f->below)
+		err = copy_below(f, logical, first, got);
+	else if (!err && f)
 		err = ds_zero_extents(ds, ds->txn_epoch, first, got);
 	if (!err)
 		err = ds_runs_add(r, logical, first, got);

@@ -98,6 +98,24 @@ const struct ds_inode *ds_lookup_id(struct datastore *ds, uint64_t id, uint32_t 
 	return search(ds, NULL, id, index, err);
 }
 
+unsigned ds_children(struct datastore *ds, uint64_t id, uint32_t *index, int *err)
+{
+	uint32_t high = ds_table_high(ds, err);
+	unsigned count = 0;
+
+	for (uint32_t i = 0; i < high && !*err; i++) {
+		const struct ds_inode *n = ds_inode_at(ds, i, err);
+
+		if (*err == -EBADMSG)
+			*err = 0;
+		if (n && n->parent == id) {
+			*index = i;
+			count++;
+		}
+	}
+	return count;
+}
+
 int ds_index_take(struct datastore *ds, uint32_t *index)
 {
 	struct ds_root *root;

@@ -11,7 +11,8 @@
 // SOURCES: kernel/store/ds_space.c kernel/store/ds_lease.c kernel/store/ds_dir.c
 // SOURCES: kernel/store/ds_file.c kernel/store/ds_io.c kernel/store/ds_grow.c
 // SOURCES: kernel/store/ds_mkfs.c kernel/store/ds_mount.c kernel/store/ds_mounts.c
-// SOURCES: kernel/store/ds_check.c kernel/store/ds_fence.c
+// SOURCES: kernel/store/ds_check.c kernel/store/ds_fence.c kernel/store/ds_open.c
+// SOURCES: kernel/store/ds_snap.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -276,6 +277,132 @@ static void rename_keeps_names_apart(void **state)
 	assert_int_equal(ds_rename(ds, "x", "vm/x"), 0);
 	again();
 	assert_int_equal(ds_rename(ds, "vm/x", "x"), 0);
+}
+
+/* ---- snapshots ---- */
+
+static uint64_t backed(const char *name)
+{
+	struct ds_entry e;
+
+	assert_int_equal(ds_stat(ds, name, &e), 0);
+	return e.backed_bytes >> 20;
+}
+
+static void a_snapshot_stays_as_it_was(void **state)
+{
+	struct ds_file *f;
+	uint64_t before;
+
+	assert_int_equal(ds_create(ds, "d", DS_KIND_THIN, 8 << 20, 0), 0);
+	assert_int_equal(file_write("d", 0, 2 << 20, 1), 0);
+	before = free_bytes();
+	assert_int_equal(ds_snapshot(ds, "d", "d.one"), 0);
+	assert_int_equal(free_bytes(), before);
+	assert_true(file_has("d", 0, 2 << 20, 1));
+	assert_int_equal(file_write("d", 4096, 4096, 2), 0);
+	assert_int_equal(backed("d"), 1);
+	assert_true(file_has("d", 4096, 4096, 2));
+	assert_true(file_has("d", 0, 4096, 1)); /* of the same extent, copied */
+	assert_true(file_has("d.one", 0, 2 << 20, 1));
+	again();
+	assert_true(file_has("d", 4096, 4096, 2));
+	assert_true(file_has("d", 8192, 1024, 1 + 8192)); /* fill() goes on in its seed */
+	assert_int_equal(ds_open(ds, "d.one", DS_OPEN_WRITE, &f), -EBUSY);
+	assert_int_equal(ds_remove(ds, "d.one"), -EBUSY);
+	assert_int_equal(ds_snapshot(ds, "d", "d.one"), -EEXIST);
+	assert_int_equal(ds_snapshot(ds, "nothing", "x"), -ENOENT);
+	assert_int_equal(ds_snapshot(ds, "d", "../x"), -EINVAL);
+}
+
+static void reverting_brings_it_back(void **state)
+{
+	struct ds_file *f;
+
+	assert_int_equal(ds_create(ds, "d", DS_KIND_FLAT, 2 << 20, 0), 0);
+	assert_int_equal(file_write("d", 0, 1 << 20, 1), 0);
+	assert_int_equal(ds_snapshot(ds, "d", "s"), 0);
+	assert_int_equal(file_write("d", 0, 2 << 20, 2), 0);
+	assert_int_equal(ds_open(ds, "d", DS_OPEN_WRITE, &f), 0);
+	assert_int_equal(ds_snapshot_revert(ds, "d", "s"), -EBUSY);
+	ds_close(f);
+	assert_int_equal(ds_snapshot_revert(ds, "d", "s"), 0);
+	assert_true(file_has("d", 0, 1 << 20, 1));
+	assert_true(file_has("d", 1 << 20, 1 << 20, 0));
+	assert_int_equal(backed("d"), 0);
+	assert_int_equal(ds_snapshot_revert(ds, "d", "d"), -EBUSY);
+}
+
+static void deleting_copies_nothing(void **state)
+{
+	uint64_t before;
+
+	assert_int_equal(ds_create(ds, "d", DS_KIND_THIN, 8 << 20, 0), 0);
+	for (uint64_t i = 0; i < 3; i++)
+		assert_int_equal(file_write("d", i << 20, 1 << 20, 1 + i), 0);
+	assert_int_equal(ds_snapshot(ds, "d", "s1"), 0);
+	assert_int_equal(file_write("d", 1 << 20, 1 << 20, 7), 0);
+	assert_int_equal(ds_snapshot(ds, "d", "s2"), 0);
+	assert_int_equal(file_write("d", 2 << 20, 1 << 20, 9), 0);
+	before = free_bytes();
+	fake_disk_record(&disk);
+	assert_int_equal(ds_snapshot_delete(ds, "s1"), 0);
+	disk.recording = false;
+	for (uint32_t i = 0; i < disk.nr_log; i++)
+		assert_true(disk.log[i].block / 2048 < ds->super.first_extent); /* metadata alone */
+	assert_int_equal(free_bytes(), before + (1 << 20)); /* what s2 had written anew */
+	assert_true(file_has("s2", 0, 1 << 20, 1));
+	assert_true(file_has("s2", 1 << 20, 1 << 20, 7));
+	assert_true(file_has("s2", 2 << 20, 1 << 20, 3));
+	assert_int_equal(ds_snapshot_delete(ds, "s2"), 0);
+	assert_true(file_has("d", 0, 1 << 20, 1));
+	assert_true(file_has("d", 1 << 20, 1 << 20, 7));
+	assert_true(file_has("d", 2 << 20, 1 << 20, 9));
+	assert_int_equal(ds_snapshot_delete(ds, "d"), -ENOTSUP);
+	assert_int_equal(backed("d"), 5); /* 3, and what writing in a row had taken */
+}
+
+/* While it is written here: the open file goes on, over all three. */
+static void snapshots_of_an_open_file(void **state)
+{
+	uint8_t *buf = malloc(1 << 20), *back = malloc(1 << 20);
+	struct ds_file *f;
+	struct blkdev *d;
+
+	assert_int_equal(ds_create(ds, "d", DS_KIND_FLAT, 2 << 20, 0), 0);
+	assert_int_equal(ds_open(ds, "d", DS_OPEN_WRITE, &f), 0);
+	d = ds_file_blk(f);
+	fill(buf, 1 << 20, 5);
+	assert_int_equal(blk_transfer(d, BLK_WRITE, 0, 2048, buf), 0);
+	assert_int_equal(ds_snapshot(ds, "d", "s1"), 0);
+	fill(buf, 512, 6);
+	assert_int_equal(blk_transfer(d, BLK_WRITE, 0, 1, buf), 0);
+	assert_int_equal(ds_snapshot(ds, "d", "s2"), 0);
+	assert_int_equal(blk_transfer(d, BLK_READ, 0, 2048, back), 0);
+	assert_memory_equal(buf, back, 1 << 20);
+	assert_true(file_has("s1", 0, 1 << 20, 5));
+	assert_int_equal(ds_snapshot_delete(ds, "s1"), -EBUSY); /* f reads s2 over it */
+	assert_int_equal(ds_snapshot_delete(ds, "s2"), 0);
+	assert_int_equal(ds_snapshot_delete(ds, "s1"), 0);
+	assert_int_equal(blk_transfer(d, BLK_READ, 0, 2048, back), 0);
+	assert_memory_equal(buf, back, 1 << 20);
+	fill(buf, 512, 8);
+	assert_int_equal(blk_transfer(d, BLK_WRITE, 2048, 1, buf), 0);
+	ds_close(f);
+	again();
+	assert_true(file_has("d", 1 << 20, 512, 8));
+	assert_int_equal(backed("d"), 2);
+	free(buf);
+	free(back);
+}
+
+static bool snapshots_agree(void)
+{
+	struct ds_entry e;
+
+	if (ds_stat(ds, "d", &e) || !file_has("d", 0, 1 << 20, 1))
+		return false;
+	return ds_stat(ds, "s", &e) || file_has("s", 0, 1 << 20, 1);
 }
 
 /* ---- two hosts ---- */
@@ -568,6 +695,24 @@ static void nothing_is_lost_at_any_cut(void **state)
 	free(start);
 }
 
+static void snapshots_survive_any_cut(void **state)
+{
+	uint8_t *start;
+
+	assert_int_equal(ds_create(ds, "d", DS_KIND_THIN, 4 << 20, 0), 0);
+	assert_int_equal(file_write("d", 0, 1 << 20, 1), 0);
+	start = copy_of(disk.bytes);
+	fake_disk_record(&disk);
+	assert_int_equal(ds_snapshot(ds, "d", "s"), 0);
+	assert_int_equal(file_write("d", 2 << 20, 512, 4), 0);
+	assert_int_equal(ds_snapshot_revert(ds, "d", "s"), 0);
+	assert_int_equal(file_write("d", 2 << 20, 512, 4), 0);
+	assert_int_equal(ds_snapshot_delete(ds, "s"), 0);
+	disk.recording = false;
+	check_reordered(start, snapshots_agree, 100);
+	free(start);
+}
+
 /* ---- errors and damage ---- */
 
 static void a_failing_disk_leaves_old_or_new(void **state)
@@ -658,6 +803,11 @@ int main(void)
 		test(many_runs),
 		test(resize),
 		test(rename_keeps_names_apart),
+		test(a_snapshot_stays_as_it_was),
+		test(reverting_brings_it_back),
+		test(deleting_copies_nothing),
+		test(snapshots_of_an_open_file),
+		test(snapshots_survive_any_cut),
 		test(a_lease_keeps_the_other_out),
 		test(a_dead_hosts_lease_is_taken_and_it_writes_no_more),
 		test(a_transaction_does_not_outlive_the_fence),

@@ -12,7 +12,8 @@
 // SOURCES: kernel/store/ds_space.c kernel/store/ds_lease.c kernel/store/ds_dir.c
 // SOURCES: kernel/store/ds_file.c kernel/store/ds_io.c kernel/store/ds_grow.c
 // SOURCES: kernel/store/ds_mkfs.c kernel/store/ds_mount.c kernel/store/ds_mounts.c
-// SOURCES: kernel/store/ds_check.c kernel/store/ds_fence.c
+// SOURCES: kernel/store/ds_check.c kernel/store/ds_fence.c kernel/store/ds_open.c
+// SOURCES: kernel/store/ds_snap.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
