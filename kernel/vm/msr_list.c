@@ -97,6 +97,7 @@ static const struct vm_msr elsewhere[] = {
 	{ 0x40000000, 0x40000002, "clock", "Hyper-V's interface, with --hyperv" },
 	{ 0x40000020, 0x40000023, "clock", "Hyper-V's clock, likewise" },
 	{ 0x4b564d00, 0x4b564d01, "clock", "kvmclock" },
+	{ 0x4b564d04, 0x4b564d04, "APIC", "the word for an EOI without an exit" },
 	{ 0xc0000080, 0xc0000080, "CPU", "EFER" },
 	{ 0xc0000081, 0xc0000084, "CPU", "SYSCALL's" },
 	{ 0xc0000100, 0xc0000102, "CPU", "bases of FS and GS" },

@@ -29,6 +29,7 @@ static const struct {
 	{ 0x10, 0x10, ~0ull },			/* TSC: runs */
 	{ 0x11, 0x12, ~0x3fffull },		/* kvmclock writes at this address */
 	{ 0x4b564d00, 0x4b564d01, ~0x3fffull }, /* likewise, by its new numbers */
+	{ 0x4b564d04, 0x4b564d04, ~0xfffull },	/* the APIC, for EOI without an exit */
 	{ 0x1b, 0x1b, ~0ull },			/* APIC_BASE: the APIC's mode */
 	{ 0x6e0, 0x6e0, ~0ull },		/* TSC_DEADLINE: a timer */
 	{ 0x800, 0x8ff, ~0ull },		/* the APIC: apic_try_read */
