@@ -11,6 +11,7 @@
 #include <tern/page.h>
 
 #include "cmd_disk.h"
+#include "cmd_ds.h"
 #include "shell_int.h"
 
 #define READ_BLOCKS_MAX 8u
@@ -29,6 +30,42 @@ struct blkdev *cmd_find_disk(struct shell *sh, const char *name)
 	return d;
 }
 
+static int open_file(struct shell *sh, const char *path, bool write, struct cmd_target *t)
+{
+	struct datastore *ds;
+	const char *file;
+	int err;
+
+	if (cmd_ds_path(sh, path, &ds, &file))
+		return 1;
+	err = ds_open(ds, file, write ? DS_OPEN_WRITE : DS_OPEN_READ, &t->file);
+	if (err)
+		return cmd_ds_error(sh, path, err);
+	t->dev = ds_file_blk(t->file);
+	snprintf(t->dev->name, sizeof(t->dev->name), "%s", file);
+	return 0;
+}
+
+int cmd_target_open(struct shell *sh, const char *name, bool write, struct cmd_target *t)
+{
+	*t = (struct cmd_target){ .dev = NULL };
+	if (name[0] == '/')
+		return open_file(sh, name, write, t);
+	t->dev = cmd_find_disk(sh, name);
+	if (!t->dev)
+		return 1;
+	if (write && ds_is_mounted(t->dev))
+		return shell_error(sh, "busy",
+				   "%s carries a mounted datastore: see 'datastore list'", name);
+	return 0;
+}
+
+void cmd_target_close(struct cmd_target *t)
+{
+	if (t->file)
+		ds_close(t->file);
+}
+
 int cmd_disk_error(struct shell *sh, const struct blkdev *d, int err)
 {
 	switch (err) {
@@ -41,6 +78,9 @@ int cmd_disk_error(struct shell *sh, const struct blkdev *d, int err)
 	case -EINVAL:
 		return shell_error(sh, "invalid", "%s refuses the request as out of range",
 				   d->name);
+	case -ESTALE:
+	case -ENOSPC:
+		return cmd_ds_error(sh, d->name, err);
 	default:
 		return shell_error(sh, "io", "%s failed the request, see 'log'", d->name);
 	}
@@ -224,11 +264,11 @@ static int disk_read(struct shell *sh, int argc, char **argv)
 static const struct shell_cmd cmds[] = {
 	{ "disk list", "", "this host's disks", disk_list, NULL },
 	{ "disk read", "DISK BLOCK [COUNT]", "shows up to 8 blocks", disk_read, cmd_offer_disks },
-	{ "disk sum", "DISK [--from BLOCK] [--blocks N]", "CRC-32 of a disk's contents",
-	  cmd_disk_sum, cmd_offer_disks },
-	{ "disk bench", "DISK [--seconds N] [--size BYTES] [--depth N] [--random]",
+	{ "disk sum", "DISK|/ds/NAME/FILE [--from BLOCK] [--blocks N]",
+	  "CRC-32 of the contents of a disk or a file", cmd_disk_sum, cmd_offer_disks },
+	{ "disk bench", "DISK|/ds/NAME/FILE [--seconds N] [--size BYTES] [--depth N] [--random]",
 	  "reads: MB/s, requests a second, latency", cmd_disk_bench, cmd_offer_disks },
-	{ "disk test", "DISK --force [--from BLOCK] [--blocks N]",
+	{ "disk test", "DISK|/ds/NAME/FILE --force [--from BLOCK] [--blocks N] [--seed N]",
 	  "overwrites a disk or a range of it, and checks what it reads back", cmd_disk_test,
 	  cmd_offer_disks },
 };

@@ -5,10 +5,23 @@
 
 #include <tern/blkdev.h>
 
+struct ds_file;
 struct shell;
 
 /* NULL with the error said. */
 struct blkdev *cmd_find_disk(struct shell *sh, const char *name);
+/*
+ * What commands read or write: a disk, or a file of a datastore by its path. For writing, a
+ * file's lease is taken, and a disk that carries a mounted datastore is refused. 0, or 1 with
+ * the error said.
+ */
+struct cmd_target {
+	struct blkdev *dev;
+	struct ds_file *file;
+};
+MUST_CHECK int cmd_target_open(struct shell *sh, const char *name, bool write,
+			       struct cmd_target *t);
+void cmd_target_close(struct cmd_target *t);
 /* Says what a request's status means; returns 1. */
 int cmd_disk_error(struct shell *sh, const struct blkdev *d, int err);
 

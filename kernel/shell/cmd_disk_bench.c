@@ -223,27 +223,37 @@ static bool size_fits(struct shell *sh, const struct bench *b)
 	return false;
 }
 
+static int bench(struct shell *sh, struct bench *b)
+{
+	uint64_t slots;
+
+	if (!size_fits(sh, b))
+		return 1;
+	spin_init(&b->lock, LOCK_DRIVER, "disk bench");
+	event_init(&b->some_done, "disk bench");
+	b->seed = time_ns();
+	slots = make_slots(b);
+	if (slots == b->depth)
+		run(sh, b);
+	free_slots(b, slots);
+	if (slots < b->depth)
+		return shell_error(sh, "no-memory", "no memory for the buffers");
+	if (b->err)
+		return cmd_disk_error(sh, b->d, b->err);
+	report(sh, b);
+	return 0;
+}
+
 int cmd_disk_bench(struct shell *sh, int argc, char **argv)
 {
 	struct bench b = { .seconds = SECONDS_DEFAULT, .bytes = SIZE_DEFAULT, .depth = 1 };
-	uint64_t slots;
+	struct cmd_target t;
+	int err;
 
-	if (!options(sh, &argc, argv, &b))
+	if (!options(sh, &argc, argv, &b) || cmd_target_open(sh, argv[1], false, &t))
 		return 1;
-	b.d = cmd_find_disk(sh, argv[1]);
-	if (!b.d || !size_fits(sh, &b))
-		return 1;
-	spin_init(&b.lock, LOCK_DRIVER, "disk bench");
-	event_init(&b.some_done, "disk bench");
-	b.seed = time_ns();
-	slots = make_slots(&b);
-	if (slots == b.depth)
-		run(sh, &b);
-	free_slots(&b, slots);
-	if (slots < b.depth)
-		return shell_error(sh, "no-memory", "no memory for the buffers");
-	if (b.err)
-		return cmd_disk_error(sh, b.d, b.err);
-	report(sh, &b);
-	return 0;
+	b.d = t.dev;
+	err = bench(sh, &b);
+	cmd_target_close(&t);
+	return err;
 }

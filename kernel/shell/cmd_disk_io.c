@@ -5,7 +5,7 @@
  *
  * disk test: writes a pattern over a range, flushes, reads it back and compares;
  * then zeroes the range's last quarter and discards its last eighth where the disk
- * can. The eight bytes at offset x of the disk are x times PATTERN, little-endian.
+ * can. The eight bytes at offset x of the disk are x + seed times PATTERN, little-endian.
  * Memory is laid out in turn as one piece, as pages in reverse order, and at an odd
  * address, so that drivers meet lists that they must cut, join or copy.
  */
@@ -31,8 +31,10 @@ struct range {
 
 struct io {
 	struct shell *sh;
-	struct blkdev *d;
+	struct cmd_target target;
+	struct blkdev *d; /* the target's */
 	struct range range;
+	uint64_t seed;
 	hpa_t page;
 	char *buf; /* CHUNK_BYTES and a page more */
 	uint32_t chunk_blocks;
@@ -62,28 +64,52 @@ static bool range_opt(struct shell *sh, int *argc, char **argv, const struct blk
 	return true;
 }
 
-static bool io_begin(struct io *io, struct shell *sh, int *argc, char **argv)
+static bool options(struct io *io, int *argc, char **argv)
 {
-	struct blkdev *d = *argc > 1 ? cmd_find_disk(sh, argv[1]) : NULL;
+	const char *seed = shell_opt(argc, argv, "--seed");
 
-	if (*argc < 2)
-		shell_error(sh, "usage", "which disk? See 'disk list'");
-	if (!d)
-		return false;
-	*io = (struct io){ .sh = sh, .d = d };
-	if (!range_opt(sh, argc, argv, d, &io->range))
-		return false;
-	if (*argc > 2) {
-		shell_error(sh, "usage", "unexpected: %s", argv[2]);
+	if (seed && parse_u64(seed, &io->seed)) {
+		shell_error(io->sh, "invalid", "--seed %s is not a number", seed);
 		return false;
 	}
-	io->chunk_blocks = MIN(CHUNK_BYTES, d->geo.max_bytes) / d->geo.block_bytes;
+	if (!range_opt(io->sh, argc, argv, io->d, &io->range))
+		return false;
+	if (*argc > 2) {
+		shell_error(io->sh, "usage", "unexpected: %s", argv[2]);
+		return false;
+	}
+	return true;
+}
+
+static bool io_begin(struct io *io, struct shell *sh, int *argc, char **argv, bool write)
+{
+	*io = (struct io){ .sh = sh };
+	if (*argc < 2) {
+		shell_error(sh, "usage", "which disk? See 'disk list'");
+		return false;
+	}
+	if (cmd_target_open(sh, argv[1], write, &io->target))
+		return false;
+	io->d = io->target.dev;
+	if (!options(io, argc, argv))
+		goto close;
+	io->chunk_blocks = MIN(CHUNK_BYTES, io->d->geo.max_bytes) / io->d->geo.block_bytes;
 	if (page_alloc(BUFFER_ORDER, 0, FRAME_KERNEL, &io->page)) {
 		shell_error(sh, "no-memory", "no memory for a buffer");
-		return false;
+		goto close;
 	}
 	io->buf = hpa_ptr(io->page);
 	return true;
+close:
+	cmd_target_close(&io->target);
+	return false;
+}
+
+/* After the last word about it: a file's name goes with it. */
+static void io_end(struct io *io)
+{
+	page_put(io->page);
+	cmd_target_close(&io->target);
 }
 
 /* ---- disk sum ---- */
@@ -124,31 +150,40 @@ static int sum_range(struct io *io, uint32_t *crc)
 	return err;
 }
 
+static int sum_report(struct io *io, uint32_t crc)
+{
+	struct shell *sh = io->sh;
+
+	if (!shell_json(sh)) {
+		shell_printf(sh, "%08x\n", (unsigned)crc);
+		return 0;
+	}
+	json_object(sh, NULL);
+	json_str(sh, "disk", io->d->name);
+	json_u64(sh, "block", io->range.block);
+	json_u64(sh, "blocks", io->range.blocks);
+	json_u64(sh, "crc32", crc);
+	json_end(sh);
+	return 0;
+}
+
 int cmd_disk_sum(struct shell *sh, int argc, char **argv)
 {
 	struct io io;
 	uint32_t crc;
 	int err;
 
-	if (!io_begin(&io, sh, &argc, argv))
+	if (!io_begin(&io, sh, &argc, argv, false))
 		return 1;
 	err = sum_range(&io, &crc);
-	page_put(io.page);
 	if (err == -EINTR)
-		return shell_error(sh, "canceled", "interrupted");
-	if (err)
-		return cmd_disk_error(sh, io.d, err);
-	if (!shell_json(sh)) {
-		shell_printf(sh, "%08x\n", (unsigned)crc);
-		return 0;
-	}
-	json_object(sh, NULL);
-	json_str(sh, "disk", io.d->name);
-	json_u64(sh, "block", io.range.block);
-	json_u64(sh, "blocks", io.range.blocks);
-	json_u64(sh, "crc32", crc);
-	json_end(sh);
-	return 0;
+		err = shell_error(sh, "canceled", "interrupted");
+	else if (err)
+		err = cmd_disk_error(sh, io.d, err);
+	else
+		err = sum_report(&io, crc);
+	io_end(&io);
+	return err;
 }
 
 /* ---- disk test ---- */
@@ -178,7 +213,7 @@ static void each_word(struct io *io, const struct blk_req *r, bool fill, bool ze
 		char *at = hpa_ptr(r->segs[i].addr), *end = at + r->segs[i].len;
 
 		for (; at < end; at += sizeof(word), offset += sizeof(word)) {
-			uint64_t want = zeroes ? 0 : offset * PATTERN;
+			uint64_t want = zeroes ? 0 : (offset + io->seed) * PATTERN;
 
 			if (fill) {
 				memcpy(at, &want, sizeof(want));
@@ -288,29 +323,33 @@ static void test_report(struct io *io)
 	json_end(sh);
 }
 
+static int test_verdict(struct io *io, int err)
+{
+	if (err == -EINTR)
+		return shell_error(io->sh, "canceled", "interrupted");
+	if (err)
+		return cmd_disk_error(io->sh, io->d, err);
+	if (io->differs)
+		return shell_error(io->sh, "miscompare", "%s: wrong data at byte %llu", io->d->name,
+				   (unsigned long long)io->wrong);
+	test_report(io);
+	return 0;
+}
+
 int cmd_disk_test(struct shell *sh, int argc, char **argv)
 {
 	bool force = shell_flag(&argc, argv, "--force");
 	struct io io;
 	int err;
 
-	if (!io_begin(&io, sh, &argc, argv))
+	if (!io_begin(&io, sh, &argc, argv, true))
 		return 1;
-	if (!force) {
-		page_put(io.page);
-		return shell_error(sh, "refused",
-				   "this destroys what is on %s (%s): say --force if it may go",
-				   io.d->name, io.d->model);
-	}
-	err = test_range(&io);
-	page_put(io.page);
-	if (err == -EINTR)
-		return shell_error(sh, "canceled", "interrupted");
-	if (err)
-		return cmd_disk_error(sh, io.d, err);
-	if (io.differs)
-		return shell_error(sh, "miscompare", "%s: wrong data at byte %llu", io.d->name,
-				   (unsigned long long)io.wrong);
-	test_report(&io);
-	return 0;
+	if (force)
+		err = test_verdict(&io, test_range(&io));
+	else
+		err = shell_error(sh, "refused",
+				  "this destroys what is on %s (%s): say --force if it may go",
+				  io.d->name, io.d->model);
+	io_end(&io);
+	return err;
 }

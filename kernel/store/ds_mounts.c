@@ -57,6 +57,16 @@ struct datastore *ds_at(unsigned index)
 	return ds;
 }
 
+bool ds_is_mounted(const struct blkdev *dev)
+{
+	struct datastore *ds;
+
+	for (unsigned i = 0; (ds = ds_at(i)); i++)
+		if (ds->dev == dev)
+			return true;
+	return false;
+}
+
 struct datastore *ds_find(const char *name)
 {
 	struct datastore *ds;

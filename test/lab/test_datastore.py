@@ -2,14 +2,18 @@
 """Datastores on hosts: made, mounted, shared by two of them, and as terndisk sees them."""
 import json
 import os
+import random
+import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from lablib.client import Lab
 from lablib.paths import BUILD
+from writelog import WriteLog
 
 pytestmark = pytest.mark.storage
 
@@ -127,3 +131,90 @@ def test_other_formats(tmp_path):
     subprocess.run(["qemu-img", "compare", out, qcow2], check=True, stdout=sys.stderr)
     entry = json.loads(terndisk("ls", image, "--json"))["files"][0]
     assert entry["backed"] < entry["size"]
+
+
+def found_clean(image, kept, mount):
+    """The metadata agree, before and after a mount; what was there before is what it was. A mount
+    may wait until the host whose power was cut is dead."""
+    assert "0 found" in terndisk("check", image)
+    if mount:
+        terndisk("mv", image, "nothing", "nowhere", ok=False)
+        assert "0 found" in terndisk("check", image)
+    out = f"{image}.out"
+    terndisk("export", image, "kept", out)
+    with open(out, "rb") as f:
+        assert f.read() == kept
+
+
+def test_power_cuts(lab, tmp_path):
+    """Whatever of a host's writes reached the disk: as many as there are, in order, and some
+    of those since the last flush, in any."""
+    image, log, start = tmp_path / "ds.img", tmp_path / "log", tmp_path / "start"
+    boot = tmp_path / "boot"
+    boot.mkdir()
+    kept = os.urandom(MIB)
+    (boot / "data").write_bytes(kept)
+    terndisk("mkfs", image, "--size", "48M", "--name", "ds1", *TIMES)
+    terndisk("import", image, boot / "data", "kept")
+    shutil.copyfile(image, start)
+    log.write_bytes(b"")
+    lab.up(["a"], files=str(boot), nics=0, disks=[f"{image},ide,log={log}"])
+    mounted(lab, "a")
+    lab.run("a", "datastore cp /boot/data /ds/ds1/vm/flat --kind flat")
+    lab.run("a", "datastore snapshot /ds/ds1/vm/flat /ds/ds1/vm/flat.s")
+    lab.run("a", "disk test /ds/ds1/vm/flat --force --blocks 64")
+    lab.run("a", "datastore merge /ds/ds1/vm/flat.s")
+    lab.run("a", "datastore mv /ds/ds1/vm/flat /ds/ds1/moved")
+    lab.run("a", "datastore rm /ds/ds1/moved")
+    lab.run("a", "datastore umount ds1")
+    lab.down()
+    writes = WriteLog(log)
+    assert len(writes.entries) > 60
+    prefix = tmp_path / "prefix"
+    shutil.copyfile(start, prefix)
+    fd = os.open(prefix, os.O_RDWR)
+    for entry in writes.entries:
+        writes.apply(fd, entry)
+        if not entry.flush:
+            assert "0 found" in terndisk("check", prefix)
+    os.close(fd)
+    found_clean(prefix, kept, True)
+    dice = random.Random(7)
+    for sample in range(25):
+        upto = dice.randrange(len(writes.entries))
+        flushed = max((k for k in range(upto) if writes.entries[k].flush), default=0)
+        cut = tmp_path / "cut"
+        shutil.copyfile(start, cut)
+        fd = os.open(cut, os.O_RDWR)
+        for k, entry in enumerate(writes.entries[:upto]):
+            some = None if k < flushed else [
+                x for x in range(entry.nr_sectors) if dice.random() < .5]
+            writes.apply(fd, entry, some)
+        os.close(fd)
+        found_clean(cut, kept, sample % 8 == 0)
+    writes.close()
+
+
+def test_a_lease_is_one_hosts(lab, tmp_path):
+    """Refused while its holder lives; taken when it is dead; and who wakes up too late writes
+    nothing more."""
+    image = tmp_path / "ds.img"
+    terndisk("mkfs", image, "--size", "64M", "--name", "ds1", *TIMES)
+    (tmp_path / "f").write_bytes(bytes(32 * MIB))
+    terndisk("import", image, tmp_path / "f", "disk", "--kind", "flat")
+    lab.up(["a", "b"], disks=[f"{image},ide,shared"])
+    for host in "ab":
+        mounted(lab, host)
+    test = "disk test /ds/ds1/disk --force"
+    with ThreadPoolExecutor(1) as pool:
+        writer = pool.submit(lab.cmd, "a", f"{test} --seed 1000", 240)
+        wait(lambda: files(lab, "b")["disk"]["lease"] == "held")
+        assert "error: busy" in str(lab.cmd("b", f"{test} --seed 2000 --blocks 2048"))
+        lab.freeze("a")
+        try:
+            wait(lambda: "all right" in str(lab.cmd("b", f"{test} --seed 2000 --blocks 2048")), 90)
+            held = lab.ask("b", "disk sum /ds/ds1/disk --blocks 2048")["crc32"]
+        finally:
+            lab.thaw("a")
+        assert "error: lost" in str(writer.result())
+    assert lab.ask("b", "disk sum /ds/ds1/disk --blocks 2048")["crc32"] == held

@@ -83,7 +83,8 @@ class Qemu:
     @staticmethod
     def _disks(host):
         """A disk is `FILE[,WORD]...`: NVMe, or with `ide` a drive of a PIIX3; `shared` with other
-        hosts; `debug=FILE`: fails as that file of QEMU's blkdebug says."""
+        hosts; `debug=FILE`: fails as that file of QEMU's blkdebug says; `log=FILE`: all writes are
+        recorded there in the format of dm-log-writes."""
         out = ["-drive", f"if=none,id=esp,format=raw,file={host.dir}/esp.img",
                "-device", "virtio-blk-pci,drive=esp,disable-legacy=on,bootindex=1"]
         ide = 0
@@ -93,8 +94,11 @@ class Qemu:
                 if word.startswith("debug="):
                     path = f"blkdebug:{word[6:]}:{path}"
             lock, share = (",file.locking=off", ",share-rw=on") if "shared" in words else ("", "")
-            out += ["-drive", f"if=none,id=d{k},format=raw,file={path},cache=none,discard=unmap"
-                    + lock, "-device"]
+            log = next((word[4:] for word in words if word.startswith("log=")), None)
+            drive = (f"driver=blklogwrites,file.driver=file,file.filename={path},"
+                     f"log.driver=file,log.filename={log}" if log else
+                     f"format=raw,file={path},cache=none,discard=unmap")
+            out += ["-drive", f"if=none,id=d{k},{drive}{lock}", "-device"]
             if "ide" in words:
                 if ide == 0:
                     out += ["piix3-ide,id=pata", "-device"]
