@@ -27,8 +27,6 @@
 _Static_assert(IDE_MAX_SEGS + IDE_MAX_BYTES / IDE_PRD_SPAN + 1 <= IDE_MAX_PRDS, "one page of PRDs");
 _Static_assert((PAGE_SIZE << IDE_BOUNCE_ORDER) == IDE_MAX_BYTES, "the bounce buffer's size");
 
-#define IDE_TRIES 3u /* of a request that fails or has no answer */
-
 /* What IDENTIFY DEVICE tells. */
 struct ide_identity {
 	char model[41], serial[21]; /* printable */

@@ -2,7 +2,7 @@
 /*
  * When a drive fails or does not answer. An error is tried again at once; a
  * drive that is silent, or not ready for a command, makes the channel's world
- * reset it and then try again, IDE_TRIES times in all. While the channel is
+ * reset it and then try again, DISK_TRIES times in all. While the channel is
  * IDE_RECOVERING its registers are that world's alone, and requests queue up.
  */
 #include <errno.h>
@@ -10,6 +10,7 @@
 #include <tern/cpu.h>
 #include <tern/log.h>
 
+#include "drivers/disk.h"
 #include "drivers/ide.h"
 
 #define RESET_HOLD_NS (10 * NSEC_PER_USEC)
@@ -17,31 +18,9 @@
 #define RESET_POLL_NS (10 * NSEC_PER_MSEC)
 #define RESET_LIMIT_NS (31 * NSEC_PER_SEC) /* [ATA8-ACS 4.2 "Software reset"]: spinning up */
 
-static const char *op_name(enum blk_op op)
-{
-	static const char *const names[BLK_OPS] = { "read", "write", "flush", "discard",
-						    "write zeroes" };
-
-	return names[op];
-}
-
-static void count(uint64_t *counter)
-{
-	__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
-}
-
 bool ide_again_locked(struct ide_channel *ch, const char *why)
 {
-	struct blk_req *r = ch->current;
-	bool last = ++r->tries >= IDE_TRIES;
-
-	log_warn("ide", "%s: %s of %llu blocks at %llu: %s%s", r->dev->name, op_name(r->op),
-		 (unsigned long long)(r->op == BLK_FLUSH ? 0 : r->blocks),
-		 (unsigned long long)(r->op == BLK_FLUSH ? 0 : r->block), why,
-		 last ? ", given up" : ", tried again");
-	if (!last)
-		count(&r->dev->stats.retries);
-	return !last;
+	return disk_again(ch->current, why);
 }
 
 void ide_broken_locked(struct ide_channel *ch)
@@ -68,7 +47,7 @@ static struct blk_req *late_locked(struct ide_channel *ch, int *status)
 {
 	struct blk_req *r;
 
-	count(&ch->current->dev->stats.timeouts);
+	disk_count(&ch->current->dev->stats.timeouts);
 	r = ide_poll_locked(ch, status);
 	if (!r && ch->state == IDE_BUSY && time_ns() >= ch->deadline_ns)
 		ide_broken_locked(ch);
@@ -114,15 +93,11 @@ bool ide_reset(struct ide_channel *ch)
 }
 
 /* Every request that waits, for a drive that does not come back. */
-static void fail_all(struct blk_req *r)
+static void fail_all(struct blk_req *first)
 {
-	while (r) {
-		struct blk_req *next = r->next;
-
-		r->next = NULL;
-		blk_complete(r, -ETIMEDOUT);
-		r = next;
-	}
+	for (struct blk_req *r = first; r; r = r->next)
+		r->status = -ETIMEDOUT;
+	disk_complete_all(first);
 }
 
 static void recover(struct ide_channel *ch)
@@ -131,7 +106,7 @@ static void recover(struct ide_channel *ch)
 	bool alive = ide_reset(ch);
 	unsigned long flags = spin_lock(&ch->lock);
 
-	count(&ch->current->dev->stats.resets);
+	disk_count(&ch->current->dev->stats.resets);
 	if (!alive) {
 		log_error("ide", "%s does not come out of its reset", ch->name);
 		rest = ch->first;

@@ -81,6 +81,11 @@ void pci_enable_master(struct pci_dev *d)
 	pci_write16(d, PCI_COMMAND, (uint16_t)(pci_read16(d, PCI_COMMAND) | PCI_COMMAND_MASTER));
 }
 
+void pci_disable_master(struct pci_dev *d)
+{
+	pci_write16(d, PCI_COMMAND, (uint16_t)(pci_read16(d, PCI_COMMAND) & ~PCI_COMMAND_MASTER));
+}
+
 struct pci_dev *pci_at(unsigned index)
 {
 	return index < nr_devices ? &devices[index] : NULL;

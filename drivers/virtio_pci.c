@@ -85,7 +85,13 @@ static void take_cap(struct virtio_pci *v, unsigned cap, void **mapped)
 	}
 }
 
-static int reset(struct virtio_pci *v)
+static void add_status(struct virtio_pci *v, uint8_t bits)
+{
+	mmio_write8(v->common + COMMON_STATUS,
+		    (uint8_t)(mmio_read8(v->common + COMMON_STATUS) | bits));
+}
+
+int virtio_pci_reset(struct virtio_pci *v)
 {
 	uint64_t end = time_ns() + RESET_TIMEOUT_NS;
 
@@ -95,13 +101,9 @@ static int reset(struct virtio_pci *v)
 			return -EIO;
 		cpu_pause();
 	}
+	add_status(v, STATUS_ACKNOWLEDGE);
+	add_status(v, STATUS_DRIVER);
 	return 0;
-}
-
-static void add_status(struct virtio_pci *v, uint8_t bits)
-{
-	mmio_write8(v->common + COMMON_STATUS,
-		    (uint8_t)(mmio_read8(v->common + COMMON_STATUS) | bits));
 }
 
 int virtio_pci_open(struct virtio_pci *v, struct pci_dev *d)
@@ -115,11 +117,7 @@ int virtio_pci_open(struct virtio_pci *v, struct pci_dev *d)
 	if (!v->common || !v->notify || !v->isr)
 		return -ENODEV;
 	pci_enable_master(d);
-	if (reset(v))
-		return -ENODEV;
-	add_status(v, STATUS_ACKNOWLEDGE);
-	add_status(v, STATUS_DRIVER);
-	return 0;
+	return virtio_pci_reset(v) ? -ENODEV : 0;
 }
 
 uint64_t virtio_pci_offered(struct virtio_pci *v)

@@ -38,6 +38,9 @@ struct virtio_pci {
 
 /* -ENODEV when the device is not a modern one. */
 MUST_CHECK int virtio_pci_open(struct virtio_pci *v, struct pci_dev *d);
+/* A device that is open already: reset, and at virtio_pci_features again. -EIO when it stays in it.
+ */
+MUST_CHECK int virtio_pci_reset(struct virtio_pci *v);
 uint64_t virtio_pci_offered(struct virtio_pci *v);
 /* Takes what is both wanted and offered; -ENODEV without VERSION_1 or when the device refuses the
  * set. */

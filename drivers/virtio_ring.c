@@ -79,10 +79,20 @@ int vring_init(struct vring *r, uint32_t size, bool event_idx, bool indirect)
 			return -ENOMEM;
 		}
 	}
-	for (uint32_t i = 0; i < size; i++)
-		r->desc[i].next = (uint16_t)(i + 1);
-	r->nr_free = (uint16_t)size;
+	vring_clear(r);
 	return 0;
+}
+
+void vring_clear(struct vring *r)
+{
+	memset((void *)(uintptr_t)r->avail, 0, 2 * (3ull + r->size));
+	memset((void *)(uintptr_t)r->used, 0, 6 + 8ull * r->size);
+	memset(r->token, 0, r->size * sizeof(*r->token));
+	for (uint32_t i = 0; i < r->size; i++)
+		r->desc[i].next = (uint16_t)(i + 1);
+	r->free_head = 0;
+	r->nr_free = (uint16_t)r->size;
+	r->avail_idx = r->kicked_idx = r->used_idx = 0;
 }
 
 hpa_t vring_desc_hpa(const struct vring *r)

@@ -53,6 +53,8 @@ struct vring {
 
 /* -ENOMEM. size is a power of two, at most VRING_MAX_SIZE. */
 MUST_CHECK int vring_init(struct vring *r, uint32_t size, bool event_idx, bool indirect);
+/* As vring_init left it, for a device that was reset: what was in flight is forgotten. */
+void vring_clear(struct vring *r);
 hpa_t vring_desc_hpa(const struct vring *r);
 hpa_t vring_avail_hpa(const struct vring *r);
 hpa_t vring_used_hpa(const struct vring *r);

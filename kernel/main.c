@@ -34,7 +34,8 @@
 #include "kernel/lib/pagemove.h"
 #include "kernel/vm/selftest.h"
 
-extern const struct pci_driver e1000_driver, ide_driver, virtio_net_driver;
+extern const struct pci_driver e1000_driver, ide_driver;
+extern const struct pci_driver virtio_blk_driver, virtio_net_driver;
 
 #define INIT_STACK (64u << 10)
 
@@ -42,6 +43,7 @@ extern const struct pci_driver e1000_driver, ide_driver, virtio_net_driver;
 static const struct pci_driver *const pci_drivers[] = {
 	&virtio_net_driver,
 	&e1000_driver,
+	&virtio_blk_driver,
 	&ide_driver,
 };
 

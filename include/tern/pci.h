@@ -43,6 +43,7 @@ void pci_write8(const struct pci_dev *d, unsigned off, uint8_t v);
 unsigned pci_find_cap(const struct pci_dev *d, uint8_t id, unsigned after); /* offset or 0 */
 void *pci_map_bar(struct pci_dev *d, unsigned bar);
 void pci_enable_master(struct pci_dev *d);
+void pci_disable_master(struct pci_dev *d); /* it reaches memory no more */
 /*
  * Interrupt number n of the device to handler: MSI-X entry n, else MSI (n = 0),
  * else INTx. cpu -1 = any. Returns the kind used through *kind.

@@ -82,14 +82,20 @@ class Qemu:
 
     @staticmethod
     def _disks(host):
-        """A disk is `FILE[,WORD]...`: NVMe, or with `ide` a drive of a PIIX3; `shared` with other
-        hosts; `debug=FILE`: fails as that file of QEMU's blkdebug says; `log=FILE`: all writes are
-        recorded there in the format of dm-log-writes."""
+        """A disk is `FILE[,WORD]...`: NVMe, or with `ide` a drive of a PIIX3, with `ahci` one of
+        the chipset's AHCI, with `virtio` virtio-blk; `shared` with other hosts; `ro`;
+        `debug=FILE`: fails as that file of QEMU's blkdebug says; `log=FILE`: all writes are
+        recorded there in the format of dm-log-writes; `KEY=VALUE`: the device's own.
+        The boot volume is on SCSI, for which hosts have no driver: their first disk is the
+        first that was asked for."""
         out = ["-drive", f"if=none,id=esp,format=raw,file={host.dir}/esp.img",
-               "-device", "virtio-blk-pci,drive=esp,disable-legacy=on,bootindex=1"]
-        ide = 0
+               "-device", "virtio-scsi-pci,id=boot,disable-legacy=on",
+               "-device", "scsi-hd,drive=esp,bus=boot.0,bootindex=1"]
+        ide = ahci = 0
         for k, disk in enumerate(host.opt["disks"]):
             path, *words = disk.split(",")
+            own = "".join(f",{word}" for word in words
+                          if "=" in word and word.split("=")[0] not in ("debug", "log"))
             for word in words:
                 if word.startswith("debug="):
                     path = f"blkdebug:{word[6:]}:{path}"
@@ -98,15 +104,21 @@ class Qemu:
             drive = (f"driver=blklogwrites,file.driver=file,file.filename={path},"
                      f"log.driver=file,log.filename={log}" if log else
                      f"format=raw,file={path},cache=none,discard=unmap")
+            lock += ",readonly=on" if "ro" in words else ""
             out += ["-drive", f"if=none,id=d{k},{drive}{lock}", "-device"]
             if "ide" in words:
                 if ide == 0:
                     out += ["piix3-ide,id=pata", "-device"]
                 out += [f"ide-hd,drive=d{k},bus=pata.{ide // 2},unit={ide % 2},serial=disk{k}"
-                        + share]
+                        + share + own]
                 ide += 1
+            elif "ahci" in words:
+                out += [f"ide-hd,drive=d{k},bus=ide.{ahci},serial=disk{k}" + share + own]
+                ahci += 1
+            elif "virtio" in words:
+                out += [f"virtio-blk-pci,drive=d{k},disable-legacy=on,serial=disk{k}" + share + own]
             else:
-                out += [f"nvme,drive=d{k},serial=disk{k}{share}"]
+                out += [f"nvme,drive=d{k},serial=disk{k}{share}{own}"]
         return out
 
     @staticmethod

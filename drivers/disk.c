@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What drivers of disks share: counting, logging and ending tries. */
+#include <tern/log.h>
+
+#include "drivers/disk.h"
+
+static const char *op_name(enum blk_op op)
+{
+	static const char *const names[BLK_OPS] = { "read", "write", "flush", "discard",
+						    "write zeroes" };
+
+	return names[op];
+}
+
+void disk_count(uint64_t *counter)
+{
+	__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
+}
+
+static bool told(struct blk_req *r, const char *why, bool last)
+{
+	bool flush = r->op == BLK_FLUSH;
+
+	log_warn(r->dev->driver, "%s: %s of %llu blocks at %llu: %s%s", r->dev->name,
+		 op_name(r->op), (unsigned long long)(flush ? 0 : r->blocks),
+		 (unsigned long long)(flush ? 0 : r->block), why,
+		 last ? ", given up" : ", tried again");
+	if (!last)
+		disk_count(&r->dev->stats.retries);
+	return !last;
+}
+
+bool disk_again(struct blk_req *r, const char *why)
+{
+	return told(r, why, ++r->tries >= DISK_TRIES);
+}
+
+bool disk_again_after(struct blk_req *r, uint64_t first_ns, uint64_t now_ns)
+{
+	return told(r, "no answer, reset", now_ns >= first_ns + DISK_GIVE_UP_NS);
+}
+
+void disk_complete_all(struct blk_req *first)
+{
+	while (first) {
+		struct blk_req *r = first;
+
+		first = r->next;
+		r->next = NULL;
+		blk_complete(r, r->status);
+	}
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What drivers of disks share: how often a request that failed is tried again, and
+ * how long one that has no answer is waited for.
+ *
+ * A request is with its device from the moment when it is first handed over. When it
+ * has no answer for DISK_TRY_NS the device is reset and all that was in flight is
+ * handed over again, in order; after DISK_GIVE_UP_NS it ends with -ETIMEDOUT, behind a
+ * last reset, so that nothing of it reaches the medium later. A flush may take all
+ * of that time in one try. Datastores rely on the sum [docs/datastore.md].
+ */
+#ifndef DRIVERS_DISK_H
+#define DRIVERS_DISK_H
+
+#include <tern/blkdev.h>
+#include <tern/timer.h>
+
+#define DISK_TRIES 3u /* of a request that the device fails */
+#define DISK_TRY_NS (1300 * NSEC_PER_MSEC)
+#define DISK_GIVE_UP_NS (3 * DISK_TRY_NS)
+#define DISK_RESET_NS (900 * NSEC_PER_MSEC)   /* the longest wait for a reset */
+#define DISK_IO_TIMEOUT_NS (5 * NSEC_PER_SEC) /* of a datastore, unless made otherwise */
+_Static_assert(DISK_GIVE_UP_NS + DISK_RESET_NS < DISK_IO_TIMEOUT_NS, "ends before io_timeout");
+
+/* When a try that begins now has had its time; first_ns is when the request was first tried. */
+static inline uint64_t disk_deadline(const struct blk_req *r, uint64_t first_ns, uint64_t now_ns)
+{
+	uint64_t last = first_ns + DISK_GIVE_UP_NS;
+
+	return r->op == BLK_FLUSH ? last : MIN(last, now_ns + DISK_TRY_NS);
+}
+
+/* Counts and logs a failed try; false when it was the last. Any context. */
+MUST_CHECK bool disk_again(struct blk_req *r, const char *why);
+/* Counts and logs a time-out behind a reset; false when the request is given up. */
+MUST_CHECK bool disk_again_after(struct blk_req *r, uint64_t first_ns, uint64_t now_ns);
+/* One of the driver's three counters in struct blk_stats. */
+void disk_count(uint64_t *counter);
+/* Appends to a list that is linked by next. */
+static inline void disk_append(struct blk_req **first, struct blk_req **last, struct blk_req *r)
+{
+	r->next = NULL;
+	if (*first)
+		(*last)->next = r;
+	else
+		*first = r;
+	*last = r;
+}
+/* Completes a list, each with its own status as it stands there; no lock held. */
+void disk_complete_all(struct blk_req *first);
+
+#endif
