@@ -16,6 +16,7 @@ struct ipi_call {
 
 void cpu_kick(unsigned cpu)
 {
+	this_cpu()->kicks++;
 	apic_ipi(percpu[cpu].apic_id, VEC_KICK);
 }
 

@@ -34,6 +34,9 @@ struct percpu {
 	const struct trap_frame *trap; /* 0x48 [own, arch] exception being reported */
 	uint64_t irqs;		       /* 0x50 [own, arch] interrupts taken */
 	uint64_t nmis;		       /* 0x58 [own, arch] */
+	uint64_t kicks;		       /* 0x60 [own, arch] sent to other CPUs */
+	uint64_t halts;		       /* 0x68 [own, base] times it had nothing to run */
+	uint64_t switches;	       /* 0x70 [own, base] from one world to another */
 } __attribute__((aligned(64)));
 _Static_assert(offsetof(struct percpu, current) == 0x08, "used by assembly");
 _Static_assert(offsetof(struct percpu, irq_depth) == 0x14, "used by assembly");

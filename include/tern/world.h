@@ -112,6 +112,14 @@ struct world_info {
 	uint64_t switches;
 	const char *state; /* "running", "ready", "sleeping" */
 };
+/* Of all CPUs since the host's start: what a wake-up costs, in counts. */
+struct sched_stats {
+	uint64_t switches; /* from one world to another */
+	uint64_t halts;	   /* a CPU had nothing to run */
+	uint64_t kicks;	   /* interrupts from one CPU to another */
+};
+void sched_stats(struct sched_stats *out);
+
 /* Copies up to max entries; returns how many worlds exist. */
 unsigned world_list(struct world_info *out, unsigned max);
 

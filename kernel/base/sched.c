@@ -54,6 +54,7 @@ static void switch_to(struct world *next)
 	next->slice_start_ns = now;
 	next->ready_ns += now - next->ready_since_ns;
 	next->switches++;
+	c->switches++;
 	__atomic_store_n(&next->on_cpu, 1, __ATOMIC_RELAXED);
 	c->current = next;
 	arch_switch(&prev->ctx, next->ctx);
@@ -150,6 +151,16 @@ void world_share(void)
 	irq_restore(flags);
 }
 
+void sched_stats(struct sched_stats *out)
+{
+	*out = (struct sched_stats){ 0 };
+	for (unsigned i = 0; i < cpu_count(); i++) {
+		out->switches += __atomic_load_n(&percpu[i].switches, __ATOMIC_RELAXED);
+		out->halts += __atomic_load_n(&percpu[i].halts, __ATOMIC_RELAXED);
+		out->kicks += __atomic_load_n(&percpu[i].kicks, __ATOMIC_RELAXED);
+	}
+}
+
 /* ---- idle ---- */
 
 void sched_idle(void)
@@ -170,6 +181,7 @@ void sched_idle(void)
 		} else if (busy) {
 			cpu_pause();
 		} else {
+			c->halts++;
 			arch_idle();
 		}
 	}

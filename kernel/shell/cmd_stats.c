@@ -11,6 +11,7 @@
 #include <tern/net.h>
 #include <tern/page.h>
 #include <tern/vm.h>
+#include <tern/world.h>
 
 #include "shell_int.h"
 
@@ -34,6 +35,19 @@ static void section_end(struct shell *sh)
 {
 	if (shell_json(sh))
 		json_end(sh);
+}
+
+static void host_stats(struct shell *sh)
+{
+	struct sched_stats s;
+
+	sched_stats(&s);
+	section(sh, "host");
+	counter(sh, "interrupts", irq_count());
+	counter(sh, "switches", s.switches);
+	counter(sh, "halts", s.halts);
+	counter(sh, "kicks", s.kicks);
+	section_end(sh);
 }
 
 static void memory_stats(struct shell *sh)
@@ -128,9 +142,7 @@ static int stats_cmd(struct shell *sh, int argc, char **argv)
 				   "stats takes no arguments; see also 'vm info', 'net info'");
 	if (shell_json(sh))
 		json_object(sh, NULL);
-	section(sh, "host");
-	counter(sh, "interrupts", irq_count());
-	section_end(sh);
+	host_stats(sh);
 	memory_stats(sh);
 	network_stats(sh);
 	migration_stats(sh);
@@ -172,8 +184,8 @@ static int log_cmd(struct shell *sh, int argc, char **argv)
 }
 
 static const struct shell_cmd cmds[] = {
-	{ "stats", "", "counters: memory, network, migrations, exits, flushes, harvests", stats_cmd,
-	  NULL },
+	{ "stats", "", "counters: host, memory, network, migrations, exits, flushes, harvests",
+	  stats_cmd, NULL },
 	{ "log", "[--since N]", "this host's log", log_cmd, NULL },
 };
 

@@ -37,6 +37,7 @@ struct percpu {
 	struct world *current;
 	uint32_t index, irq_depth, spin_depth;
 	volatile uint32_t idle, resched;
+	uint64_t kicks, halts, switches;
 	void *sched;
 	/* the fake's own */
 	bool irqs_on;
@@ -138,6 +139,7 @@ static inline void cpu_kick(unsigned cpu)
 	struct percpu *c = &percpu[cpu];
 
 	__atomic_fetch_add(&fake_kicks, 1, __ATOMIC_RELAXED);
+	this_cpu()->kicks++;
 	pthread_mutex_lock(&c->lock);
 	c->kicked = true;
 	pthread_cond_signal(&c->wake);

@@ -224,6 +224,43 @@ static void do_steal(void)
 	world_join(w);
 }
 
+/* ---- wake-ups on the waker's CPU ---- */
+
+#define RALLIES 500u
+
+static struct event there, back;
+
+static void partner(void *arg)
+{
+	(void)arg;
+	world_wakes_here(true);
+	for (unsigned i = 0; i < RALLIES; i++) {
+		(void)event_wait(&there, NEVER_NS);
+		event_signal(&back);
+	}
+}
+
+static void do_rally(void)
+{
+	struct sched_stats before, after;
+	struct world *w;
+
+	event_init(&there, "there");
+	event_init(&back, "back");
+	world_wakes_here(true);
+	w = spawn("partner", WORLD_NORMAL, -1, partner, NULL);
+	sched_stats(&before);
+	for (unsigned i = 0; i < RALLIES; i++) {
+		event_signal(&there);
+		(void)event_wait(&back, NEVER_NS);
+	}
+	sched_stats(&after);
+	check(after.switches - before.switches >= RALLIES, "switches are not counted");
+	check(after.kicks - before.kicks < RALLIES / 10, "each wake-up kicks another CPU");
+	world_wakes_here(false);
+	world_join(w);
+}
+
 /* ---- console input ---- */
 
 static void typist(void *arg)
@@ -342,6 +379,7 @@ ON(test_shop_1, 1, do_shop)
 ON(test_shop_4, 4, do_shop)
 ON(test_prio, 1, do_prio)
 ON(test_steal, 2, do_steal)
+ON(test_rally, 2, do_rally)
 ON(test_console, 2, do_console)
 ON(test_churn, 3, do_churn)
 ON(test_timer_1, 1, do_timer)
@@ -354,8 +392,9 @@ int main(void)
 		cmocka_unit_test(test_wake_1),	cmocka_unit_test(test_wake_3),
 		cmocka_unit_test(test_shop_1),	cmocka_unit_test(test_shop_4),
 		cmocka_unit_test(test_prio),	cmocka_unit_test(test_steal),
-		cmocka_unit_test(test_console), cmocka_unit_test(test_churn),
-		cmocka_unit_test(test_timer_1), cmocka_unit_test(test_timer_3),
+		cmocka_unit_test(test_rally),	cmocka_unit_test(test_console),
+		cmocka_unit_test(test_churn),	cmocka_unit_test(test_timer_1),
+		cmocka_unit_test(test_timer_3),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
