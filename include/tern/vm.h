@@ -351,6 +351,8 @@ struct io_ops {
 	/* size 1, 2, 4 or 8; offset from the region's base. Unhandled reads leave all-ones. */
 	void (*read)(void *arg, struct vcpu *c, uint64_t off, unsigned size, uint64_t *value);
 	void (*write)(void *arg, struct vcpu *c, uint64_t off, unsigned size, uint64_t value);
+	/* May be NULL. Before write(), without the mutex: true when nothing is left to do. */
+	bool (*post)(void *arg, uint64_t off);
 };
 struct io_region {
 	enum io_space space;

@@ -47,6 +47,8 @@ struct virtio_ops {
 	/* The driver wrote to it; NULL: it is read-only. */
 	void (*config_write)(struct virtio *v, uint64_t off, unsigned size, uint64_t value);
 	int (*kick)(struct virtio *v, unsigned queue);
+	/* May be NULL. A notification, without the device's mutex; false: by kick(), with it. */
+	bool (*post)(struct virtio *v, unsigned queue);
 	/* Each may be NULL. The driver's features are final; the state before the driver is back.
 	 */
 	void (*negotiated)(struct virtio *v);

@@ -259,7 +259,15 @@ static void bar0_write(void *arg, struct vcpu *c, uint64_t off, unsigned size, u
 		v->ops->config_write(v, off - VIRTIO_CONFIG_OFF, size, value);
 }
 
-const struct io_ops virtio_bar0_io = { .read = bar0_read, .write = bar0_write };
+static bool bar0_post(void *arg, uint64_t off)
+{
+	struct virtio *v = container_of((struct vdev *)arg, struct virtio, d);
+
+	return off >= VIRTIO_NOTIFY_OFF && v->ops->post &&
+	       v->ops->post(v, (unsigned)((off - VIRTIO_NOTIFY_OFF) / VIRTIO_NOTIFY_STEP));
+}
+
+const struct io_ops virtio_bar0_io = { .read = bar0_read, .write = bar0_write, .post = bar0_post };
 
 static void bar1_read(void *arg, struct vcpu *c, uint64_t off, unsigned size, uint64_t *value)
 {

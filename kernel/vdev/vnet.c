@@ -45,6 +45,36 @@ static int kick(struct virtio *v, unsigned queue)
 	return 0;
 }
 
+/* True: the world has nothing to do. The device's mutex is held. */
+static bool sent_few(struct vnet_dev *n, unsigned queue)
+{
+	int rc;
+
+	if (!n->live || queue / 2 >= n->pairs || !virtio_running(&n->v, queue))
+		return false;
+	rc = vnet_transmit_few(n, queue / 2);
+	if (rc < 0)
+		virtio_broken(&n->v, queue, rc);
+	return rc != 0;
+}
+
+/* While the world is at work a vCPU does not wait for it: it only says that there is more. */
+static bool post(struct virtio *v, unsigned queue)
+{
+	struct vnet_dev *n = container_of(v, struct vnet_dev, v);
+	bool done = false;
+
+	if (queue >= v->nr_queues || vnet_is_control(n, queue))
+		return false;
+	if (queue % 2 && mutex_trylock(&v->d.lock)) {
+		done = sent_few(n, queue);
+		mutex_unlock(&v->d.lock);
+	}
+	if (!done)
+		wake(n);
+	return true;
+}
+
 void vnet_tell_port(struct vnet_dev *n)
 {
 	unsigned takes = 0;
@@ -133,11 +163,18 @@ static bool work(struct vnet_dev *n)
 static void run(void *arg)
 {
 	struct vnet_dev *n = arg;
+	unsigned busy_turns = 0;
 
+	world_wakes_here(true);
 	while (!__atomic_load_n(&n->ending, __ATOMIC_ACQUIRE)) {
-		if (!work(n))
+		if (!work(n)) {
+			busy_turns = 0;
 			(void)event_wait(&n->ev, NEVER_NS);
-		else if (world_should_yield())
+			continue;
+		}
+		if (busy_turns++)
+			world_share(); /* work goes on: the guest runs beside it */
+		if (world_should_yield())
 			world_yield();
 	}
 }
@@ -151,6 +188,7 @@ static const struct virtio_ops net_ops = {
 	.features = ALL_FEATURES,
 	.config_len = sizeof(struct vnet_config),
 	.kick = kick,
+	.post = post,
 	.negotiated = negotiated,
 	.reset = cleared,
 };

@@ -19,6 +19,8 @@
 #define VNET_RX(pair) (2u * (pair))
 #define VNET_TX(pair) (2u * (pair) + 1u)
 #define VNET_QUEUES (2u * VPORT_QUEUES_MAX + 1u)
+#define VNET_FEW 4u /* frames that a vCPU moves itself, of so many bytes at most */
+#define VNET_FEW_BYTES 2048u
 #define VNET_BURST 64u /* frames in each direction between two looks at everything else */
 
 #define VNET_F_CSUM BIT(0)
@@ -109,6 +111,8 @@ int vnet_load(struct vdev *d, struct rec_reader *r);
 /* Moves up to VNET_BURST frames of a pair; how many, or the guest's error. The device's mutex is
  * held. */
 MUST_CHECK int vnet_transmit(struct vnet_dev *n, unsigned pair);
+/* The vCPU's: 1 when the ring is empty, 0 when the device's world has to go on, or the error. */
+MUST_CHECK int vnet_transmit_few(struct vnet_dev *n, unsigned pair);
 MUST_CHECK int vnet_receive(struct vnet_dev *n, unsigned pair);
 
 /* vnet_tx.c, pure: what the guest's header asks, into f; false: nonsense. */

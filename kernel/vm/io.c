@@ -145,6 +145,8 @@ void io_write(struct vcpu *c, enum io_space space, uint64_t addr, unsigned size,
 	if (!r)
 		return;
 	r->accesses++;
+	if (r->ops->post && r->ops->post(r->arg, off))
+		return;
 	if (r->lock)
 		mutex_lock(r->lock);
 	r->ops->write(r->arg, c, off, size, value & size_mask(size));

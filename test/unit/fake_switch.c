@@ -182,6 +182,14 @@ void event_init(struct event *e, const char *name)
 {
 }
 
+void world_wakes_here(bool on)
+{
+}
+
+void world_share(void)
+{
+}
+
 void event_signal(struct event *e)
 {
 	fake_port.wakes++;

@@ -221,6 +221,8 @@ static void access_write(struct vm *vm, enum io_space space, uint64_t at, unsign
 
 	if (size < 8)
 		v &= BIT(8 * size) - 1;
+	if (r && r->ops->post && r->ops->post(r->arg, at - r->base))
+		return;
 	if (r && r->lock)
 		mutex_lock(r->lock);
 	if (r)

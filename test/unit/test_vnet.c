@@ -232,6 +232,79 @@ static void a_full_switch_holds_the_guest_back(void **state)
 	fake_vm_done(vm);
 }
 
+static void notify(struct vm *vm, unsigned queue)
+{
+	fake_write(vm, BAR0 + 0x3000 + 4 * queue, 2, queue);
+}
+
+/* What is short and few goes with the notification itself; the world is not woken. */
+static void a_short_frame_leaves_with_its_notification(void **state)
+{
+	struct vm *vm = machine(0);
+	unsigned wakes = fake_port.wakes;
+
+	offer(VNET_TX(0), DATA, 12 + 100, false);
+	notify(vm, VNET_TX(0));
+	assert_int_equal(used(VNET_TX(0)), 1);
+	assert_int_equal(fake_port.wakes, wakes);
+	vframe_free(fake_departed());
+	fake_vm_done(vm);
+}
+
+static void long_and_many_frames_are_the_worlds(void **state)
+{
+	struct vm *vm = machine(0);
+	unsigned wakes = fake_port.wakes;
+
+	offer(VNET_TX(0), DATA, 12 + VNET_FEW_BYTES, false);
+	notify(vm, VNET_TX(0));
+	assert_int_equal(used(VNET_TX(0)), 0);
+	assert_int_equal(fake_port.wakes, wakes + 1);
+	assert_int_equal(vnet_transmit(dev, 0), 1);
+	vframe_free(fake_departed());
+
+	for (unsigned i = 0; i < VNET_FEW + 1; i++)
+		offer(VNET_TX(0), DATA, 12 + 100, false);
+	notify(vm, VNET_TX(0));
+	assert_int_equal(used(VNET_TX(0)), 1 + VNET_FEW);
+	assert_int_equal(fake_port.wakes, wakes + 2);
+	for (unsigned i = 0; i < VNET_FEW; i++)
+		vframe_free(fake_departed());
+	assert_null(fake_departed());
+	fake_vm_done(vm);
+}
+
+/* It holds the device's mutex: the vCPU does not wait for it. */
+static void a_busy_world_is_told_and_not_waited_for(void **state)
+{
+	struct vm *vm = machine(0);
+	unsigned wakes = fake_port.wakes;
+
+	offer(VNET_TX(0), DATA, 12 + 100, false);
+	mutex_lock(&dev->v.d.lock);
+	notify(vm, VNET_TX(0));
+	notify(vm, VNET_RX(0));
+	mutex_unlock(&dev->v.d.lock);
+	assert_int_equal(used(VNET_TX(0)), 0);
+	assert_int_equal(fake_port.wakes, wakes + 2);
+	fake_vm_done(vm);
+}
+
+/* Of a pair that is off, and of a guest that is being sent, nothing is taken. */
+static void what_must_not_be_touched_is_not(void **state)
+{
+	struct vm *vm = machine_with(PAIRS, CONTROL_FEATURES);
+
+	offer(VNET_TX(1), DATA, 12 + 100, false);
+	notify(vm, VNET_TX(1));
+	assert_int_equal(used(VNET_TX(1)), 0);
+	assert_int_equal(vdevs_quiesce(vm, 0), 0);
+	offer(VNET_TX(0), DATA, 12 + 100, false);
+	notify(vm, VNET_TX(0));
+	assert_int_equal(used(VNET_TX(0)), 0);
+	fake_vm_done(vm);
+}
+
 static void receives_into_several_buffers(void **state)
 {
 	struct vm *vm = machine(VNET_F_MRG_RXBUF | VNET_F_GUEST_CSUM);
@@ -607,6 +680,10 @@ int main(void)
 		cmocka_unit_test(nonsense_is_dropped),
 		cmocka_unit_test(a_chain_without_a_header_breaks_the_device),
 		cmocka_unit_test(a_full_switch_holds_the_guest_back),
+		cmocka_unit_test(a_short_frame_leaves_with_its_notification),
+		cmocka_unit_test(long_and_many_frames_are_the_worlds),
+		cmocka_unit_test(a_busy_world_is_told_and_not_waited_for),
+		cmocka_unit_test(what_must_not_be_touched_is_not),
 		cmocka_unit_test(receives_into_several_buffers),
 		cmocka_unit_test(a_frame_larger_than_the_buffer_is_dropped),
 		cmocka_unit_test(a_frame_larger_than_the_ring_is_dropped),
