@@ -61,7 +61,8 @@ def test_two_hosts_one_datastore(lab, tmp_path):
     data = os.urandom(3 * MIB + 12345)
     (boot / "data").write_bytes(data)
     terndisk("mkfs", image, "--size", "64M", "--name", "ds1", *TIMES)
-    lab.up(["a", "b"], files=str(boot), disks=[f"{image},ide,shared"])
+    lab.up(["a", "b"], files=str(boot), disks=[f"{image},shared"])
+    assert lab.ask("a", "disk list")[0]["driver"] == "nvme"
     for host in "ab":
         assert mounted(lab, host)[0]["name"] == "ds1"
     lab.run("a", "datastore cp /boot/data /ds/ds1/vm/data --kind plain")

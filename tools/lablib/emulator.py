@@ -85,13 +85,14 @@ class Qemu:
         """A disk is `FILE[,WORD]...`: NVMe, or with `ide` a drive of a PIIX3, with `ahci` one of
         the chipset's AHCI, with `virtio` virtio-blk; `shared` with other hosts; `ro`;
         `debug=FILE`: fails as that file of QEMU's blkdebug says; `log=FILE`: all writes are
-        recorded there in the format of dm-log-writes; `KEY=VALUE`: the device's own.
+        recorded there in the format of dm-log-writes; `ns`: another namespace of the NVMe
+        controller before it; `KEY=VALUE`: the device's own.
         The boot volume is on SCSI, for which hosts have no driver: their first disk is the
         first that was asked for."""
         out = ["-drive", f"if=none,id=esp,format=raw,file={host.dir}/esp.img",
                "-device", "virtio-scsi-pci,id=boot,disable-legacy=on",
                "-device", "scsi-hd,drive=esp,bus=boot.0,bootindex=1"]
-        ide = ahci = 0
+        ide = ahci = nvme = 0
         for k, disk in enumerate(host.opt["disks"]):
             path, *words = disk.split(",")
             own = "".join(f",{word}" for word in words
@@ -117,8 +118,11 @@ class Qemu:
                 ahci += 1
             elif "virtio" in words:
                 out += [f"virtio-blk-pci,drive=d{k},disable-legacy=on,serial=disk{k}" + share + own]
+            elif "ns" in words:
+                out += [f"nvme-ns,drive=d{k},bus=nvme{nvme}{share}{own}"]
             else:
-                out += [f"nvme,drive=d{k},serial=disk{k}{share}{own}"]
+                nvme = k
+                out += [f"nvme,id=nvme{k},drive=d{k},serial=disk{k}{share}{own}"]
         return out
 
     @staticmethod
