@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A hostile checkpoint for every device of the platform but the interrupt
- * controllers and virtio (fuzz_virtio): the input is records of u8 type, u8
- * instance, u16 length and body. What check takes, load must take; afterwards
- * the devices are read, written, saved and reset.
+ * controllers and virtio (fuzz_virtio): the input is records (records.h). What
+ * check takes, load must take; afterwards the devices are read, written, saved and reset.
  */
 // SOURCES: kernel/vdev/pci.c kernel/vdev/pci_func.c kernel/vdev/hostbridge.c
 // SOURCES: kernel/vdev/rtc_state.c
@@ -13,7 +12,6 @@
 // SOURCES: kernel/vdev/acpi_tables.c kernel/vdev/acpi_wdat.c kernel/vdev/dsdt.c kernel/vdev/fwcfg.c
 // SOURCES: kernel/vdev/fwcfg_loader.c kernel/lib/rec.c test/unit/fake_vdev.c
 #include <stdlib.h>
-#include <string.h>
 
 #include "kernel/vdev/bridge.h"
 #include "kernel/vdev/fwcfg.h"
@@ -22,6 +20,7 @@
 #include "kernel/vdev/rtc.h"
 #include "kernel/vdev/uart.h"
 #include "kernel/vdev/wdt.h"
+#include "test/fuzz/records.h"
 #include "test/unit/fake_vdev.h"
 
 static struct acpi_image acpi;
@@ -79,20 +78,17 @@ static void use(struct vm *vm)
 	vdevs_reset(vm);
 }
 
+static void one(void *arg, const struct record *r)
+{
+	fake_record(arg, r->type & 0x80 ? REC_WDT : REC_RTC + r->type % 10, r->instance & 1,
+		    r->body, r->len);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct vm *vm = machine();
 
-	while (size >= 4) {
-		uint16_t len;
-
-		memcpy(&len, data + 2, 2);
-		len = (uint16_t)MIN(len, size - 4);
-		fake_record(vm, data[0] & 0x80 ? REC_WDT : REC_RTC + data[0] % 10, data[1] & 1,
-			    data + 4, len);
-		data += 4 + len;
-		size -= 4 + len;
-	}
+	records_each(data, size, one, vm);
 	use(vm);
 	fake_vm_done(vm);
 	return 0;
