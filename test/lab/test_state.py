@@ -163,3 +163,46 @@ def test_four_processors(pair):
 def test_every_msr_is_listed(pair):
     """What a guest finds that keeps what it writes is in the host's list."""
     unlisted_msrs(pair, "a")
+
+
+TEXT = "".join(f"{n:03x} " for n in range(3 * 4096 // 4))   # by the payload's group "strings"
+TEXT_REPEATS = 2 << 20
+HOLD = {"outs": "go", "ins": "transfer", "to-device": "precopy", "from-device": "go"}
+
+
+def text_of(first, end):
+    """What lies from one position to another."""
+    whole = (TEXT * (TEXT_REPEATS // len(TEXT) + 1))[:TEXT_REPEATS]
+    first, count = first % TEXT_REPEATS, end - first
+    return (whole[first:] + whole * (count // TEXT_REPEATS + 1))[:count]
+
+
+def move_half_done(run, name):
+    """The string instruction is under way all the time; what its second port took meanwhile."""
+    run.wait(lambda: f"running {name}\n" in run.text())
+    to, lab = OTHER[run.host], run.lab
+    took = [typed(lab, run.host, "before")]
+    job = lab.ask(run.host, f"migrate cpu {lab.addr(to)} --hold {HOLD[name]}")["id"]
+    run.wait(lambda: lab.ask(run.host, f"migrate status {job}")["held"])
+    took += [typed(lab, run.host, "here"), typed(lab, to, "there")]
+    lab.run(run.host, f"migrate continue {job}")
+    run.wait(lambda: lab.ask(run.host, f"migrate status {job}")["phase"] == "done")
+    run.host = to
+    took.append(typed(lab, to, "after"))
+    lab.run(to, "vm type cpu x")
+    words = zip(("before/", "here/", "there/", "after/"), took)
+    return "".join(word[:n] for word, n in words)
+
+
+def test_half_done_strings(pair):
+    """INS, OUTS and MOVS to and from a device, moved in their middle: every byte, and once."""
+    run = Run(pair, "a", "strings")
+    moved = {name: move_half_done(run, name) for name in HOLD}
+    passed = run.finish()
+    assert set(passed) >= HOLD.keys() | {"to-device-bytes", "from-device-bytes"}
+    sent = int(re.search(r"^sent (\d+)$", run.text(), re.M)[1])
+    got = pair.ask(run.host, "vm log cpu --port 1 --since 0")
+    assert got["lost"] + len(got["text"]) == sent
+    assert got["text"] == text_of(got["lost"], sent)
+    # What came while OUTS was under way had to wait for INS.
+    assert re.search(r"^got (.*)$", run.text(), re.M)[1] == moved["outs"] + moved["ins"]

@@ -266,6 +266,7 @@ static const struct {
 	{ "hyperv-move", group_hyperv_move },
 	{ "debugged", group_debugged },
 	{ "blackout", group_blackout },
+	{ "strings", group_strings },
 	{ "msrs", group_msrs },
 	{ "x2apic", group_x2apic },
 	{ "state", group_state },

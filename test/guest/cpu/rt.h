@@ -243,6 +243,6 @@ void group_exceptions(void), group_interrupts(void), group_cpuid(void), group_mo
 	group_mmio(void), group_smp(void), group_tickets(void), group_count(void),
 	group_turns(void), group_move(void), group_msrs(void), group_x2apic(void),
 	group_state(void), group_state2(void), group_hyperv(void), group_hyperv_move(void),
-	group_debugged(void), group_blackout(void);
+	group_debugged(void), group_blackout(void), group_strings(void);
 
 #endif
