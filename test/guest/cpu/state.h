@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * All that a guest can see of its machine, filled with values of its own and said
- * aloud: each processor's part (state_cpu.c), the devices' (state_devs.c), and the
+ * aloud: each processor's part (state_cpu.c, state_look.c), the devices' (state_devs.c), and the
  * course of it (state.c).
  *
  * A line is "v NAME VALUE", the value hexadecimal; one whose value goes on by itself is
