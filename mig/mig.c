@@ -100,6 +100,10 @@ static int claim(struct mig_job *j, struct vm *vm, char *code, size_t code_len, 
 		snprintf(why, why_len, "%s is %s: only a running VM moves", vm->cfg.name,
 			 vm_state_name(vm->state));
 		err = fail(code, code_len, "not-running", -EINVAL);
+	} else if (vm->cfg.disks) {
+		snprintf(why, why_len, "%s has disks: a VM with disks does not move yet",
+			 vm->cfg.name);
+		err = fail(code, code_len, "unsupported", -ENOTSUP);
 	} else {
 		vm->mig = j;
 		j->vm = vm;

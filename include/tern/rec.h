@@ -40,6 +40,7 @@ enum rec_type {
 	REC_HOST = 7,	  /* who answers a query */
 	REC_HYPERV = 8,	  /* MSRs of Microsoft's interface, of VMs that have it */
 	REC_SHARES = 9,	  /* of its vCPUs, when they are not the usual ones */
+	REC_DISKS = 10,	  /* paths and serial numbers of its disks, when it has any */
 	REC_LAPIC = 16,
 	REC_IOAPIC = 17,
 	REC_PIC = 18,
@@ -56,6 +57,7 @@ enum rec_type {
 	REC_BOOT = 29,	     /* how the VM is started, when not as Linux */
 	REC_VNET = 32,	     /* addresses that a guest was seen to use */
 	REC_NICS = 31,	     /* networks and addresses of its devices, when it has any */
+	REC_VBLK = 33,	     /* what the driver was told of a disk */
 	REC_TESTDEV = 30,
 	REC_VBALLOON = 40,
 	REC_POLICY = 41, /* what is done in which trouble */

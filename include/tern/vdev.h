@@ -8,6 +8,7 @@
 #ifndef TERN_VDEV_H
 #define TERN_VDEV_H
 
+#include <tern/blkdev.h>
 #include <tern/lock.h>
 #include <tern/rec.h>
 #include <tern/vm.h>
@@ -93,6 +94,21 @@ MUST_CHECK bool balloon_hints_start(struct vm *vm);
 /* How many pages were named so far; *complete: all that it has. */
 uint64_t balloon_hints_seen(struct vm *vm, bool *complete);
 MUST_CHECK int balloon_hints_end(struct vm *vm, struct pageset *set);
+
+/* Disks, in the order of vm->cfg.disk. */
+struct vdisk_stats {
+	uint64_t requests[BLK_OPS], bytes[BLK_OPS];
+	uint64_t busy_ns; /* from the guest's ring to it, all requests' sum */
+	uint64_t errors;  /* requests that failed */
+};
+struct vdisk_info {
+	const struct vm_disk *disk;
+	bool open;
+	uint64_t bytes; /* 0: not known before the first start */
+	unsigned queues, in_flight;
+	struct vdisk_stats stats; /* on this host */
+};
+bool vdisk_at(struct vm *vm, unsigned index, struct vdisk_info *out); /* false past the last */
 
 /*
  * Guest serial ports 0 and 1: kept log and input. The functions take

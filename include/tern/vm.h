@@ -69,6 +69,16 @@ struct vm_nic {
 	uint32_t rate_mbit; /* each way; 0: as fast as it goes */
 };
 
+/* A disk of a VM: "/ds/DATASTORE/FILE", or "diskN", a whole disk of this host. */
+#define VM_DISKS_MAX 8
+#define VM_DISK_PATH_MAX 128
+#define VM_SERIAL_MAX 21
+struct vm_disk {
+	char path[VM_DISK_PATH_MAX];
+	char serial[VM_SERIAL_MAX]; /* empty: vm_create makes one of the VM's name */
+	bool read_only;
+};
+
 /* Which part of which CPUs: this host's affair, but for the shares, which move with the VM. */
 struct vm_sched {
 	uint32_t shares;	     /* of each vCPU; 0 = WORLD_SHARES */
@@ -84,6 +94,8 @@ struct vm_config {
 	char cmdline[VM_CMDLINE_MAX];
 	unsigned nics;
 	struct vm_nic nic[VM_NICS_MAX];
+	unsigned disks;
+	struct vm_disk disk[VM_DISKS_MAX];
 	unsigned modules;
 	char module[VM_MODULES_MAX][VM_PATH_MAX];
 	uint8_t on[VM_TROUBLES]; /* enum vm_policy */
@@ -219,6 +231,12 @@ struct vm_platform {
 	int (*check)(const struct vm_config *cfg, char *why, size_t why_len);
 	int (*create)(struct vm *vm); /* devices, irqchip; no guest memory contents */
 	void (*destroy)(struct vm *vm);
+	/*
+	 * Around a run: takes what the devices need from outside, as disks with their
+	 * leases, and gives it back; each may come twice. Whoever releases is a world.
+	 */
+	int (*acquire)(struct vm *vm, char *why, size_t why_len);
+	void (*release)(struct vm *vm);
 	int (*reset)(struct vm *vm); /* devices to power-on state */
 	/* Loads firmware or kernel and sets vCPU 0's start state. Error text in why. */
 	int (*boot)(struct vm *vm, char *why, size_t why_len);

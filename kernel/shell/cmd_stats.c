@@ -13,6 +13,7 @@
 #include <tern/vm.h>
 #include <tern/world.h>
 
+#include "cmd_vm_disk.h"
 #include "shell_int.h"
 
 static void counter(struct shell *sh, const char *name, uint64_t v)
@@ -131,6 +132,7 @@ static void vm_stats(void *arg, struct vm *vm)
 	counter(sh, "flushes_asked", d.flushes);
 	counter(sh, "flush_kicks", d.flush_kicks);
 	counter(sh, "flush_acks", d.flush_acks);
+	cmd_vm_disks_stats(sh, vm);
 	section_end(sh);
 }
 

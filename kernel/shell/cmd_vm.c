@@ -9,9 +9,10 @@
 #include <tern/vdev.h>
 #include <tern/vm.h>
 
+#include "cmd_vm_disk.h"
 #include "shell_int.h"
 
-#define WHY_MAX 160
+#define WHY_MAX 224
 #define OFF_POLL_NS (50 * NSEC_PER_MSEC)
 #define STOP_SECONDS_MAX 3600u
 
@@ -20,6 +21,10 @@ const char *cmd_vm_code(int err)
 	switch (err) {
 	case -ENOMEM:
 		return "no-memory";
+	case -ENOSPC:
+		return "no-space";
+	case -EROFS:
+		return "read-only";
 	case -EEXIST:
 		return "exists";
 	case -ENOENT:
@@ -342,6 +347,7 @@ static void info_json(struct shell *sh, struct vm *vm)
 		json_end(sh);
 	}
 	json_end(sh);
+	cmd_vm_disks_info(sh, vm);
 	json_str(sh, "cmdline", vm->cfg.cmdline);
 	json_str(sh, "cpu", cpu_kind(vm));
 	json_bool(sh, "hyperv", vm->cfg.hyperv);
@@ -379,6 +385,7 @@ static void info_plain(struct shell *sh, struct vm *vm)
 		mac_format(vm->cfg.nic[i].mac, mac);
 		shell_printf(sh, "net      %s %s\n", vm->cfg.nic[i].network, mac);
 	}
+	cmd_vm_disks_info(sh, vm);
 	shell_printf(sh, "cmdline  %s\n", vm->cfg.cmdline);
 	troubles_plain(sh, vm);
 	for (unsigned i = 0; vm->state == VM_STOPPED_ERROR && i < vm->nr_vcpus; i++)

@@ -11,18 +11,20 @@
 #include <tern/vm.h>
 
 #include "cmd_port.h"
+#include "cmd_vm_disk.h"
 #include "kernel/lib/name.h"
 
 #include "shell_int.h"
 
-#define WHY_MAX 160
+#define WHY_MAX 224
 #define NIC_TEXT_MAX 128
 #define CREATE_ARGS                                                                                \
 	"NAME --kernel FILE [--initrd FILE] | --multiboot FILE [--module FILE]... [--mem SIZE] "   \
 	"[--vcpus N] [--cpu host|baseline] [--shares N] [--pin LIST] [--hyperv] [--on-panic "      \
 	"POLICY] "                                                                                 \
 	"[--on-crash POLICY] [--on-watchdog POLICY] "                                              \
-	"[--net NETWORK[,MAC][,queues=N][,rate=MBIT][,spoof=allow]]... [--cmdline TEXT]"
+	"[--net NETWORK[,MAC][,queues=N][,rate=MBIT][,spoof=allow]]... "                           \
+	"[--disk PATH[,ro][,serial=TEXT]]... [--cmdline TEXT]"
 
 /* Copies an option's text; false with the error said when it is too long. */
 static bool copy_opt(struct shell *sh, const char *what, const char *from, char *to, size_t cap)
@@ -268,7 +270,8 @@ static int vm_create_cmd(struct shell *sh, int argc, char **argv)
 	int err;
 
 	if (!config_policies(sh, &argc, argv, &cfg) || !config_boot(sh, &argc, argv, &cfg) ||
-	    !config_cpu(sh, &argc, argv, &cfg) || !config_nics(sh, &argc, argv, &cfg))
+	    !config_cpu(sh, &argc, argv, &cfg) || !config_nics(sh, &argc, argv, &cfg) ||
+	    !cmd_vm_disks(sh, &argc, argv, &cfg))
 		return 1;
 	if (argc != 2)
 		return shell_error(sh, "usage", "vm create " CREATE_ARGS);

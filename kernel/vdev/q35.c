@@ -24,6 +24,7 @@
 #include "testdev.h"
 #include "uart.h"
 #include "vballoon.h"
+#include "vblk.h"
 #include "vconsole.h"
 #include "vnet.h"
 #include "vrng.h"
@@ -101,6 +102,8 @@ static int create_others(struct vm *vm, struct q35 *q)
 		rc = vballoon_create(vm, q->pci, Q35_SLOT_BALLOON, &q->balloon);
 	for (unsigned i = 0; i < vm->cfg.nics && !rc; i++)
 		rc = vnet_create(vm, q->pci, Q35_SLOT_NET + i, &vm->cfg.nic[i]);
+	for (unsigned i = 0; i < vm->cfg.disks && !rc; i++)
+		rc = vblk_create(vm, q->pci, Q35_SLOT_DISK + i, i, &q->disk[i]);
 	if (!rc && vm->cfg.boot == VM_BOOT_MULTIBOOT)
 		rc = testdev_create(vm);
 	return rc;
@@ -150,7 +153,40 @@ static int platform_check(const struct vm_config *cfg, char *why, size_t len)
 				 cfg->nic[i].network);
 			return -ENOENT;
 		}
+	for (unsigned i = 0; i < cfg->disks; i++) {
+		int rc = vdisk_check(&cfg->disk[i], why, len);
+
+		if (rc)
+			return rc;
+	}
 	return 0;
+}
+
+static void platform_release(struct vm *vm)
+{
+	for (unsigned i = 0; i < vm->cfg.disks; i++)
+		vblk_close(q35_of(vm)->disk[i]);
+}
+
+static int platform_acquire(struct vm *vm, char *why, size_t len)
+{
+	for (unsigned i = 0; i < vm->cfg.disks; i++) {
+		int rc = vblk_open(q35_of(vm)->disk[i], why, len);
+
+		if (rc) {
+			platform_release(vm);
+			return rc;
+		}
+	}
+	return 0;
+}
+
+bool vdisk_at(struct vm *vm, unsigned index, struct vdisk_info *out)
+{
+	if (index >= vm->cfg.disks)
+		return false;
+	vblk_info(q35_of(vm)->disk[index], out);
+	return true;
 }
 
 static int platform_reset(struct vm *vm)
@@ -170,6 +206,8 @@ const struct vm_platform q35_platform = {
 	.check = platform_check,
 	.create = platform_create,
 	.destroy = platform_destroy,
+	.acquire = platform_acquire,
+	.release = platform_release,
 	.reset = platform_reset,
 	.boot = platform_boot,
 };

@@ -26,12 +26,14 @@
 #define Q35_SLOT_CONSOLE 2u
 #define Q35_SLOT_NET 3u /* to 6: VM_NICS_MAX */
 #define Q35_SLOT_BALLOON 7u
+#define Q35_SLOT_DISK 8u /* to 15: VM_DISKS_MAX */
 
 struct uart;
 struct pci_bus;
 struct fwcfg;
 struct vconsole;
 struct vballoon;
+struct vblk;
 
 struct q35 {
 	struct pci_bus *pci;
@@ -40,6 +42,7 @@ struct q35 {
 	struct keptlog *log[SERIAL_LOGS];
 	struct vconsole *vconsole;
 	struct vballoon *balloon;
+	struct vblk *disk[VM_DISKS_MAX];
 	struct fwcfg *fwcfg;
 	struct acpi_image acpi;
 };

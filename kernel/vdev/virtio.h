@@ -53,6 +53,8 @@ struct virtio_ops {
 	 */
 	void (*negotiated)(struct virtio *v);
 	void (*reset)(struct virtio *v);
+	/* What it had in flight is not over: the driver reads a status other than 0 until it is. */
+	bool (*resetting)(const struct virtio *v);
 };
 
 struct virtio {

@@ -78,6 +78,14 @@ static uint64_t queue_read(struct virtio *v, uint64_t off)
 	}
 }
 
+/* [virtio 1.2 2.1.2 "Device Requirements: Device Status Field": 0 says that a reset is complete] */
+static uint64_t read_status(const struct virtio *v)
+{
+	if (!v->status && v->ops->resetting && v->ops->resetting(v))
+		return VIRTIO_NEEDS_RESET;
+	return v->status;
+}
+
 static uint64_t common_read(struct virtio *v, uint64_t off)
 {
 	switch (off) {
@@ -94,7 +102,7 @@ static uint64_t common_read(struct virtio *v, uint64_t off)
 	case NUM_QUEUES:
 		return v->nr_queues;
 	case STATUS:
-		return v->status;
+		return read_status(v);
 	case GENERATION:
 		return v->generation;
 	case QUEUE_SEL:

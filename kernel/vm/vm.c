@@ -59,13 +59,16 @@ static int refuse(const struct vm *vm, const char *what, char *why, size_t len)
 	return -EBUSY;
 }
 
-static int start_locked(struct vm *vm, char *why, size_t len)
+static void release(struct vm *vm)
+{
+	if (platform->release)
+		platform->release(vm);
+}
+
+static int boot_locked(struct vm *vm, char *why, size_t len)
 {
 	int err;
 
-	if (vm->mig || (vm->state != VM_OFF && vm->state != VM_STOPPED_ERROR))
-		return refuse(vm, "start", why, len);
-	vm_join_worlds(vm);
 	/* Devices with worlds of their own forget the old memory before it goes. */
 	err = platform->reset(vm);
 	if (err)
@@ -83,6 +86,22 @@ static int start_locked(struct vm *vm, char *why, size_t len)
 	vm_time_start(vm);
 	hyperv_reset(vm);
 	return vm_launch_worlds(vm, VM_RUNNING);
+}
+
+static int start_locked(struct vm *vm, char *why, size_t len)
+{
+	int err;
+
+	if (vm->mig || (vm->state != VM_OFF && vm->state != VM_STOPPED_ERROR))
+		return refuse(vm, "start", why, len);
+	vm_join_worlds(vm);
+	err = platform->acquire ? platform->acquire(vm, why, len) : 0;
+	if (err)
+		return err;
+	err = boot_locked(vm, why, len);
+	if (err)
+		release(vm);
+	return err;
 }
 
 int vm_claim(struct vm *vm, void *owner, const char *what, char *why, size_t len)
@@ -132,6 +151,7 @@ static int stop_locked(struct vm *vm, char *why, size_t len)
 		return refuse(vm, "stop", why, len);
 	vm_stop_worlds(vm, REQ_OFF, "stopped by the user");
 	vm_wait_worlds(vm);
+	release(vm); /* a suspended one has no worlds to do it */
 	vm_set_state(vm, VM_OFF);
 	return 0;
 }

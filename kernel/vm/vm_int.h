@@ -26,6 +26,7 @@ struct vm_run {
 	struct waitq changed; /* a vCPU parked or its world ended */
 	unsigned parks;	      /* [lock] depth of vm_park */
 	unsigned live;	      /* [lock] vCPU worlds that have not ended */
+	unsigned leaving;     /* [lock] of them, those that have not begun to */
 	uint32_t stop;	      /* [atom] worlds end at their next turn */
 	uint32_t request;     /* [atom] enum vm_request; REQ_RESET is taken by vCPU 0 */
 	bool held;	      /* [lock] the debugger's park is among them */

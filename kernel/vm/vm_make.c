@@ -85,6 +85,17 @@ static void make_macs(struct vm_config *cfg)
 	}
 }
 
+/* What the guest knows a disk by, here and wherever it goes. */
+static void make_serials(struct vm_config *cfg)
+{
+	for (unsigned i = 0; i < cfg->disks; i++) {
+		struct vm_disk *d = &cfg->disk[i];
+
+		if (!d->serial[0])
+			snprintf(d->serial, sizeof(d->serial), "%.18s-%u", cfg->name, i);
+	}
+}
+
 /* Memory and CPUs; of the host's, so that a failure says how much. */
 static int make_cpus(struct vm *vm)
 {
@@ -145,6 +156,7 @@ static struct vm *alloc_vm(const struct vm_config *cfg, const struct cpu_model *
 	vm->tsc_khz = vm->virt.tsc_khz = tsc_khz();
 	make_uuid(vm->uuid);
 	make_macs(&vm->cfg);
+	make_serials(&vm->cfg);
 	return vm;
 }
 

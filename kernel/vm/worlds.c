@@ -20,14 +20,21 @@ static void end_locked(struct vm *vm)
 	run->request = REQ_NONE;
 }
 
+/* The last one gives up what the run had from outside, before the VM is seen to be off. */
 void vcpu_leave(struct vcpu *c)
 {
 	struct vm_run *run = c->vm->run;
 	unsigned long flags;
+	bool last;
 
 	if (c->loaded)
 		vcpu_unboard(c);
 	c->times.off_as = VCPU_HELD;
+	flags = spin_lock(&run->lock);
+	last = --run->leaving == 0;
+	spin_unlock(&run->lock, flags);
+	if (last && vm_platform()->release)
+		vm_platform()->release(c->vm);
 	flags = spin_lock(&run->lock);
 	c->parked = 1;
 	if (!--run->live)
@@ -81,7 +88,7 @@ int vm_launch_worlds(struct vm *vm, enum vm_state state)
 	flags = spin_lock(&run->lock);
 	run->stop = 0;
 	run->request = REQ_NONE;
-	run->live = vm->nr_vcpus;
+	run->live = run->leaving = vm->nr_vcpus;
 	vm->state = state;
 	vm->stop_reason[0] = '\0';
 	vm->exited = false;

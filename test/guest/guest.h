@@ -64,6 +64,9 @@ void churn_start(uint64_t mib);
 int watchdog_feed(int seconds);
 void power_button_start(void);
 
+/* disk.c: DEVICE WHAT ARGUMENT [ARGUMENT]; 0 when all was as it should be */
+int disk_tool(int argc, char **argv);
+
 /* the modes; none returns */
 void run_dirty(void);
 void run_pageseq(void);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The test guest's first process: sets up and starts the mode asked for. Run once
- * more, from its shell, `/init fill MIB` uses so much memory, and frees it, and
- * `/init watchdog SECONDS` feeds the watchdog.
+ * more, from its shell, `/init fill MIB` uses so much memory, and frees it,
+ * `/init watchdog SECONDS` feeds the watchdog, and `/init disk` writes and reads a disk (disk.c).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +16,8 @@ static int run_tool(int argc, char **argv)
 		return churn_once(strtoull(argv[2], NULL, 0)) ? 1 : 0;
 	if (argc == 3 && !strcmp(argv[1], "watchdog"))
 		return watchdog_feed(atoi(argv[2]));
+	if (argc >= 5 && argc <= 6 && !strcmp(argv[1], "disk"))
+		return disk_tool(argc - 2, argv + 2);
 	say("guest: /init: no such tool");
 	return 1;
 }

@@ -71,6 +71,8 @@ int page_alloc(unsigned order, unsigned flags, enum frame_owner owner, hpa_t *ou
 {
 	void *p = aligned_alloc(PAGE_SIZE, PAGE_SIZE << order);
 
+	if (p && flags & PAGE_ZERO)
+		memset(p, 0, PAGE_SIZE << order);
 	if (p)
 		*out = ptr_hpa(p);
 	return p ? 0 : -ENOMEM;

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * virtio-blk: a guest's disk, on any struct blkdev. vblk.c is its life and its world,
+ * vblk_req.c one request, vblk_part.c what of it goes to the device at a time, vblk_state.c
+ * what travels.
+ *
+ * A vCPU that notifies takes requests out of the ring and hands them to the disk; they
+ * complete in the device's world. Guest memory is not copied: its pages are pinned for as long as
+ * the disk works on them. A request that is larger than the disk's limits, which another host's
+ * disk may have smaller, goes in parts, one after the other.
+ *
+ * Requests come from a pool: when it is empty the rest waits in the ring, and nothing is allocated
+ * on the way. Locks: the device's mutex; vblk->lock for what completions touch.
+ * [virtio 1.2 5.2 "Block Device"]
+ */
+#ifndef KERNEL_VDEV_VBLK_H
+#define KERNEL_VDEV_VBLK_H
+
+#include <tern/blkdev.h>
+
+#include "vdisk.h"
+#include "virtio.h"
+
+#define VBLK_QUEUES_MAX 8u
+#define VBLK_POOL 64u	    /* requests worked at */
+#define VBLK_PART_PAGES 64u /* of guest memory, pinned for a part */
+#define VBLK_SECTOR 512u    /* what the protocol counts in */
+#define VBLK_SEGS_MAX 128u  /* buffers of one request */
+#define VBLK_ID_BYTES 20u   /* of the serial number */
+
+#define VBLK_F_SIZE_MAX BIT(1)
+#define VBLK_F_SEG_MAX BIT(2)
+#define VBLK_F_RO BIT(5)
+#define VBLK_F_BLK_SIZE BIT(6)
+#define VBLK_F_FLUSH BIT(9)
+#define VBLK_F_TOPOLOGY BIT(10)
+#define VBLK_F_MQ BIT(12)
+#define VBLK_F_DISCARD BIT(13)
+#define VBLK_F_WRITE_ZEROES BIT(14)
+
+/* [virtio 1.2 5.2.4 "Device configuration layout"] */
+struct vblk_config {
+	uint64_t capacity;	      /* 0: sectors */
+	uint32_t size_max;	      /* 8: bytes of a buffer */
+	uint32_t seg_max;	      /* 12 */
+	uint32_t geometry;	      /* 16: not offered */
+	uint32_t blk_size;	      /* 20: logical block */
+	uint8_t physical_block_exp;   /* 24: physical block = logical << this */
+	uint8_t alignment_offset;     /* 25 */
+	uint16_t min_io_size;	      /* 26: logical blocks */
+	uint32_t opt_io_size;	      /* 28: logical blocks */
+	uint8_t writeback;	      /* 32: not offered */
+	uint8_t unused0;	      /* 33 */
+	uint16_t num_queues;	      /* 34 */
+	uint32_t max_discard_sectors; /* 36 */
+	uint32_t max_discard_seg;     /* 40 */
+	uint32_t discard_alignment;   /* 44: sectors */
+	uint32_t max_zeroes_sectors;  /* 48 */
+	uint32_t max_zeroes_seg;      /* 52 */
+	uint8_t zeroes_may_unmap;     /* 56 */
+	uint8_t unused1[3];	      /* 57 */
+};
+_Static_assert(sizeof(struct vblk_config) == 64, "virtio-blk configuration");
+_Static_assert(offsetof(struct vblk_config, num_queues) == 34, "virtio-blk configuration");
+_Static_assert(offsetof(struct vblk_config, zeroes_may_unmap) == 56, "virtio-blk configuration");
+#define VBLK_CONFIG_LEN 60u /* without the compiler's padding */
+
+enum { VBLK_IN = 0, VBLK_OUT = 1, VBLK_FLUSH = 4, VBLK_GET_ID = 8 };
+enum { VBLK_DISCARD = 11, VBLK_WRITE_ZEROES = 13 };
+enum { VBLK_S_OK = 0, VBLK_S_IOERR = 1, VBLK_S_UNSUPP = 2 };
+
+/* [virtio 1.2 5.2.6 "Device Operation"] */
+struct vblk_header {
+	uint32_t type;	 /* 0 */
+	uint32_t ioprio; /* 4 */
+	uint64_t sector; /* 8 */
+};
+_Static_assert(sizeof(struct vblk_header) == 16, "virtio-blk request");
+
+struct vblk_range {
+	uint64_t sector;  /* 0 */
+	uint32_t sectors; /* 8 */
+	uint32_t flags;	  /* 12: bit 0 unmap */
+};
+_Static_assert(sizeof(struct vblk_range) == 16, "virtio-blk range");
+
+struct vblk;
+struct vblk_pin {
+	gpa_t gpa;
+	void *p;
+};
+
+/* Legend: the device's mutex, but for what r and the disk's driver have meanwhile. */
+struct vblk_req {
+	struct blk_req r; /* the part that the disk works on */
+	struct vblk *dev; /* [const] */
+	struct vblk_req *next;
+	unsigned queue;
+	uint32_t epoch; /* vblk->epoch when it was taken */
+	enum blk_op op;
+	uint64_t from, bytes; /* of the disk; none for a flush */
+	uint64_t at;	      /* of them done, or under way */
+	bool flush;	      /* a flush is to end it */
+	uint64_t start_ns;
+	unsigned nr_pins;
+	struct vblk_pin pin[VBLK_PART_PAGES];
+	struct blk_seg seg[VBLK_PART_PAGES];
+	struct virtq_chain chain;
+};
+
+struct vblk {
+	struct virtio v;
+	struct vblk_config config; /* [v.d.lock] */
+	unsigned index;		   /* [const] of vm->cfg.disk */
+	struct vdisk *disk;	   /* [v.d.lock] open, or NULL: the VM is off, or arrives */
+	struct blkdev *blk;	   /* [v.d.lock] its device */
+	struct world *world;	   /* [const] */
+	struct event ev;	   /* something to do */
+	uint32_t ending;	   /* [atom] */
+	bool live;		   /* [v.d.lock] takes requests */
+	uint32_t epoch;		   /* [v.d.lock] grows with each reset: what is older has no ring */
+	uint32_t stale;		   /* [v.d.lock] requests of before that the disk still has */
+	uint32_t starved;	   /* [v.d.lock] bit per queue: waits for a free request */
+	unsigned turn;		   /* [v.d.lock] the queue that is served first */
+	struct vblk_req *pool;	   /* [const] VBLK_POOL of them */
+	struct vblk_req *free;	   /* [v.d.lock] */
+	hpa_t zeroes;		   /* [const] a page of them */
+	struct vdisk_stats stats;  /* [v.d.lock] */
+	struct spinlock lock;
+	struct vblk_req *done, **done_last; /* [lock] parts that have completed */
+	uint32_t busy;			    /* [lock] requests taken */
+	struct waitq idle;		    /* busy is 0 */
+};
+
+/* Of vm->cfg.disk[index]. A second instance of a VM shares its disk, if that is open. */
+MUST_CHECK int vblk_create(struct vm *vm, struct pci_bus *bus, unsigned slot, unsigned index,
+			   struct vblk **out);
+/* Around a run. Close waits for what the disk works on; each may come twice. */
+MUST_CHECK int vblk_open(struct vblk *b, char *why, size_t why_len);
+void vblk_close(struct vblk *b);
+void vblk_info(struct vblk *b, struct vdisk_info *out);
+
+static inline struct vblk *vblk_of(struct vdev *d)
+{
+	return container_of(container_of(d, struct virtio, d), struct vblk, v);
+}
+
+/* vblk_req.c; the device's mutex is held. Takes what is in the ring; 0 or the guest's error. */
+MUST_CHECK int vblk_take(struct vblk *b, unsigned queue);
+/* A part of the request has completed: the next, or the end. 0 or the guest's error. */
+MUST_CHECK int vblk_go_on(struct vblk_req *q);
+
+/* vblk_part.c. Hands the next part over, pinned; or an error of blkdev.h, nothing pinned. */
+MUST_CHECK int vblk_part(struct vblk_req *q);
+void vblk_flush(struct vblk_req *q);
+void vblk_unpin(struct vblk_req *q);
+
+/* vblk.c: completion of a part; any context. */
+void vblk_done(struct blk_req *r);
+
+/* vblk_state.c: of vdev_ops. */
+void vblk_save(struct vdev *d, struct rec_writer *w);
+int vblk_check(struct vdev *d, struct rec_reader *r);
+int vblk_load(struct vdev *d, struct rec_reader *r);
+
+#endif

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A request of the guest's (vblk.h): out of the ring, checked, to the disk, and back.
+ *
+ * A chain without header or status is a malformed ring: the device stops. Everything else that is
+ * wrong ends the one request with an error. What the guest wrote is read once.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include <tern/timer.h>
+
+#include "vblk.h"
+
+#define RANGE_UNMAP 1u
+
+/* ---- the pool ---- */
+
+static struct vblk_req *req_new(struct vblk *b)
+{
+	struct vblk_req *q = b->free;
+	unsigned long flags;
+
+	b->free = q->next;
+	flags = spin_lock(&b->lock);
+	b->busy++;
+	spin_unlock(&b->lock, flags);
+	q->nr_pins = 0;
+	q->at = q->bytes = q->from = 0;
+	q->flush = false;
+	return q;
+}
+
+static void req_free(struct vblk_req *q)
+{
+	struct vblk *b = q->dev;
+	unsigned long flags;
+
+	q->next = b->free;
+	b->free = q;
+	flags = spin_lock(&b->lock);
+	if (--b->busy == 0)
+		waitq_wake_all(&b->idle);
+	spin_unlock(&b->lock, flags);
+}
+
+/* ---- the end ---- */
+
+static void count(struct vblk_req *q, uint8_t status)
+{
+	struct vdisk_stats *s = &q->dev->stats;
+
+	if (q->op == BLK_OPS)
+		return; /* the disk has not heard of it */
+	s->requests[q->op]++;
+	s->busy_ns += time_ns() - q->start_ns;
+	if (status != VBLK_S_OK)
+		s->errors++;
+	else
+		s->bytes[q->op] += q->bytes;
+}
+
+/* Its status byte is the last of what the device may write. */
+static int answer(struct vblk_req *q, uint8_t status)
+{
+	struct virtio *v = &q->dev->v;
+	struct gmem *g = v->d.vm->mem;
+	uint64_t in = q->chain.in_len;
+	int rc = virtq_put(&q->chain, g, in - 1, &status, sizeof(status));
+
+	if (rc)
+		return rc;
+	return virtq_push(&v->q[q->queue], g, &q->chain, (uint32_t)MIN(in, UINT32_MAX));
+}
+
+static int finish(struct vblk_req *q, int err)
+{
+	uint8_t status = !err ? VBLK_S_OK : err == -ENOTSUP ? VBLK_S_UNSUPP : VBLK_S_IOERR;
+	struct vblk *b = q->dev;
+	int rc = 0;
+
+	if (q->epoch != b->epoch) {
+		b->stale--;
+	} else {
+		count(q, status);
+		if (virtio_running(&b->v, q->queue))
+			rc = answer(q, status);
+	}
+	req_free(q);
+	return rc;
+}
+
+int vblk_go_on(struct vblk_req *q)
+{
+	int err = q->r.status;
+
+	vblk_unpin(q);
+	if (!err && q->epoch == q->dev->epoch) {
+		if (q->at < q->bytes) {
+			err = vblk_part(q);
+			if (!err)
+				return 0;
+		} else if (q->flush) {
+			q->flush = false;
+			vblk_flush(q);
+			return 0;
+		}
+	}
+	return finish(q, err);
+}
+
+/* ---- the begin ---- */
+
+/* The part of the disk; whole blocks, inside. */
+static int set_range(struct vblk_req *q, uint64_t sector, uint64_t bytes)
+{
+	const struct vblk *b = q->dev;
+	uint64_t sectors = bytes / VBLK_SECTOR;
+
+	if (bytes % VBLK_SECTOR || sector > b->config.capacity ||
+	    sectors > b->config.capacity - sector)
+		return -EINVAL;
+	q->from = sector * VBLK_SECTOR;
+	q->bytes = bytes;
+	return (q->from | bytes) % b->config.blk_size ? -EINVAL : 0;
+}
+
+static int may_write(const struct vblk *b)
+{
+	return b->v.d.vm->cfg.disk[b->index].read_only ? -EROFS : 0;
+}
+
+/* A driver that cannot flush takes every completed write as durable [5.2.6.2]. */
+static int begin_write(struct vblk_req *q, uint64_t sector, uint64_t bytes)
+{
+	int rc = may_write(q->dev);
+
+	q->flush = !(q->dev->v.features & VBLK_F_FLUSH);
+	return rc ? rc : set_range(q, sector, bytes);
+}
+
+static int begin_discard(struct vblk_req *q)
+{
+	struct vblk *b = q->dev;
+	uint32_t known = q->op == BLK_WRITE_ZEROES ? RANGE_UNMAP : 0;
+	struct vblk_range r;
+	int rc = may_write(b);
+
+	if (rc)
+		return rc;
+	if (q->chain.out_len != sizeof(struct vblk_header) + sizeof(r))
+		return -EINVAL; /* the configuration says: one range */
+	rc = virtq_get(&q->chain, b->v.d.vm->mem, sizeof(struct vblk_header), &r, sizeof(r));
+	if (rc)
+		return rc;
+	if (r.flags & ~known)
+		return -ENOTSUP;
+	rc = begin_write(q, r.sector, (uint64_t)r.sectors * VBLK_SECTOR);
+	if (!rc && q->op == BLK_DISCARD && !b->blk->geo.max_discard_blocks)
+		q->at = q->bytes; /* a hint that the disk has no use for */
+	return rc;
+}
+
+static int give_id(struct vblk_req *q)
+{
+	struct vblk *b = q->dev;
+	char id[VBLK_ID_BYTES] = "";
+
+	memcpy(id, b->v.d.vm->cfg.disk[b->index].serial, sizeof(id));
+	return virtq_put(&q->chain, b->v.d.vm->mem, 0, id,
+			 (size_t)MIN(q->chain.in_len - 1, sizeof(id)));
+}
+
+static int begin(struct vblk_req *q, const struct vblk_header *h)
+{
+	q->op = BLK_OPS;
+	switch (h->type) {
+	case VBLK_IN:
+		q->op = BLK_READ;
+		return set_range(q, h->sector, q->chain.in_len - 1);
+	case VBLK_OUT:
+		q->op = BLK_WRITE;
+		return begin_write(q, h->sector, q->chain.out_len - sizeof(*h));
+	case VBLK_FLUSH:
+		q->op = BLK_FLUSH;
+		q->flush = true;
+		return 0;
+	case VBLK_GET_ID:
+		return give_id(q);
+	case VBLK_DISCARD:
+	case VBLK_WRITE_ZEROES:
+		q->op = h->type == VBLK_DISCARD ? BLK_DISCARD : BLK_WRITE_ZEROES;
+		return begin_discard(q);
+	default:
+		return -ENOTSUP;
+	}
+}
+
+static int start(struct vblk *b, struct vblk_req *q, unsigned queue)
+{
+	const struct virtq_chain *c = &q->chain;
+	struct vblk_header h;
+	int rc = c->in_len ? virtq_get(c, b->v.d.vm->mem, 0, &h, sizeof(h)) : -EPROTO;
+
+	q->queue = queue;
+	q->epoch = b->epoch;
+	q->start_ns = time_ns();
+	if (rc) {
+		req_free(q);
+		return rc;
+	}
+	rc = begin(q, &h);
+	if (rc)
+		return finish(q, rc);
+	q->r.status = 0;
+	return vblk_go_on(q);
+}
+
+int vblk_take(struct vblk *b, unsigned queue)
+{
+	struct gmem *g = b->v.d.vm->mem;
+	struct virtq *vq = &b->v.q[queue];
+
+	while (b->free) {
+		struct vblk_req *q = b->free;
+		int rc = virtq_pop(vq, g, &q->chain);
+
+		if (rc == 0) {
+			rc = virtq_arm(vq, g);
+			if (rc <= 0)
+				return rc;
+			continue;
+		}
+		if (rc < 0)
+			return rc;
+		rc = start(b, req_new(b), queue);
+		if (rc)
+			return rc;
+	}
+	b->starved |= (uint32_t)BIT(queue);
+	return 0;
+}

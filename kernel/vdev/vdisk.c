@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Disks of VMs (vdisk.h): datastore files and whole disks behind one face, and the list of
+ * those that are open. Two instances of one VM, as a suspend has them, share theirs. Of a whole
+ * disk there is one writer, or there are readers; of a file the datastore sees to that.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <tern/store.h>
+
+#include "vdisk.h"
+
+struct vdisk {
+	char vm[VM_NAME_MAX]; /* [const] whose; with index its key */
+	unsigned index;	      /* [const] */
+	bool read_only;	      /* [const] */
+	struct ds_file *file; /* [const] NULL: a whole disk */
+	struct blkdev *blk;   /* [const] once it is open */
+	unsigned refs;	      /* [list_lock] */
+	struct vdisk *next;   /* [list_lock] */
+};
+
+static struct vdisk *disks; /* [list_lock] open, or about to be */
+static struct spinlock list_lock = SPINLOCK_INIT(LOCK_STORE, "vdisks");
+
+/* ---- what there is ---- */
+
+static bool is_file(const struct vm_disk *d)
+{
+	return d->path[0] == '/';
+}
+
+/* The datastore on it is not a guest's to write, nor are its blocks to read. */
+static int whole_disk(const struct vm_disk *d, struct blkdev **out, char *why, size_t len)
+{
+	struct datastore *ds;
+
+	*out = blk_find(d->path);
+	if (!*out) {
+		snprintf(why, len, "no disk '%s' here: 'disk list' shows those that are", d->path);
+		return -ENOENT;
+	}
+	for (unsigned i = 0; (ds = ds_at(i)); i++)
+		if (ds_device(ds) == *out) {
+			snprintf(why, len, "%s carries a mounted datastore", d->path);
+			return -EBUSY;
+		}
+	if ((*out)->geo.read_only && !d->read_only) {
+		snprintf(why, len, "%s cannot be written: add ',ro'", d->path);
+		return -EROFS;
+	}
+	return 0;
+}
+
+static int find_file(const struct vm_disk *d, struct datastore **ds, const char **name,
+		     struct ds_entry *e, char *why, size_t len)
+{
+	int rc = ds_path(d->path, ds, name);
+
+	if (rc) {
+		snprintf(why, len,
+			 rc == -ENOENT ? "%s: no such datastore is mounted here: 'datastore list'"
+				       : "%s is no path of the form /ds/DATASTORE/FILE",
+			 d->path);
+		return rc;
+	}
+	rc = ds_stat(*ds, *name, e);
+	if (rc)
+		snprintf(why, len, "%s: %s", d->path, ds_error_text(rc));
+	return rc;
+}
+
+int vdisk_check(const struct vm_disk *d, char *why, size_t len)
+{
+	struct datastore *ds;
+	struct ds_entry e;
+	struct blkdev *blk;
+	const char *name;
+
+	return is_file(d) ? find_file(d, &ds, &name, &e, why, len) : whole_disk(d, &blk, why, len);
+}
+
+/* ---- the list ---- */
+
+static void list_out(const struct vdisk *v)
+{
+	unsigned long flags = spin_lock(&list_lock);
+	struct vdisk **at = &disks;
+
+	while (*at != v)
+		at = &(*at)->next;
+	*at = v->next;
+	spin_unlock(&list_lock, flags);
+}
+
+/* False: a whole disk that somebody else has; his name is in who. */
+static bool list_in(struct vdisk *v, char who[VM_NAME_MAX])
+{
+	unsigned long flags = spin_lock(&list_lock);
+	struct vdisk *i = disks;
+
+	while (i && (!v->blk || i->blk != v->blk || (i->read_only && v->read_only)))
+		i = i->next;
+	if (i) {
+		memcpy(who, i->vm, VM_NAME_MAX);
+	} else {
+		v->next = disks;
+		disks = v;
+	}
+	spin_unlock(&list_lock, flags);
+	return !i;
+}
+
+struct vdisk *vdisk_share(const char *vm, unsigned index)
+{
+	unsigned long flags = spin_lock(&list_lock);
+	struct vdisk *i = disks;
+
+	while (i && (strcmp(i->vm, vm) || i->index != index || !i->blk))
+		i = i->next;
+	if (i)
+		i->refs++;
+	spin_unlock(&list_lock, flags);
+	return i;
+}
+
+/* ---- opening ---- */
+
+static enum ds_open_mode mode_of(const struct vm_disk *d, const struct ds_entry *e)
+{
+	if (d->read_only)
+		return DS_OPEN_READ;
+	return e->flags & DS_FILE_MULTI_WRITER ? DS_OPEN_SHARED : DS_OPEN_WRITE;
+}
+
+static void say_holder(const char *path, const struct ds_entry *e, char *why, size_t len)
+{
+	if (e->lease == DS_LEASE_OTHER)
+		snprintf(why, len, "%s: host '%s' has its lease and is alive", path, e->holder);
+	else
+		snprintf(why, len, "%s is in use on this host", path);
+}
+
+static int open_file(struct vdisk *v, const struct vm_disk *d, char *why, size_t len)
+{
+	struct datastore *ds;
+	struct ds_entry e;
+	const char *name;
+	int rc = find_file(d, &ds, &name, &e, why, len);
+
+	if (rc)
+		return rc;
+	rc = ds_open(ds, name, mode_of(d, &e), &v->file);
+	if (rc == -EBUSY && !ds_stat(ds, name, &e))
+		say_holder(d->path, &e, why, len);
+	else if (rc)
+		snprintf(why, len, "%s: %s", d->path, ds_error_text(rc));
+	return rc;
+}
+
+static int open_it(struct vdisk *v, const struct vm_disk *d, char *why, size_t len)
+{
+	char who[VM_NAME_MAX];
+	int rc = is_file(d) ? 0 : whole_disk(d, &v->blk, why, len);
+
+	if (rc)
+		return rc;
+	if (!list_in(v, who)) {
+		snprintf(why, len, "%s is VM %s's", d->path, who);
+		return -EBUSY;
+	}
+	rc = is_file(d) ? open_file(v, d, why, len) : 0;
+	if (rc)
+		list_out(v);
+	else if (v->file)
+		v->blk = ds_file_blk(v->file);
+	return rc;
+}
+
+int vdisk_open(const char *vm, unsigned index, const struct vm_disk *d, struct vdisk **out,
+	       char *why, size_t len)
+{
+	struct vdisk *v = calloc(1, sizeof(*v));
+	int rc;
+
+	if (!v) {
+		snprintf(why, len, "no memory to open %s", d->path);
+		return -ENOMEM;
+	}
+	snprintf(v->vm, sizeof(v->vm), "%s", vm);
+	v->index = index;
+	v->read_only = d->read_only;
+	v->refs = 1;
+	rc = open_it(v, d, why, len);
+	if (rc)
+		free(v);
+	else
+		*out = v;
+	return rc;
+}
+
+struct blkdev *vdisk_blk(struct vdisk *d)
+{
+	return d->blk;
+}
+
+void vdisk_close(struct vdisk *d)
+{
+	unsigned long flags = spin_lock(&list_lock);
+	bool last = --d->refs == 0;
+
+	spin_unlock(&list_lock, flags);
+	if (!last)
+		return;
+	list_out(d);
+	if (d->file)
+		ds_close(d->file);
+	free(d);
+}

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Guests' disks: a stock kernel's virtio-blk on files of a datastore, and what is then there."""
+import os
+import re
+import struct
+import subprocess
+import time
+
+import pytest
+
+from lablib.client import Lab
+from lablib.guest import Guest
+from lablib.paths import BUILD
+
+pytestmark = pytest.mark.storage
+
+TERNDISK = f"{BUILD}/terndisk"
+MIB, SECTOR = 1 << 20, 512
+# A loaded machine is given time for its heartbeats.
+TIMES = ["--beat", "1000", "--lease", "6000", "--io-timeout", "500"]
+ROOT_MIB = 6
+
+
+def terndisk(*args):
+    done = subprocess.run([TERNDISK, *map(str, args)], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def pattern(seed, first, count):
+    return b"".join(struct.pack("<Q", seed << 32 | s) * (SECTOR // 8)
+                    for s in range(first, first + count))
+
+
+class Disked(Guest):
+    """A shell guest that is told what to do with its disks, one line at a time."""
+
+    def boot(self, disks, vcpus=2):
+        self.create("a", mode="shell", vcpus=vcpus,
+                    options=" ".join(f"--disk {d}" for d in disks))
+        self.start()
+        self.wait_text(r"guest# ", 180)
+        return self
+
+    def tell(self, line, answer, timeout=120):
+        """What it says to a line, the first that matches."""
+        self.poll()
+        start = len(self.text)
+        self.lab.run(self.host, f"vm type {self.name} {line}")
+        return self.wait_text(answer, timeout, start)
+
+    def disk(self, device, *words):
+        """Sectors, wrong ones, errors, of test/guest/disk.c; and the last error's name."""
+        said = self.tell(f"/init disk /dev/{device} {' '.join(map(str, words))}",
+                         rf"(?:^disk: E\w+\r?\n)?^disk: {words[0]} .*errors=\d+")
+        numbers = [int(n) for n in re.findall(r"=(\d+)", said)]
+        name = re.match(r"disk: (E\w+)", said)
+        return numbers, name[1] if name else None
+
+
+@pytest.fixture
+def lab(payload):
+    lab = Lab(f"gdisk-{os.getpid()}")
+    lab.remove()
+    yield lab
+    lab.down()
+
+
+def refused(lab, host, command):
+    """The error's code, and its text."""
+    got = lab.cmd(host, command)
+    assert got.status, f"{command} was obeyed"
+    return re.search(r"error: (\S+) (.*)", got.text).groups()
+
+
+def mounted(lab, host):
+    end = time.monotonic() + 60 * lab.patience
+    while not [d for d in lab.ask(host, "datastore list") if d["writable"]]:
+        assert time.monotonic() < end, f"no datastore on {host}"
+        time.sleep(0.2)
+
+
+def test_files_of_a_datastore(lab, payload, tmp_path):
+    """Several requests at a time, in pieces of many sizes; what the guest read back is what
+    terndisk finds afterwards. A full datastore is an I/O error of that one disk."""
+    image, ro, zeros = tmp_path / "ds.img", tmp_path / "ro", tmp_path / "zeros"
+    ro.write_bytes(pattern(9, 0, 2 * MIB // SECTOR))
+    zeros.write_bytes(bytes(ROOT_MIB * MIB))
+    terndisk("mkfs", image, "--size", "16M", "--name", "ds1", *TIMES)
+    terndisk("import", image, zeros, "g/root.disk", "--kind", "thin")
+    terndisk("import", image, ro, "g/ro.disk", "--kind", "flat")
+    zeros.write_bytes(bytes(12 * MIB))
+    terndisk("import", image, zeros, "g/big.disk", "--kind", "thin")
+    lab.up(["a", "b"], files=payload, disks=[f"{image},ide,shared"])
+    mounted(lab, "a")
+
+    no_file = "vm create x --kernel /boot/vmlinuz --disk"
+    assert refused(lab, "a", f"{no_file} /ds/ds1/none")[0] == "not-found"
+    assert refused(lab, "a", f"{no_file} /ds/ds2/none")[0] == "not-found"
+    assert refused(lab, "a", f"{no_file} disk7")[0] == "not-found"
+    assert refused(lab, "a", f"{no_file} disk0") == ("busy", "disk0 carries a mounted datastore")
+    assert refused(lab, "a", f"{no_file} /ds/ds1/g/ro.disk,rw")[0] == "invalid"
+
+    guest = Disked(lab, "g").boot(["/ds/ds1/g/root.disk,serial=first", "/ds/ds1/g/ro.disk,ro",
+                                   "/ds/ds1/g/big.disk"])
+    # Serial numbers end without a newline.
+    guest.tell("cat /sys/block/vda/serial /sys/block/vdc/serial /sys/block/vdb/ro", r"^firstg-21")
+    sectors = ROOT_MIB * MIB // SECTOR
+    assert guest.disk("vda", "fill", 7) == ([sectors, 0, 0], None)
+    assert guest.disk("vdb", "check", 9) == ([len(ro.read_bytes()) // SECTOR, 0, 0], None)
+    (_, wrong, errors), name = guest.disk("vdc", "fill", 5)
+    assert errors and not wrong and name == "EIO"
+    assert guest.disk("vda", "check", 7) == ([sectors, 0, 0], None)
+    assert guest.disk("vda", "discard", 5, 1)[0][2] == 0
+    assert guest.disk("vda", "zero", 1, 2)[0][2] == 0
+
+    disks = lab.ask("a", "vm info g")["disks"]
+    assert [(d["open"], d["read_only"], d["queues"]) for d in disks] == \
+        [(True, False, 2), (True, True, 2), (True, False, 2)]
+    root, read_only, big = lab.ask("a", "stats")["vms"]["g"]["disks"]
+    assert root["written_bytes"] >= ROOT_MIB * MIB and root["flushes"] and not root["errors"]
+    assert not read_only["writes"] and read_only["read_bytes"] >= 2 * MIB
+    assert big["errors"] and not root["in_flight"]
+    held_and_given_up(lab, guest)
+    lab.down()
+
+    assert "0 found" in terndisk("check", image)
+    out = tmp_path / "out"
+    terndisk("export", image, "g/root.disk", out)
+    data = out.read_bytes()
+    # What was discarded may read as anything; nothing beside it has changed.
+    assert data[:MIB] == pattern(7, 0, MIB // SECTOR)
+    assert data[MIB:3 * MIB] == bytes(2 * MIB)
+    assert data[3 * MIB:5 * MIB] == pattern(7, 3 * MIB // SECTOR, 2 * MIB // SECTOR)
+    terndisk("export", image, "g/ro.disk", out)
+    assert out.read_bytes() == ro.read_bytes()
+
+
+def held_and_given_up(lab, guest):
+    """The disks are the running VM's, on whichever host; a suspended one keeps them."""
+    mounted(lab, "b")
+    lab.run("b", "vm create other --kernel /boot/vmlinuz --disk /ds/ds1/g/root.disk")
+    lab.run("a", "vm create twin --kernel /boot/vmlinuz --disk /ds/ds1/g/root.disk")
+    code, text = refused(lab, "b", "vm start other")
+    assert code == "busy" and "host 'a' has its lease" in text
+    assert refused(lab, "a", "vm start twin") == \
+        ("busy", "/ds/ds1/g/root.disk is in use on this host")
+    assert refused(lab, "a", f"migrate g {lab.addr('b')}")[0] == "unsupported"
+    lab.run("a", "vm suspend g")
+    assert refused(lab, "a", "vm start twin")[0] == "busy"
+    lab.run("a", "vm restore g")
+    assert guest.disk("vdb", "check", 9)[0][1:] == [0, 0]
+    lab.run("a", "vm stop g")
+    assert not any(d["open"] for d in lab.ask("a", "vm info g")["disks"])
+    lab.run("b", "vm start other")
+    assert "host 'b' has its lease" in refused(lab, "a", "vm start g")[1]
+    lab.run("b", "vm stop other")
