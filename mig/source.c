@@ -150,6 +150,10 @@ static int stun(struct source *s)
 		return err;
 	}
 	s->quiesced = true;
+	if (vm_reset_asked(j->vm)) { /* by its watchdog, behind the processors' stop */
+		job_error(j, "not-running", "the VM is being reset just now: try again");
+		return -EBUSY;
+	}
 	t1 = time_ns();
 	j->st.park_ns = t1 - t0;
 	err = order_collect(&s->order, &s->todo);

@@ -38,6 +38,18 @@ static int claim(struct vm *vm, enum vm_state needed, const char *doing, char *w
 	return -EBUSY;
 }
 
+static void unpark(struct vm *vm)
+{
+	vm_set_state(vm, VM_RUNNING);
+	vm_unpark(vm);
+}
+
+static void go_on(struct vm *vm)
+{
+	vdevs_resume(vm);
+	unpark(vm);
+}
+
 static int quiet(struct vm *vm, char *why, size_t len)
 {
 	int err = vm_park(vm, time_ns() + QUIESCE_TIMEOUT_NS);
@@ -50,19 +62,16 @@ static int quiet(struct vm *vm, char *why, size_t len)
 	}
 	vm_set_state(vm, VM_STUNNED);
 	err = vdevs_quiesce(vm, time_ns() + QUIESCE_TIMEOUT_NS);
-	if (!err)
-		return 0;
-	snprintf(why, len, "a device did not finish its work in time");
-	vm_set_state(vm, VM_RUNNING);
-	vm_unpark(vm);
+	if (err)
+		snprintf(why, len, "a device did not finish its work in time");
+	if (err)
+		unpark(vm);
+	else if (vm_reset_asked(vm)) { /* by its watchdog, behind the processors' stop */
+		snprintf(why, len, "the VM is being reset just now: try again");
+		go_on(vm);
+		err = -EBUSY;
+	}
 	return err;
-}
-
-static void go_on(struct vm *vm)
-{
-	vdevs_resume(vm);
-	vm_set_state(vm, VM_RUNNING);
-	vm_unpark(vm);
 }
 
 /* vm's state, through records, into the heir. */

@@ -276,6 +276,7 @@ MUST_CHECK int vm_delete(struct vm *vm, char *why, size_t why_len); /* OFF or st
  */
 void vm_request_off(struct vm *vm, const char *reason, bool error);
 void vm_request_reset(struct vm *vm);
+bool vm_reset_asked(const struct vm *vm); /* and not done yet */
 /* It is counted, logged, and done about it what cfg.on says. Any context. True: a reset comes. */
 bool vm_trouble(struct vm *vm, enum vm_trouble what);
 const char *vm_trouble_name(enum vm_trouble what); /* "panic", "crash", "watchdog" */

@@ -9,6 +9,11 @@
  * under run->lock, where park_asked is written, so that a park that begins at
  * that moment does not count it as parked.
  *
+ * A reset comes before a park when it was asked for before all stood still: what ends
+ * with the instance (a migration, a suspend) would else take the request with it. vCPU 0
+ * leaves its park for it, and vm_park waits until that is done. Once run->settled, a
+ * request waits for the end of the park.
+ *
  * A vCPU without a world counts as parked.
  */
 #include <errno.h>
@@ -66,6 +71,36 @@ static bool all_parked_locked(struct vm *vm, const struct vcpu *except)
 	return true;
 }
 
+bool vm_reset_asked(const struct vm *vm)
+{
+	return __atomic_load_n(&vm->run->request, __ATOMIC_SEQ_CST) == REQ_RESET;
+}
+
+static bool reset_due_locked(const struct vm *vm)
+{
+	return vm->run->live && !vm->run->settled && vm_reset_asked(vm);
+}
+
+bool vm_reset_due(struct vm *vm)
+{
+	unsigned long flags;
+	bool due;
+
+	if (!vm_reset_asked(vm)) /* as at nearly every turn */
+		return false;
+	flags = spin_lock(&vm->run->lock);
+	due = reset_due_locked(vm);
+	spin_unlock(&vm->run->lock, flags);
+	return due;
+}
+
+/* What the caller of park_but waits for; vCPU 0, which parks the others for a reset, waits for
+ * none. */
+static bool stands_locked(struct vm *vm, const struct vcpu *except)
+{
+	return all_parked_locked(vm, except) && (except || !reset_due_locked(vm));
+}
+
 static int park_but(struct vm *vm, const struct vcpu *except, uint64_t deadline_ns)
 {
 	struct vm_run *run = vm->run;
@@ -79,9 +114,11 @@ static int park_but(struct vm *vm, const struct vcpu *except, uint64_t deadline_
 	spin_unlock(&run->lock, flags);
 	kick_all(vm);
 	flags = spin_lock(&run->lock);
-	while (!all_parked_locked(vm, except) && err != -ETIMEDOUT)
+	while (!stands_locked(vm, except) && err != -ETIMEDOUT)
 		err = waitq_sleep(&run->changed, &run->lock, &flags, deadline_ns);
-	err = all_parked_locked(vm, except) ? 0 : -ETIMEDOUT;
+	err = stands_locked(vm, except) ? 0 : -ETIMEDOUT;
+	if (!err && !except)
+		run->settled = true;
 	if (!err && !were_out)
 		run->parked_ns[run->parks_done++ % PARKS_KEPT] = time_ns() - start;
 	spin_unlock(&run->lock, flags);
@@ -104,7 +141,8 @@ void vm_unpark(struct vm *vm)
 	unsigned long flags = spin_lock(&vm->run->lock);
 
 	tern_assert(vm->run->parks);
-	vm->run->parks--;
+	if (!--vm->run->parks)
+		vm->run->settled = false;
 	vm_park_ask_locked(vm);
 	spin_unlock(&vm->run->lock, flags);
 	for (unsigned i = 0; i < vm->nr_vcpus; i++)
@@ -141,12 +179,12 @@ static void set_parked(struct vcpu *c)
 	spin_unlock(&run->lock, flags);
 }
 
-/* False: park again. A stop ends the park for good. */
+/* False: park again. A stop ends the park for good; a reset is vCPU 0's, before it parks. */
 static bool leave_park(struct vcpu *c)
 {
 	struct vm_run *run = c->vm->run;
 	unsigned long flags = spin_lock(&run->lock);
-	bool go = !c->park_asked || run->stop;
+	bool go = !c->park_asked || run->stop || (!c->index && reset_due_locked(c->vm));
 
 	if (go && !run->stop)
 		c->parked = 0;
@@ -171,6 +209,17 @@ void vcpu_park_here(struct vcpu *c)
 	vcpu_board(c);
 	if (c->clock->stopped)
 		pvclock_update(c);
+}
+
+void vm_request_reset(struct vm *vm)
+{
+	uint32_t none = REQ_NONE;
+
+	if (__atomic_compare_exchange_n(&vm->run->request, &none, REQ_RESET, false,
+					__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+		vcpu_kick(vm->vcpu[0]);
+		event_signal(&vm->vcpu[0]->wake); /* it may be in a park that waits for others */
+	}
 }
 
 static int reset_all(struct vm *vm, char *why, size_t why_len)

@@ -109,12 +109,12 @@ static void deliver(struct vcpu *c)
  */
 static bool serve_requests(struct vcpu *c)
 {
-	if (__atomic_load_n(&c->park_asked, __ATOMIC_SEQ_CST)) {
-		vcpu_park_here(c);
+	if (!c->index && vm_reset_due(c->vm)) {
+		vm_reset_by(c);
 		return true;
 	}
-	if (!c->index && __atomic_load_n(&c->vm->run->request, __ATOMIC_SEQ_CST) == REQ_RESET) {
-		vm_reset_by(c);
+	if (__atomic_load_n(&c->park_asked, __ATOMIC_SEQ_CST)) {
+		vcpu_park_here(c);
 		return true;
 	}
 	return false;

@@ -274,15 +274,6 @@ void vm_request_exit(struct vm *vm, uint32_t code)
 	vm_request_off(vm, text, false);
 }
 
-void vm_request_reset(struct vm *vm)
-{
-	uint32_t none = REQ_NONE;
-
-	if (__atomic_compare_exchange_n(&vm->run->request, &none, REQ_RESET, false,
-					__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
-		vcpu_kick(vm->vcpu[0]);
-}
-
 int vm_prepare_incoming(struct vm *vm)
 {
 	struct vm_run *run = vm->run;

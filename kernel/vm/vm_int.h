@@ -30,6 +30,7 @@ struct vm_run {
 	uint32_t stop;	      /* [atom] worlds end at their next turn */
 	uint32_t request;     /* [atom] enum vm_request; REQ_RESET is taken by vCPU 0 */
 	bool held;	      /* [lock] the debugger's park is among them */
+	bool settled;	      /* [lock] a park is complete: a reset waits for its end */
 	bool used;	      /* [vm] memory has contents of a run */
 	uint64_t base_tsc;    /* [parked] TSC and kvmclock at one moment: the line */
 	uint64_t base_ns;     /* [parked] that all guest time lies on (vmtime.c) */
@@ -75,6 +76,7 @@ void vcpu_park_here(struct vcpu *c);
 void vcpu_board(struct vcpu *c);   /* takes the CPU: state loaded */
 void vcpu_unboard(struct vcpu *c); /* state in memory */
 void vcpu_leave(struct vcpu *c);   /* the world ends */
+bool vm_reset_due(struct vm *vm);  /* asked for, and no complete park in its way */
 void vm_reset_by(
 	struct vcpu *c); /* vCPU 0: all others out, devices and CPUs to reset, boots again */
 

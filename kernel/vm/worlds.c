@@ -14,8 +14,8 @@ static void end_locked(struct vm *vm)
 {
 	struct vm_run *run = vm->run;
 
-	if (vm->state == VM_PAUSED)
-		run->parks--; /* the pause ends with the run */
+	if (vm->state == VM_PAUSED && !--run->parks) /* the pause ends with the run */
+		run->settled = false;
 	vm->state = run->request == REQ_ERROR ? VM_STOPPED_ERROR : VM_OFF;
 	run->request = REQ_NONE;
 }

@@ -23,6 +23,7 @@
 static struct vm vm, heir;
 static struct {
 	int park, quiesce, create, check, load, inherit, prepare; /* what each gives */
+	int reset;						  /* asked for behind the park */
 	int parks, quiet, stopped, heirs, held;			  /* what was done */
 } fake;
 
@@ -52,6 +53,11 @@ int vm_park(struct vm *v, uint64_t deadline_ns)
 void vm_unpark(struct vm *v)
 {
 	fake.parks--;
+}
+
+bool vm_reset_asked(const struct vm *v)
+{
+	return fake.reset != 0;
 }
 
 int vm_claim(struct vm *v, void *owner, const char *doing, char *why, size_t len)
@@ -191,7 +197,7 @@ static void suspends_and_restores(void **state)
 /* Each step that can fail before the name is given away. */
 static void what_fails_leaves_it_running(void **state)
 {
-	int *const step[] = { &fake.park,  &fake.quiesce, &fake.create,
+	int *const step[] = { &fake.park,  &fake.quiesce, &fake.reset,	&fake.create,
 			      &fake.check, &fake.load,	  &fake.inherit };
 	struct vm *now;
 	char why[96];
@@ -199,9 +205,10 @@ static void what_fails_leaves_it_running(void **state)
 	for (unsigned i = 0; i < ARRAY_SIZE(step); i++) {
 		*step[i] = -ENOMEM;
 		why[0] = '\0';
-		assert_int_equal(mig_suspend(&vm, why, sizeof(why)), -ENOMEM);
+		assert_int_equal(mig_suspend(&vm, why, sizeof(why)),
+				 step[i] == &fake.reset ? -EBUSY : -ENOMEM);
 		*step[i] = 0;
-		assert_true(i == 2 || why[0]);
+		assert_true(step[i] == &fake.create || why[0]);
 		assert_int_equal(vm.state, VM_RUNNING);
 		assert_null(vm.mig);
 		assert_int_equal(fake.parks, 0);
