@@ -91,10 +91,20 @@ static void sequence(struct fbterm *t, char c)
 		t->arg = MIN(t->arg * 10 + (unsigned)(c - '0'), ARG_MAX);
 	} else if (c == ';') {
 		t->arg = 0;
+	} else if (c >= '<' && c <= '?') {
+		t->escape = FBTERM_PRIVATE;
 	} else {
 		t->escape = FBTERM_PLAIN;
 		control(t, c);
 	}
+}
+
+/* Behind ESC: a sequence, or one more of those that go before a last byte, or that. */
+static enum fbterm_escape escape(char c)
+{
+	if (c == '[')
+		return FBTERM_CSI;
+	return c >= ' ' && c <= '/' ? FBTERM_ESC : FBTERM_PLAIN;
 }
 
 void fbterm_write(struct fbterm *t, const char *bytes, size_t len)
@@ -102,8 +112,11 @@ void fbterm_write(struct fbterm *t, const char *bytes, size_t len)
 	for (size_t i = 0; i < len; i++) {
 		if (t->escape == FBTERM_CSI) {
 			sequence(t, bytes[i]);
+		} else if (t->escape == FBTERM_PRIVATE) {
+			if (bytes[i] >= '@')
+				t->escape = FBTERM_PLAIN;
 		} else if (t->escape == FBTERM_ESC) {
-			t->escape = bytes[i] == '[' ? FBTERM_CSI : FBTERM_PLAIN;
+			t->escape = escape(bytes[i]);
 			t->arg = 0;
 		} else {
 			plain(t, bytes[i]);

@@ -8,7 +8,7 @@
 
 #include <tern/types.h>
 
-enum fbterm_escape { FBTERM_PLAIN, FBTERM_ESC, FBTERM_CSI };
+enum fbterm_escape { FBTERM_PLAIN, FBTERM_ESC, FBTERM_CSI, FBTERM_PRIVATE };
 
 struct fbterm {
 	unsigned cols, rows;

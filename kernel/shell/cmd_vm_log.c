@@ -200,6 +200,7 @@ static int vm_console_cmd(struct shell *sh, int argc, char **argv)
 	sh->raw = true;
 	console_loop(sh, vm, port);
 	sh->raw = false;
+	cmd_console_mend(sh);
 	shell_write(sh, "\n", 1);
 	vm_put(vm);
 	return 0;

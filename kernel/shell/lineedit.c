@@ -4,6 +4,11 @@
  * time; escape sequences of a VT100 and its heirs are put together here. The
  * whole line is drawn again after a change: it is short and the line is fast. What
  * comes faster than that, as a paste does, is drawn when it ends: so says the caller.
+ *
+ * A line longer than the terminal is wide is seen through a window that follows the
+ * cursor, with < and > where more of it lies; when it is done it is shown as a whole. The
+ * width comes as a terminal's answer to lineedit_ask, among the keys. The last column
+ * stays free, because terminals differ in where the cursor is behind it.
  */
 #include <stdio.h>
 #include <string.h>
@@ -13,25 +18,68 @@
 #define CTRL(c) ((c)&0x1f)
 #define KEY_ESC 0x1b
 #define KEY_DEL 0x7f
+#define ESCAPE_ARG_MAX 9999u
 
-void lineedit_draw(const struct lineedit *e, struct shell *sh)
+/* The cursor has a character on each side of it that is no mark. */
+static void scroll(struct lineedit *e, size_t room)
 {
+	if (e->len <= room)
+		e->left = 0;
+	else if ((e->left && e->pos < e->left + 2) || e->pos + 2 > e->left + room)
+		e->left = e->pos > room / 2 ? e->pos - room / 2 : 0;
+}
+
+static void draw_window(const struct lineedit *e, size_t shown, struct shell *sh)
+{
+	size_t from = e->left, to = e->left + shown;
+
+	if (e->left)
+		shell_write(sh, "<", 1);
+	from += e->left != 0;
+	to -= to < e->len;
+	shell_write(sh, e->buf + from, to - from);
+	if (to < e->len && shown)
+		shell_write(sh, ">", 1);
+	shell_write(sh, "\x1b[K", 3);
+}
+
+void lineedit_draw(struct lineedit *e, struct shell *sh)
+{
+	size_t cols = e->cols ? e->cols : LINEEDIT_COLS;
+	size_t prompt = strlen(e->prompt), cut = prompt > cols / 2 ? prompt - cols / 2 : 0;
+	size_t room = cols - 1 - (prompt - cut), shown;
 	char move[16];
 
+	scroll(e, room);
+	shown = MIN(e->len - e->left, room);
 	shell_write(sh, "\r", 1);
-	shell_write(sh, e->prompt, strlen(e->prompt));
-	shell_write(sh, e->buf, e->len);
-	shell_write(sh, "\x1b[K", 3);
-	if (e->pos < e->len) {
-		snprintf(move, sizeof(move), "\x1b[%uD", (unsigned)(e->len - e->pos));
+	shell_write(sh, e->prompt + cut, prompt - cut);
+	draw_window(e, shown, sh);
+	if (e->pos < e->left + shown) {
+		snprintf(move, sizeof(move), "\x1b[%uD", (unsigned)(e->left + shown - e->pos));
 		shell_write(sh, move, strlen(move));
 	}
 	shell_out_flush(sh);
 }
 
+void lineedit_ask(struct shell *sh)
+{
+	shell_write(sh, "\x1b[999C\x1b[6n", 10); /* [ECMA-48 8.3.20 CUF, 8.3.35 DSR] */
+	shell_out_flush(sh);
+}
+
+static void draw_whole(const struct lineedit *e, struct shell *sh)
+{
+	shell_write(sh, "\r", 1);
+	shell_write(sh, e->prompt, strlen(e->prompt));
+	shell_write(sh, e->buf, e->len);
+	shell_write(sh, "\x1b[K\n", 4);
+	shell_out_flush(sh);
+}
+
 void lineedit_reset(struct lineedit *e)
 {
-	e->len = e->pos = 0;
+	e->len = e->pos = e->left = 0;
 	e->buf[0] = '\0';
 	e->browse = e->nr_history;
 	e->escape = 0;
@@ -92,8 +140,8 @@ static void browse(struct lineedit *e, bool back)
 	e->len = e->pos = strlen(e->buf);
 }
 
-/* What follows ESC [ or ESC O: a letter, or a digit and a tilde. */
-static void escape_final(struct lineedit *e, char key, char arg)
+/* What follows ESC [ or ESC O: a letter behind the last number, or a number and a tilde. */
+static void escape_final(struct lineedit *e, char key, unsigned arg)
 {
 	switch (key) {
 	case 'A':
@@ -112,12 +160,16 @@ static void escape_final(struct lineedit *e, char key, char arg)
 	case 'F':
 		e->pos = e->len;
 		break;
+	case 'R': /* the cursor is there: the answer to lineedit_ask; F3 has no such number */
+		if (arg >= LINEEDIT_COLS_MIN && arg <= LINEEDIT_COLS_MAX)
+			e->cols = arg;
+		break;
 	case '~':
-		if (arg == '3' && e->pos < e->len)
+		if (arg == 3 && e->pos < e->len)
 			erase(e, e->pos, e->pos + 1);
-		else if (arg == '1' || arg == '7')
+		else if (arg == 1 || arg == 7)
 			e->pos = 0;
-		else if (arg == '4' || arg == '8')
+		else if (arg == 4 || arg == 8)
 			e->pos = e->len;
 		break;
 	default:
@@ -131,8 +183,10 @@ static void escape_key(struct lineedit *e, char key)
 		e->escape = key == '[' || key == 'O' ? 2 : 0;
 		e->escape_arg = 0;
 	} else if (key >= '0' && key <= '9') {
-		e->escape_arg = key;
-	} else if (key != ';') {
+		e->escape_arg = MIN(e->escape_arg * 10 + (unsigned)(key - '0'), ESCAPE_ARG_MAX);
+	} else if (key == ';') {
+		e->escape_arg = 0;
+	} else {
 		escape_final(e, key, e->escape_arg);
 		e->escape = 0;
 	}
@@ -190,8 +244,7 @@ enum lineedit_result lineedit_key(struct lineedit *e, char key, struct shell *sh
 	if (e->escape) {
 		escape_key(e, key);
 	} else if (key == '\r' || key == '\n') {
-		lineedit_draw(e, sh);
-		shell_write(sh, "\n", 1);
+		draw_whole(e, sh);
 		return LINE_DONE;
 	} else if (key == '\t') {
 		return LINE_TAB;

@@ -35,6 +35,7 @@ static struct {
 
 static struct shell interactive;
 static struct lineedit edit;
+static bool ask_cols = true; /* as soon as a person types */
 static char offers[SHELL_ARGS_MAX][64];
 
 static void keys_push(char c)
@@ -212,6 +213,26 @@ static void console_world(void *arg)
 
 /* The interactive line */
 
+void shell_set_cols(unsigned cols)
+{
+	edit.cols = cols;
+	ask_cols = !cols;
+}
+
+unsigned shell_cols(void)
+{
+	return edit.cols ? edit.cols : LINEEDIT_COLS;
+}
+
+/* The answer is a key of this line; what is pasted would be done before it comes. */
+static void draw(void)
+{
+	if (ask_cols && edit.len)
+		lineedit_ask(&interactive);
+	ask_cols = ask_cols && !edit.len;
+	lineedit_draw(&edit, &interactive);
+}
+
 static void complete(void)
 {
 	struct shell *sh = &interactive;
@@ -280,7 +301,7 @@ static void shell_world(void *arg)
 				continue;
 			r = lineedit_key(&edit, key, &interactive);
 			if (r == LINE_MORE && !keys_wait())
-				lineedit_draw(&edit, &interactive);
+				draw();
 			if (r == LINE_TAB)
 				complete();
 			if (r == LINE_DONE)
@@ -305,6 +326,7 @@ void shell_start(const char *hostname)
 	cmd_vm_register();
 	cmd_vm_balloon_register();
 	cmd_vm_log_register();
+	cmd_console_register();
 	cmd_vm_sched_register();
 	cmd_vm_stats_register();
 	cmd_vm_top_register();

@@ -48,6 +48,10 @@ struct shell {
 	struct shell *next;	   /* registry of framed commands */
 };
 
+/* shell.c: the interactive line's terminal; 0 = it is asked, at the next line. */
+void shell_set_cols(unsigned cols);
+unsigned shell_cols(void); /* as known now */
+
 /* shell_out.c */
 void shell_out_flush(struct shell *sh); /* writes what is buffered, line or not */
 void shell_out_end(struct shell *sh);	/* ends an open line or progress line */
@@ -60,20 +64,26 @@ void shell_complete_line(struct shell *sh, const char *text, char line[SHELL_LIN
 const struct shell_cmd *shell_cmd_at(unsigned index);
 
 /* lineedit.c */
+#define LINEEDIT_COLS 80u /* of a terminal that does not say */
+#define LINEEDIT_COLS_MIN 20u
+#define LINEEDIT_COLS_MAX 1000u
 struct lineedit {
 	char prompt[64];
 	char buf[SHELL_LINE_MAX];
 	size_t len, pos;
+	size_t left;   /* first character that is seen */
+	unsigned cols; /* of the terminal, 0 = LINEEDIT_COLS */
 	char history[SHELL_HISTORY][SHELL_LINE_MAX];
 	unsigned nr_history, browse;
 	char saved[SHELL_LINE_MAX]; /* the new line while history is browsed */
 	unsigned escape;	    /* progress in an escape sequence */
-	char escape_arg;
+	unsigned escape_arg;
 };
 enum lineedit_result { LINE_MORE, LINE_DONE, LINE_TAB, LINE_ABORT };
 /* LINE_MORE: what it shows may have changed, lineedit_draw() is due. */
 enum lineedit_result lineedit_key(struct lineedit *e, char key, struct shell *sh);
-void lineedit_draw(const struct lineedit *e, struct shell *sh);
+void lineedit_draw(struct lineedit *e, struct shell *sh);
+void lineedit_ask(struct shell *sh); /* the terminal for its width; the next draw is due */
 void lineedit_reset(struct lineedit *e);
 void lineedit_remember(struct lineedit *e);
 void lineedit_insert(struct lineedit *e, const char *text, struct shell *sh);
@@ -105,6 +115,9 @@ void cmd_offer_vms(struct shell *sh, int argc, char **argv);
 /* The stable code word of an error of the VM room. */
 const char *cmd_vm_code(int err);
 
+/* cmd_console.c: the terminal as the shell needs it, whatever a guest has made of it. */
+void cmd_console_mend(struct shell *sh);
+
 /* cmd_vm_stats.c: an exit's reason, as it is shown. */
 const char *cmd_exit_name(unsigned reason);
 
@@ -135,6 +148,7 @@ void cmd_vm_create_register(void);
 void cmd_vm_register(void);
 void cmd_vm_balloon_register(void);
 void cmd_vm_log_register(void);
+void cmd_console_register(void);
 void cmd_vm_sched_register(void);
 void cmd_vm_stats_register(void);
 void cmd_vm_top_register(void);

@@ -93,7 +93,8 @@ static void returns_and_erases(void **state)
 
 static void what_it_does_not_know_shows_nothing(void **state)
 {
-	say("a\x1b[31;1mb\x1b(c\x1b[2Jd\x01\x7f\x80\xff"
+	say("a\x1b[31;1mb\x1b(B"
+	    "c\x1b[?25h\x1b[2Jd\x01\x7f\x80\xff"
 	    "e");
 	expect(0, "abcde");
 	say("\x1b[99999999999999999999Df");
