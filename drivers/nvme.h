@@ -27,6 +27,7 @@
 #include <tern/pci.h>
 #include <tern/timer.h>
 
+#include "drivers/disk.h"
 #include "drivers/nvme_regs.h"
 
 #define NVME_MAX_DEPTH 128u /* entries of a queue; one less is in flight */
@@ -44,20 +45,17 @@ _Static_assert(PAGE_SIZE % NVME_PRP_BYTES == 0, "no list crosses a page");
 _Static_assert((PAGE_SIZE << NVME_PRP_ORDER) == NVME_MAX_DEPTH * NVME_PRP_BYTES, "all lists");
 
 /*
- * A request ends within 5 s, the io_timeout of datastores (docs/datastore.md), whatever
- * the controller does: past its limit it is stopped, which takes a tick, an abort's time and
- * a stop's at the most, and after that cannot touch the disk or memory.
+ * On top of the common times (drivers/disk.h): a request that is given up ends when
+ * the controller has stopped, which takes a tick, the aborts and a stop at the most. After
+ * that it cannot touch the disk or memory.
  */
-#define NVME_TRIES 3u			    /* of a request that fails or has no answer */
-#define NVME_TRY_NS (1500 * NSEC_PER_MSEC)  /* without an answer: aborted, then a reset */
-#define NVME_LIMIT_NS (4 * NSEC_PER_SEC)    /* from its arrival, all tries */
 #define NVME_TICK_NS (100 * NSEC_PER_MSEC)  /* how often is looked */
 #define NVME_ABORT_NS (200 * NSEC_PER_MSEC) /* for all aborts of a turn, and what they end */
 #define NVME_STOP_NS (500 * NSEC_PER_MSEC)  /* then it is cut off from memory instead */
 #define NVME_ADMIN_NS (2 * NSEC_PER_SEC)    /* an admin command */
 #define NVME_POLL_NS NSEC_PER_MSEC
-_Static_assert(NVME_LIMIT_NS + NVME_TICK_NS + NVME_ABORT_NS + NVME_STOP_NS < 5 * NSEC_PER_SEC,
-	       "below the datastores' io_timeout");
+_Static_assert(DISK_GIVE_UP_NS + NVME_TICK_NS + NVME_ABORT_NS + NVME_STOP_NS < DISK_IO_TIMEOUT_NS,
+	       "ends before io_timeout");
 
 /* A submission and a completion queue. What guards it is its owner's. */
 struct nvme_ring {

@@ -13,26 +13,13 @@
 
 /* Requests that end once the lock is released, in order. */
 struct ended {
-	struct blk_req *first, **last;
+	struct blk_req *first, *last;
 };
-
-#define ENDED_NONE(name) struct ended name = { .last = &name.first }
 
 static void end_later(struct ended *l, struct blk_req *r, int status)
 {
 	r->status = status;
-	r->next = NULL;
-	*l->last = r;
-	l->last = &r->next;
-}
-
-static void end_all(struct ended *l)
-{
-	for (struct blk_req *r = l->first, *next; r; r = next) {
-		next = r->next;
-		r->next = NULL;
-		blk_complete(r, r->status);
-	}
+	disk_append(&l->first, &l->last, r);
 }
 
 struct nvme_ns *nvme_ns_of(const struct blk_req *r)
@@ -40,20 +27,15 @@ struct nvme_ns *nvme_ns_of(const struct blk_req *r)
 	return container_of(r->dev, struct nvme_ns, blk);
 }
 
-/* A request's arrival is all that the driver keeps in it. */
-static bool expired(const struct blk_req *r, uint64_t now)
+/* When it came is all that the driver keeps in a request. */
+static uint64_t came_ns(const struct blk_req *r)
 {
-	return now >= (uint64_t)(uintptr_t)r->driver + NVME_LIMIT_NS;
+	return (uint64_t)(uintptr_t)r->driver;
 }
 
-static void wait_last(struct nvme_queue *q, struct blk_req *r)
+static bool expired(const struct blk_req *r, uint64_t now)
 {
-	r->next = NULL;
-	if (q->first)
-		q->last->next = r;
-	else
-		q->first = r;
-	q->last = r;
+	return now >= came_ns(r) + DISK_GIVE_UP_NS;
 }
 
 static void wait_first(struct nvme_queue *q, struct blk_req *r)
@@ -107,7 +89,7 @@ static void submit(struct blkdev *b, struct blk_req *r)
 
 	if (!dead) {
 		r->driver = (void *)(uintptr_t)time_ns();
-		wait_last(q, r);
+		disk_append(&q->first, &q->last, r);
 		push_locked(q);
 		nvme_tick_on(c);
 	}
@@ -119,20 +101,6 @@ static void submit(struct blkdev *b, struct blk_req *r)
 const struct blk_ops nvme_blk_ops = { .submit = submit };
 
 /* ---- completion ---- */
-
-static void log_failure(const struct blk_req *r, const char *why, bool again)
-{
-	static const char *const names[BLK_OPS] = { "read", "write", "flush", "discard",
-						    "write zeroes" };
-	bool flush = r->op == BLK_FLUSH;
-
-	log_warn("nvme", "%s: %s of %llu blocks at %llu: %s%s", r->dev->name, names[r->op],
-		 (unsigned long long)(flush ? 0 : r->blocks),
-		 (unsigned long long)(flush ? 0 : r->block), why,
-		 again ? ", tried again" : ", given up");
-	if (again)
-		__atomic_fetch_add(&r->dev->stats.retries, 1, __ATOMIC_RELAXED);
-}
 
 /* The slot is free again; its request. */
 static struct blk_req *leave_slot(struct nvme_queue *q, uint16_t slot, bool copy)
@@ -149,7 +117,6 @@ static void end_command(struct nvme_queue *q, const struct nvme_cqe *e, struct e
 {
 	int err = nvme_status_error(e->status);
 	struct blk_req *r;
-	bool again;
 
 	if (e->cid >= q->ring.entries || !q->slot[e->cid].r) {
 		log_warn("nvme", "%s: an answer to a command that is not in flight", q->c->name);
@@ -160,9 +127,9 @@ static void end_command(struct nvme_queue *q, const struct nvme_cqe *e, struct e
 		end_later(l, r, 0);
 		return;
 	}
-	again = nvme_status_retry(e->status) && ++r->tries < NVME_TRIES && !expired(r, time_ns());
-	log_failure(r, nvme_status_text(e->status), again);
-	if (again)
+	if (!nvme_status_retry(e->status) || expired(r, time_ns()))
+		r->tries = DISK_TRIES;
+	if (disk_again(r, nvme_status_text(e->status)))
 		wait_first(q, r);
 	else
 		end_later(l, r, err);
@@ -183,7 +150,7 @@ static bool take_locked(struct nvme_queue *q, struct ended *l)
 
 void nvme_queue_poll(struct nvme_queue *q)
 {
-	ENDED_NONE(l);
+	struct ended l = { 0 };
 	unsigned long flags = spin_lock(&q->lock);
 
 	if (take_locked(q, &l) && !q->frozen) {
@@ -191,7 +158,7 @@ void nvme_queue_poll(struct nvme_queue *q)
 		push_locked(q);
 	}
 	spin_unlock(&q->lock, flags);
-	end_all(&l);
+	disk_complete_all(l.first);
 }
 
 /* ---- for recovery ---- */
@@ -217,7 +184,7 @@ static int latest_locked(const struct nvme_queue *q)
 
 void nvme_queue_take_back(struct nvme_queue *q)
 {
-	ENDED_NONE(l);
+	struct ended l = { 0 };
 	unsigned long flags = spin_lock(&q->lock);
 	uint64_t now = time_ns();
 	int slot;
@@ -225,22 +192,20 @@ void nvme_queue_take_back(struct nvme_queue *q)
 	(void)take_locked(q, &l);
 	while ((slot = latest_locked(q)) >= 0) {
 		struct blk_req *r = leave_slot(q, (uint16_t)slot, false);
-		bool again = ++r->tries < NVME_TRIES && !expired(r, now);
 
-		log_failure(r, "no answer, reset", again);
-		if (again)
+		if (disk_again_after(r, came_ns(r), now))
 			wait_first(q, r);
 		else
 			end_later(&l, r, -ETIMEDOUT);
 	}
 	nvme_ring_clear(&q->ring);
 	spin_unlock(&q->lock, flags);
-	end_all(&l);
+	disk_complete_all(l.first);
 }
 
 void nvme_queue_thaw(struct nvme_queue *q, int dead)
 {
-	ENDED_NONE(l);
+	struct ended l = { 0 };
 	unsigned long flags = spin_lock(&q->lock);
 
 	q->frozen = dead != 0;
@@ -252,12 +217,12 @@ void nvme_queue_thaw(struct nvme_queue *q, int dead)
 	}
 	push_locked(q);
 	spin_unlock(&q->lock, flags);
-	end_all(&l);
+	disk_complete_all(l.first);
 }
 
 void nvme_queue_expire(struct nvme_queue *q)
 {
-	ENDED_NONE(l);
+	struct ended l = { 0 };
 	unsigned long flags = spin_lock(&q->lock);
 	struct blk_req *r = q->first, *next;
 	uint64_t now = time_ns();
@@ -268,15 +233,15 @@ void nvme_queue_expire(struct nvme_queue *q)
 		if (expired(r, now))
 			end_later(&l, r, -ETIMEDOUT);
 		else
-			wait_last(q, r);
+			disk_append(&q->first, &q->last, r);
 	}
 	spin_unlock(&q->lock, flags);
-	end_all(&l);
+	disk_complete_all(l.first);
 }
 
 static bool late(const struct nvme_slot *s, uint64_t now)
 {
-	return s->r && (now >= s->issued_ns + NVME_TRY_NS || expired(s->r, now));
+	return s->r && now >= disk_deadline(s->r, came_ns(s->r), s->issued_ns);
 }
 
 enum nvme_age nvme_queue_age(struct nvme_queue *q)

@@ -4,7 +4,7 @@
  * them; one that is late wakes the controller's world, which looks for a completion whose
  * interrupt was lost, then aborts what is late, then resets the controller: it is
  * stopped, what it has done by then ends, what it has not is submitted again in the old
- * order. A request that had its tries or its time ends with -ETIMEDOUT, and not
+ * order. A request that had its time ends with -ETIMEDOUT, and not
  * before the controller is stopped or cut off from memory.
  *
  * A controller that does not come back after RESETS resets is given up for good.
@@ -17,11 +17,6 @@
 #include "drivers/pci_int.h"
 
 #define RESETS 2u
-
-static void count(uint64_t *counter)
-{
-	__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
-}
 
 void nvme_expire(struct nvme *c)
 {
@@ -96,7 +91,7 @@ static bool abort_late(struct nvme *c, uint64_t end)
 		struct nvme_queue *q = &c->queue[i];
 
 		for (unsigned n = 0; nvme_queue_late(q, n, &cid, &dev); n++) {
-			count(&dev->stats.timeouts);
+			disk_count(&dev->stats.timeouts);
 			if (!abort_one(c, q, cid, end))
 				return false;
 		}
@@ -163,7 +158,7 @@ static void reset(struct nvme *c)
 
 	log_warn("nvme", "%s: reset, its status is %08x", c->name, nvme_ctrl_status(c));
 	for (struct nvme_ns *ns = c->ns; ns; ns = ns->next)
-		count(&ns->blk.stats.resets);
+		disk_count(&ns->blk.stats.resets);
 	for (unsigned i = 0; i < c->nr_queues; i++)
 		nvme_queue_freeze(&c->queue[i]);
 	for (unsigned n = 0; n < RESETS && err && err != -ENODEV; n++)

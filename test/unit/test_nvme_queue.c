@@ -5,7 +5,7 @@
  */
 // SOURCES: drivers/nvme_prp.c drivers/nvme_status.c drivers/nvme_ring.c drivers/nvme_admin.c
 // SOURCES: drivers/nvme_ctrl.c drivers/nvme_command.c drivers/nvme_queue.c drivers/nvme_recover.c
-// SOURCES: drivers/blkdev.c test/unit/fake_nvme.c
+// SOURCES: drivers/blkdev.c drivers/disk.c test/unit/fake_nvme.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -242,7 +242,7 @@ static void test_lost_interrupt(void **state)
 {
 	go(0, BLK_READ);
 	answer(0, 0);
-	fake_nvme_pass(NVME_TRY_NS + 2 * NVME_TICK_NS);
+	fake_nvme_pass(DISK_TRY_NS + 2 * NVME_TICK_NS);
 	assert_int_equal(nr_ended, 1);
 	assert_int_equal(req[0].status, 0);
 	assert_int_equal(fake_nr_aborts, 0);
@@ -264,7 +264,7 @@ static void test_aborted(void **state)
 {
 	fake_aborts = true;
 	go(0, BLK_READ);
-	fake_nvme_pass(NVME_TRY_NS + 2 * NVME_TICK_NS);
+	fake_nvme_pass(DISK_TRY_NS + 2 * NVME_TICK_NS);
 	assert_int_equal(fake_nr_aborts, 1);
 	assert_int_equal(fake_nr_started, 1);
 	assert_int_equal(nr_ended, 0);
@@ -296,7 +296,7 @@ static void test_replayed_in_order(void **state)
 	go(4, BLK_WRITE); /* waits */
 	assert_int_equal(nr_ended, 1);
 	fake_before_stop = done_while_it_stops;
-	fake_nvme_pass(NVME_TRY_NS + NVME_ABORT_NS + 3 * NVME_TICK_NS);
+	fake_nvme_pass(DISK_TRY_NS + NVME_ABORT_NS + 3 * NVME_TICK_NS);
 	assert_int_equal(fake_nr_started, 2);
 	assert_int_equal(fake_ns.blk.stats.resets, 1);
 	assert_int_equal(nr_ended, 2);
@@ -351,7 +351,7 @@ static void test_admin_queue_is_silent_too(void **state)
 	go(30, BLK_READ);
 	nr_ended = 0;
 	fake_deaf = true;
-	fake_nvme_pass(NVME_TRY_NS + NVME_ABORT_NS + 3 * NVME_TICK_NS);
+	fake_nvme_pass(DISK_TRY_NS + NVME_ABORT_NS + 3 * NVME_TICK_NS);
 	assert_int_equal(fake_nr_aborts, 0);
 	assert_true(fake_nr_started >= 2);
 }
