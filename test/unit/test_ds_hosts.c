@@ -4,16 +4,8 @@
  * and grower: they make, lease, write, rename and remove files of the same names. Nobody
  * sees another's bytes under its own lease, and at the end the metadata agree.
  */
-// SOURCES: drivers/blkdev.c kernel/lib/crc32c.c tools/terndisk/host.c tools/terndisk/filedisk.c
-// SOURCES: kernel/store/ds_turn.c kernel/store/ds_block.c kernel/store/ds_super.c
-// SOURCES: kernel/store/ds_slot.c kernel/store/ds_claim.c kernel/store/ds_beat.c
-// SOURCES: kernel/store/ds_lock.c kernel/store/ds_cache.c kernel/store/ds_log.c
-// SOURCES: kernel/store/ds_map.c kernel/store/ds_table.c kernel/store/ds_inode.c
-// SOURCES: kernel/store/ds_space.c kernel/store/ds_lease.c kernel/store/ds_dir.c
-// SOURCES: kernel/store/ds_file.c kernel/store/ds_io.c kernel/store/ds_grow.c
-// SOURCES: kernel/store/ds_mkfs.c kernel/store/ds_mount.c kernel/store/ds_mounts.c
-// SOURCES: kernel/store/ds_check.c kernel/store/ds_fence.c kernel/store/ds_open.c
-// SOURCES: kernel/store/ds_snap.c
+// SOURCES: drivers/blkdev.c kernel/lib/crc32c.c kernel/store/ds_*.c
+// SOURCES: tools/terndisk/host.c tools/terndisk/filedisk.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -42,6 +34,12 @@ struct host {
 	const char *wrong; /* what went wrong, if anything */
 	int err;
 };
+
+/* ds_start.c is linked, and called by nobody here. */
+const char *config_get(const char *key)
+{
+	return NULL;
+}
 
 static bool expected(int err)
 {

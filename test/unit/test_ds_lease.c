@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Two hosts on one datastore: leases, slots, and a fence that is shut.
+ */
+// SOURCES: drivers/blkdev.c kernel/lib/crc32c.c kernel/store/ds_*.c
+// SOURCES: test/unit/fake_disk.c test/unit/ds_fixture.c
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <errno.h>
+
+#include <tern/page.h>
+
+#include "test/unit/ds_fixture.h"
+
+static void a_lease_keeps_the_other_out(void **state)
+{
+	struct datastore *b = dsf_other();
+	struct ds_file *f, *g;
+	struct ds_entry e;
+
+	assert_int_equal(ds_create(ds, "d", DS_KIND_FLAT, 1 << 20, 0), 0);
+	ds_beat(ds);
+	assert_int_equal(ds_open(ds, "d", DS_OPEN_WRITE, &f), 0);
+	assert_int_equal(ds_open(b, "d", DS_OPEN_WRITE, &g), -EBUSY);
+	assert_int_equal(ds_remove(b, "d"), -EBUSY);
+	assert_int_equal(ds_stat(b, "d", &e), 0);
+	assert_int_equal(e.lease, DS_LEASE_OTHER);
+	assert_string_equal(e.holder, "a");
+	ds_close(f);
+	ds_beat(b);
+	assert_int_equal(ds_open(b, "d", DS_OPEN_WRITE, &g), 0);
+	ds_close(g);
+	ds_detach(b);
+}
+
+static unsigned nr_ended;
+
+static void ended(struct blk_req *r)
+{
+	nr_ended++;
+}
+
+static struct blk_req write_to(struct ds_file *f, struct blk_seg *seg, uint8_t *buf)
+{
+	struct blk_req r = {
+		.op = BLK_WRITE, .blocks = 1, .segs = seg, .nr_segs = 1, .done = ended
+	};
+
+	*seg = (struct blk_seg){ .addr = ptr_hpa(buf), .len = 512 };
+	return r;
+}
+
+/* a stops beating: b may take over, and not before a has stopped writing; nor does a write after.
+ */
+static void a_dead_hosts_lease_is_taken_and_it_writes_no_more(void **state)
+{
+	struct datastore *b = dsf_other();
+	struct ds_file *f, *g, *kept;
+	uint8_t buf[512] = { 1 };
+	struct blk_seg seg[2];
+	struct blk_req late, late_kept;
+	unsigned wrote = 0;
+	int err;
+
+	assert_int_equal(ds_create(ds, "d", DS_KIND_FLAT, 1 << 20, 0), 0);
+	assert_int_equal(ds_create(ds, "kept", DS_KIND_FLAT, 1 << 20, 0), 0);
+	ds_beat(ds);
+	assert_int_equal(ds_open(ds, "d", DS_OPEN_WRITE, &f), 0);
+	assert_int_equal(ds_open(ds, "kept", DS_OPEN_WRITE, &kept), 0);
+	for (unsigned i = 0; i < 100; i++) {
+		if (ds_may_write(ds, ds->epoch)) {
+			assert_int_equal(blk_transfer(ds_file_blk(f), BLK_WRITE, 0, 1, buf), 0);
+			wrote++;
+		}
+		ds_beat(b);
+		err = ds_open(b, "d", DS_OPEN_WRITE, &g);
+		if (!err)
+			break;
+		assert_int_equal(err, -EBUSY);
+		fake_now_ns += 20 * 1000000;
+	}
+	assert_int_equal(err, 0);
+	assert_true(wrote > 0);
+	assert_false(ds_may_write(ds, ds->epoch));
+	/* a write now waits; when a wakes, it ends as the lease says */
+	nr_ended = 0;
+	late = write_to(f, &seg[0], buf);
+	late_kept = write_to(kept, &seg[1], buf);
+	blk_submit(ds_file_blk(f), &late);
+	blk_submit(ds_file_blk(kept), &late_kept);
+	assert_int_equal(nr_ended, 0);
+	ds_beat(ds);
+	ds_grow_run(ds);
+	assert_int_equal(nr_ended, 2);
+	assert_int_equal(late.status, -ESTALE);
+	assert_int_equal(late_kept.status, 0);
+	ds_close(g);
+	ds_detach(b);
+	ds_close(kept);
+	ds_close(f);
+}
+
+/* A transaction that slept past the fence writes nothing, though the heartbeat goes on meanwhile.
+ */
+static void a_transaction_does_not_outlive_the_fence(void **state)
+{
+	struct ds_entry e;
+	struct ds_inode *n;
+	uint32_t index;
+	int err;
+
+	assert_int_equal(ds_create(ds, "x", DS_KIND_PLAIN, 4096, 0), 0);
+	assert_int_equal(ds_begin(ds), 0);
+	assert_non_null(ds_lookup(ds, "x", &index, &err));
+	n = ds_edit(ds, ds_index_block(ds, index), DS_MAGIC_FILE, &err);
+	assert_non_null(n);
+	n->size = 1;
+	fake_now_ns += 1000 * 1000000;
+	ds_beat(ds);
+	assert_int_equal(ds_commit(ds), -ESTALE);
+	assert_int_equal(ds_stat(ds, "x", &e), 0);
+	assert_int_equal(e.size, 4096);
+}
+
+static void a_lease_is_handed_over(void **state)
+{
+	struct datastore *b = dsf_other();
+	struct ds_file *f, *g;
+	uint8_t buf[512] = { 1 };
+	static const uint8_t nobody[16] = { 9 };
+
+	assert_int_equal(ds_create(ds, "d", DS_KIND_FLAT, 1 << 20, 0), 0);
+	ds_beat(ds);
+	assert_int_equal(ds_open(ds, "d", DS_OPEN_WRITE, &f), 0);
+	ds_beat(b);
+	assert_int_equal(ds_lease_give(f, host_b.id), 0);
+	assert_int_equal(blk_transfer(ds_file_blk(f), BLK_WRITE, 0, 1, buf), -ESTALE);
+	assert_int_equal(ds_open(b, "d", DS_OPEN_WRITE, &g), 0);
+	assert_int_equal(blk_transfer(ds_file_blk(g), BLK_WRITE, 0, 1, buf), 0);
+	assert_int_equal(ds_lease_give(g, nobody), -ENOENT);
+	ds_close(g);
+	ds_close(f);
+	ds_detach(b);
+}
+
+static void an_identity_is_used_once(void **state)
+{
+	struct datastore *twin;
+
+	/* the first sleeps, the second watches and finds it still; then the first wakes */
+	fake_now_ns += 1000 * 1000000;
+	assert_int_equal(ds_attach(&disk.dev, &host_a, DS_MOUNT_WRITE, &twin), 0);
+	ds_beat(ds);
+	assert_false(ds_may_write(ds, ds->epoch));
+	assert_int_equal(ds_create(ds, "x", DS_KIND_PLAIN, 1, 0), -ESTALE);
+	ds_detach(twin);
+}
+
+static void slots_run_out(void **state)
+{
+	struct datastore *more[4];
+	struct ds_host h = host_a;
+
+	for (uint8_t i = 0; i < 4; i++) {
+		h.id[0] = 10 + i;
+		assert_int_equal(ds_attach(&disk.dev, &h, DS_MOUNT_WRITE, &more[i]),
+				 i < 3 ? 0 : -ENFILE);
+	}
+	for (unsigned i = 0; i < 3; i++)
+		ds_detach(more[i]);
+	h.id[0] = 11; /* has its slot for ever */
+	assert_int_equal(ds_attach(&disk.dev, &h, DS_MOUNT_WRITE, &more[0]), 0);
+	ds_detach(more[0]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		test(a_lease_keeps_the_other_out),
+		test(a_dead_hosts_lease_is_taken_and_it_writes_no_more),
+		test(a_transaction_does_not_outlive_the_fence),
+		test(a_lease_is_handed_over),
+		test(an_identity_is_used_once),
+		test(slots_run_out),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Snapshots of files of a datastore: taken, gone back to, deleted, also under an open file
+ * and across power cuts.
+ */
+// SOURCES: drivers/blkdev.c kernel/lib/crc32c.c kernel/store/ds_*.c
+// SOURCES: test/unit/fake_disk.c test/unit/ds_fixture.c
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <errno.h>
+
+#include <tern/page.h>
+
+#include "test/unit/ds_fixture.h"
+
+static void a_snapshot_stays_as_it_was(void **state)
+{
+	struct ds_file *f;
+	uint64_t before;
+
+	assert_int_equal(ds_create(ds, "d", DS_KIND_THIN, 8 << 20, 0), 0);
+	assert_int_equal(dsf_write("d", 0, 2 << 20, 1), 0);
+	before = dsf_free_bytes();
+	assert_int_equal(ds_snapshot(ds, "d", "d.one"), 0);
+	assert_int_equal(dsf_free_bytes(), before);
+	assert_true(dsf_has("d", 0, 2 << 20, 1));
+	assert_int_equal(dsf_write("d", 4096, 4096, 2), 0);
+	assert_int_equal(dsf_backed("d"), 1);
+	assert_true(dsf_has("d", 4096, 4096, 2));
+	assert_true(dsf_has("d", 0, 4096, 1)); /* of the same extent, copied */
+	assert_true(dsf_has("d.one", 0, 2 << 20, 1));
+	dsf_again();
+	assert_true(dsf_has("d", 4096, 4096, 2));
+	assert_true(dsf_has("d", 8192, 1024, 1 + 8192)); /* dsf_fill() goes on in its seed */
+	assert_int_equal(ds_open(ds, "d.one", DS_OPEN_WRITE, &f), -EBUSY);
+	assert_int_equal(ds_remove(ds, "d.one"), -EBUSY);
+	assert_int_equal(ds_snapshot(ds, "d", "d.one"), -EEXIST);
+	assert_int_equal(ds_snapshot(ds, "nothing", "x"), -ENOENT);
+	assert_int_equal(ds_snapshot(ds, "d", "../x"), -EINVAL);
+}
+
+static void reverting_brings_it_back(void **state)
+{
+	struct ds_file *f;
+
+	assert_int_equal(ds_create(ds, "d", DS_KIND_FLAT, 2 << 20, 0), 0);
+	assert_int_equal(dsf_write("d", 0, 1 << 20, 1), 0);
+	assert_int_equal(ds_snapshot(ds, "d", "s"), 0);
+	assert_int_equal(dsf_write("d", 0, 2 << 20, 2), 0);
+	assert_int_equal(ds_open(ds, "d", DS_OPEN_WRITE, &f), 0);
+	assert_int_equal(ds_snapshot_revert(ds, "d", "s"), -EBUSY);
+	ds_close(f);
+	assert_int_equal(ds_snapshot_revert(ds, "d", "s"), 0);
+	assert_true(dsf_has("d", 0, 1 << 20, 1));
+	assert_true(dsf_has("d", 1 << 20, 1 << 20, 0));
+	assert_int_equal(dsf_backed("d"), 0);
+	assert_int_equal(ds_snapshot_revert(ds, "d", "d"), -EBUSY);
+}
+
+static void deleting_copies_nothing(void **state)
+{
+	uint64_t before;
+
+	assert_int_equal(ds_create(ds, "d", DS_KIND_THIN, 8 << 20, 0), 0);
+	for (uint64_t i = 0; i < 3; i++)
+		assert_int_equal(dsf_write("d", i << 20, 1 << 20, 1 + i), 0);
+	assert_int_equal(ds_snapshot(ds, "d", "s1"), 0);
+	assert_int_equal(dsf_write("d", 1 << 20, 1 << 20, 7), 0);
+	assert_int_equal(ds_snapshot(ds, "d", "s2"), 0);
+	assert_int_equal(dsf_write("d", 2 << 20, 1 << 20, 9), 0);
+	before = dsf_free_bytes();
+	fake_disk_record(&disk);
+	assert_int_equal(ds_snapshot_delete(ds, "s1"), 0);
+	disk.recording = false;
+	for (uint32_t i = 0; i < disk.nr_log; i++)
+		assert_true(disk.log[i].block / 2048 < ds->super.first_extent); /* metadata alone */
+	assert_int_equal(dsf_free_bytes(), before + (1 << 20)); /* what s2 had written anew */
+	assert_true(dsf_has("s2", 0, 1 << 20, 1));
+	assert_true(dsf_has("s2", 1 << 20, 1 << 20, 7));
+	assert_true(dsf_has("s2", 2 << 20, 1 << 20, 3));
+	assert_int_equal(ds_snapshot_delete(ds, "s2"), 0);
+	assert_true(dsf_has("d", 0, 1 << 20, 1));
+	assert_true(dsf_has("d", 1 << 20, 1 << 20, 7));
+	assert_true(dsf_has("d", 2 << 20, 1 << 20, 9));
+	assert_int_equal(ds_snapshot_delete(ds, "d"), -ENOTSUP);
+	assert_int_equal(dsf_backed("d"), 5); /* 3, and what writing in a row had taken */
+}
+
+/* While it is written here: the open file goes on, over all three. */
+static void snapshots_of_an_open_file(void **state)
+{
+	uint8_t *buf = malloc(1 << 20), *back = malloc(1 << 20);
+	struct ds_file *f;
+	struct blkdev *d;
+
+	assert_int_equal(ds_create(ds, "d", DS_KIND_FLAT, 2 << 20, 0), 0);
+	assert_int_equal(ds_open(ds, "d", DS_OPEN_WRITE, &f), 0);
+	d = ds_file_blk(f);
+	dsf_fill(buf, 1 << 20, 5);
+	assert_int_equal(blk_transfer(d, BLK_WRITE, 0, 2048, buf), 0);
+	assert_int_equal(ds_snapshot(ds, "d", "s1"), 0);
+	dsf_fill(buf, 512, 6);
+	assert_int_equal(blk_transfer(d, BLK_WRITE, 0, 1, buf), 0);
+	assert_int_equal(ds_snapshot(ds, "d", "s2"), 0);
+	assert_int_equal(blk_transfer(d, BLK_READ, 0, 2048, back), 0);
+	assert_memory_equal(buf, back, 1 << 20);
+	assert_true(dsf_has("s1", 0, 1 << 20, 5));
+	assert_int_equal(ds_snapshot_delete(ds, "s1"), -EBUSY); /* f reads s2 over it */
+	assert_int_equal(ds_snapshot_delete(ds, "s2"), 0);
+	assert_int_equal(ds_snapshot_delete(ds, "s1"), 0);
+	assert_int_equal(blk_transfer(d, BLK_READ, 0, 2048, back), 0);
+	assert_memory_equal(buf, back, 1 << 20);
+	dsf_fill(buf, 512, 8);
+	assert_int_equal(blk_transfer(d, BLK_WRITE, 2048, 1, buf), 0);
+	ds_close(f);
+	dsf_again();
+	assert_true(dsf_has("d", 1 << 20, 512, 8));
+	assert_int_equal(dsf_backed("d"), 2);
+	free(buf);
+	free(back);
+}
+
+static bool snapshots_agree(void)
+{
+	struct ds_entry e;
+
+	if (ds_stat(ds, "d", &e) || !dsf_has("d", 0, 1 << 20, 1))
+		return false;
+	return ds_stat(ds, "s", &e) || dsf_has("s", 0, 1 << 20, 1);
+}
+
+static void snapshots_survive_any_cut(void **state)
+{
+	uint8_t *start;
+
+	assert_int_equal(ds_create(ds, "d", DS_KIND_THIN, 4 << 20, 0), 0);
+	assert_int_equal(dsf_write("d", 0, 1 << 20, 1), 0);
+	start = dsf_copy_of(disk.bytes);
+	fake_disk_record(&disk);
+	assert_int_equal(ds_snapshot(ds, "d", "s"), 0);
+	assert_int_equal(dsf_write("d", 2 << 20, 512, 4), 0);
+	assert_int_equal(ds_snapshot_revert(ds, "d", "s"), 0);
+	assert_int_equal(dsf_write("d", 2 << 20, 512, 4), 0);
+	assert_int_equal(ds_snapshot_delete(ds, "s"), 0);
+	disk.recording = false;
+	dsf_check_reordered(start, snapshots_agree, 100);
+	free(start);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		test(a_snapshot_stays_as_it_was), test(reverting_brings_it_back),
+		test(deleting_copies_nothing),	  test(snapshots_of_an_open_file),
+		test(snapshots_survive_any_cut),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
