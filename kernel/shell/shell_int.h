@@ -16,7 +16,7 @@
 #include <tern/world.h>
 
 #define SHELL_LINE_MAX 1024u
-#define SHELL_ARGS_MAX 64
+#define SHELL_ARGS_MAX 160
 #define SHELL_TAG_MAX 12
 #define SHELL_HISTORY 64
 #define SHELL_JSON_DEPTH 16

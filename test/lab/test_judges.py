@@ -113,14 +113,26 @@ def test_four_vcpus_under_load_move(judged):
     passes(judge(judged, "kernel-log"))
 
 
+def stream_to(judged):
+    """iperf3 on the third machine, once the guest's server listens: before, it is refused."""
+    argv = judged.lab.client_argv("third", ["iperf3", "-c", ADDR, "-t", "40"])
+    for _ in range(60):
+        client = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        try:
+            client.wait(2)
+        except subprocess.TimeoutExpired:
+            return client
+        said = client.stdout.read()
+        assert "refused" in said, said
+    raise AssertionError("the guest's iperf3 does not listen")
+
+
 @pytest.mark.skipif(not LONG, reason="TERN_JUDGE_MOVES=10 or more")
 def test_wake_ups_and_streams_over_moves(judged):
     """cyclictest's threads and an iperf3 stream live through moves; what they measured is told."""
     late = judge(judged, "cyclictest -q -t 4 -p 80 -i 10000 -D 60")
     server = judge(judged, "iperf3 -s -1")
-    client = subprocess.Popen(judged.lab.client_argv(
-        "third", ["iperf3", "-c", ADDR, "-t", "40", "--connect-timeout", "20000"]),
-        stdout=subprocess.PIPE, text=True)
+    client = stream_to(judged)
     for _ in range(4):
         print(move(judged), flush=True)
     out, _ = client.communicate(timeout=300)
