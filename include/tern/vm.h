@@ -133,6 +133,24 @@ struct vcpu_times {
 	uint64_t ns[VCPU_DOINGS]; /* since the VM was made here */
 };
 
+/* A vCPU's last stays in the guest, the newest at [(count - 1) % TRAIL_STAYS] (kernel/vm/trail.c).
+ */
+#define TRAIL_STAYS 8u
+struct trail_stay {
+	uint64_t rip;		   /* where the guest left */
+	uint64_t what;		   /* MSR, port or guest address, by the reason */
+	struct virt_event entered; /* what the entry delivered */
+	struct virt_event cut;	   /* whose delivery the exit cut short */
+	uint8_t reason;		   /* enum exit_reason */
+	uint16_t cpu;
+};
+struct vcpu_trail {
+	uint64_t count; /* ever */
+	struct trail_stay stay[TRAIL_STAYS];
+};
+/* "msr_write" */
+const char *exit_name(unsigned reason);
+
 struct vcpu {
 	struct virt_vcpu v;	 /* [own] */
 	struct vm *vm;		 /* [const] */
@@ -155,6 +173,7 @@ struct vcpu {
 	void *lapic;		 /* [const] vdev's */
 	struct pvclock *clock;	 /* [own] kvmclock state */
 	struct vcpu_stats stats; /* [own], read racily for display */
+	struct vcpu_trail trail; /* [own], likewise */
 	struct vcpu_times times; /* [own], read by vcpu_times_get */
 	uint32_t preempted;	 /* [atom] waits for a CPU since its turn ended */
 	uint32_t spinning;	 /* [atom] waits for a CPU since it spun (kernel/vm/pause.c) */

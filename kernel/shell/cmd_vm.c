@@ -253,7 +253,7 @@ static void vcpu_json(struct shell *sh, const struct vcpu *c)
 	json_object(sh, "exits");
 	for (unsigned i = 0; i < EXIT_REASONS; i++) {
 		total += c->stats.exits[i];
-		json_u64(sh, cmd_exit_name(i), c->stats.exits[i]);
+		json_u64(sh, exit_name(i), c->stats.exits[i]);
 	}
 	json_end(sh);
 	json_u64(sh, "total_exits", total);
@@ -267,7 +267,7 @@ static void vcpu_plain(struct shell *sh, const struct vcpu *c)
 		     (unsigned long long)c->v.flushes);
 	for (unsigned i = 0; i < EXIT_REASONS; i++)
 		if (c->stats.exits[i])
-			shell_printf(sh, " %s %llu", cmd_exit_name(i),
+			shell_printf(sh, " %s %llu", exit_name(i),
 				     (unsigned long long)c->stats.exits[i]);
 	shell_printf(sh, "\n");
 }

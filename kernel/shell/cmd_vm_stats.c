@@ -10,35 +10,6 @@
 
 #include "shell_int.h"
 
-static const char *const exit_names[EXIT_REASONS] = {
-	[EXIT_NONE] = "host",
-	[EXIT_CPUID] = "cpuid",
-	[EXIT_HLT] = "hlt",
-	[EXIT_PAUSE] = "pause",
-	[EXIT_MSR_READ] = "msr_read",
-	[EXIT_MSR_WRITE] = "msr_write",
-	[EXIT_PIO] = "pio",
-	[EXIT_SLAT_FAULT] = "slat_fault",
-	[EXIT_IRQ_WINDOW] = "irq_window",
-	[EXIT_NMI_WINDOW] = "nmi_window",
-	[EXIT_CR_ACCESS] = "cr_access",
-	[EXIT_XSETBV] = "xsetbv",
-	[EXIT_HYPERCALL] = "hypercall",
-	[EXIT_EXCEPTION] = "exception",
-	[EXIT_WBINVD] = "wbinvd",
-	[EXIT_EOI] = "eoi",
-	[EXIT_DEBUG] = "debug",
-	[EXIT_UNDEFINED] = "undefined",
-	[EXIT_REFUSED] = "refused",
-	[EXIT_TRIPLE_FAULT] = "triple_fault",
-	[EXIT_FAILED] = "failed",
-};
-
-const char *cmd_exit_name(unsigned reason)
-{
-	return exit_names[reason];
-}
-
 /* What of struct vcpu_stats is shown, by name. */
 static const struct {
 	const char *name, *plain;
@@ -90,7 +61,7 @@ static void vcpu_json(struct shell *sh, const struct vcpu *c)
 		json_u64(sh, counters[i].name, counter_of(c, i));
 	json_object(sh, "exits");
 	for (unsigned i = 0; i < EXIT_REASONS; i++)
-		json_u64(sh, exit_names[i], c->stats.exits[i]);
+		json_u64(sh, exit_name(i), c->stats.exits[i]);
 	json_end(sh);
 	json_end(sh);
 }
@@ -167,7 +138,7 @@ static void stats_plain(struct shell *sh, struct vm *vm)
 	for (unsigned i = 0; i < ARRAY_SIZE(counters); i++)
 		row(sh, vm, counters[i].plain, counter_of, i);
 	for (unsigned i = 0; i < EXIT_REASONS; i++) {
-		(void)snprintf(name, sizeof(name), "exits: %s", exit_names[i]);
+		(void)snprintf(name, sizeof(name), "exits: %s", exit_name(i));
 		if (any_exit(vm, i))
 			row(sh, vm, name, exits_of, i);
 	}

@@ -118,9 +118,6 @@ const char *cmd_vm_code(int err);
 /* cmd_console.c: the terminal as the shell needs it, whatever a guest has made of it. */
 void cmd_console_mend(struct shell *sh);
 
-/* cmd_vm_stats.c: an exit's reason, as it is shown. */
-const char *cmd_exit_name(unsigned reason);
-
 /* cmd_vm_sched.c: values of --shares and --pin, NULL where not given; false with the error said. */
 struct vm_sched;
 bool cmd_sched_opts(struct shell *sh, const char *shares, const char *pin, unsigned vcpus,

@@ -128,6 +128,7 @@ enum exit_next vcpu_fail(struct vcpu *c, const char *fmt, ...)
 			  (unsigned long long)c->v.rflags, (unsigned long long)m.cr0,
 			  (unsigned long long)m.cr3, (unsigned long long)m.cr4,
 			  (unsigned long long)m.efer);
+		vcpu_postmortem(c);
 	}
 	vm_request_off(c->vm, text, true);
 	return NEXT_FAIL;

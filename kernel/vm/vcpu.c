@@ -132,11 +132,13 @@ static void run_once(struct vcpu *c)
 	x.insn_len = x.insn_bytes = 0;
 	c->vm->irqchip->enter(c);
 	vcpu_doing(c, VCPU_GUEST);
+	trail_enter(c);
 	virt->run(&c->v, &x);
 	vcpu_doing(c, VCPU_HOST);
 	c->vm->irqchip->leave(c);
 	if ((unsigned)x.reason >= EXIT_REASONS)
 		x.reason = EXIT_FAILED;
+	trail_leave(c, &x);
 	c->stats.exits[x.reason]++;
 	next = exit_table[x.reason](c, &x);
 	if (c->stepping)

@@ -101,6 +101,15 @@ void vcpu_on_cpu(struct vcpu *c);
 /* sched.c */
 MUST_CHECK int vm_sched_check(const struct vm_sched *s, char *why, size_t len);
 
+/* trail.c: before and behind each stay in the guest; and the last ones into the log. */
+void trail_enter(struct vcpu *c);
+void trail_leave(struct vcpu *c, const struct vmexit *x);
+void trail_log(struct vcpu *c, unsigned last);
+/* "irq 236", "exception 14(2)", "-" */
+void event_text(const struct virt_event *e, char *out, size_t len);
+/* postmortem.c: of a vCPU that cannot go on, by its world. */
+void vcpu_postmortem(struct vcpu *c);
+
 /* ---- exits ---- */
 
 enum exit_next {
