@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The build's own tools: boot volumes, symbol tables, the room lint, initrds."""
+"""The build's own tools: boot volumes, symbol tables, the room lint, initrds, the emulator."""
 import os
 import shutil
 import struct
@@ -12,7 +12,7 @@ import pytest
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, f"{TOP}/tools")
 
-from lablib import judges  # noqa: E402
+from lablib import judges, mended  # noqa: E402
 
 PART_AT = 1 << 20
 
@@ -130,3 +130,34 @@ def test_judges_come_with_all_that_they_need():
         assert {f"bin/{name}", "bin/judge", judges.LOADER,
                 f"{judges.LIBRARIES}/libc.so.6"} <= set(got)
         assert all(os.path.exists(path) for path in got.values())
+
+
+EMULATOR = """
+static volatile int word = 1;
+void NAME(void) { word = 0; }
+int main(void) { NAME(); return word; }
+"""
+
+
+def emulator_with(tmp_path, function):
+    (tmp_path / "e.c").write_text(EMULATOR.replace("NAME", function))
+    made = run("cc", "-O1", "-fno-inline", "-rdynamic", "-o", str(tmp_path / "emulator"),
+               str(tmp_path / "e.c"))
+    assert made.returncode == 0, made.stderr
+    return str(tmp_path / "emulator")
+
+
+def test_mended_emulator_leaves_the_other_cpus_word_alone(tmp_path):
+    installed = emulator_with(tmp_path, mended.FUNCTION)
+    copy = mended.program(installed, str(tmp_path / "place"))
+    assert run(installed).returncode == 0
+    assert run(copy).returncode == 1
+    before = os.stat(copy).st_ino
+    assert mended.program(installed, str(tmp_path / "place")) == copy
+    assert os.stat(copy).st_ino == before
+
+
+def test_emulator_without_the_fault_runs_as_it_is(tmp_path):
+    installed = emulator_with(tmp_path, "something_else")
+    assert mended.program(installed, str(tmp_path / "place")) == installed
+    assert mended.program("no-such-emulator") == "no-such-emulator"

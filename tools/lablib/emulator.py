@@ -18,7 +18,7 @@ here or Bochs (bochs.py); each has
 import os
 import shutil
 
-from . import image
+from . import image, mended
 from .bochs import Bochs
 from .paths import LabError
 
@@ -139,7 +139,8 @@ class Qemu:
 
     def argv(self, host):
         shutil.copyfile(CODE[1], f"{host.dir}/vars.fd")
-        return [self.program, "-name", f"tern-{host.name}", "-machine", "q35", *self._cpu(host),
+        program = self.program if self.kvm else mended.program(self.program)
+        return [program, "-name", f"tern-{host.name}", "-machine", "q35", *self._cpu(host),
                 "-m", str(host.opt["mem"]), *(["-mem-prealloc"] if host.opt["prealloc"] else []),
                 "-smp", str(host.opt["smp"]),
                 "-nodefaults", "-no-user-config", "-display", "none",
