@@ -33,6 +33,8 @@ struct ide_identity {
 	uint64_t blocks;
 	uint32_t block_bytes, physical_bytes;
 	bool lba48, flush, flush_ext, write_cache, trim;
+	bool logs;	      /* READ LOG EXT */
+	uint32_t queue_depth; /* 1: no NCQ */
 	uint32_t trim_blocks; /* 512-byte blocks of ranges that one command takes */
 };
 

@@ -11,8 +11,11 @@ enum identify_word {
 	W_MODEL = 27,
 	W_CAPABILITIES = 49,
 	W_BLOCKS28 = 60,
+	W_QUEUE_DEPTH = 75,
+	W_SATA = 76,
 	W_SUPPORTED_1 = 82,
 	W_SUPPORTED_2 = 83,
+	W_SUPPORTED_3 = 84,
 	W_ENABLED_1 = 85,
 	W_ENABLED_3 = 87,
 	W_BLOCKS48 = 100,
@@ -29,6 +32,9 @@ enum identify_word {
 #define SUPPORTS_LBA48 0x400u /* word 83, as the next two */
 #define SUPPORTS_FLUSH 0x1000u
 #define SUPPORTS_FLUSH_EXT 0x2000u
+#define SUPPORTS_LOGS 0x20u /* word 84 */
+#define SATA_NCQ 0x100u	    /* word 76, which is 0 or all ones without Serial ATA */
+#define QUEUE_DEPTH 0x1fu   /* word 75: less one */
 #define LONG_BLOCKS 0x1000u /* word 106, as the next two */
 #define SEVERAL_PER_PHYSICAL 0x2000u
 #define PHYSICAL_SHIFT 0xfu
@@ -103,12 +109,21 @@ static bool good_size(const struct ide_identity *id)
 	return b >= DEFAULT_BLOCK_BYTES && b <= MAX_BLOCK_BYTES && (b & (b - 1)) == 0;
 }
 
+static void queueing(const uint16_t *word, struct ide_identity *out)
+{
+	bool ncq = word[W_SATA] != 0xffff && (word[W_SATA] & SATA_NCQ);
+
+	out->queue_depth = ncq ? (word[W_QUEUE_DEPTH] & QUEUE_DEPTH) + 1u : 1;
+	out->logs = valid(word[W_SUPPORTED_3]) && (word[W_SUPPORTED_3] & SUPPORTS_LOGS);
+}
+
 int ide_parse_identify(const uint16_t word[256], struct ide_identity *out, const char **why)
 {
 	memset(out, 0, sizeof(*out));
 	text(out->model, &word[W_MODEL], 20);
 	text(out->serial, &word[W_SERIAL], 10);
 	features(word, out);
+	queueing(word, out);
 	block_sizes(word, out);
 	out->blocks = number(&word[W_BLOCKS28], 2);
 	if (out->lba48 && number(&word[W_BLOCKS48], 4))

@@ -34,14 +34,15 @@
 #include "kernel/lib/pagemove.h"
 #include "kernel/vm/selftest.h"
 
-extern const struct pci_driver e1000_driver, ide_driver, nvme_driver;
+extern const struct pci_driver ahci_driver, e1000_driver, ide_driver, nvme_driver;
 extern const struct pci_driver virtio_blk_driver, virtio_net_driver;
 
 #define INIT_STACK (64u << 10)
 
 /* In the order in which a device is offered to them. */
 static const struct pci_driver *const pci_drivers[] = {
-	&virtio_net_driver, &e1000_driver, &virtio_blk_driver, &ide_driver, &nvme_driver,
+	&virtio_net_driver, &e1000_driver, &virtio_blk_driver,
+	&ahci_driver,	    &ide_driver,   &nvme_driver,
 };
 
 /* In order of preference; the first that the CPU has is taken. */

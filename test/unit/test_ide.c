@@ -36,6 +36,9 @@ static int modern(void **state)
 	word[49] = 0x300;
 	word[60] = 0xffff;
 	word[61] = 0x0fff;
+	word[75] = 31;
+	word[76] = 0x100;
+	word[84] = 0x4020;
 	word[82] = 0x20;
 	word[83] = 0x4000 | 0x400 | 0x1000 | 0x2000;
 	word[85] = 0x20;
@@ -58,6 +61,8 @@ static void test_modern(void **state)
 	assert_int_equal(id.physical_bytes, 4096);
 	assert_true(id.lba48 && id.flush && id.flush_ext && id.write_cache && id.trim);
 	assert_int_equal(id.trim_blocks, 8);
+	assert_int_equal(id.queue_depth, 32);
+	assert_true(id.logs);
 }
 
 static void test_text_that_fills_its_field(void **state)
@@ -72,11 +77,15 @@ static void test_text_that_fills_its_field(void **state)
 
 static void test_old_disk(void **state)
 {
+	word[76] = 0xffff;
+	word[84] = 0xffff;
 	word[83] = word[85] = word[87] = word[106] = word[169] = 0;
 	assert_int_equal(ide_parse_identify(word, &id, &why), 0);
 	assert_int_equal(id.blocks, 0x0fffffff);
 	assert_false(id.lba48 || id.flush_ext || id.write_cache || id.trim);
 	assert_int_equal(id.physical_bytes, 512);
+	assert_int_equal(id.queue_depth, 1);
+	assert_false(id.logs);
 }
 
 static void test_cache_that_is_off(void **state)

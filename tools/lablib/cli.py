@@ -209,8 +209,9 @@ def parser():
     p.add_argument("--nic", help="their kind: virtio, e1000, e1000e (svm virtio, vmx e1000)")
     p.add_argument("--mtu", type=int, default=int(os.environ.get("TERN_LAB_MTU", "9000")))
     p.add_argument("--files", metavar="DIR", help="its files appear under /boot/")
-    p.add_argument("--disk", action="append", dest="disks", metavar="FILE[,ide|virtio][,shared]",
-                   help="a raw disk: NVMe, or on an IDE controller (PIIX3), or virtio-blk")
+    p.add_argument("--disk", action="append", dest="disks",
+                   metavar="FILE[,ahci|ide|virtio][,shared]",
+                   help="a raw disk: NVMe, or at AHCI or IDE (PIIX3), or virtio-blk")
     p.add_argument("--vga", action="store_true", help="a graphics card")
     p.add_argument("--conf", action="append", metavar="'KEY = VALUE'", help="a line of tern.conf")
     p.add_argument("--max-time", type=int, default=3600, metavar="S",
