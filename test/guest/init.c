@@ -2,7 +2,8 @@
 /*
  * The test guest's first process: sets up and starts the mode asked for. Run once
  * more, from its shell, `/init fill MIB` uses so much memory, and frees it,
- * `/init watchdog SECONDS` feeds the watchdog, and `/init disk` writes and reads a disk (disk.c).
+ * `/init watchdog SECONDS` feeds the watchdog, `/init disk` writes and reads a disk (disk.c),
+ * and `/init vectors` keeps vector registers (vectors.c).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,8 @@ static int run_tool(int argc, char **argv)
 		return watchdog_feed(atoi(argv[2]));
 	if (argc >= 5 && argc <= 6 && !strcmp(argv[1], "disk"))
 		return disk_tool(argc - 2, argv + 2);
+	if (argc == 2 && !strcmp(argv[1], "vectors"))
+		return vectors_keep();
 	say("guest: /init: no such tool");
 	return 1;
 }
