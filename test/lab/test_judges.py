@@ -99,7 +99,7 @@ def move(g, each=None):
 def test_four_vcpus_under_load_move(judged):
     """Load that verifies itself, a memory tester, a connection compared byte for byte."""
     stress = Shifts(judged, f"stress-ng {LOAD} {MORE if LONG else ''} --verify --timeout 10")
-    memory = judge(judged, f"memtester {'16M 20' if LONG else '1M 1'}")
+    memory = judge(judged, f"memtester {'16M 4' if LONG else '1M 1'}")
     talk = [echo(judged.lab, ADDR, "--stream"), echo(judged.lab, ADDR, "--until-stop")]
     for t in talk:
         assert t.line() == "connected"
