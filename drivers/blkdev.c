@@ -178,6 +178,42 @@ void blk_stats(struct blkdev *d, struct blk_stats *out)
 	spin_unlock(&d->lock, flags);
 }
 
+/* ---- owners ---- */
+
+int blk_claim(struct blkdev *d, const char *who, bool write)
+{
+	unsigned long flags = spin_lock(&d->lock);
+	int err = d->claims && (write || d->claimed_write) ? -EBUSY : 0;
+
+	if (!err) {
+		d->claims++;
+		d->claimed_write = write;
+		snprintf(d->owner, sizeof(d->owner), "%s", who);
+	}
+	spin_unlock(&d->lock, flags);
+	return err;
+}
+
+void blk_disclaim(struct blkdev *d)
+{
+	unsigned long flags = spin_lock(&d->lock);
+
+	tern_assert(d->claims);
+	if (--d->claims == 0)
+		d->claimed_write = false;
+	spin_unlock(&d->lock, flags);
+}
+
+void blk_owner(struct blkdev *d, char who[BLK_OWNER])
+{
+	unsigned long flags = spin_lock(&d->lock);
+
+	memcpy(who, d->owner, BLK_OWNER);
+	if (!d->claims)
+		who[0] = 0;
+	spin_unlock(&d->lock, flags);
+}
+
 /* ---- quiescing ---- */
 
 void blk_quiesce(struct blkdev *d)

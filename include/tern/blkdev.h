@@ -21,6 +21,7 @@
 #include <tern/world.h>
 
 #define BLK_MAX_DEVICES 64u
+#define BLK_OWNER 48u
 
 enum blk_op {
 	BLK_READ,
@@ -115,6 +116,9 @@ struct blkdev {
 	uint32_t quiesced;		  /* [lock] how many want it quiet */
 	struct blk_req *held, *held_last; /* [lock] submitted meanwhile */
 	struct waitq quiet;
+	char owner[BLK_OWNER];	/* [lock] the last who claimed it */
+	uint32_t claims;	/* [lock] */
+	bool claimed_write;	/* [lock] */
 	struct blk_stats stats; /* [lock]; the driver's three are [atom] */
 };
 
@@ -139,6 +143,14 @@ MUST_CHECK int blk_transfer(struct blkdev *d, enum blk_op op, uint64_t block, ui
 void blk_quiesce(struct blkdev *d);
 void blk_resume(struct blkdev *d);
 void blk_stats(struct blkdev *d, struct blk_stats *out);
+/*
+ * Whose a whole device is: one who writes it, or any number who read. A datastore, a guest
+ * and a command that overwrites it ask first; who only looks need not. -EBUSY: blk_owner says
+ * whose.
+ */
+MUST_CHECK int blk_claim(struct blkdev *d, const char *who, bool write);
+void blk_disclaim(struct blkdev *d);
+void blk_owner(struct blkdev *d, char who[BLK_OWNER]); /* "" when it is nobody's */
 
 /* ---- for drivers and layers ---- */
 

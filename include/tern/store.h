@@ -171,7 +171,6 @@ const char *ds_error_text(int err);
 struct datastore *ds_at(unsigned index); /* NULL past the end */
 struct datastore *ds_find(const char *name);
 struct blkdev *ds_device(struct datastore *ds);
-bool ds_is_mounted(const struct blkdev *dev); /* it carries a datastore that is mounted here */
 
 /* ---- check ---- */
 

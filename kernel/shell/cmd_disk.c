@@ -46,6 +46,16 @@ static int open_file(struct shell *sh, const char *path, bool write, struct cmd_
 	return 0;
 }
 
+int cmd_claim_disk(struct shell *sh, struct blkdev *d, const char *command)
+{
+	char who[BLK_OWNER];
+
+	if (!blk_claim(d, command, true))
+		return 0;
+	blk_owner(d, who);
+	return shell_error(sh, "busy", "%s is in use: by %s", d->name, who);
+}
+
 int cmd_target_open(struct shell *sh, const char *name, bool write, struct cmd_target *t)
 {
 	*t = (struct cmd_target){ .dev = NULL };
@@ -54,9 +64,9 @@ int cmd_target_open(struct shell *sh, const char *name, bool write, struct cmd_t
 	t->dev = cmd_find_disk(sh, name);
 	if (!t->dev)
 		return 1;
-	if (write && ds_is_mounted(t->dev))
-		return shell_error(sh, "busy",
-				   "%s carries a mounted datastore: see 'datastore list'", name);
+	if (write && cmd_claim_disk(sh, t->dev, "disk test"))
+		return 1;
+	t->claimed = write;
 	return 0;
 }
 
@@ -64,6 +74,8 @@ void cmd_target_close(struct cmd_target *t)
 {
 	if (t->file)
 		ds_close(t->file);
+	if (t->claimed)
+		blk_disclaim(t->dev);
 }
 
 int cmd_disk_error(struct shell *sh, const struct blkdev *d, int err)

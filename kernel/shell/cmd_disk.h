@@ -12,16 +12,20 @@ struct shell;
 struct blkdev *cmd_find_disk(struct shell *sh, const char *name);
 /*
  * What commands read or write: a disk, or a file of a datastore by its path. For writing, a
- * file's lease is taken, and a disk that carries a mounted datastore is refused. 0, or 1 with
- * the error said.
+ * file's lease is taken, and a disk is claimed, which a datastore's or a guest's cannot be. 0, or 1
+ * with the error said.
  */
 struct cmd_target {
 	struct blkdev *dev;
 	struct ds_file *file;
+	bool claimed;
 };
 MUST_CHECK int cmd_target_open(struct shell *sh, const char *name, bool write,
 			       struct cmd_target *t);
 void cmd_target_close(struct cmd_target *t);
+/* Claims a whole disk for a command that overwrites it: blk_disclaim. 0, or 1 with the error said.
+ */
+MUST_CHECK int cmd_claim_disk(struct shell *sh, struct blkdev *d, const char *command);
 /* Says what a request's status means; returns 1. */
 int cmd_disk_error(struct shell *sh, const struct blkdev *d, int err);
 

@@ -89,7 +89,13 @@ static int mount_disk(struct shell *sh, struct blkdev *d)
 {
 	struct datastore *ds;
 	int err = ds_mount(d, ds_host_self(), DS_MOUNT_WRITE, &ds);
+	if (err == -EBUSY) {
+		char who[BLK_OWNER];
 
+		blk_owner(d, who);
+		return shell_error(sh, "busy", "%s is in use: by %s", d->name,
+				   who[0] ? who : "a host with this one's identity");
+	}
 	return err ? cmd_ds_error(sh, d->name, err) : 0;
 }
 
@@ -113,11 +119,11 @@ static int create_cmd(struct shell *sh, int argc, char **argv)
 	if (err == -ENOENT && !force && !cmd_disk_is_empty(d))
 		return shell_error(sh, "exists", "%s is not empty: --force destroys what is there",
 				   d->name);
-	if (!err && ds_find(there) && ds_device(ds_find(there)) == d)
-		return shell_error(sh, "busy", "%s is mounted: 'datastore umount %s' first",
-				   d->name, there);
+	if (cmd_claim_disk(sh, d, "datastore create"))
+		return 1;
 	snprintf(o.name, sizeof(o.name), "%s", argv[2]);
 	err = ds_format(d, &o);
+	blk_disclaim(d);
 	return err ? cmd_ds_error(sh, d->name, err) : mount_disk(sh, d);
 }
 

@@ -3,6 +3,7 @@
  * The datastores that this host has mounted, by name.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "kernel/store/ds_int.h"
@@ -57,16 +58,6 @@ struct datastore *ds_at(unsigned index)
 	return ds;
 }
 
-bool ds_is_mounted(const struct blkdev *dev)
-{
-	struct datastore *ds;
-
-	for (unsigned i = 0; (ds = ds_at(i)); i++)
-		if (ds->dev == dev)
-			return true;
-	return false;
-}
-
 struct datastore *ds_find(const char *name)
 {
 	struct datastore *ds;
@@ -77,6 +68,14 @@ struct datastore *ds_find(const char *name)
 	return NULL;
 }
 
+static int claim(struct blkdev *dev, const char *name, enum ds_mount_mode mode)
+{
+	char who[BLK_OWNER];
+
+	snprintf(who, sizeof(who), "datastore %s", name);
+	return blk_claim(dev, who, mode == DS_MOUNT_WRITE);
+}
+
 /* The name is asked for before, so that a second of the same name waits for no slot; and after. */
 int ds_mount(struct blkdev *dev, const struct ds_host *host, enum ds_mount_mode mode,
 	     struct datastore **out)
@@ -84,22 +83,28 @@ int ds_mount(struct blkdev *dev, const struct ds_host *host, enum ds_mount_mode 
 	char name[DS_NAME];
 	int err = ds_probe(dev, name);
 
+	if (!err && ds_find(name))
+		err = -EEXIST;
+	if (!err)
+		err = claim(dev, name, mode);
 	if (err)
 		return err;
-	if (ds_find(name))
-		return -EEXIST;
 	err = ds_attach(dev, host, mode, out);
 	if (err)
-		return err;
+		goto disclaim;
 	err = add(*out);
-	if (err)
-		ds_detach(*out);
+	if (!err)
+		return 0;
+	ds_detach(*out);
+disclaim:
+	blk_disclaim(dev);
 	return err;
 }
 
 int ds_unmount(struct datastore *ds)
 {
 	unsigned long flags = spin_lock(&ds->lock);
+	struct blkdev *dev = ds->dev;
 	bool open = ds->files;
 
 	spin_unlock(&ds->lock, flags);
@@ -107,5 +112,6 @@ int ds_unmount(struct datastore *ds)
 		return -EBUSY;
 	take_out(ds);
 	ds_detach(ds);
+	blk_disclaim(dev);
 	return 0;
 }

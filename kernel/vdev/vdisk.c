@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Disks of VMs (vdisk.h): datastore files and whole disks behind one face, and the list of
- * those that are open. Two instances of one VM, as a suspend has them, share theirs. Of a whole
- * disk there is one writer, or there are readers; of a file the datastore sees to that.
+ * those that are open. Two instances of one VM, as a suspend has them, share theirs. A whole
+ * disk is claimed; of a file its lease sees to that.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -23,7 +23,7 @@ struct vdisk {
 	struct vdisk *next;   /* [list_lock] */
 };
 
-static struct vdisk *disks; /* [list_lock] open, or about to be */
+static struct vdisk *disks; /* [list_lock] open */
 static struct spinlock list_lock = SPINLOCK_INIT(LOCK_STORE, "vdisks");
 
 /* ---- what there is ---- */
@@ -36,18 +36,11 @@ static bool is_file(const struct vm_disk *d)
 /* The datastore on it is not a guest's to write, nor are its blocks to read. */
 static int whole_disk(const struct vm_disk *d, struct blkdev **out, char *why, size_t len)
 {
-	struct datastore *ds;
-
 	*out = blk_find(d->path);
 	if (!*out) {
 		snprintf(why, len, "no disk '%s' here: 'disk list' shows those that are", d->path);
 		return -ENOENT;
 	}
-	for (unsigned i = 0; (ds = ds_at(i)); i++)
-		if (ds_device(ds) == *out) {
-			snprintf(why, len, "%s carries a mounted datastore", d->path);
-			return -EBUSY;
-		}
 	if ((*out)->geo.read_only && !d->read_only) {
 		snprintf(why, len, "%s cannot be written: add ',ro'", d->path);
 		return -EROFS;
@@ -96,22 +89,13 @@ static void list_out(const struct vdisk *v)
 	spin_unlock(&list_lock, flags);
 }
 
-/* False: a whole disk that somebody else has; his name is in who. */
-static bool list_in(struct vdisk *v, char who[VM_NAME_MAX])
+static void list_in(struct vdisk *v)
 {
 	unsigned long flags = spin_lock(&list_lock);
-	struct vdisk *i = disks;
 
-	while (i && (!v->blk || i->blk != v->blk || (i->read_only && v->read_only)))
-		i = i->next;
-	if (i) {
-		memcpy(who, i->vm, VM_NAME_MAX);
-	} else {
-		v->next = disks;
-		disks = v;
-	}
+	v->next = disks;
+	disks = v;
 	spin_unlock(&list_lock, flags);
-	return !i;
 }
 
 struct vdisk *vdisk_share(const char *vm, unsigned index)
@@ -161,22 +145,22 @@ static int open_file(struct vdisk *v, const struct vm_disk *d, char *why, size_t
 	return rc;
 }
 
-static int open_it(struct vdisk *v, const struct vm_disk *d, char *why, size_t len)
+static int open_whole(struct vdisk *v, const struct vm_disk *d, char *why, size_t len)
 {
-	char who[VM_NAME_MAX];
-	int rc = is_file(d) ? 0 : whole_disk(d, &v->blk, why, len);
+	char who[BLK_OWNER];
+	struct blkdev *blk;
+	int rc = whole_disk(d, &blk, why, len);
 
 	if (rc)
 		return rc;
-	if (!list_in(v, who)) {
-		snprintf(why, len, "%s is VM %s's", d->path, who);
-		return -EBUSY;
+	snprintf(who, sizeof(who), "VM %s", v->vm);
+	rc = blk_claim(blk, who, !v->read_only);
+	if (!rc) {
+		v->blk = blk;
+		return 0;
 	}
-	rc = is_file(d) ? open_file(v, d, why, len) : 0;
-	if (rc)
-		list_out(v);
-	else if (v->file)
-		v->blk = ds_file_blk(v->file);
+	blk_owner(blk, who);
+	snprintf(why, len, "%s is in use: by %s", d->path, who);
 	return rc;
 }
 
@@ -194,12 +178,16 @@ int vdisk_open(const char *vm, unsigned index, const struct vm_disk *d, struct v
 	v->index = index;
 	v->read_only = d->read_only;
 	v->refs = 1;
-	rc = open_it(v, d, why, len);
-	if (rc)
+	rc = is_file(d) ? open_file(v, d, why, len) : open_whole(v, d, why, len);
+	if (rc) {
 		free(v);
-	else
-		*out = v;
-	return rc;
+		return rc;
+	}
+	if (v->file)
+		v->blk = ds_file_blk(v->file);
+	list_in(v);
+	*out = v;
+	return 0;
 }
 
 struct blkdev *vdisk_blk(struct vdisk *d)
@@ -218,5 +206,7 @@ void vdisk_close(struct vdisk *d)
 	list_out(d);
 	if (d->file)
 		ds_close(d->file);
+	else
+		blk_disclaim(d->blk);
 	free(d);
 }

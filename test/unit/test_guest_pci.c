@@ -34,7 +34,7 @@ static void dev_write(void *arg, struct vcpu *c, uint64_t off, unsigned size, ui
 {
 }
 
-static const struct io_ops dev_io = { dev_read, dev_write };
+static const struct io_ops dev_io = { .read = dev_read, .write = dev_write };
 
 static void dev_destroy(struct vdev *d)
 {
