@@ -66,14 +66,35 @@ static int find_file(const struct vm_disk *d, struct datastore **ds, const char 
 	return rc;
 }
 
+static void say_owner(const char *path, struct blkdev *blk, char *why, size_t len)
+{
+	char who[BLK_OWNER];
+
+	blk_owner(blk, who);
+	snprintf(why, len, "%s is in use: by %s", path, who);
+}
+
+static int check_whole(const struct vm_disk *d, char *why, size_t len)
+{
+	struct blkdev *blk;
+	int rc = whole_disk(d, &blk, why, len);
+
+	if (!rc)
+		rc = blk_claim(blk, "vm create", !d->read_only);
+	if (rc == -EBUSY)
+		say_owner(d->path, blk, why, len);
+	else if (!rc)
+		blk_disclaim(blk);
+	return rc;
+}
+
 int vdisk_check(const struct vm_disk *d, char *why, size_t len)
 {
 	struct datastore *ds;
 	struct ds_entry e;
-	struct blkdev *blk;
 	const char *name;
 
-	return is_file(d) ? find_file(d, &ds, &name, &e, why, len) : whole_disk(d, &blk, why, len);
+	return is_file(d) ? find_file(d, &ds, &name, &e, why, len) : check_whole(d, why, len);
 }
 
 /* ---- the list ---- */
@@ -155,12 +176,10 @@ static int open_whole(struct vdisk *v, const struct vm_disk *d, char *why, size_
 		return rc;
 	snprintf(who, sizeof(who), "VM %s", v->vm);
 	rc = blk_claim(blk, who, !v->read_only);
-	if (!rc) {
+	if (rc)
+		say_owner(d->path, blk, why, len);
+	else
 		v->blk = blk;
-		return 0;
-	}
-	blk_owner(blk, who);
-	snprintf(why, len, "%s is in use: by %s", d->path, who);
 	return rc;
 }
 

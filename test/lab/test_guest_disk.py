@@ -98,7 +98,8 @@ def test_files_of_a_datastore(lab, payload, tmp_path):
     assert refused(lab, "a", f"{no_file} /ds/ds1/none")[0] == "not-found"
     assert refused(lab, "a", f"{no_file} /ds/ds2/none")[0] == "not-found"
     assert refused(lab, "a", f"{no_file} disk7")[0] == "not-found"
-    assert refused(lab, "a", f"{no_file} disk0") == ("busy", "disk0 carries a mounted datastore")
+    assert refused(lab, "a", f"{no_file} disk0") == (
+        "busy", "disk0 is in use: by datastore ds1")
     assert refused(lab, "a", f"{no_file} /ds/ds1/g/ro.disk,rw")[0] == "invalid"
 
     guest = Disked(lab, "g").boot(["/ds/ds1/g/root.disk,serial=first", "/ds/ds1/g/ro.disk,ro",

@@ -288,6 +288,27 @@ static void test_names(void **state)
 	assert_null(blk_at(2));
 }
 
+static void test_one_writes_or_many_read(void **state)
+{
+	char who[BLK_OWNER];
+
+	blk_owner(&disk, who);
+	assert_string_equal(who, "");
+	assert_int_equal(blk_claim(&disk, "datastore a", true), 0);
+	assert_int_equal(blk_claim(&disk, "VM b", true), -EBUSY);
+	assert_int_equal(blk_claim(&disk, "VM b", false), -EBUSY);
+	blk_owner(&disk, who);
+	assert_string_equal(who, "datastore a");
+	blk_disclaim(&disk);
+	assert_int_equal(blk_claim(&disk, "VM b", false), 0);
+	assert_int_equal(blk_claim(&disk, "VM c", false), 0);
+	blk_disclaim(&disk);
+	assert_int_equal(blk_claim(&disk, "disk test", true), -EBUSY);
+	blk_disclaim(&disk);
+	assert_int_equal(blk_claim(&disk, "disk test", true), 0);
+	blk_disclaim(&disk);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -300,6 +321,7 @@ int main(void)
 		cmocka_unit_test_setup(test_counters, fresh),
 		cmocka_unit_test_setup(test_transfer_is_cut_to_the_limit, fresh),
 		cmocka_unit_test_setup(test_names, fresh),
+		cmocka_unit_test_setup(test_one_writes_or_many_read, fresh),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
