@@ -34,4 +34,21 @@ MUST_CHECK int debug_gdb_begin(const char *vm, uint16_t port);
 /* -ENOENT. A debugger that is attached is sent away, and the guest goes on. */
 MUST_CHECK int debug_gdb_end(const char *vm);
 
+#define DEBUG_SERIAL_VIEWERS 8u /* at once, of one port */
+struct debug_serial {
+	char vm[VM_NAME_MAX];
+	unsigned port; /* of the VM's: vdev.h */
+	uint16_t tcp_port;
+	bool read_only;	  /* what viewers type is thrown away */
+	unsigned viewers; /* connected now */
+};
+/*
+ * Shows that port to all who connect, until debug_serial_end or until the VM is not here any more.
+ * Whoever reaches the TCP port has the guest's console. -EEXIST: it is shown already; -ENOSPC,
+ * -EADDRINUSE and others of the network, -ENOMEM.
+ */
+MUST_CHECK int debug_serial_begin(const struct debug_serial *d);
+MUST_CHECK int debug_serial_end(const char *vm, unsigned port); /* -ENOENT; viewers are sent away */
+MUST_CHECK int debug_serial_get(const char *vm, unsigned port, struct debug_serial *out);
+
 #endif

@@ -3,6 +3,9 @@
  * `host reboot` and `host poweroff`, and what becomes of the guests: refused while there
  * are any that would be lost, unless it is said what to do with them. When that does not work out
  * for one of them, the host stays up.
+ *
+ * Guests that are stopped have their power buttons pressed, all at once, and so long to shut
+ * down; those that do not listen, and those that are not off by then, are powered off.
  */
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +14,7 @@
 #include <tern/log.h>
 #include <tern/mig.h>
 #include <tern/timer.h>
+#include <tern/vdev.h>
 #include <tern/vm.h>
 
 #include "shell_int.h"
@@ -19,21 +23,18 @@
 #define CODE_MAX 24
 #define LOOK_NS (NSEC_PER_SEC / 5) /* how soon Ctrl-C is seen */
 #define EVACUATE "evacuate:"
-#define POWER_ARGS "[--force] [--guests stop|evacuate:HOST]"
+#define POWER_ARGS "[--force] [--guests stop|evacuate:HOST] [--timeout SECONDS]"
+#define STOP_SECONDS 60u /* so long guests have to shut down */
 
 struct guests {
 	struct shell *sh;
 	struct net_addr to;
-	unsigned count;
+	uint64_t seconds; /* to shut down in */
+	unsigned count;	  /* of those that would be lost, or are waited for */
 	size_t len;
 	char names[96]; /* of some, for people */
 	bool failed;
 };
-
-static bool would_be_lost(const struct vm *vm)
-{
-	return vm->state != VM_OFF && vm->state != VM_STOPPED_ERROR;
-}
 
 static void list_one(void *arg, struct vm *vm)
 {
@@ -41,7 +42,7 @@ static void list_one(void *arg, struct vm *vm)
 	size_t room = sizeof(g->names) - g->len;
 	int n;
 
-	if (!would_be_lost(vm))
+	if (cmd_vm_is_off(vm))
 		return;
 	n = snprintf(g->names + g->len, room, "%s%s (%s)", g->count ? ", " : "", vm->cfg.name,
 		     vm_state_name(vm->state));
@@ -55,12 +56,53 @@ static void stop_one(void *arg, struct vm *vm)
 	char why[WHY_MAX] = "";
 	int err;
 
-	if (g->failed || !would_be_lost(vm))
+	if (g->failed || cmd_vm_is_off(vm))
 		return;
 	err = vm_stop(vm, why, sizeof(why));
-	if (err)
+	g->failed = err && !cmd_vm_is_off(vm); /* it may have gone by itself */
+	if (g->failed)
 		shell_error(g->sh, cmd_vm_code(err), "%s", why);
-	g->failed = err != 0;
+}
+
+/* True: it will shut down by itself, if it can. */
+static bool listens(struct vm *vm)
+{
+	return vm->state == VM_RUNNING && power_button(vm);
+}
+
+static void press_one(void *arg, struct vm *vm)
+{
+	if (!listens(vm))
+		stop_one(arg, vm);
+}
+
+static void count_one(void *arg, struct vm *vm)
+{
+	struct guests *g = arg;
+
+	g->count += vm->state == VM_RUNNING;
+}
+
+static void stop_all(struct guests *g)
+{
+	uint64_t end = time_ns() + g->seconds * NSEC_PER_SEC;
+
+	vm_for_each(press_one, g);
+	while (!g->failed && time_ns() < end) {
+		g->count = 0;
+		vm_for_each(count_one, g);
+		if (!g->count)
+			break;
+		if (!shell_json(g->sh))
+			shell_progress(g->sh, "%u guest(s) shut down", g->count);
+		world_sleep_ns(LOOK_NS);
+		if (shell_interrupted(g->sh)) {
+			shell_error(g->sh, "canceled", "interrupted: this host stays up");
+			g->failed = true;
+		}
+	}
+	g->count = 0;
+	vm_for_each(stop_one, g); /* what is still on */
 }
 
 /* Until the job is over; false with the error said when the VM did not leave. */
@@ -93,7 +135,7 @@ static void evacuate_one(void *arg, struct vm *vm)
 	char code[CODE_MAX] = "failed", why[WHY_MAX] = "";
 	uint32_t job;
 
-	if (g->failed || !would_be_lost(vm))
+	if (g->failed || cmd_vm_is_off(vm))
 		return;
 	strcpy(r.vm, vm->cfg.name);
 	g->failed = mig_start(&r, &job, code, sizeof(code), why, sizeof(why)) != 0;
@@ -109,7 +151,7 @@ static bool clear_guests(struct guests *g, const char *how)
 	const char *host = how + strlen(EVACUATE);
 
 	if (!strcmp(how, "stop")) {
-		vm_for_each(stop_one, g);
+		stop_all(g);
 		return !g->failed;
 	}
 	if (strncmp(how, EVACUATE, strlen(EVACUATE))) {
@@ -132,10 +174,17 @@ static bool may_go(struct shell *sh, int *argc, char **argv)
 {
 	bool force = shell_flag(argc, argv, "--force");
 	const char *how = shell_opt(argc, argv, "--guests");
-	struct guests g = { .sh = sh };
+	const char *timeout = shell_opt(argc, argv, "--timeout");
+	struct guests g = { .sh = sh, .seconds = STOP_SECONDS };
 
 	if (*argc > 1) {
 		shell_error(sh, "usage", "'%s' cannot follow: " POWER_ARGS, argv[1]);
+		return false;
+	}
+	if (timeout && !cmd_stop_seconds(sh, timeout, &g.seconds))
+		return false;
+	if (timeout && (!how || strcmp(how, "stop"))) {
+		shell_error(sh, "usage", "--timeout belongs to --guests stop");
 		return false;
 	}
 	if (how && !clear_guests(&g, how))

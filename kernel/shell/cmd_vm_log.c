@@ -17,7 +17,7 @@
 #define KEY_LEAVE 0x1d /* Ctrl-] */
 #define CONSOLE_POLL_NS (20 * NSEC_PER_MSEC)
 
-static bool port_opt(struct shell *sh, int *argc, char **argv, unsigned *port)
+bool cmd_serial_port(struct shell *sh, int *argc, char **argv, unsigned *port)
 {
 	const char *text = shell_opt(argc, argv, "--port");
 	uint64_t n = 0;
@@ -99,7 +99,7 @@ static int vm_log_cmd(struct shell *sh, int argc, char **argv)
 	struct vm *vm;
 	unsigned port;
 
-	if (!port_opt(sh, &argc, argv, &port))
+	if (!cmd_serial_port(sh, &argc, argv, &port))
 		return 1;
 	if (since && parse_u64(since, &from))
 		return shell_error(sh, "invalid", "--since %s is not a byte offset", since);
@@ -191,7 +191,7 @@ static int vm_console_cmd(struct shell *sh, int argc, char **argv)
 		return shell_error(sh, "unsupported",
 				   "vm console needs a person's console; programs use vm log "
 				   "and vm type");
-	if (!port_opt(sh, &argc, argv, &port))
+	if (!cmd_serial_port(sh, &argc, argv, &port))
 		return 1;
 	vm = cmd_find_vm(sh, argc, argv);
 	if (!vm)
@@ -250,7 +250,7 @@ static int vm_type_cmd(struct shell *sh, int argc, char **argv)
 	struct vm *vm;
 	unsigned port;
 
-	if (!port_opt(sh, &argc, argv, &port))
+	if (!cmd_serial_port(sh, &argc, argv, &port))
 		return 1;
 	if (count < 2)
 		return shell_error(sh, "usage", "vm type [--port N] NAME TEXT...");

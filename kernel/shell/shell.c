@@ -323,9 +323,11 @@ void shell_start(const char *hostname)
 	cmd_cpu_register();
 	cmd_cluster_register();
 	cmd_vm_create_register();
+	cmd_vm_life_register();
 	cmd_vm_register();
 	cmd_vm_balloon_register();
 	cmd_vm_log_register();
+	cmd_vm_serial_register();
 	cmd_console_register();
 	cmd_vm_sched_register();
 	cmd_vm_stats_register();

@@ -115,8 +115,15 @@ void cmd_offer_vms(struct shell *sh, int argc, char **argv);
 /* The stable code word of an error of the VM room. */
 const char *cmd_vm_code(int err);
 
+/* cmd_vm_life.c: the value of --timeout; false with the error said. */
+bool cmd_stop_seconds(struct shell *sh, const char *text, uint64_t *seconds);
+bool cmd_vm_is_off(const struct vm *vm);
+
 /* cmd_console.c: the terminal as the shell needs it, whatever a guest has made of it. */
 void cmd_console_mend(struct shell *sh);
+
+/* cmd_vm_log.c: which of a VM's serial ports --port names, 0 without; false with the error said. */
+bool cmd_serial_port(struct shell *sh, int *argc, char **argv, unsigned *port);
 
 /* cmd_vm_sched.c: values of --shares and --pin, NULL where not given; false with the error said. */
 struct vm_sched;
@@ -143,8 +150,10 @@ void cmd_cpu_register(void);
 void cmd_cluster_register(void);
 void cmd_vm_create_register(void);
 void cmd_vm_register(void);
+void cmd_vm_life_register(void);
 void cmd_vm_balloon_register(void);
 void cmd_vm_log_register(void);
+void cmd_vm_serial_register(void);
 void cmd_console_register(void);
 void cmd_vm_sched_register(void);
 void cmd_vm_stats_register(void);

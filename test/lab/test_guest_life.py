@@ -285,14 +285,27 @@ def test_a_host_takes_its_guests_away_before_its_end(pair):
 
 
 def test_a_host_reboots(pair):
+    """Its guests shut down first, those that hear their power buttons."""
     pair.up(["r"], files=GUEST, reset=True, smp=1, mem=512)
     try:
         pair.run("r", "vm create d --multiboot /boot/cpu --mem 64M --cmdline debugged")
         pair.run("r", "vm start d")
+        g = Guest(pair, "g")
+        g.create("r", mode="shell", more=1, mem="96M")
+        g.start()
+        g.wait_text(r"guest# ", 180)
+        pair.run("r", "vm type g while ! grep -q ' enabled' /sys/firmware/acpi/interrupts/"
+                 "ff_pwr_btn; do sleep 0.2; done; echo hears-$((1+1))")
+        g.wait_text(r"^hears-2", 60)
         start = pair.mark("r")
         refused(pair, "r", "host reboot", "busy")
+        refused(pair, "r", "host reboot --timeout 9", "usage")
+        refused(pair, "r", "host reboot --guests stop --timeout 0", "invalid")
         last_command(pair, "r", "host reboot --guests stop")
         pair.wait("r", r"^.*tern: ready\s*$", 120, start)
+        said = pair.log("r")
+        assert "g: guest powered off" in said and "d: guest powered off" not in said
+        assert said.index("g: guest powered off") < said.index("reboot asked for")
         assert pair.ask("r", "vm list") == []
     finally:
         pair.kill("r")
