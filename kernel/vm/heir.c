@@ -25,6 +25,7 @@ int vm_create_heir(struct vm *vm, struct vm **out, char *why, size_t why_len)
 		return err;
 	memcpy(heir->uuid, vm->uuid, sizeof(heir->uuid));
 	memcpy(heir->came_by, vm->came_by, sizeof(heir->came_by));
+	memcpy(heir->troubles, vm->troubles, sizeof(heir->troubles)); /* its vCPUs stand still */
 	heir->state = VM_INCOMING;
 	heir->run->used = true; /* the memory has contents: a start makes it new */
 	*out = heir;
