@@ -30,7 +30,9 @@ void ds_beat(struct datastore *ds)
 	if (err && ds->beat_error != err)
 		log_error("store", "%s: heartbeat failed: error %d", ds->super.name, -err);
 	ds->beat_error = err;
-	if (waits(ds))
+	if (err && !ds_may_write(ds, ds_epoch(ds)))
+		ds_held_fail(ds, err);
+	else if (waits(ds))
 		event_signal(&ds->grow);
 }
 

@@ -3,7 +3,9 @@
  * A fence that was shut and opens again. Meanwhile others may have taken this host for
  * dead, passed its ticket and taken its leases. So what it was entitled to before holds no
  * more: ds->epoch has grown, a transaction that is open fails, and each open file is looked up
- * before it is written again. A write waits for that; it fails when the lease is gone.
+ * before it is written again. A write waits for that;
+ * it fails when the lease is gone, and when a heartbeat has failed while the fence is
+ * shut: then nobody knows whether it opens again.
  */
 #include <errno.h>
 
@@ -33,6 +35,20 @@ void ds_held_go(struct datastore *ds)
 	for (; op; op = next) {
 		next = op->next;
 		ds_io_go_on(op);
+	}
+}
+
+/* The fence will not open: the disk does not take the heartbeat, or the slot is another's. */
+void ds_held_fail(struct datastore *ds, int err)
+{
+	unsigned long flags = spin_lock(&ds->lock);
+	struct ds_op *op = ds->held, *next;
+
+	ds->held = NULL;
+	spin_unlock(&ds->lock, flags);
+	for (; op; op = next) {
+		next = op->next;
+		ds_io_end(op, err);
 	}
 }
 

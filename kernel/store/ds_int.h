@@ -284,6 +284,7 @@ void ds_grow_run(struct datastore *ds); /* all that waits */
 /* Until ds_held_go: the fence is shut. */
 void ds_hold(struct ds_op *op);
 void ds_held_go(struct datastore *ds);
+void ds_held_fail(struct datastore *ds, int err);
 /* After a shut fence: which files are still ours. In a world. */
 void ds_revalidate(struct datastore *ds);
 MUST_CHECK int ds_grow_start(struct datastore *ds);

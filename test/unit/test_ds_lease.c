@@ -107,6 +107,32 @@ static void a_dead_hosts_lease_is_taken_and_it_writes_no_more(void **state)
 	ds_close(f);
 }
 
+/* Nobody who waits for a write waits for ever on a disk that is gone. */
+static void a_write_ends_when_the_heartbeat_fails(void **state)
+{
+	struct ds_file *f;
+	uint8_t buf[512] = { 1 };
+	struct blk_seg seg;
+	struct blk_req r;
+
+	assert_int_equal(ds_create(ds, "d", DS_KIND_FLAT, 1 << 20, 0), 0);
+	assert_int_equal(ds_open(ds, "d", DS_OPEN_WRITE, &f), 0);
+	disk.fail_after = 0;
+	fake_now_ns += 1000 * 1000000;
+	nr_ended = 0;
+	r = write_to(f, &seg, buf);
+	blk_submit(ds_file_blk(f), &r);
+	assert_int_equal(nr_ended, 0);
+	ds_beat(ds);
+	assert_int_equal(nr_ended, 1);
+	assert_int_equal(r.status, -EIO);
+	disk.fail_after = -1;
+	ds_beat(ds);
+	ds_grow_run(ds);
+	assert_int_equal(blk_transfer(ds_file_blk(f), BLK_WRITE, 0, 1, buf), 0);
+	ds_close(f);
+}
+
 /* A transaction that slept past the fence writes nothing, though the heartbeat goes on meanwhile.
  */
 static void a_transaction_does_not_outlive_the_fence(void **state)
@@ -185,6 +211,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		test(a_lease_keeps_the_other_out),
 		test(a_dead_hosts_lease_is_taken_and_it_writes_no_more),
+		test(a_write_ends_when_the_heartbeat_fails),
 		test(a_transaction_does_not_outlive_the_fence),
 		test(a_lease_is_handed_over),
 		test(an_identity_is_used_once),
