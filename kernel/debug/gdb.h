@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * GDB's remote serial protocol, as far as it needs no host: bytes to packets
- * (gdb_packet.c), packets to calls of the target's operations (gdb_cmd.c, gdb_run.c,
+ * (gdb_packet.c), packets to calls of the target's operations (gdb_cmd.c,
  * gdb_query.c), registers (gdb_regs.c). Whatever comes in, it stays within its buffers and makes
  * only calls that the table allows. Threads are vCPUs, numbered from 1; all stop, all go.
  *

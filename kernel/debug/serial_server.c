@@ -22,7 +22,8 @@
 
 #define SERVERS_MAX 8u
 #define STACK_BYTES (32u << 10)
-#define LOOK_NS (NSEC_PER_SEC / 5)    /* is it to end, is the VM here? */
+#define LOOK_NS (NSEC_PER_SEC / 5) /* is it to end, is the VM here? */
+#define GIVE_UP_NS (5 * NSEC_PER_SEC)
 #define RETRY_NS (20 * NSEC_PER_MSEC) /* of keys that the port did not take */
 #define CHUNK 1024u
 #define AHEAD (16u << 10) /* bytes under way to a viewer; the stream alone would hold megabytes */
@@ -156,9 +157,11 @@ static ptrdiff_t give(struct viewer *v, const char *keys, size_t len)
 
 static void type(struct viewer *v, const char *keys, size_t len)
 {
+	uint64_t until_ns = time_ns() + GIVE_UP_NS;
 	ptrdiff_t n = 0;
 
-	while (len && n >= 0 && !over(v)) {
+	/* Then they are lost: who waits for the port does not see that its viewer has gone. */
+	while (len && n >= 0 && !over(v) && time_ns() < until_ns) {
 		n = give(v, keys, len);
 		if (n > 0) {
 			keys += n;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * datastore list, create, mount, umount, hosts, check, and what is common to the commands about
+ * datastore list, create, mount, umount, hosts, and what is common to the commands about
  * datastores. Those about files are in cmd_ds_file.c.
  */
 #include <errno.h>

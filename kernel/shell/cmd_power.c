@@ -108,7 +108,7 @@ static void stop_all(struct guests *g)
 /* Until the job is over; false with the error said when the VM did not leave. */
 static bool follow(struct shell *sh, uint32_t job)
 {
-	struct mig_status s;
+	struct mig_status s = { .percent = 0 };
 	unsigned told = 0;
 
 	while (mig_status(job, &s) && s.phase < MIG_IN_DOUBT) {

@@ -112,10 +112,10 @@ static void run(void *arg)
 	while (!__atomic_load_n(&b->ending, __ATOMIC_ACQUIRE)) {
 		struct vblk_req *q = take_done(b);
 
-		if (!q) {
+		if (!q)
 			(void)event_wait(&b->ev, NEVER_NS);
-			continue;
-		}
+		if (__atomic_load_n(&b->ending, __ATOMIC_ACQUIRE))
+			break;
 		mutex_lock(&b->v.d.lock);
 		reap(b, q);
 		mutex_unlock(&b->v.d.lock);
@@ -377,7 +377,7 @@ int vblk_create(struct vm *vm, struct pci_bus *bus, unsigned slot, unsigned inde
 	init_config(b);
 	virtio_create(&b->v, vm, bus, slot, &blk_ops, &blk_vdev, REC_VBLK);
 	b->v.config = &b->config;
-	shared = vdisk_share(vm->cfg.name, index);
+	shared = vdisk_share(vm->cfg.name, index, &vm->cfg.disk[index]);
 	if (shared)
 		attach(b, shared);
 	*out = b;

@@ -155,6 +155,8 @@ static int begin_discard(struct vblk_req *q)
 		return rc;
 	if (r.flags & ~known)
 		return -ENOTSUP;
+	if (r.sectors > b->config.max_discard_sectors)
+		return -EINVAL;
 	rc = begin_write(q, r.sector, (uint64_t)r.sectors * VBLK_SECTOR);
 	if (!rc && q->op == BLK_DISCARD && !b->blk->geo.max_discard_blocks)
 		q->at = q->bytes; /* a hint that the disk has no use for */
@@ -220,8 +222,11 @@ int vblk_take(struct vblk *b, unsigned queue)
 {
 	struct gmem *g = b->v.d.vm->mem;
 	struct virtq *vq = &b->v.q[queue];
+	unsigned left = vq->size;
 
-	while (b->free) {
+	/* Requests that end at once come back to the pool: a guest that goes on would hold us here.
+	 */
+	for (; b->free && left; left--) {
 		struct vblk_req *q = b->free;
 		int rc = virtq_pop(vq, g, &q->chain);
 
@@ -238,5 +243,7 @@ int vblk_take(struct vblk *b, unsigned queue)
 			return rc;
 	}
 	b->starved |= (uint32_t)BIT(queue);
+	if (b->free)
+		event_signal(&b->ev); /* else a request that ends wakes the world */
 	return 0;
 }

@@ -16,7 +16,7 @@
 struct vdisk {
 	char vm[VM_NAME_MAX]; /* [const] whose; with index its key */
 	unsigned index;	      /* [const] */
-	bool read_only;	      /* [const] */
+	struct vm_disk what;  /* [const] */
 	struct ds_file *file; /* [const] NULL: a whole disk */
 	struct blkdev *blk;   /* [const] once it is open */
 	unsigned refs;	      /* [list_lock] */
@@ -99,15 +99,13 @@ int vdisk_check(const struct vm_disk *d, char *why, size_t len)
 
 /* ---- the list ---- */
 
-static void list_out(const struct vdisk *v)
+static void list_out_locked(const struct vdisk *v)
 {
-	unsigned long flags = spin_lock(&list_lock);
 	struct vdisk **at = &disks;
 
 	while (*at != v)
 		at = &(*at)->next;
 	*at = v->next;
-	spin_unlock(&list_lock, flags);
 }
 
 static void list_in(struct vdisk *v)
@@ -119,12 +117,18 @@ static void list_in(struct vdisk *v)
 	spin_unlock(&list_lock, flags);
 }
 
-struct vdisk *vdisk_share(const char *vm, unsigned index)
+static bool is_same(const struct vdisk *i, const char *vm, unsigned index, const struct vm_disk *d)
+{
+	return !strcmp(i->vm, vm) && i->index == index && !strcmp(i->what.path, d->path) &&
+	       i->what.read_only == d->read_only;
+}
+
+struct vdisk *vdisk_share(const char *vm, unsigned index, const struct vm_disk *d)
 {
 	unsigned long flags = spin_lock(&list_lock);
 	struct vdisk *i = disks;
 
-	while (i && (strcmp(i->vm, vm) || i->index != index || !i->blk))
+	while (i && !is_same(i, vm, index, d))
 		i = i->next;
 	if (i)
 		i->refs++;
@@ -175,7 +179,7 @@ static int open_whole(struct vdisk *v, const struct vm_disk *d, char *why, size_
 	if (rc)
 		return rc;
 	snprintf(who, sizeof(who), "VM %s", v->vm);
-	rc = blk_claim(blk, who, !v->read_only);
+	rc = blk_claim(blk, who, !v->what.read_only);
 	if (rc)
 		say_owner(d->path, blk, why, len);
 	else
@@ -195,7 +199,7 @@ int vdisk_open(const char *vm, unsigned index, const struct vm_disk *d, struct v
 	}
 	snprintf(v->vm, sizeof(v->vm), "%s", vm);
 	v->index = index;
-	v->read_only = d->read_only;
+	v->what = *d;
 	v->refs = 1;
 	rc = is_file(d) ? open_file(v, d, why, len) : open_whole(v, d, why, len);
 	if (rc) {
@@ -219,10 +223,11 @@ void vdisk_close(struct vdisk *d)
 	unsigned long flags = spin_lock(&list_lock);
 	bool last = --d->refs == 0;
 
+	if (last)
+		list_out_locked(d);
 	spin_unlock(&list_lock, flags);
 	if (!last)
 		return;
-	list_out(d);
 	if (d->file)
 		ds_close(d->file);
 	else

@@ -19,8 +19,8 @@ MUST_CHECK int vdisk_check(const struct vm_disk *d, char *why, size_t why_len);
 /* Of this VM its disk number index. -EBUSY when somebody else has it: why says who. */
 MUST_CHECK int vdisk_open(const char *vm, unsigned index, const struct vm_disk *d,
 			  struct vdisk **out, char *why, size_t why_len);
-/* The same disk once more, when a VM of this name has it open; else NULL. */
-struct vdisk *vdisk_share(const char *vm, unsigned index);
+/* The same disk once more, when a VM of this name has it open at this place; else NULL. */
+struct vdisk *vdisk_share(const char *vm, unsigned index, const struct vm_disk *d);
 struct blkdev *vdisk_blk(struct vdisk *d);
 /* The last one closes it: nothing is in flight. */
 void vdisk_close(struct vdisk *d);

@@ -56,6 +56,10 @@ static int rx_mode(struct vnet_dev *n, const struct virtq_chain *c, uint8_t cmd)
 	return cmd == RX_ALLMULTI ? 0 : -ENOTSUP;
 }
 
+/* More than anybody has: each is looked at in turn, and the chain may show one buffer many times.
+ */
+#define UNICAST_MAX 64u
+
 /* Two lists, each after its length: single addresses, of which only its own comes, and groups. */
 static int mac_table(struct vnet_dev *n, const struct virtq_chain *c)
 {
@@ -64,6 +68,8 @@ static int mac_table(struct vnet_dev *n, const struct virtq_chain *c)
 	uint32_t count;
 	int rc = args(n, c, 0, &count, sizeof(count));
 
+	if (!rc && count > UNICAST_MAX)
+		return -EPERM;
 	for (uint32_t i = 0; i < count && !rc; i++, at += MAC_LEN) {
 		rc = args(n, c, at, mac, sizeof(mac));
 		if (!rc && memcmp(mac, n->config.mac, MAC_LEN))

@@ -64,8 +64,9 @@ static void bite(struct timer *t)
 		begin(w, w->count * PERIOD_NS);
 		return;
 	}
-	if (!__atomic_exchange_n(&w->running, 0, __ATOMIC_ACQ_REL))
-		return;
+	if (!__atomic_exchange_n(&w->running, 0, __ATOMIC_ACQ_REL) || w->d.vm->state == VM_OFF ||
+	    w->d.vm->state == VM_STOPPED_ERROR)
+		return; /* a VM that is off feeds nobody */
 	__atomic_store_n(&w->fired, WDT_BIT, __ATOMIC_RELEASE);
 	vm_trouble(w->d.vm, VM_WATCHDOG);
 }

@@ -247,7 +247,7 @@ void vm_reset_by(struct vcpu *c)
 	if (!park_but(vm, c, NEVER_NS) && !vm->run->stop) {
 		vcpu_unboard(c);
 		__atomic_store_n(&vm->run->request, REQ_NONE, __ATOMIC_SEQ_CST);
-		log_info("vm", "%s: reset by the guest", vm->cfg.name);
+		log_info("vm", "%s: reset", vm->cfg.name);
 		if (reset_all(vm, why, sizeof(why)))
 			vm_request_off(vm, why, true);
 		vcpu_board(c);

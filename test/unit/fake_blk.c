@@ -97,7 +97,7 @@ int vdisk_open(const char *vm, unsigned index, const struct vm_disk *d, struct v
 	return 0;
 }
 
-struct vdisk *vdisk_share(const char *vm, unsigned index)
+struct vdisk *vdisk_share(const char *vm, unsigned index, const struct vm_disk *d)
 {
 	return NULL;
 }
