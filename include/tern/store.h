@@ -90,6 +90,7 @@ struct ds_entry {
 };
 #define DS_FILE_MULTI_WRITER 1u
 #define DS_FILE_UNFINISHED 2u /* removed at the next mount once its writer is dead */
+#define DS_FILE_MERGING 4u    /* a snapshot that is being deleted: no longer what it was */
 
 /* Copies the entry at or after *cursor, which starts at 0 and is advanced; -ENOENT at the end. */
 MUST_CHECK int ds_list(struct datastore *ds, uint32_t *cursor, struct ds_entry *out);

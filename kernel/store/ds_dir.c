@@ -248,8 +248,10 @@ int ds_finish(struct datastore *ds, const char *name)
 {
 	struct ds_inode *n;
 	uint32_t index;
-	int err = ds_begin(ds);
+	int err = ds_flush(ds); /* its contents, before they can be seen */
 
+	if (!err)
+		err = ds_begin(ds);
 	if (err)
 		return err;
 	n = ds_edit_free(ds, name, &index, &err);

@@ -127,6 +127,17 @@ int ds_lease_give(struct ds_file *f, const uint8_t host[16])
 	return err;
 }
 
+void ds_file_doubt(struct ds_file *f)
+{
+	unsigned long flags = spin_lock(&f->lock);
+
+	f->given = true;
+	spin_unlock(&f->lock, flags);
+	log_error("store",
+		  "%s: a change of %s broke off: it is not written before it is opened anew",
+		  f->ds->super.name, f->name);
+}
+
 /* ---- size ---- */
 
 struct blkdev *ds_file_blk(struct ds_file *f)
@@ -202,10 +213,12 @@ int ds_resize(struct ds_file *f, uint64_t size)
 			break;
 		}
 		err = ds_commit(f->ds);
-		if (!err)
+		if (!err) {
 			show_size(f, size, &r);
-		else
+		} else {
 			ds_runs_fini(&r);
+			ds_file_doubt(f);
+		}
 	}
 	blk_resume(&f->blk);
 	return err ? err : more;

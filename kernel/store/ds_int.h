@@ -274,6 +274,8 @@ struct ds_file *ds_file_new(struct datastore *ds, enum ds_open_mode mode);
 void ds_file_free(struct ds_file *f);
 void ds_file_enlist(struct ds_file *f);
 void ds_file_forget(struct ds_file *f);
+/* Nobody knows any more which extents are its: it is written no more. */
+void ds_file_doubt(struct ds_file *f);
 /* In a transaction: what the block says of it, and the files below it. */
 MUST_CHECK int ds_file_fill(struct ds_file *f, const struct ds_inode *n, unsigned depth);
 void ds_io_init(struct ds_file *f);

@@ -41,14 +41,27 @@ static uint64_t whole(const struct datastore *ds, const uint8_t *buf, uint64_t a
 
 /* ---- recovery ---- */
 
-static int apply(struct datastore *ds, uint8_t *buf)
+static bool has_block(const struct ds_log *log, uint64_t block)
+{
+	for (uint32_t i = 0; log && i < log->count; i++)
+		if (log->entry[i].block == block)
+			return true;
+	return false;
+}
+
+/*
+ * Blocks that `newer` has as well stay as they are: they may be in place in its form, and whoever
+ * breaks off here must not have set them back.
+ */
+static int apply(struct datastore *ds, uint8_t *buf, const struct ds_log *newer)
 {
 	const struct ds_log *log = (const struct ds_log *)buf;
 	int err = 0;
 
 	for (uint32_t i = 0; i < log->count && !err; i++)
-		err = ds_write_blocks(ds, ds->txn_epoch, log->entry[i].block, 1,
-				      buf + (size_t)(i + 1) * DS_BLOCK);
+		if (!has_block(newer, log->entry[i].block))
+			err = ds_write_blocks(ds, ds->txn_epoch, log->entry[i].block, 1,
+					      buf + (size_t)(i + 1) * DS_BLOCK);
 	return err;
 }
 
@@ -73,18 +86,19 @@ static int read_half(struct datastore *ds, unsigned odd, uint8_t *buf, uint64_t 
 /* What the log holds, the older record first: to disk and flushed, or only to the cache. */
 static int replay(struct datastore *ds, uint8_t *buf[2], const uint64_t sequence[2], bool to_disk)
 {
-	unsigned older = sequence[0] < sequence[1] ? 0 : 1;
+	unsigned newer = sequence[0] < sequence[1] ? 1 : 0;
+	const struct ds_log *last = (const struct ds_log *)buf[newer];
 	int err = 0;
 
 	for (unsigned i = 0; i < 2 && !err; i++) {
-		uint8_t *record = buf[i ? !older : older];
+		unsigned which = i ? newer : !newer;
 
-		if (!sequence[i ? !older : older])
+		if (!sequence[which])
 			continue;
 		if (to_disk)
-			err = apply(ds, record);
+			err = apply(ds, buf[which], i ? NULL : last);
 		else
-			err = ds_cache_take(ds, record, ((struct ds_log *)record)->count);
+			err = ds_cache_take(ds, buf[which], ((struct ds_log *)buf[which])->count);
 	}
 	return err || !to_disk ? err : ds_flush(ds);
 }
@@ -220,7 +234,7 @@ static int write_record(struct datastore *ds)
 	if (!err)
 		err = ds_flush(ds);
 	if (!err)
-		err = apply(ds, ds->record);
+		err = apply(ds, ds->record, NULL);
 	if (!err)
 		ds->sequence = sequence;
 	return err;

@@ -140,6 +140,8 @@ static int may_open(struct datastore *ds, const struct ds_inode *n, enum ds_open
 	uint32_t child;
 	int err;
 
+	if (n->flags & DS_FILE_MERGING)
+		return -EBUSY;
 	if (mode == DS_OPEN_READ)
 		return 0;
 	if (ds->mode == DS_MOUNT_READ)

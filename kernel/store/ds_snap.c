@@ -22,9 +22,23 @@
 
 /* ---- taking one ---- */
 
+static unsigned depth_of(struct datastore *ds, const struct ds_inode *n)
+{
+	unsigned depth = 1;
+
+	while (n && n->parent && depth < DS_DEPTH_MAX) {
+		uint32_t index;
+		int err;
+
+		n = ds_lookup_id(ds, n->parent, &index, &err);
+		depth++;
+	}
+	return depth;
+}
+
 /* The transaction: the file at *old gets the snapshot's name, a delta its own. */
-static int split(struct datastore *ds, const char *name, const char *as, uint32_t *old,
-		 uint32_t *top)
+static int split(struct datastore *ds, const char *name, const char *as, struct ds_file *f,
+		 uint32_t *old, uint32_t *top)
 {
 	struct ds_inode *n, *d;
 	uint32_t taken;
@@ -39,16 +53,20 @@ static int split(struct datastore *ds, const char *name, const char *as, uint32_
 		return err;
 	if (n->flags)
 		return -EINVAL; /* several write it, or it is not whole */
+	if (ds_open_writer(ds, n->id) != f)
+		return -EBUSY; /* opened meanwhile */
+	if (depth_of(ds, n) + 1 >= DS_DEPTH_MAX)
+		return -EMLINK;
 	memset(n->name, 0, sizeof(n->name));
 	snprintf(n->name, sizeof(n->name), "%s", as);
 	d = ds_inode_new(ds, name, DS_KIND_DELTA, n->size, 0, top, &err);
 	if (!d)
 		return err;
 	d->parent = n->id;
-	if (ds_lease_of(ds, n) == DS_LEASE_MINE) {
+	if (ds_lease_of(ds, n) == DS_LEASE_MINE)
 		ds_lease_take(ds, d);
-		ds_lease_drop(n);
-	}
+	/* A dead host's too: it must not find it when it comes back. */
+	ds_lease_drop(n);
 	return 0;
 }
 
@@ -81,7 +99,7 @@ static int snapshot(struct datastore *ds, const char *name, const char *as, stru
 
 	if (err)
 		goto out;
-	err = split(ds, name, as, &old, &top);
+	err = split(ds, name, as, f, &old, &top);
 	if (err) {
 		ds_abort(ds);
 		goto out;
@@ -94,6 +112,8 @@ static int snapshot(struct datastore *ds, const char *name, const char *as, stru
 		become(f, below, &d, top);
 		return 0;
 	}
+	if (err && f)
+		ds_file_doubt(f); /* it may have happened: the log says so later */
 out:
 	if (below)
 		ds_file_free(below);
@@ -119,6 +139,19 @@ int ds_snapshot(struct datastore *ds, const char *name, const char *as)
 
 /* ---- going back to one ---- */
 
+static bool stands_on(struct datastore *ds, const struct ds_inode *n, uint64_t id)
+{
+	for (unsigned depth = 0; n && n->parent && depth < DS_DEPTH_MAX; depth++) {
+		uint32_t index;
+		int err;
+
+		if (n->parent == id)
+			return true;
+		n = ds_lookup_id(ds, n->parent, &index, &err);
+	}
+	return false;
+}
+
 static int swap(struct datastore *ds, const char *name, const char *snap, const char *aside)
 {
 	const struct ds_inode *s;
@@ -137,6 +170,10 @@ static int swap(struct datastore *ds, const char *name, const char *snap, const 
 		return err;
 	if (n->id == id || ds_is_open(ds, n->id) || ds_children(ds, n->id, &child, &err))
 		return err ? err : -EBUSY;
+	if (!stands_on(ds, n, id))
+		return -EINVAL; /* no snapshot of this file */
+	if (s->flags & DS_FILE_MERGING)
+		return -EBUSY;
 	memset(n->name, 0, sizeof(n->name));
 	snprintf(n->name, sizeof(n->name), "%s", aside);
 	n->flags |= DS_FILE_UNFINISHED;
@@ -203,13 +240,29 @@ static int merge_some(struct datastore *ds, struct merge *m)
 {
 	/* Both chains of blocks, root, and maps for one more run. */
 	unsigned keep = 8 + (m->from.nr + m->to.nr) / DS_MORE_RUNS;
+	uint32_t before = m->from.nr;
 	int err = 0;
 
 	for (uint32_t i = 0; i < STEP_RUNS && m->from.nr && ds_room(ds) > keep && !err; i++)
 		err = move_run(ds, m, m->from.run[--m->from.nr]);
+	if (!err && before && m->from.nr == before)
+		err = -EFBIG; /* the record has no room for both chains and a run */
 	if (!err)
 		err = ds_runs_store(ds, m->to_index, &m->to);
 	return err ? err : ds_runs_store(ds, m->from_index, &m->from);
+}
+
+/* From its first step on the snapshot is not what it was, and is good for the rest of this alone.
+ */
+static int mark(struct datastore *ds, uint32_t index)
+{
+	struct ds_inode *n;
+	int err;
+
+	n = ds_edit(ds, ds_index_block(ds, index), DS_MAGIC_FILE, &err);
+	if (n)
+		n->flags |= DS_FILE_MERGING;
+	return err;
 }
 
 /* The child takes the snapshot's place in the chain, and the snapshot goes. */
@@ -249,6 +302,10 @@ static int merge_step(struct datastore *ds, const char *snap, struct ds_file *ch
 	if (err)
 		return err;
 	m.end = (uint32_t)((c->size + DS_EXTENT - 1) / DS_EXTENT);
+	err = mark(ds, m.from_index);
+	s = err ? NULL : ds_inode_at(ds, m.from_index, &err);
+	if (!s)
+		return err;
 	err = ds_runs_load(ds, s, &m.from);
 	if (!err)
 		err = ds_runs_load(ds, c, &m.to);
@@ -314,13 +371,14 @@ static int merge(struct datastore *ds, const char *snap, struct ds_file *f)
 			return more;
 		}
 		err = ds_commit(ds);
-		if (err || !f)
-			continue;
-		err = ds_begin(ds);
-		if (err)
-			return err;
-		err = reload(f, !more);
-		ds_abort(ds);
+		if (!err && f)
+			err = ds_begin(ds);
+		if (!err && f) {
+			err = reload(f, !more);
+			ds_abort(ds);
+		}
+		if (err && f)
+			ds_file_doubt(f);
 	} while (!err && more);
 	return err;
 }

@@ -97,6 +97,8 @@ int ds_fill_hole(struct datastore *ds, uint32_t index, struct ds_runs *r, uint32
 		err = copy_below(f, logical, first, got);
 	else if (!err && f)
 		err = ds_zero_extents(ds, ds->txn_epoch, first, got);
+	if (!err && f)
+		err = ds_flush(ds); /* durable before a record can show them */
 	if (!err)
 		err = ds_runs_add(r, logical, first, got);
 	if (!err)
@@ -121,7 +123,8 @@ static uint32_t maps_for(uint32_t count)
 
 int ds_cut(struct datastore *ds, uint32_t index, struct ds_runs *r, uint32_t keep)
 {
-	uint32_t need = blocks_for(r->nr);
+	uint32_t need = blocks_for(r->nr), had = r->nr;
+	uint32_t last_had = had ? r->run[had - 1].count : 0;
 	int err = 0;
 
 	while (r->nr && !err) {
@@ -141,6 +144,9 @@ int ds_cut(struct datastore *ds, uint32_t index, struct ds_runs *r, uint32_t kee
 		if (!last->count)
 			r->nr--;
 	}
+	if (!err && had && r->nr == had && r->run[had - 1].count == last_had &&
+	    r->run[had - 1].logical + last_had > keep)
+		return -EFBIG; /* the record has no room for the chain and a map */
 	if (!err)
 		err = ds_runs_store(ds, index, r);
 	if (!err && r->nr && r->run[r->nr - 1].logical + r->run[r->nr - 1].count > keep)

@@ -37,6 +37,7 @@ static const struct {
 	{ -EEXIST, "exists", "there is one of that name already" },
 	{ -ENOSPC, "no-space", "the datastore is full" },
 	{ -EFBIG, "no-space", "the file is in too many pieces: copy it to a new one" },
+	{ -EMLINK, "no-space", "there are 31 snapshots below it: merge some" },
 	{ -ENFILE, "no-space", "its file table or its list of hosts is full" },
 	{ -EBUSY, "busy", "it is in use: by a host that is alive, or a file that stands on it" },
 	{ -ESTALE, "lost", "this host may not write there any more: unmount and mount it again" },

@@ -199,7 +199,12 @@ void dsf_check_prefixes(const uint8_t *start, bool (*agrees)(void))
 	free(image);
 }
 
-/* Up to the last flush all; of those since, each sector or not. */
+static uint32_t roll(uint64_t *dice)
+{
+	*dice = *dice * 6364136223846793005ull + 1442695040888963407ull;
+	return (uint32_t)(*dice >> 33);
+}
+
 void dsf_check_reordered(const uint8_t *start, bool (*agrees)(void), unsigned samples)
 {
 	uint64_t dice = 12345;
@@ -208,17 +213,17 @@ void dsf_check_reordered(const uint8_t *start, bool (*agrees)(void), unsigned sa
 		uint32_t upto, flushed = 0;
 		uint8_t *image = dsf_copy_of(start);
 
-		dice = dice * 6364136223846793005ull + 1442695040888963407ull;
-		upto = (uint32_t)(dice >> 33) % (disk.nr_log + 1);
+		upto = roll(&dice) % (disk.nr_log + 1);
 		for (uint32_t w = 0; w < upto; w++)
 			if (disk.log[w].flush)
 				flushed = w;
-		for (uint32_t w = 0; w < upto; w++)
-			for (uint32_t s = 0; s < disk.log[w].blocks; s++) {
-				dice = dice * 6364136223846793005ull + 1442695040888963407ull;
-				if (w < flushed || dice >> 63)
+		for (uint32_t w = 0; w < upto; w++) {
+			unsigned fate = roll(&dice) % 3; /* all of it, nothing, or some sectors */
+
+			for (uint32_t s = 0; s < disk.log[w].blocks; s++)
+				if (w < flushed || fate == 0 || (fate == 1 && roll(&dice) % 2))
 					fake_disk_apply(&disk, image, w, s);
-			}
+		}
 		if (check_image(image, agrees))
 			fail_msg("sample %u: %u writes, flushed up to %u", i, upto, flushed);
 		free(image);

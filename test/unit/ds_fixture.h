@@ -38,8 +38,8 @@ uint64_t dsf_backed(const char *name); /* MiB */
 uint8_t *dsf_copy_of(const uint8_t *image); /* free() */
 /*
  * Of what was recorded since start: every prefix, cut at every sector; or so many samples, with
- * all up to the last flush and some sectors of what came after. Each is checked,
- * mounted, held against agrees() with ds as it is there, and checked again.
+ * all up to the last flush and some writes, or sectors of them, of what came after. Each is
+ * checked, mounted, held against agrees() with ds as it is there, and checked again.
  */
 void dsf_check_prefixes(const uint8_t *start, bool (*agrees)(void));
 void dsf_check_reordered(const uint8_t *start, bool (*agrees)(void), unsigned samples);

@@ -127,13 +127,59 @@ static void snapshots_of_an_open_file(void **state)
 	free(back);
 }
 
+/* A dead host's file is kept as a snapshot; it comes back, and must not write what others read. */
+static void a_dead_hosts_file_as_a_snapshot(void **state)
+{
+	struct datastore *b = dsf_other();
+	struct ds_file *f;
+	struct blk_seg seg;
+	uint8_t buf[512] = { 9 };
+	struct blk_req r = { .op = BLK_WRITE, .blocks = 1, .segs = &seg, .nr_segs = 1 };
+
+	assert_int_equal(ds_create(ds, "d", DS_KIND_FLAT, 1 << 20, 0), 0);
+	ds_beat(ds);
+	assert_int_equal(ds_open(ds, "d", DS_OPEN_WRITE, &f), 0);
+	for (unsigned i = 0; i < 50; i++) {
+		fake_now_ns += 20 * 1000000;
+		ds_beat(b);
+	}
+	assert_int_equal(ds_snapshot(b, "d", "s"), 0);
+	ds_beat(ds);
+	ds_grow_run(ds);
+	seg = (struct blk_seg){ .addr = ptr_hpa(buf), .len = 512 };
+	assert_int_equal(blk_wait(ds_file_blk(f), &r), -ESTALE);
+	ds_close(f);
+	ds_detach(b);
+}
+
+static void what_is_no_snapshot_of_it(void **state)
+{
+	struct ds_file *f;
+	char name[16];
+	int err = 0;
+
+	assert_int_equal(ds_create(ds, "d", DS_KIND_THIN, 1 << 20, 0), 0);
+	assert_int_equal(ds_create(ds, "other", DS_KIND_THIN, 1 << 20, 0), 0);
+	assert_int_equal(ds_snapshot_revert(ds, "d", "other"), -EINVAL);
+	/* a chain is not made longer than it can be opened */
+	for (unsigned i = 0; i < 40 && !err; i++) {
+		snprintf(name, sizeof(name), "s%u", i);
+		err = ds_snapshot(ds, "d", name);
+	}
+	assert_true(err == -EMLINK || err == -ENFILE);
+	assert_int_equal(ds_open(ds, "d", DS_OPEN_WRITE, &f), 0);
+	ds_close(f);
+}
+
+/* What was there before is there in each state, also around what was written to a delta. */
 static bool snapshots_agree(void)
 {
 	struct ds_entry e;
 
-	if (ds_stat(ds, "d", &e) || !dsf_has("d", 0, 1 << 20, 1))
+	if (ds_stat(ds, "d", &e) || !dsf_has("d", 4096, 4096, 1 + 4096) ||
+	    !dsf_has("d", 512 << 10, 4096, 1 + (512 << 10)))
 		return false;
-	return ds_stat(ds, "s", &e) || dsf_has("s", 0, 1 << 20, 1);
+	return ds_stat(ds, "s", &e) || (e.flags & DS_FILE_MERGING) || dsf_has("s", 0, 1 << 20, 1);
 }
 
 static void snapshots_survive_any_cut(void **state)
@@ -145,20 +191,21 @@ static void snapshots_survive_any_cut(void **state)
 	start = dsf_copy_of(disk.bytes);
 	fake_disk_record(&disk);
 	assert_int_equal(ds_snapshot(ds, "d", "s"), 0);
-	assert_int_equal(dsf_write("d", 2 << 20, 512, 4), 0);
+	assert_int_equal(dsf_write("d", 0, 512, 4), 0);
 	assert_int_equal(ds_snapshot_revert(ds, "d", "s"), 0);
-	assert_int_equal(dsf_write("d", 2 << 20, 512, 4), 0);
+	assert_int_equal(dsf_write("d", 0, 512, 4), 0);
 	assert_int_equal(ds_snapshot_delete(ds, "s"), 0);
 	disk.recording = false;
-	dsf_check_reordered(start, snapshots_agree, 100);
+	dsf_check_reordered(start, snapshots_agree, 200);
 	free(start);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		test(a_snapshot_stays_as_it_was), test(reverting_brings_it_back),
-		test(deleting_copies_nothing),	  test(snapshots_of_an_open_file),
+		test(a_snapshot_stays_as_it_was),      test(reverting_brings_it_back),
+		test(deleting_copies_nothing),	       test(snapshots_of_an_open_file),
+		test(a_dead_hosts_file_as_a_snapshot), test(what_is_no_snapshot_of_it),
 		test(snapshots_survive_any_cut),
 	};
 
