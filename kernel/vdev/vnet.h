@@ -114,6 +114,8 @@ MUST_CHECK int vnet_transmit(struct vnet_dev *n, unsigned pair);
 /* The vCPU's: 1 when the ring is empty, 0 when the device's world has to go on, or the error. */
 MUST_CHECK int vnet_transmit_few(struct vnet_dev *n, unsigned pair);
 MUST_CHECK int vnet_receive(struct vnet_dev *n, unsigned pair);
+/* The next chain, to n->v.chain: 1, 0 when there is none and the driver will notify, or -E. */
+MUST_CHECK int vnet_next_chain(struct vnet_dev *n, struct virtq *q);
 
 /* vnet_tx.c, pure: what the guest's header asks, into f; false: nonsense. */
 bool vnet_describe(const struct vnet_header *h, uint64_t features, struct vframe *f);

@@ -45,8 +45,7 @@ static int put_bytes(struct vnet_dev *n, const struct vframe *f, uint32_t from, 
 	return 0;
 }
 
-/* A chain to write to: 1, 0 when the guest has none, or its error. */
-static int next_chain(struct vnet_dev *n, struct virtq *q)
+int vnet_next_chain(struct vnet_dev *n, struct virtq *q)
 {
 	struct gmem *g = n->v.d.vm->mem;
 	int rc = virtq_pop(q, g, &n->v.chain);
@@ -73,7 +72,7 @@ static int put_frame(struct vnet_dev *n, struct virtq *q, const struct vframe *f
 
 	do {
 		uint32_t skip = k ? 0 : (uint32_t)sizeof(struct vnet_header), part;
-		int rc = next_chain(n, q);
+		int rc = vnet_next_chain(n, q);
 
 		if (rc == 0)
 			virtq_unpop(q, k);

@@ -116,17 +116,6 @@ static int send_one(struct vnet_dev *n, unsigned pair)
 	return rc;
 }
 
-/* The next chain: 1, 0 when there is none and the driver will notify of the next, or its error. */
-static int next_chain(struct vnet_dev *n, struct virtq *q)
-{
-	struct gmem *g = n->v.d.vm->mem;
-	int rc = virtq_pop(q, g, &n->v.chain);
-
-	if (rc == 0)
-		rc = virtq_arm(q, g) == 1 ? virtq_pop(q, g, &n->v.chain) : 0;
-	return rc;
-}
-
 /* Up to max frames of up to longest bytes; how many, or the guest's error. *empty: the ring is. */
 static int move(struct vnet_dev *n, unsigned pair, unsigned max, uint64_t longest, bool *empty)
 {
@@ -135,7 +124,7 @@ static int move(struct vnet_dev *n, unsigned pair, unsigned max, uint64_t longes
 	int rc = 0;
 
 	while (done < max && vport_room(n->port)) {
-		rc = next_chain(n, q);
+		rc = vnet_next_chain(n, q);
 		*empty = rc == 0;
 		if (rc <= 0)
 			break;

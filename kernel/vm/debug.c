@@ -12,12 +12,6 @@
 
 #include "vm_int.h"
 
-static void kick_all(struct vm *vm)
-{
-	for (unsigned i = 0; i < vm->nr_vcpus; i++)
-		vcpu_kick(vm->vcpu[i]);
-}
-
 void vm_debug_hold(struct vm *vm)
 {
 	unsigned long flags = spin_lock(&vm->run->lock);
@@ -27,7 +21,7 @@ void vm_debug_hold(struct vm *vm)
 	vm->run->held = true;
 	vm_park_ask_locked(vm);
 	spin_unlock(&vm->run->lock, flags);
-	kick_all(vm);
+	vm_kick_vcpus(vm);
 }
 
 int vm_debug_wait(struct vm *vm, uint64_t deadline_ns)

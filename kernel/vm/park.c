@@ -51,7 +51,7 @@ void vm_run_fini(struct vm *vm)
 	vm->run = NULL;
 }
 
-static void kick_all(struct vm *vm)
+void vm_kick_vcpus(struct vm *vm)
 {
 	for (unsigned i = 0; i < vm->nr_vcpus; i++)
 		vcpu_kick(vm->vcpu[i]);
@@ -112,7 +112,7 @@ static int park_but(struct vm *vm, const struct vcpu *except, uint64_t deadline_
 	run->parks++;
 	vm_park_ask_locked(vm);
 	spin_unlock(&run->lock, flags);
-	kick_all(vm);
+	vm_kick_vcpus(vm);
 	flags = spin_lock(&run->lock);
 	while (!stands_locked(vm, except) && err != -ETIMEDOUT)
 		err = waitq_sleep(&run->changed, &run->lock, &flags, deadline_ns);

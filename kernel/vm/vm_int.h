@@ -72,6 +72,7 @@ MUST_CHECK int vm_renew_memory(struct vm *vm);
 
 /* park.c, by a vCPU's world; vm_park_ask_locked tells the vCPUs of run->parks. */
 void vm_park_ask_locked(struct vm *vm);
+void vm_kick_vcpus(struct vm *vm);
 void vcpu_park_here(struct vcpu *c);
 void vcpu_board(struct vcpu *c);   /* takes the CPU: state loaded */
 void vcpu_unboard(struct vcpu *c); /* state in memory */
