@@ -115,6 +115,21 @@ MUST_CHECK int ds_finish(struct datastore *ds, const char *name);
 MUST_CHECK int ds_remove(struct datastore *ds, const char *name);
 MUST_CHECK int ds_rename(struct datastore *ds, const char *from, const char *to);
 
+/* Where a new file's contents come from, in a world; read is asked in order, from 0 to size. */
+struct ds_source {
+	uint64_t size;
+	/* Exactly so many bytes to buf, or the error that ds_import ends with. */
+	int (*read)(void *user, uint64_t at, size_t bytes, void *buf);
+	void *user;
+};
+/*
+ * A new file with these contents, durable, or none: one that breaks off is removed. Zeros stay
+ * holes where the kind has holes. The errors of ds_create and ds_open.
+ */
+MUST_CHECK int ds_import(struct datastore *ds, const char *name, enum ds_kind kind,
+			 const struct ds_source *from);
+bool ds_all_zero(const void *buf, size_t bytes);
+
 enum ds_open_mode {
 	DS_OPEN_READ,  /* whoever writes it, if anybody */
 	DS_OPEN_WRITE, /* takes the lease: -EBUSY while a living host has it */
@@ -168,6 +183,9 @@ MUST_CHECK int ds_path(const char *path, struct datastore **ds, const char **fil
 /* What an error of this face means to people: "no-space", and a sentence. */
 const char *ds_error_code(int err);
 const char *ds_error_text(int err);
+/* "thin", and back: of those that a new file can be; -EINVAL. */
+const char *ds_kind_text(enum ds_kind kind);
+MUST_CHECK int ds_kind_of(const char *word, enum ds_kind *kind);
 
 struct datastore *ds_at(unsigned index); /* NULL past the end */
 struct datastore *ds_find(const char *name);

@@ -15,8 +15,6 @@
 #include "shell_int.h"
 
 #define BOOT_PREFIX "/boot/"
-#define CHUNK_ORDER 8u /* 1 MiB */
-#define CHUNK (PAGE_SIZE << CHUNK_ORDER)
 
 int cmd_ds_path(struct shell *sh, const char *path, struct datastore **ds, const char **file)
 {
@@ -31,22 +29,22 @@ int cmd_ds_path(struct shell *sh, const char *path, struct datastore **ds, const
 
 /* ---- ls ---- */
 
-static const char *const kinds[] = { "?", "plain", "flat", "thin", "delta" };
 static const char *const leases[] = { "free", "here", "held", "dead" };
 
 static void file_line(struct shell *sh, const struct ds_entry *e)
 {
 	if (!shell_json(sh)) {
-		shell_printf(sh, "%-40s %-5s %14llu %14llu  %s%s%s%s\n", e->name, kinds[e->kind],
-			     (unsigned long long)e->size, (unsigned long long)e->backed_bytes,
-			     leases[e->lease], e->lease == DS_LEASE_OTHER ? " by " : "",
+		shell_printf(sh, "%-40s %-5s %14llu %14llu  %s%s%s%s\n", e->name,
+			     ds_kind_text(e->kind), (unsigned long long)e->size,
+			     (unsigned long long)e->backed_bytes, leases[e->lease],
+			     e->lease == DS_LEASE_OTHER ? " by " : "",
 			     e->lease == DS_LEASE_OTHER ? e->holder : "",
 			     e->flags & DS_FILE_UNFINISHED ? ", unfinished" : "");
 		return;
 	}
 	json_object(sh, NULL);
 	json_str(sh, "name", e->name);
-	json_str(sh, "kind", kinds[e->kind]);
+	json_str(sh, "kind", ds_kind_text(e->kind));
 	json_u64(sh, "size", e->size);
 	json_u64(sh, "backed_bytes", e->backed_bytes);
 	json_str(sh, "lease", leases[e->lease]);
@@ -172,6 +170,7 @@ static int merge_cmd(struct shell *sh, int argc, char **argv)
 
 /* Where bytes come from: a file of /boot/ or an open file of a datastore. */
 struct source {
+	struct shell *sh;
 	const struct boot_file *boot;
 	struct ds_file *file;
 	uint64_t size;
@@ -183,7 +182,7 @@ static int source_open(struct shell *sh, const char *path, struct source *s)
 	const char *name;
 	int err;
 
-	*s = (struct source){ .boot = NULL };
+	*s = (struct source){ .sh = sh };
 	if (!strncmp(path, BOOT_PREFIX, strlen(BOOT_PREFIX))) {
 		s->boot = bootfs_find(path);
 		if (!s->boot)
@@ -200,7 +199,7 @@ static int source_open(struct shell *sh, const char *path, struct source *s)
 	return 0;
 }
 
-static int source_read(const struct source *s, uint64_t at, uint64_t bytes, uint8_t *buf)
+static int copy_bytes(const struct source *s, uint64_t at, size_t bytes, void *buf)
 {
 	uint32_t block;
 
@@ -213,68 +212,17 @@ static int source_read(const struct source *s, uint64_t at, uint64_t bytes, uint
 			    ALIGN_UP(bytes, block) / block, buf);
 }
 
-static bool all_zero(const uint8_t *p, uint64_t n)
+static int source_read(void *user, uint64_t at, size_t bytes, void *buf)
 {
-	return !n || (!p[0] && !memcmp(p, p + 1, n - 1));
-}
+	const struct source *s = user;
 
-static int copy(struct shell *sh, const struct source *s, struct ds_file *f, uint8_t *buf)
-{
-	struct blkdev *d = ds_file_blk(f);
-	struct blk_req flush = { .op = BLK_FLUSH };
-
-	for (uint64_t at = 0; at < s->size; at += CHUNK) {
-		uint64_t n = MIN(s->size - at, CHUNK), whole = ALIGN_UP(n, d->geo.block_bytes);
-		int err = source_read(s, at, n, buf);
-
-		memset(buf + n, 0, whole - n);
-		if (!err && !all_zero(buf, whole)) /* a new file reads as zeros already */
-			err = blk_transfer(d, BLK_WRITE, at / d->geo.block_bytes,
-					   whole / d->geo.block_bytes, buf);
-		if (!err && shell_interrupted(sh))
-			err = -EINTR;
-		if (err)
-			return err;
-		if (!shell_json(sh))
-			shell_progress(sh, "%3llu %%  %llu MiB",
-				       (unsigned long long)((at + n) * 100 / s->size),
-				       (unsigned long long)((at + n) >> 20));
-	}
-	return blk_wait(d, &flush);
-}
-
-static int copy_to(struct shell *sh, const struct source *s, struct datastore *ds, const char *name,
-		   enum ds_kind kind)
-{
-	struct ds_file *f;
-	hpa_t buf;
-	int err = page_alloc(CHUNK_ORDER, 0, FRAME_KERNEL, &buf);
-
-	if (err)
-		return err;
-	err = ds_create(ds, name, kind, s->size, DS_FILE_UNFINISHED);
-	if (err)
-		goto out;
-	err = ds_open(ds, name, DS_OPEN_WRITE, &f);
-	if (!err) {
-		err = copy(sh, s, f, hpa_ptr(buf));
-		ds_close(f);
-	}
-	if (!err)
-		err = ds_finish(ds, name);
-	if (err && ds_remove(ds, name))
-		shell_printf(sh, "%s is left unfinished until the next mount\n", name);
-out:
-	page_put(buf);
-	return err;
-}
-
-static int kind_of(const char *word, enum ds_kind *kind)
-{
-	for (*kind = DS_KIND_PLAIN; *kind <= DS_KIND_THIN; (*kind)++)
-		if (!strcmp(word, kinds[*kind]))
-			return 0;
-	return -EINVAL;
+	if (shell_interrupted(s->sh))
+		return -EINTR;
+	if (!shell_json(s->sh))
+		shell_progress(s->sh, "%3llu %%  %llu MiB",
+			       (unsigned long long)((at + bytes) * 100 / s->size),
+			       (unsigned long long)((at + bytes) >> 20));
+	return copy_bytes(s, at, bytes, buf);
 }
 
 static int cp_cmd(struct shell *sh, int argc, char **argv)
@@ -284,16 +232,18 @@ static int cp_cmd(struct shell *sh, int argc, char **argv)
 	const char *name;
 	enum ds_kind kind;
 	struct source s;
+	struct ds_source from = { .read = source_read, .user = &s };
 	int err;
 
 	if (argc != 3)
 		return shell_error(sh, "usage",
 				   "datastore cp FROM /ds/NAME/FILE [--kind plain|flat|thin]");
-	if (kind_of(word ? word : "thin", &kind))
+	if (ds_kind_of(word ? word : "thin", &kind))
 		return shell_error(sh, "invalid", "no kind '%s': plain, flat or thin", word);
 	if (cmd_ds_path(sh, argv[2], &ds, &name) || source_open(sh, argv[1], &s))
 		return 1;
-	err = copy_to(sh, &s, ds, name, kind);
+	from.size = s.size;
+	err = ds_import(ds, name, kind, &from);
 	if (s.file)
 		ds_close(s.file);
 	if (err == -EINTR)

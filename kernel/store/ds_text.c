@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Datastores for people: paths, and errors in words.
+ * Datastores for people: paths, kinds of files and errors in words.
  */
 #include <errno.h>
 #include <string.h>
@@ -65,4 +65,19 @@ const char *ds_error_text(int err)
 		if (words[i].err == err)
 			return words[i].text;
 	return "the disk failed the request, see 'log'";
+}
+
+static const char *const kinds[] = { "?", "plain", "flat", "thin", "delta" };
+
+const char *ds_kind_text(enum ds_kind kind)
+{
+	return kinds[(unsigned)kind < ARRAY_SIZE(kinds) ? kind : 0];
+}
+
+int ds_kind_of(const char *word, enum ds_kind *kind)
+{
+	for (*kind = DS_KIND_PLAIN; *kind <= DS_KIND_THIN; (*kind)++)
+		if (!strcmp(word, kinds[*kind]))
+			return 0;
+	return -EINVAL;
 }

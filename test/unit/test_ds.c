@@ -79,6 +79,49 @@ static void thin_file_grows_where_it_is_written(void **state)
 	assert_true(dsf_has("t", (50 << 20) + 1024, (1 << 20) - 1024, 0));
 }
 
+/* Zeros but for two pieces, and an end within a block; breaks off before byte `fails`. */
+struct import_from {
+	uint64_t fails, asked;
+};
+
+static int import_read(void *user, uint64_t at, size_t bytes, void *buf)
+{
+	struct import_from *i = user;
+
+	assert_int_equal(at, i->asked);
+	i->asked += bytes;
+	if (i->asked > i->fails)
+		return -EPIPE;
+	memset(buf, 0, bytes);
+	if (at == 0 || at == 5 << 20)
+		dsf_fill(buf, bytes & ~7ul, 21);
+	return 0;
+}
+
+static void an_import_is_whole_or_is_not_there(void **state)
+{
+	struct import_from i = { .fails = UINT64_MAX };
+	struct ds_source from = { .size = (8 << 20) + 100, .read = import_read, .user = &i };
+	uint64_t before = dsf_free_bytes();
+	struct ds_entry e;
+
+	assert_int_equal(ds_import(ds, "in", DS_KIND_THIN, &from), 0);
+	assert_int_equal(i.asked, from.size);
+	assert_int_equal(ds_stat(ds, "in", &e), 0);
+	assert_int_equal(e.size, from.size);
+	assert_false(e.flags & DS_FILE_UNFINISHED);
+	assert_int_equal(e.backed_bytes, 2 << 20); /* zeros stay holes */
+	assert_true(dsf_has("in", 0, 64 << 10, 21));
+	assert_true(dsf_has("in", 1 << 20, 4 << 20, 0));
+	assert_true(dsf_has("in", 5 << 20, 64 << 10, 21));
+	assert_int_equal(ds_import(ds, "in", DS_KIND_THIN, &from), -EEXIST);
+	i = (struct import_from){ .fails = 6 << 20 };
+	assert_int_equal(ds_import(ds, "half", DS_KIND_THIN, &from), -EPIPE);
+	assert_int_equal(ds_stat(ds, "half", &e), -ENOENT);
+	assert_int_equal(ds_remove(ds, "in"), 0);
+	assert_int_equal(dsf_free_bytes(), before);
+}
+
 static void extents_are_zeroed_before_others_see_them(void **state)
 {
 	assert_int_equal(ds_create(ds, "old", DS_KIND_FLAT, 15 << 20, 0), 0);
@@ -243,6 +286,7 @@ int main(void)
 		cmocka_unit_test(names),
 		test(flat_file_keeps_its_contents),
 		test(thin_file_grows_where_it_is_written),
+		test(an_import_is_whole_or_is_not_there),
 		test(extents_are_zeroed_before_others_see_them),
 		test(a_full_datastore_fails_the_write_alone),
 		test(many_runs),

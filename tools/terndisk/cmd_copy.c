@@ -19,11 +19,6 @@
 #define CHUNK (1u << 20)
 #define SECTOR_MAX 4096u
 
-static bool all_zero(const uint8_t *p, size_t n)
-{
-	return !n || (!p[0] && !memcmp(p, p + 1, n - 1));
-}
-
 /* ---- other formats ---- */
 
 /* A word for the format that is there, NULL for raw. */
@@ -103,78 +98,28 @@ static ssize_t read_full(int fd, uint8_t *buf, size_t n, off_t at)
 	return (ssize_t)got;
 }
 
-static int copy_in(int fd, struct ds_file *f, uint64_t size, uint8_t *buf)
+static int source_read(void *user, uint64_t at, size_t bytes, void *buf)
 {
-	struct blkdev *d = ds_file_blk(f);
-	int err = 0;
+	ssize_t got = read_full(*(int *)user, buf, bytes, (off_t)at);
 
-	for (uint64_t at = 0; at < size && !err; at += CHUNK) {
-		size_t n = (size_t)MIN(size - at, (uint64_t)CHUNK), whole;
-		ssize_t got = read_full(fd, buf, n, (off_t)at);
-
-		if (got < (ssize_t)n)
-			return got < 0 ? (int)got : -EIO;
-		whole = ALIGN_UP(n, d->geo.block_bytes);
-		memset(buf + n, 0, whole - n);
-		if (!all_zero(buf, whole)) /* a new file reads as zeros already */
-			err = blk_transfer(d, BLK_WRITE, at / d->geo.block_bytes,
-					   whole / d->geo.block_bytes, buf);
-	}
-	if (!err) {
-		struct blk_req flush = { .op = BLK_FLUSH };
-
-		err = blk_wait(d, &flush);
-	}
-	return err;
-}
-
-static int import_into(struct image *im, const char *name, enum ds_kind kind, int fd, uint64_t size)
-{
-	uint8_t *buf = aligned_alloc(SECTOR_MAX, CHUNK + SECTOR_MAX);
-	struct ds_file *f;
-	int err = buf ? ds_create(im->ds, name, kind, size, DS_FILE_UNFINISHED) : -ENOMEM;
-
-	if (err)
-		goto out;
-	err = ds_open(im->ds, name, DS_OPEN_WRITE, &f);
-	if (!err) {
-		err = copy_in(fd, f, size, buf);
-		ds_close(f);
-	}
-	if (!err)
-		err = ds_finish(im->ds, name);
-	if (err && ds_remove(im->ds, name))
-		fprintf(stderr, "terndisk: %s is left unfinished until the next mount\n", name);
-out:
-	free(buf);
-	return err;
-}
-
-static bool kind_of(const char *word, enum ds_kind *kind)
-{
-	*kind = DS_KIND_THIN;
-	if (!word || !strcmp(word, "thin"))
-		return true;
-	*kind = DS_KIND_FLAT;
-	if (!strcmp(word, "flat"))
-		return true;
-	*kind = DS_KIND_PLAIN;
-	if (!strcmp(word, "plain"))
-		return true;
-	fprintf(stderr, "terndisk: no kind '%s': flat, thin or plain\n", word);
-	return false;
+	if (got < 0)
+		return (int)got;
+	return (size_t)got == bytes ? 0 : -EIO; /* it has become shorter */
 }
 
 int cmd_import(struct options *o, int argc, char **argv)
 {
+	struct ds_source from = { .read = source_read };
 	enum ds_kind kind;
 	struct image im;
 	struct stat st;
 	int fd, err;
 
 	(void)argc;
-	if (!kind_of(o->kind, &kind))
+	if (ds_kind_of(o->kind ? o->kind : "thin", &kind)) {
+		fprintf(stderr, "terndisk: no kind '%s': flat, thin or plain\n", o->kind);
 		return 2;
+	}
 	fd = open_raw(argv[1]);
 	if (fd < 0 || fstat(fd, &st)) {
 		fprintf(stderr, "terndisk: %s: %s\n", argv[1], strerror(errno));
@@ -184,7 +129,9 @@ int cmd_import(struct options *o, int argc, char **argv)
 		close(fd);
 		return 1;
 	}
-	err = import_into(&im, argv[2], kind, fd, (uint64_t)st.st_size);
+	from.size = (uint64_t)st.st_size;
+	from.user = &fd;
+	err = ds_import(im.ds, argv[2], kind, &from);
 	close(fd);
 	if (err == -EEXIST)
 		fprintf(stderr, "terndisk: %s is there already: 'terndisk rm' removes it\n",
@@ -198,7 +145,7 @@ int cmd_import(struct options *o, int argc, char **argv)
 
 static int put_out(int fd, const uint8_t *buf, size_t n, bool seek)
 {
-	if (seek && all_zero(buf, n))
+	if (seek && ds_all_zero(buf, n))
 		return lseek(fd, (off_t)n, SEEK_CUR) < 0 ? -errno : 0;
 	while (n) {
 		ssize_t w = write(fd, buf, n);

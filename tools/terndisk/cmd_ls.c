@@ -9,7 +9,6 @@
 
 #include "tools/terndisk/terndisk.h"
 
-static const char *const kinds[] = { "?", "plain", "flat", "thin", "delta" };
 static const char *const leases[] = { "none", "mine", "held", "dead" };
 
 static bool wanted(const struct ds_entry *e, const char *prefix)
@@ -23,13 +22,14 @@ static void print_file(const struct ds_entry *e, bool json, bool first)
 		printf("%s{\"name\":\"%s\",\"kind\":\"%s\",\"size\":%" PRIu64 ",\"backed\":%" PRIu64
 		       ",\"lease\":\"%s\",\"holder\":\"%s\",\"generation\":%" PRIu64
 		       ",\"unfinished\":%s,\"multi_writer\":%s}",
-		       first ? "" : ",", e->name, kinds[e->kind], e->size, e->backed_bytes,
+		       first ? "" : ",", e->name, ds_kind_text(e->kind), e->size, e->backed_bytes,
 		       leases[e->lease], e->holder, e->generation,
 		       e->flags & DS_FILE_UNFINISHED ? "true" : "false",
 		       e->flags & DS_FILE_MULTI_WRITER ? "true" : "false");
 	else
-		printf("%-40s %-5s %12" PRIu64 " %12" PRIu64 "%s%s%s\n", e->name, kinds[e->kind],
-		       e->size, e->backed_bytes, e->flags & DS_FILE_UNFINISHED ? " unfinished" : "",
+		printf("%-40s %-5s %12" PRIu64 " %12" PRIu64 "%s%s%s\n", e->name,
+		       ds_kind_text(e->kind), e->size, e->backed_bytes,
+		       e->flags & DS_FILE_UNFINISHED ? " unfinished" : "",
 		       e->flags & DS_FILE_MULTI_WRITER ? " multi-writer" : "",
 		       e->lease == DS_LEASE_OTHER ? " in use" : "");
 }
