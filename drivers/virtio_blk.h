@@ -17,49 +17,12 @@
 #include "drivers/disk.h"
 #include "drivers/virtio_pci.h"
 #include "drivers/virtio_ring.h"
+#include "kernel/lib/virtio_blk.h"
 
 #define VBLK_MAX_QUEUES 8u
 #define VBLK_RING 128u
-#define VBLK_SECTOR 512u /* the unit of addresses, whatever the block's size */
 #define VBLK_MAX_BYTES (1u << 20)
 #define VBLK_MAX_SEGS (VRING_MAX_SEGS - 2u) /* data; a header and a status go with them */
-#define VBLK_ID_BYTES 20u
-
-/* [virtio 1.2 5.2.3 "Feature bits"] */
-#define VBLK_F_SIZE_MAX BIT(1)
-#define VBLK_F_SEG_MAX BIT(2)
-#define VBLK_F_RO BIT(5)
-#define VBLK_F_BLK_SIZE BIT(6)
-#define VBLK_F_FLUSH BIT(9)
-#define VBLK_F_TOPOLOGY BIT(10)
-#define VBLK_F_MQ BIT(12)
-#define VBLK_F_DISCARD BIT(13)
-#define VBLK_F_WRITE_ZEROES BIT(14)
-
-/* [virtio 1.2 5.2.6 "Device Operation"] */
-enum vblk_type {
-	VBLK_T_IN = 0,
-	VBLK_T_OUT = 1,
-	VBLK_T_FLUSH = 4,
-	VBLK_T_GET_ID = 8,
-	VBLK_T_DISCARD = 11,
-	VBLK_T_WRITE_ZEROES = 13,
-};
-enum vblk_status { VBLK_S_OK, VBLK_S_IOERR, VBLK_S_UNSUPP, VBLK_S_NONE = 0xff };
-
-struct vblk_header {
-	uint32_t type;
-	uint32_t reserved;
-	uint64_t sector; /* 0x8 */
-};
-_Static_assert(sizeof(struct vblk_header) == 16, "virtio-blk header");
-
-struct vblk_range {
-	uint64_t sector;
-	uint32_t sectors; /* 0x8 */
-	uint32_t flags;	  /* 0xc */
-};
-_Static_assert(sizeof(struct vblk_range) == 16, "virtio-blk discard and write zeroes");
 
 /* A request that the device has. Lies in the direct map: the device reads and writes its head. */
 struct vblk_slot {

@@ -4,27 +4,20 @@
 
 #include "drivers/virtio_blk.h"
 
-#define CONFIG_CAPACITY 0u /* sectors */
-#define CONFIG_SIZE_MAX 8u
-#define CONFIG_SEG_MAX 12u
-#define CONFIG_BLK_SIZE 20u
-#define CONFIG_PHYSICAL_SHIFT 24u
-#define CONFIG_NUM_QUEUES 34u
-#define CONFIG_MAX_DISCARD 36u /* sectors */
-#define CONFIG_MAX_ZEROES 48u  /* sectors */
+#define CONFIG(field) (unsigned)offsetof(struct vblk_config, field)
 
 #define MAX_BLOCK_BYTES 4096u
 #define MAX_PHYSICAL_SHIFT 16u
 
 unsigned vblk_offered_queues(const struct vblk *d)
 {
-	return virtio_pci_has(&d->v, VBLK_F_MQ) ? virtio_pci_read16(&d->v, CONFIG_NUM_QUEUES) : 1;
+	return virtio_pci_has(&d->v, VBLK_F_MQ) ? virtio_pci_read16(&d->v, CONFIG(num_queues)) : 1;
 }
 
 static uint32_t block_bytes(const struct vblk *d)
 {
 	uint32_t n = virtio_pci_has(&d->v, VBLK_F_BLK_SIZE)
-			     ? virtio_pci_read32(&d->v, CONFIG_BLK_SIZE)
+			     ? virtio_pci_read32(&d->v, CONFIG(blk_size))
 			     : VBLK_SECTOR;
 
 	/* Only a hint of a good size: addresses are in sectors all the same. */
@@ -34,7 +27,7 @@ static uint32_t block_bytes(const struct vblk *d)
 static uint32_t physical_bytes(const struct vblk *d, uint32_t block)
 {
 	unsigned shift = virtio_pci_has(&d->v, VBLK_F_TOPOLOGY)
-				 ? virtio_pci_read8(&d->v, CONFIG_PHYSICAL_SHIFT)
+				 ? virtio_pci_read8(&d->v, CONFIG(physical_block_exp))
 				 : 0;
 
 	return shift <= MAX_PHYSICAL_SHIFT ? block << shift : block;
@@ -60,12 +53,12 @@ static void limits(struct vblk *d, uint32_t ring_size)
 	if (!virtio_pci_has(&d->v, VIRTIO_F_INDIRECT_DESC))
 		segs = MIN(segs, ring_size < 3 ? 0 : ring_size - 2);
 	if (virtio_pci_has(&d->v, VBLK_F_SEG_MAX))
-		segs = MIN(segs, virtio_pci_read32(&d->v, CONFIG_SEG_MAX));
+		segs = MIN(segs, virtio_pci_read32(&d->v, CONFIG(seg_max)));
 	g->max_segs = segs;
 	g->max_bytes = VBLK_MAX_BYTES;
 	d->size_max = UINT32_MAX;
 	if (virtio_pci_has(&d->v, VBLK_F_SIZE_MAX))
-		d->size_max = virtio_pci_read32(&d->v, CONFIG_SIZE_MAX);
+		d->size_max = virtio_pci_read32(&d->v, CONFIG(size_max));
 	if (d->size_max < VBLK_MAX_BYTES) {
 		g->max_segs = segs / 2;
 		g->max_bytes = (uint32_t)MIN((uint64_t)(segs - segs / 2) * d->size_max,
@@ -76,8 +69,8 @@ static void limits(struct vblk *d, uint32_t ring_size)
 
 int vblk_read_config(struct vblk *d, uint32_t ring_size, const char **why)
 {
-	uint64_t capacity = virtio_pci_read32(&d->v, CONFIG_CAPACITY) |
-			    (uint64_t)virtio_pci_read32(&d->v, CONFIG_CAPACITY + 4) << 32;
+	uint64_t capacity = virtio_pci_read32(&d->v, CONFIG(capacity)) |
+			    (uint64_t)virtio_pci_read32(&d->v, CONFIG(capacity) + 4) << 32;
 	struct blk_geometry *g = &d->blk.geo;
 	uint32_t block = block_bytes(d);
 
@@ -85,8 +78,10 @@ int vblk_read_config(struct vblk *d, uint32_t ring_size, const char **why)
 		.block_bytes = block,
 		.physical_bytes = physical_bytes(d, block),
 		.blocks = capacity / (block / VBLK_SECTOR),
-		.max_discard_blocks = range_limit(d, VBLK_F_DISCARD, CONFIG_MAX_DISCARD, block),
-		.max_zeroes_blocks = range_limit(d, VBLK_F_WRITE_ZEROES, CONFIG_MAX_ZEROES, block),
+		.max_discard_blocks =
+			range_limit(d, VBLK_F_DISCARD, CONFIG(max_discard_sectors), block),
+		.max_zeroes_blocks =
+			range_limit(d, VBLK_F_WRITE_ZEROES, CONFIG(max_zeroes_sectors), block),
 		.dma_align = 1,
 		.dma_limit = UINT64_MAX,
 		.volatile_cache = virtio_pci_has(&d->v, VBLK_F_FLUSH),

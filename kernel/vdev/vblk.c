@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A guest's disk (vblk.h): life, its world, what the open disk is for the driver.
- *
- * The device takes requests only while live: from reset or resume to quiesce. To quiesce is
- * to wait until the disk has nothing of the guest's, with used entries written and interrupts
- * raised. A driver that resets the device reads a status other than 0 until then, for the disk may
- * still write to its memory; what completes meanwhile is forgotten (epoch, stale).
+ * A guest's disk (vblk.h): its queues, the world in which its requests end, its making and
+ * its end.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -34,8 +30,9 @@ void vblk_done(struct blk_req *r)
 	q->next = NULL;
 	*b->done_last = q;
 	b->done_last = &q->next;
-	spin_unlock(&b->lock, flags);
+	/* Under the lock: once the world has taken it the device may end. */
 	event_signal(&b->ev);
+	spin_unlock(&b->lock, flags);
 }
 
 static struct vblk_req *take_done(struct vblk *b)
@@ -64,7 +61,7 @@ static void serve(struct vblk *b, unsigned queue)
 		virtio_broken(&b->v, queue, rc);
 }
 
-static void serve_all(struct vblk *b)
+void vblk_serve_all(struct vblk *b)
 {
 	unsigned n = b->v.nr_queues, first = b->turn++;
 
@@ -102,7 +99,7 @@ static void reap(struct vblk *b, struct vblk_req *q)
 			virtio_broken(&b->v, i, rc);
 	}
 	if (b->starved || (stale && !b->stale))
-		serve_all(b);
+		vblk_serve_all(b);
 }
 
 static void run(void *arg)
@@ -124,41 +121,7 @@ static void run(void *arg)
 	}
 }
 
-/* 0 when the disk has nothing of this device's, or -ETIMEDOUT. */
-static int wait_idle(struct vblk *b, uint64_t deadline_ns)
-{
-	unsigned long flags = spin_lock(&b->lock);
-	int rc = 0;
-
-	while (b->busy && !rc)
-		rc = waitq_sleep(&b->idle, &b->lock, &flags, deadline_ns);
-	rc = b->busy ? -ETIMEDOUT : 0;
-	spin_unlock(&b->lock, flags);
-	return rc;
-}
-
-/* ---- the transport's hooks ---- */
-
-/* What is in flight has lost its ring. */
-static void forget(struct vblk *b)
-{
-	unsigned long flags = spin_lock(&b->lock);
-
-	b->epoch++;
-	b->stale = b->busy;
-	b->starved = 0;
-	spin_unlock(&b->lock, flags);
-}
-
-static void cleared(struct virtio *v)
-{
-	forget(container_of(v, struct vblk, v));
-}
-
-static bool resetting(const struct virtio *v)
-{
-	return container_of(v, struct vblk, v)->stale;
-}
+/* ---- the device ---- */
 
 static const struct virtio_ops blk_ops = {
 	.name = "virtio-blk",
@@ -169,120 +132,9 @@ static const struct virtio_ops blk_ops = {
 	.features = ALL_FEATURES,
 	.config_len = VBLK_CONFIG_LEN,
 	.kick = kick,
-	.reset = cleared,
-	.resetting = resetting,
+	.reset = vblk_cleared,
+	.resetting = vblk_resetting,
 };
-
-/* ---- life ---- */
-
-static void set_live(struct vblk *b, bool live)
-{
-	mutex_lock(&b->v.d.lock);
-	b->live = live && b->disk;
-	if (b->live)
-		serve_all(b);
-	mutex_unlock(&b->v.d.lock);
-}
-
-static void blk_vreset(struct vdev *d)
-{
-	struct vblk *b = vblk_of(d);
-
-	mutex_lock(&d->lock);
-	b->live = false;
-	virtio_reset(d);
-	mutex_unlock(&d->lock);
-	(void)wait_idle(b, NEVER_NS); /* drivers end every request: they have time-outs */
-	set_live(b, true);
-}
-
-static int blk_vquiesce(struct vdev *d, uint64_t deadline_ns)
-{
-	struct vblk *b = vblk_of(d);
-	int rc;
-
-	set_live(b, false);
-	rc = wait_idle(b, deadline_ns);
-	if (!rc)
-		return virtio_quiesce(d, deadline_ns);
-	set_live(b, true);
-	return rc;
-}
-
-static void blk_vresume(struct vdev *d)
-{
-	struct vblk *b = vblk_of(d);
-
-	virtio_resume(d);
-	set_live(b, true);
-}
-
-/* The device keeps off the guest's memory and its disk until it is given one again. */
-static struct vdisk *detach(struct vblk *b)
-{
-	struct vdisk *disk;
-
-	mutex_lock(&b->v.d.lock);
-	b->live = false;
-	forget(b);
-	mutex_unlock(&b->v.d.lock);
-	(void)wait_idle(b, NEVER_NS);
-	mutex_lock(&b->v.d.lock);
-	disk = b->disk;
-	b->disk = NULL;
-	b->blk = NULL;
-	mutex_unlock(&b->v.d.lock);
-	return disk;
-}
-
-static unsigned log2_of(uint32_t n)
-{
-	return n ? 31u - (unsigned)__builtin_clz(n) : 0;
-}
-
-/* What the open disk is, for the driver. */
-static void describe(struct vblk *b)
-{
-	const struct blk_geometry *g = &b->blk->geo;
-	struct vblk_config *c = &b->config;
-
-	c->capacity = g->blocks * (g->block_bytes / VBLK_SECTOR);
-	c->blk_size = g->block_bytes;
-	c->physical_block_exp = (uint8_t)(log2_of(MAX(g->physical_bytes, g->block_bytes)) -
-					  log2_of(g->block_bytes));
-}
-
-static void attach(struct vblk *b, struct vdisk *disk)
-{
-	mutex_lock(&b->v.d.lock);
-	b->disk = disk;
-	b->blk = vdisk_blk(disk);
-	describe(b);
-	mutex_unlock(&b->v.d.lock);
-}
-
-void vblk_close(struct vblk *b)
-{
-	struct vdisk *disk = detach(b);
-
-	if (disk)
-		vdisk_close(disk);
-}
-
-int vblk_open(struct vblk *b, char *why, size_t why_len)
-{
-	const struct vm *vm = b->v.d.vm;
-	struct vdisk *disk;
-	int rc;
-
-	if (b->disk)
-		return 0;
-	rc = vdisk_open(vm->cfg.name, b->index, &vm->cfg.disk[b->index], &disk, why, why_len);
-	if (rc)
-		return rc;
-	attach(b, disk);
-	return 0;
-}
 
 static void blk_destroy(struct vdev *d)
 {
@@ -301,9 +153,9 @@ static void blk_destroy(struct vdev *d)
 
 static const struct vdev_ops blk_vdev = {
 	.name = "virtio-blk",
-	.reset = blk_vreset,
-	.quiesce = blk_vquiesce,
-	.resume = blk_vresume,
+	.reset = vblk_reset,
+	.quiesce = vblk_quiesce,
+	.resume = vblk_resume,
 	.save = vblk_save,
 	.check = vblk_check,
 	.load = vblk_load,
@@ -379,7 +231,7 @@ int vblk_create(struct vm *vm, struct pci_bus *bus, unsigned slot, unsigned inde
 	b->v.config = &b->config;
 	shared = vdisk_share(vm->cfg.name, index, &vm->cfg.disk[index]);
 	if (shared)
-		attach(b, shared);
+		vblk_attach(b, shared);
 	*out = b;
 	return start_world(b); /* the device is on the VM's list: whoever ends that ends it */
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * virtio-blk: a guest's disk, on any struct blkdev. vblk.c is its life and its world,
- * vblk_req.c one request, vblk_part.c what of it goes to the device at a time, vblk_state.c
- * what travels.
+ * virtio-blk: a guest's disk, on any struct blkdev. vblk.c is the device and its world,
+ * vblk_life.c when it takes requests and which disk is under it, vblk_req.c one request,
+ * vblk_part.c what of it goes to the disk at a time, vblk_state.c what travels.
  *
  * A vCPU that notifies takes requests out of the ring and hands them to the disk; they
  * complete in the device's world. Guest memory is not copied: its pages are pinned for as long as
@@ -18,71 +18,14 @@
 
 #include <tern/blkdev.h>
 
+#include "kernel/lib/virtio_blk.h"
 #include "vdisk.h"
 #include "virtio.h"
 
 #define VBLK_QUEUES_MAX 8u
 #define VBLK_POOL 64u	    /* requests worked at */
 #define VBLK_PART_PAGES 64u /* of guest memory, pinned for a part */
-#define VBLK_SECTOR 512u    /* what the protocol counts in */
 #define VBLK_SEGS_MAX 128u  /* buffers of one request */
-#define VBLK_ID_BYTES 20u   /* of the serial number */
-
-#define VBLK_F_SIZE_MAX BIT(1)
-#define VBLK_F_SEG_MAX BIT(2)
-#define VBLK_F_RO BIT(5)
-#define VBLK_F_BLK_SIZE BIT(6)
-#define VBLK_F_FLUSH BIT(9)
-#define VBLK_F_TOPOLOGY BIT(10)
-#define VBLK_F_MQ BIT(12)
-#define VBLK_F_DISCARD BIT(13)
-#define VBLK_F_WRITE_ZEROES BIT(14)
-
-/* [virtio 1.2 5.2.4 "Device configuration layout"] */
-struct vblk_config {
-	uint64_t capacity;	      /* 0: sectors */
-	uint32_t size_max;	      /* 8: bytes of a buffer */
-	uint32_t seg_max;	      /* 12 */
-	uint32_t geometry;	      /* 16: not offered */
-	uint32_t blk_size;	      /* 20: logical block */
-	uint8_t physical_block_exp;   /* 24: physical block = logical << this */
-	uint8_t alignment_offset;     /* 25 */
-	uint16_t min_io_size;	      /* 26: logical blocks */
-	uint32_t opt_io_size;	      /* 28: logical blocks */
-	uint8_t writeback;	      /* 32: not offered */
-	uint8_t unused0;	      /* 33 */
-	uint16_t num_queues;	      /* 34 */
-	uint32_t max_discard_sectors; /* 36 */
-	uint32_t max_discard_seg;     /* 40 */
-	uint32_t discard_alignment;   /* 44: sectors */
-	uint32_t max_zeroes_sectors;  /* 48 */
-	uint32_t max_zeroes_seg;      /* 52 */
-	uint8_t zeroes_may_unmap;     /* 56 */
-	uint8_t unused1[3];	      /* 57 */
-};
-_Static_assert(sizeof(struct vblk_config) == 64, "virtio-blk configuration");
-_Static_assert(offsetof(struct vblk_config, num_queues) == 34, "virtio-blk configuration");
-_Static_assert(offsetof(struct vblk_config, zeroes_may_unmap) == 56, "virtio-blk configuration");
-#define VBLK_CONFIG_LEN 60u /* without the compiler's padding */
-
-enum { VBLK_IN = 0, VBLK_OUT = 1, VBLK_FLUSH = 4, VBLK_GET_ID = 8 };
-enum { VBLK_DISCARD = 11, VBLK_WRITE_ZEROES = 13 };
-enum { VBLK_S_OK = 0, VBLK_S_IOERR = 1, VBLK_S_UNSUPP = 2 };
-
-/* [virtio 1.2 5.2.6 "Device Operation"] */
-struct vblk_header {
-	uint32_t type;	 /* 0 */
-	uint32_t ioprio; /* 4 */
-	uint64_t sector; /* 8 */
-};
-_Static_assert(sizeof(struct vblk_header) == 16, "virtio-blk request");
-
-struct vblk_range {
-	uint64_t sector;  /* 0 */
-	uint32_t sectors; /* 8 */
-	uint32_t flags;	  /* 12: bit 0 unmap */
-};
-_Static_assert(sizeof(struct vblk_range) == 16, "virtio-blk range");
 
 struct vblk;
 struct vblk_pin {
@@ -157,6 +100,18 @@ void vblk_unpin(struct vblk_req *q);
 
 /* vblk.c: completion of a part; any context. */
 void vblk_done(struct blk_req *r);
+/* All queues, with the device's mutex held. */
+void vblk_serve_all(struct vblk *b);
+
+/* vblk_life.c. The transport's hooks: what is in flight has lost its ring. */
+void vblk_cleared(struct virtio *v);
+bool vblk_resetting(const struct virtio *v);
+/* vblk_life.c: of vdev_ops. */
+void vblk_reset(struct vdev *d);
+int vblk_quiesce(struct vdev *d, uint64_t deadline_ns);
+void vblk_resume(struct vdev *d);
+/* The disk that another instance of the VM has open. */
+void vblk_attach(struct vblk *b, struct vdisk *disk);
 
 /* vblk_state.c: of vdev_ops. */
 void vblk_save(struct vdev *d, struct rec_writer *w);

@@ -12,8 +12,6 @@
 
 #include "vblk.h"
 
-#define RANGE_UNMAP 1u
-
 /* ---- the pool ---- */
 
 static struct vblk_req *req_new(struct vblk *b)
@@ -142,7 +140,7 @@ static int begin_write(struct vblk_req *q, uint64_t sector, uint64_t bytes)
 static int begin_discard(struct vblk_req *q)
 {
 	struct vblk *b = q->dev;
-	uint32_t known = q->op == BLK_WRITE_ZEROES ? RANGE_UNMAP : 0;
+	uint32_t known = q->op == BLK_WRITE_ZEROES ? VBLK_RANGE_UNMAP : 0;
 	struct vblk_range r;
 	int rc = may_write(b);
 
@@ -177,21 +175,21 @@ static int begin(struct vblk_req *q, const struct vblk_header *h)
 {
 	q->op = BLK_OPS;
 	switch (h->type) {
-	case VBLK_IN:
+	case VBLK_T_IN:
 		q->op = BLK_READ;
 		return set_range(q, h->sector, q->chain.in_len - 1);
-	case VBLK_OUT:
+	case VBLK_T_OUT:
 		q->op = BLK_WRITE;
 		return begin_write(q, h->sector, q->chain.out_len - sizeof(*h));
-	case VBLK_FLUSH:
+	case VBLK_T_FLUSH:
 		q->op = BLK_FLUSH;
 		q->flush = true;
 		return 0;
-	case VBLK_GET_ID:
+	case VBLK_T_GET_ID:
 		return give_id(q);
-	case VBLK_DISCARD:
-	case VBLK_WRITE_ZEROES:
-		q->op = h->type == VBLK_DISCARD ? BLK_DISCARD : BLK_WRITE_ZEROES;
+	case VBLK_T_DISCARD:
+	case VBLK_T_WRITE_ZEROES:
+		q->op = h->type == VBLK_T_DISCARD ? BLK_DISCARD : BLK_WRITE_ZEROES;
 		return begin_discard(q);
 	default:
 		return -ENOTSUP;

@@ -8,8 +8,7 @@
  * fit it, the fake memory when a pin is not what it was; at the end none is held.
  */
 // SOURCES: kernel/vdev/virtq.c kernel/vdev/msix.c kernel/vdev/virtio.c kernel/vdev/virtio_pci.c
-// SOURCES: kernel/vdev/virtio_regs.c kernel/vdev/vblk.c kernel/vdev/vblk_req.c
-// SOURCES: kernel/vdev/vblk_part.c kernel/vdev/vblk_state.c kernel/vdev/pci.c
+// SOURCES: kernel/vdev/virtio_regs.c kernel/vdev/vblk*.c kernel/vdev/pci.c
 // SOURCES: kernel/vdev/pci_func.c kernel/vdev/vdev.c kernel/lib/rec.c
 // SOURCES: test/unit/fake_vdev.c test/unit/fake_blk.c
 #include <errno.h>
@@ -54,18 +53,20 @@ static void start(struct vm *vm, uint32_t features)
 /* Header, data, status in one chain; data anywhere and of any length. */
 static void request(struct vm *vm, unsigned q, const uint8_t *s)
 {
-	static const uint8_t types[] = { VBLK_IN,      VBLK_OUT,	  VBLK_FLUSH, VBLK_GET_ID,
-					 VBLK_DISCARD, VBLK_WRITE_ZEROES, 77 };
+	static const uint8_t types[] = {
+		VBLK_T_IN,	     VBLK_T_OUT, VBLK_T_FLUSH, VBLK_T_GET_ID, VBLK_T_DISCARD,
+		VBLK_T_WRITE_ZEROES, 77
+	};
 	struct vblk_header h = { .type = types[s[4] % sizeof(types)], .sector = s[5] * 16u };
 	uint32_t len = (uint32_t)s[6] * 512u + s[7] % 3u, data = BUFFER + 64u * s[8];
-	bool in = h.type == VBLK_IN || h.type == VBLK_GET_ID;
+	bool in = h.type == VBLK_T_IN || h.type == VBLK_T_GET_ID;
 	struct vblk_range r = { h.sector, s[6], s[7] & 3u };
 	uint64_t d[6] = { BUFFER,     sizeof(h) | 1ull << 32 | 1ull << 48,
 			  data,	      len | (in ? 3ull : 1ull) << 32 | 2ull << 48,
 			  BUFFER - 1, 1 | 2ull << 32 };
 	uint16_t idx;
 
-	if (h.type == VBLK_DISCARD || h.type == VBLK_WRITE_ZEROES) {
+	if (h.type == VBLK_T_DISCARD || h.type == VBLK_T_WRITE_ZEROES) {
 		d[3] = sizeof(r) | 1ull << 32 | 2ull << 48;
 		memcpy(fake_ram + data, &r, sizeof(r));
 	}

@@ -14,6 +14,7 @@
 
 uint8_t fake_blk_bytes[FAKE_BLK_BYTES];
 struct blkdev fake_blk;
+bool fake_blk_signal_held;
 unsigned fake_pins, fake_blk_busy, fake_blk_seen[BLK_OPS];
 static struct blk_req *first, **last = &first;
 
@@ -151,8 +152,10 @@ void event_init(struct event *e, const char *name)
 {
 }
 
+/* A vblk's: whether its lock was held, when the last one was signalled. */
 void event_signal(struct event *e)
 {
+	fake_blk_signal_held = spin_held(&container_of(e, struct vblk, ev)->lock);
 }
 
 /* Its world has nothing to do: it comes back. */

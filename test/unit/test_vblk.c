@@ -5,8 +5,7 @@
  * a full pool, a move.
  */
 // SOURCES: kernel/vdev/virtq.c kernel/vdev/msix.c kernel/vdev/virtio.c kernel/vdev/virtio_pci.c
-// SOURCES: kernel/vdev/virtio_regs.c kernel/vdev/vblk.c kernel/vdev/vblk_req.c
-// SOURCES: kernel/vdev/vblk_part.c kernel/vdev/vblk_state.c kernel/vdev/pci.c
+// SOURCES: kernel/vdev/virtio_regs.c kernel/vdev/vblk*.c kernel/vdev/pci.c
 // SOURCES: kernel/vdev/pci_func.c kernel/vdev/vdev.c kernel/lib/rec.c
 // SOURCES: test/unit/fake_vdev.c test/unit/fake_blk.c
 #include <errno.h>
@@ -127,7 +126,7 @@ static uint32_t put(unsigned q, uint32_t type, uint64_t sector, uint64_t data, u
 	uint16_t n = next_avail[q]++, head = next_desc[q] % QSIZE;
 	uint32_t header = HEADERS + (q * QSIZE + n % QSIZE) * 16u;
 	uint32_t status = STATUS + q * QSIZE + n % QSIZE;
-	bool in = type == VBLK_IN || type == VBLK_GET_ID;
+	bool in = type == VBLK_T_IN || type == VBLK_T_GET_ID;
 
 	memcpy(fake_ram + header, &h, sizeof(h));
 	fake_ram[status] = 0xff;
@@ -167,15 +166,15 @@ static void test_contents(void **state)
 
 	/* Off a page's start, in parts of 8 KiB and of 4 segments. */
 	fill(DATA + 512, len, 3);
-	assert_int_equal(ask(vm, VBLK_OUT, 5, DATA + 512, len), VBLK_S_OK);
+	assert_int_equal(ask(vm, VBLK_T_OUT, 5, DATA + 512, len), VBLK_S_OK);
 	assert_memory_equal(fake_blk_bytes + 5 * 512, fake_ram + DATA + 512, len);
 	assert_true(fake_blk_seen[BLK_WRITE] >= len / 8192);
 	assert_int_equal(fake_blk_seen[BLK_FLUSH], 0);
-	assert_int_equal(ask(vm, VBLK_IN, 5, DATA + 0x40000, len), VBLK_S_OK);
+	assert_int_equal(ask(vm, VBLK_T_IN, 5, DATA + 0x40000, len), VBLK_S_OK);
 	assert_memory_equal(fake_ram + DATA + 0x40000, fake_ram + DATA + 512, len);
-	assert_int_equal(ask(vm, VBLK_FLUSH, 0, 0, 0), VBLK_S_OK);
+	assert_int_equal(ask(vm, VBLK_T_FLUSH, 0, 0, 0), VBLK_S_OK);
 	assert_int_equal(fake_blk_seen[BLK_FLUSH], 1);
-	assert_int_equal(ask(vm, VBLK_GET_ID, 0, DATA, 20), VBLK_S_OK);
+	assert_int_equal(ask(vm, VBLK_T_GET_ID, 0, DATA, 20), VBLK_S_OK);
 	assert_string_equal((char *)fake_ram + DATA, "S1");
 	assert_int_equal(used_idx(0), 4);
 	assert_int_equal(dev->stats.bytes[BLK_WRITE], len);
@@ -185,11 +184,24 @@ static void test_contents(void **state)
 	done(vm);
 }
 
+/* Its world may take the request, and the device end, as soon as the lock is free. */
+static void test_completion_is_done_with_the_device(void **state)
+{
+	struct vm *vm = running(VBLK_F_FLUSH);
+
+	put(0, VBLK_T_IN, 0, DATA, 512);
+	notify(vm, 0);
+	fake_blk_signal_held = false;
+	assert_true(fake_blk_complete(0));
+	assert_true(fake_blk_signal_held);
+	done(vm);
+}
+
 /* A driver that cannot ask for a flush is given durable writes. */
 static void test_write_through(void **state)
 {
 	struct vm *vm = running(0);
-	uint32_t status = put(0, VBLK_OUT, 0, DATA, 512);
+	uint32_t status = put(0, VBLK_T_OUT, 0, DATA, 512);
 
 	notify(vm, 0);
 	assert_true(fake_blk_complete(0));
@@ -216,24 +228,24 @@ static void test_ranges(void **state)
 
 	memset(fake_blk_bytes, 0x11, sizeof(fake_blk_bytes));
 	/* The disk can do neither: zeroes are written, a discard is nothing. */
-	assert_int_equal(range(vm, VBLK_WRITE_ZEROES, 3, 70, 1), VBLK_S_OK);
+	assert_int_equal(range(vm, VBLK_T_WRITE_ZEROES, 3, 70, 1), VBLK_S_OK);
 	assert_int_equal(fake_blk_seen[BLK_WRITE_ZEROES], 0);
 	for (unsigned i = 0; i < 76 * 512; i++)
 		assert_int_equal(fake_blk_bytes[i], i < 3 * 512 || i >= 73 * 512 ? 0x11 : 0);
-	assert_int_equal(range(vm, VBLK_DISCARD, 0, 2, 0), VBLK_S_OK);
+	assert_int_equal(range(vm, VBLK_T_DISCARD, 0, 2, 0), VBLK_S_OK);
 	assert_int_equal(fake_blk_bytes[0], 0x11);
 	fake_blk.geo.max_discard_blocks = 16;
 	fake_blk.geo.max_zeroes_blocks = 16;
-	assert_int_equal(range(vm, VBLK_DISCARD, 0, 40, 0), VBLK_S_OK);
+	assert_int_equal(range(vm, VBLK_T_DISCARD, 0, 40, 0), VBLK_S_OK);
 	assert_int_equal(fake_blk_seen[BLK_DISCARD], 3);
 	assert_int_equal(fake_blk_bytes[40 * 512], 0);
 	assert_int_equal(fake_blk_bytes[40 * 512 - 1], 0xdd);
-	assert_int_equal(range(vm, VBLK_WRITE_ZEROES, 0, 40, 0), VBLK_S_OK);
+	assert_int_equal(range(vm, VBLK_T_WRITE_ZEROES, 0, 40, 0), VBLK_S_OK);
 	assert_int_equal(fake_blk_seen[BLK_WRITE_ZEROES], 3);
 	/* Flags that are none. */
-	assert_int_equal(range(vm, VBLK_DISCARD, 0, 1, 1), VBLK_S_UNSUPP);
-	assert_int_equal(range(vm, VBLK_WRITE_ZEROES, 0, 1, 2), VBLK_S_UNSUPP);
-	assert_int_equal(range(vm, VBLK_DISCARD, FAKE_BLK_BYTES / 512, 1, 0), VBLK_S_IOERR);
+	assert_int_equal(range(vm, VBLK_T_DISCARD, 0, 1, 1), VBLK_S_UNSUPP);
+	assert_int_equal(range(vm, VBLK_T_WRITE_ZEROES, 0, 1, 2), VBLK_S_UNSUPP);
+	assert_int_equal(range(vm, VBLK_T_DISCARD, FAKE_BLK_BYTES / 512, 1, 0), VBLK_S_IOERR);
 	done(vm);
 }
 
@@ -242,15 +254,15 @@ static void test_what_is_refused(void **state)
 	struct vm *vm = running(VBLK_F_FLUSH);
 	uint64_t end = FAKE_BLK_BYTES / 512;
 
-	assert_int_equal(ask(vm, VBLK_IN, end, DATA, 512), VBLK_S_IOERR);
-	assert_int_equal(ask(vm, VBLK_IN, end - 1, DATA, 1024), VBLK_S_IOERR);
-	assert_int_equal(ask(vm, VBLK_OUT, UINT64_MAX, DATA, 512), VBLK_S_IOERR);
-	assert_int_equal(ask(vm, VBLK_OUT, 0, DATA, 511), VBLK_S_IOERR);
+	assert_int_equal(ask(vm, VBLK_T_IN, end, DATA, 512), VBLK_S_IOERR);
+	assert_int_equal(ask(vm, VBLK_T_IN, end - 1, DATA, 1024), VBLK_S_IOERR);
+	assert_int_equal(ask(vm, VBLK_T_OUT, UINT64_MAX, DATA, 512), VBLK_S_IOERR);
+	assert_int_equal(ask(vm, VBLK_T_OUT, 0, DATA, 511), VBLK_S_IOERR);
 	assert_int_equal(ask(vm, 77, 0, DATA, 512), VBLK_S_UNSUPP);
-	assert_int_equal(ask(vm, VBLK_IN, 0, FAKE_RAM - 512, 1024), VBLK_S_IOERR);
+	assert_int_equal(ask(vm, VBLK_T_IN, 0, FAKE_RAM - 512, 1024), VBLK_S_IOERR);
 	assert_int_equal(fake_blk_seen[BLK_READ] + fake_blk_seen[BLK_WRITE], 0);
 	/* All of these were its own doing: it works on. */
-	assert_int_equal(ask(vm, VBLK_IN, end - 1, DATA, 512), VBLK_S_OK);
+	assert_int_equal(ask(vm, VBLK_T_IN, end - 1, DATA, 512), VBLK_S_OK);
 	assert_int_equal(fake_read(vm, B0 + 0x14, 1), 0x0f);
 	done(vm);
 }
@@ -258,7 +270,7 @@ static void test_what_is_refused(void **state)
 static void test_errors_of_the_disk(void **state)
 {
 	struct vm *vm = running(VBLK_F_FLUSH);
-	uint32_t status = put(0, VBLK_OUT, 0, DATA, 3 * 8192);
+	uint32_t status = put(0, VBLK_T_OUT, 0, DATA, 3 * 8192);
 
 	notify(vm, 0);
 	assert_true(fake_blk_complete(0));
@@ -268,7 +280,7 @@ static void test_errors_of_the_disk(void **state)
 	assert_int_equal(fake_ram[status], VBLK_S_IOERR);
 	assert_int_equal(fake_blk_seen[BLK_WRITE], 2); /* the rest is not tried */
 	assert_int_equal(dev->stats.errors, 1);
-	assert_int_equal(ask(vm, VBLK_OUT, 0, DATA, 512), VBLK_S_OK);
+	assert_int_equal(ask(vm, VBLK_T_OUT, 0, DATA, 512), VBLK_S_OK);
 	done(vm);
 }
 
@@ -279,11 +291,11 @@ static void test_read_only(void **state)
 	assert_true(fake_read(vm, B0 + 0x04, 4) & VBLK_F_RO);
 	assert_false(fake_read(vm, B0 + 0x04, 4) & VBLK_F_MQ);
 	start(vm, VBLK_F_FLUSH, 1); /* a driver that does not care */
-	assert_int_equal(ask(vm, VBLK_OUT, 0, DATA, 512), VBLK_S_IOERR);
-	assert_int_equal(range(vm, VBLK_WRITE_ZEROES, 0, 8, 0), VBLK_S_IOERR);
-	assert_int_equal(range(vm, VBLK_DISCARD, 0, 8, 0), VBLK_S_IOERR);
+	assert_int_equal(ask(vm, VBLK_T_OUT, 0, DATA, 512), VBLK_S_IOERR);
+	assert_int_equal(range(vm, VBLK_T_WRITE_ZEROES, 0, 8, 0), VBLK_S_IOERR);
+	assert_int_equal(range(vm, VBLK_T_DISCARD, 0, 8, 0), VBLK_S_IOERR);
 	assert_int_equal(fake_blk_seen[BLK_WRITE], 0);
-	assert_int_equal(ask(vm, VBLK_IN, 0, DATA, 512), VBLK_S_OK);
+	assert_int_equal(ask(vm, VBLK_T_IN, 0, DATA, 512), VBLK_S_OK);
 	done(vm);
 }
 
@@ -293,9 +305,9 @@ static void test_a_full_pool(void **state)
 	struct vm *vm = running(VBLK_F_FLUSH);
 
 	for (unsigned i = 0; i < 80; i++)
-		put(0, VBLK_IN, i, DATA, 512);
+		put(0, VBLK_T_IN, i, DATA, 512);
 	notify(vm, 0);
-	put(1, VBLK_IN, 0, DATA, 512);
+	put(1, VBLK_T_IN, 0, DATA, 512);
 	notify(vm, 1);
 	assert_int_equal(fake_blk_busy, VBLK_POOL);
 	fake_blk_run(dev);
@@ -308,7 +320,7 @@ static void test_a_full_pool(void **state)
 static void test_reset_in_flight(void **state)
 {
 	struct vm *vm = running(VBLK_F_FLUSH);
-	uint32_t status = put(0, VBLK_IN, 0, DATA, 2 * 8192), again;
+	uint32_t status = put(0, VBLK_T_IN, 0, DATA, 2 * 8192), again;
 
 	notify(vm, 0);
 	fake_write(vm, B0 + 0x14, 1, 0);
@@ -322,7 +334,7 @@ static void test_reset_in_flight(void **state)
 	memset(next_avail, 0, sizeof(next_avail));
 	memset(fake_ram + AVAIL, 0, 0x4000);
 	start(vm, VBLK_F_FLUSH, 2);
-	again = put(0, VBLK_IN, 0, DATA, 512);
+	again = put(0, VBLK_T_IN, 0, DATA, 512);
 	notify(vm, 0);
 	fake_blk_run(dev);
 	assert_int_equal(fake_ram[again], VBLK_S_OK);
@@ -332,14 +344,14 @@ static void test_reset_in_flight(void **state)
 static void test_quiesce(void **state)
 {
 	struct vm *vm = running(VBLK_F_FLUSH);
-	uint32_t status = put(0, VBLK_IN, 0, DATA, 512), later;
+	uint32_t status = put(0, VBLK_T_IN, 0, DATA, 512), later;
 
 	notify(vm, 0);
 	assert_int_equal(vdevs_quiesce(vm, fake_now_ns), -ETIMEDOUT); /* the disk does not answer */
 	fake_blk_run(dev);
 	assert_int_equal(fake_ram[status], VBLK_S_OK);
 	assert_int_equal(vdevs_quiesce(vm, fake_now_ns), 0);
-	later = put(0, VBLK_IN, 0, DATA, 512);
+	later = put(0, VBLK_T_IN, 0, DATA, 512);
 	notify(vm, 0);
 	assert_int_equal(fake_blk_busy, 0);
 	vdevs_resume(vm);
@@ -358,7 +370,7 @@ static void test_move(void **state)
 	uint32_t later;
 
 	assert_int_equal(vdevs_quiesce(vm, fake_now_ns), 0);
-	later = put(0, VBLK_IN, 0, DATA, 512);
+	later = put(0, VBLK_T_IN, 0, DATA, 512);
 	*to = *vm;
 	to->devs = NULL;
 	to->io = NULL;
@@ -417,6 +429,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_contents),
+		cmocka_unit_test(test_completion_is_done_with_the_device),
 		cmocka_unit_test(test_write_through),
 		cmocka_unit_test(test_ranges),
 		cmocka_unit_test(test_what_is_refused),

@@ -271,9 +271,9 @@ static int start(void **state)
 	timer_armed = NULL;
 	resets = begun = broken = nr_done = seen = used = 0;
 	reset_fails = false;
-	set32(CONFIG_CAPACITY, 1u << 20);
-	set32(CONFIG_MAX_DISCARD, 4096);
-	set32(CONFIG_MAX_ZEROES, 2048);
+	set32(CONFIG(capacity), 1u << 20);
+	set32(CONFIG(max_discard_sectors), 4096);
+	set32(CONFIG(max_zeroes_sectors), 2048);
 	disk.blk.ops = &vblk_blk_ops;
 	disk.blk.driver = "virtio-blk";
 	disk.v.features = FEATURES;
@@ -463,9 +463,9 @@ static void test_limits(void **state)
 
 	(void)state;
 	disk.v.features |= VBLK_F_SIZE_MAX | VBLK_F_SEG_MAX | VBLK_F_BLK_SIZE | VBLK_F_RO;
-	set32(CONFIG_SIZE_MAX, 4096);
-	set32(CONFIG_SEG_MAX, 10);
-	set32(CONFIG_BLK_SIZE, 2048);
+	set32(CONFIG(size_max), 4096);
+	set32(CONFIG(seg_max), 10);
+	set32(CONFIG(blk_size), 2048);
 	assert_int_equal(vblk_read_config(&disk, VBLK_RING, &why), 0);
 	assert_int_equal(g->max_segs, 5);
 	assert_int_equal(g->max_bytes, 5 * 4096);
@@ -479,15 +479,15 @@ static void test_limits(void **state)
 	assert_int_equal(t.nr, 3);
 	assert_int_equal(t.seg[2].addr, 0x10001 + 8192);
 	assert_int_equal(t.seg[2].len, 2048);
-	set32(CONFIG_SIZE_MAX, 100);
+	set32(CONFIG(size_max), 100);
 	assert_int_equal(vblk_read_config(&disk, VBLK_RING, &why), -EINVAL);
 	assert_string_equal(why, "it takes too little in a request");
-	set32(CONFIG_SIZE_MAX, 4096);
-	set32(CONFIG_CAPACITY, 0);
+	set32(CONFIG(size_max), 4096);
+	set32(CONFIG(capacity), 0);
 	assert_int_equal(vblk_read_config(&disk, VBLK_RING, &why), -EINVAL);
 	assert_string_equal(why, "no sensible size");
-	set32(CONFIG_CAPACITY, 8);
-	set32(CONFIG_BLK_SIZE, 513); /* only a hint */
+	set32(CONFIG(capacity), 8);
+	set32(CONFIG(blk_size), 513); /* only a hint */
 	assert_int_equal(vblk_read_config(&disk, VBLK_RING, &why), 0);
 	assert_int_equal(g->block_bytes, 512);
 }
