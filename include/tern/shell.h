@@ -55,8 +55,5 @@ const char *shell_opt(int *argc, char **argv, const char *name);
 bool shell_flag(int *argc, char **argv, const char *name);
 /* The words of a command with text that follow its options. */
 char **shell_text(struct shell *sh, int *count);
-/* "256M", "1G", "4096K", plain bytes. -EINVAL. */
-MUST_CHECK int parse_size(const char *text, uint64_t *bytes);
-MUST_CHECK int parse_u64(const char *text, uint64_t *v);
 
 #endif

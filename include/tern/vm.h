@@ -20,7 +20,7 @@
 
 #define VM_NAME_MAX 32
 #define VM_VCPUS_MAX 64
-#define VM_PATH_MAX 64
+#define VM_PATH_MAX 128
 #define VM_CMDLINE_MAX 1024
 #define VM_MODULES_MAX 4
 
@@ -73,10 +73,17 @@ struct vm_nic {
 #define VM_DISKS_MAX 8
 #define VM_DISK_PATH_MAX 128
 #define VM_SERIAL_MAX 21
+enum vm_disk_mode {
+	VM_DISK_NORMAL,
+	VM_DISK_INDEPENDENT,   /* left out of the VM's snapshots */
+	VM_DISK_NONPERSISTENT, /* what a run writes is forgotten at its end */
+	VM_DISK_MODES
+};
 struct vm_disk {
 	char path[VM_DISK_PATH_MAX];
 	char serial[VM_SERIAL_MAX]; /* empty: vm_create makes one of the VM's name */
 	bool read_only;
+	uint8_t mode; /* enum vm_disk_mode */
 };
 
 /* Which part of which CPUs: this host's affair, but for the shares, which move with the VM. */
@@ -101,6 +108,7 @@ struct vm_config {
 	uint8_t on[VM_TROUBLES]; /* enum vm_policy */
 	bool baseline;		 /* shown the common CPU (cpumodel.h), not this host's */
 	bool hyperv;		 /* has the clock of Microsoft's guests (kernel/vm/hyperv.h) too */
+	char home[VM_NAME_MAX];	 /* datastore of its description (home.h); empty: it has none */
 	struct vm_sched sched;	 /* [vm] */
 };
 

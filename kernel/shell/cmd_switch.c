@@ -8,7 +8,6 @@
 #include <tern/vm.h>
 #include <tern/vswitch.h>
 
-#include "cmd_port.h"
 #include "shell_int.h"
 
 #define PORT_ARGS "VM[/N] [--rate MBIT|none] [--spoof allow|deny]"
@@ -179,23 +178,8 @@ static bool port_name(char *text, uint64_t *index)
 	return !parse_u64(slash + 1, index) && *index < VM_NICS_MAX;
 }
 
-static bool parse_rate(const char *text, uint32_t *mbit)
-{
-	uint64_t n = 0;
-
-	if (strcmp(text, "none") && (parse_u64(text, &n) || !n || n > VPORT_RATE_MAX))
-		return false;
-	*mbit = (uint32_t)n;
-	return true;
-}
-
-static bool parse_spoof(const char *text, bool *any_source)
-{
-	*any_source = !strcmp(text, "allow");
-	return *any_source || !strcmp(text, "deny");
-}
-
-int cmd_port_rule(struct shell *sh, const char *key, const char *value, struct vport_rules *r)
+/* One rule of two: 0, or 1 with the error said. */
+static int port_rule(struct shell *sh, const char *key, const char *value, struct vport_rules *r)
 {
 	if (!strcmp(key, "rate"))
 		return parse_rate(value, &r->rate_mbit)
@@ -221,8 +205,8 @@ static int port_cmd(struct shell *sh, int argc, char **argv)
 		return shell_error(sh, "not-found",
 				   "no port '%s': 'net ports' lists those that are, as VM/N",
 				   argv[1]);
-	if ((rate && cmd_port_rule(sh, "rate", rate, &r)) ||
-	    (spoof && cmd_port_rule(sh, "spoof", spoof, &r)))
+	if ((rate && port_rule(sh, "rate", rate, &r)) ||
+	    (spoof && port_rule(sh, "spoof", spoof, &r)))
 		return 1;
 	if (vport_rules_of(argv[1], (unsigned)index, &r, &r))
 		return shell_error(sh, "not-found", "the VM has gone meanwhile");

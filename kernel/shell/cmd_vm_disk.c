@@ -1,88 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Disks of VMs: `vm create`'s --disk options, and what `vm info` and `stats` say of them.
+ * Disks of VMs: what `vm info` and `stats` say of them.
  */
-#include <stdio.h>
-#include <string.h>
-
+#include <tern/home.h>
 #include <tern/vdev.h>
 
 #include "cmd_vm_disk.h"
 #include "shell_int.h"
-
-#define DISK_TEXT_MAX 192
-#define SERIAL_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
-
-/* ---- --disk ---- */
-
-static bool serial_ok(const char *text)
-{
-	size_t n = strspn(text, SERIAL_CHARS);
-
-	return n && !text[n] && n < VM_SERIAL_MAX;
-}
-
-/* One word behind the path. */
-static bool disk_word(struct shell *sh, const char *word, struct vm_disk *d)
-{
-	static const char serial[] = "serial=";
-	const char *value = word + sizeof(serial) - 1;
-
-	if (!strcmp(word, "ro")) {
-		d->read_only = true;
-		return true;
-	}
-	if (strncmp(word, serial, sizeof(serial) - 1) || !serial_ok(value)) {
-		shell_error(sh, "invalid",
-			    "--disk: '%s' is not ro or serial=TEXT, of up to %u letters, digits, "
-			    "- _ .",
-			    word, VM_SERIAL_MAX - 1);
-		return false;
-	}
-	strcpy(d->serial, value);
-	return true;
-}
-
-static bool disk_option(struct shell *sh, const char *text, struct vm_disk *d)
-{
-	size_t len = strcspn(text, ",");
-	char words[DISK_TEXT_MAX], *next;
-
-	if (!len || len >= sizeof(d->path) || strlen(text) >= sizeof(words)) {
-		shell_error(sh, "invalid",
-			    "--disk %s: it is /ds/DATASTORE/FILE or diskN, up to %u characters",
-			    text, (unsigned)sizeof(d->path) - 1);
-		return false;
-	}
-	strcpy(words, text);
-	memcpy(d->path, text, len);
-	for (char *word = words[len] ? words + len + 1 : NULL; word; word = next) {
-		next = strchr(word, ',');
-		if (next)
-			*next++ = '\0';
-		if (!disk_word(sh, word, d))
-			return false;
-	}
-	return true;
-}
-
-bool cmd_vm_disks(struct shell *sh, int *argc, char **argv, struct vm_config *cfg)
-{
-	const char *text;
-
-	while ((text = shell_opt(argc, argv, "--disk")) != NULL) {
-		if (cfg->disks == VM_DISKS_MAX) {
-			shell_error(sh, "invalid", "more than %u of --disk", VM_DISKS_MAX);
-			return false;
-		}
-		if (!disk_option(sh, text, &cfg->disk[cfg->disks]))
-			return false;
-		cfg->disks++;
-	}
-	return true;
-}
-
-/* ---- vm info, stats ---- */
 
 static void info_json(struct shell *sh, const struct vdisk_info *i)
 {
@@ -90,6 +14,7 @@ static void info_json(struct shell *sh, const struct vdisk_info *i)
 	json_str(sh, "path", i->disk->path);
 	json_str(sh, "serial", i->disk->serial);
 	json_bool(sh, "read_only", i->disk->read_only);
+	json_str(sh, "mode", vm_disk_mode_name(i->disk->mode));
 	json_bool(sh, "open", i->open);
 	json_u64(sh, "bytes", i->bytes);
 	json_u64(sh, "queues", i->queues);
@@ -106,8 +31,10 @@ void cmd_vm_disks_info(struct shell *sh, struct vm *vm)
 		if (shell_json(sh))
 			info_json(sh, &i);
 		else
-			shell_printf(sh, "disk     %s, serial %s%s%s\n", i.disk->path,
+			shell_printf(sh, "disk     %s, serial %s%s%s%s%s\n", i.disk->path,
 				     i.disk->serial, i.disk->read_only ? ", read-only" : "",
+				     i.disk->mode ? ", " : "",
+				     i.disk->mode ? vm_disk_mode_name(i.disk->mode) : "",
 				     i.open ? "" : ", closed");
 	}
 	if (shell_json(sh))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Disks of VMs, for the commands that make and show them. */
+/* Disks of VMs, for the commands that show them. */
 #ifndef KERNEL_SHELL_CMD_VM_DISK_H
 #define KERNEL_SHELL_CMD_VM_DISK_H
 
@@ -7,8 +7,6 @@
 
 struct shell;
 
-/* The --disk options into cfg; false with the error said. */
-bool cmd_vm_disks(struct shell *sh, int *argc, char **argv, struct vm_config *cfg);
 void cmd_vm_disks_info(struct shell *sh, struct vm *vm);
 void cmd_vm_disks_stats(struct shell *sh, struct vm *vm);
 

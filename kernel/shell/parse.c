@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Text to values for commands: words of a line, sizes, numbers, options.
- * Pure code.
+ * A command's line: its words and its options. Pure code; values are read by
+ * kernel/lib/text.c.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -49,64 +49,6 @@ int shell_tokenize(char *line, int *argc, char **argv, int max)
 	}
 	argv[n] = NULL;
 	*argc = n;
-	return 0;
-}
-
-int parse_u64(const char *text, uint64_t *v)
-{
-	uint64_t n = 0;
-
-	if (!*text)
-		return -EINVAL;
-	for (; *text; text++) {
-		unsigned d = (unsigned)(*text - '0');
-
-		if (d > 9 || n > (UINT64_MAX - d) / 10)
-			return -EINVAL;
-		n = n * 10 + d;
-	}
-	*v = n;
-	return 0;
-}
-
-static int size_shift(char unit)
-{
-	switch (unit) {
-	case 'k':
-	case 'K':
-		return 10;
-	case 'm':
-	case 'M':
-		return 20;
-	case 'g':
-	case 'G':
-		return 30;
-	default:
-		return -1;
-	}
-}
-
-int parse_size(const char *text, uint64_t *bytes)
-{
-	char digits[24];
-	size_t n = strlen(text);
-	int shift = n ? size_shift(text[n - 1]) : -1;
-	uint64_t v;
-
-	if (shift > 0)
-		n--;
-	if (!n || n >= sizeof(digits))
-		return -EINVAL;
-	memcpy(digits, text, n);
-	digits[n] = '\0';
-	if (parse_u64(digits, &v))
-		return -EINVAL;
-	if (shift > 0) {
-		if (v > UINT64_MAX >> shift)
-			return -EINVAL;
-		v <<= shift;
-	}
-	*bytes = v;
 	return 0;
 }
 
@@ -236,10 +178,4 @@ int shell_options_end(const char *usage, int argc, char **argv)
 		i += takes_value(usage, argv[i]) && !strchr(argv[i], '=') ? 2 : 1;
 	}
 	return MIN(i, argc);
-}
-
-void mac_format(const uint8_t mac[6], char out[MAC_TEXT])
-{
-	snprintf(out, MAC_TEXT, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
-		 mac[4], mac[5]);
 }

@@ -15,6 +15,8 @@
 #include <tern/shell.h>
 #include <tern/world.h>
 
+#include "kernel/lib/text.h"
+
 #define SHELL_LINE_MAX 1024u
 #define SHELL_ARGS_MAX 160
 #define SHELL_TAG_MAX 12
@@ -167,9 +169,5 @@ void cmd_ds_file_register(void);
 void cmd_switch_register(void);
 void cmd_debug_register(void);
 void cmd_power_register(void);
-
-/* parse.c: an Ethernet address as text. */
-#define MAC_TEXT 18
-void mac_format(const uint8_t mac[6], char out[MAC_TEXT]);
 
 #endif

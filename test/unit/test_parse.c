@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Words, sizes and options of a command line.
- * // SOURCES: kernel/shell/parse.c
+ * // SOURCES: kernel/shell/parse.c kernel/lib/text.c
  */
 #include <errno.h>
 #include <setjmp.h>
