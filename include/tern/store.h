@@ -146,6 +146,16 @@ void ds_close(struct ds_file *f);
 struct blkdev *ds_file_blk(struct ds_file *f);
 uint64_t ds_file_size(const struct ds_file *f);
 /*
+ * What byte `at` of an open file is, and *bytes how many from there on, up to its end, are alike.
+ * Right until the next write to them.
+ */
+enum ds_extent {
+	DS_MAP_HOLE,  /* reads as zeros */
+	DS_MAP_OWN,   /* the file's own extents */
+	DS_MAP_BELOW, /* the extents of a file that it is a delta over */
+};
+enum ds_extent ds_file_map(struct ds_file *f, uint64_t at, uint64_t *bytes);
+/*
  * Grows or shrinks; what is beyond the old end is zeros, and a hole until it is written. Old and
  * new size are multiples of 4096: else -EINVAL.
  */

@@ -111,6 +111,29 @@ struct vdisk_info {
 bool vdisk_at(struct vm *vm, unsigned index, struct vdisk_info *out); /* false past the last */
 
 /*
+ * For whoever moves a VM's disks: one that is open, and what stands between it and the guest.
+ */
+struct vdisk;
+struct ds_file;
+/*
+ * The disk that a VM of this name has open at this place, once more, open until vdisk_close
+ * whatever becomes of the VM; else NULL.
+ */
+struct vdisk *vdisk_share(const char *vm, unsigned index, const struct vm_disk *d);
+struct blkdev *vdisk_blk(struct vdisk *d);
+struct ds_file *vdisk_file(struct vdisk *d); /* NULL: a whole disk */
+/* An open file is from now on this VM's disk number index, for its next instance to share. */
+MUST_CHECK int vdisk_adopt(const char *vm, unsigned index, const struct vm_disk *d,
+			   struct ds_file *file, struct vdisk **out);
+/* The last one closes it: nothing is in flight. */
+void vdisk_close(struct vdisk *d);
+/*
+ * For the VM's owner (vm->mig): the guest's requests go to blk, NULL: to the open disk again. What
+ * went before has ended when it returns. -ENODEV: the VM has the disk not open.
+ */
+MUST_CHECK int vdisk_filter(struct vm *vm, unsigned index, struct blkdev *blk);
+
+/*
  * Guest serial ports 0 and 1: kept log and input. The functions take
  * SERIAL_VCONSOLE as well: the virtio console's log and input.
  */

@@ -150,6 +150,26 @@ uint64_t ds_file_size(const struct ds_file *f)
 	return f->size;
 }
 
+enum ds_extent ds_file_map(struct ds_file *f, uint64_t at, uint64_t *bytes)
+{
+	struct ds_file *top = f;
+	bool found = false;
+
+	*bytes = at < f->size ? f->size - at : 0;
+	while (*bytes && f && at < f->size && !found) {
+		uint32_t physical, count;
+		unsigned long flags = spin_lock(&f->lock);
+		struct ds_file *below = f->below;
+
+		found = ds_runs_find(&f->runs, (uint32_t)(at / DS_EXTENT), &physical, &count);
+		spin_unlock(&f->lock, flags);
+		*bytes = MIN(*bytes, (uint64_t)count * DS_EXTENT - at % DS_EXTENT);
+		if (!found)
+			f = below;
+	}
+	return !found ? DS_MAP_HOLE : f == top ? DS_MAP_OWN : DS_MAP_BELOW;
+}
+
 static int set_size(struct ds_file *f, uint64_t size, struct ds_runs *r)
 {
 	uint32_t keep = (uint32_t)((size + DS_EXTENT - 1) / DS_EXTENT);

@@ -189,6 +189,11 @@ bool vdisk_at(struct vm *vm, unsigned index, struct vdisk_info *out)
 	return true;
 }
 
+int vdisk_filter(struct vm *vm, unsigned index, struct blkdev *blk)
+{
+	return vblk_filter(q35_of(vm)->disk[index], blk);
+}
+
 static int platform_reset(struct vm *vm)
 {
 	vdevs_reset(vm);

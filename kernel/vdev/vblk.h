@@ -112,6 +112,11 @@ int vblk_quiesce(struct vdev *d, uint64_t deadline_ns);
 void vblk_resume(struct vdev *d);
 /* The disk that another instance of the VM has open. */
 void vblk_attach(struct vblk *b, struct vdisk *disk);
+/*
+ * The driver's requests go to blk, NULL: to the open disk itself; what went before has ended, so
+ * each request is one device's from its begin to its end. -ENODEV: no disk is open.
+ */
+MUST_CHECK int vblk_filter(struct vblk *b, struct blkdev *blk);
 
 /* vblk_state.c: of vdev_ops. */
 void vblk_save(struct vdev *d, struct rec_writer *w);

@@ -155,3 +155,39 @@ int vblk_open(struct vblk *b, char *why, size_t why_len)
 	vblk_attach(b, disk);
 	return 0;
 }
+
+/* ---- a filter ---- */
+
+static int exchange_locked(struct vblk *b, struct blkdev *blk)
+{
+	unsigned long flags = spin_lock(&b->lock);
+	bool busy = b->busy;
+
+	spin_unlock(&b->lock, flags);
+	if (busy)
+		return -EAGAIN; /* a reset of the device let it go on */
+	if (!b->disk)
+		return blk ? -ENODEV : 0;
+	b->blk = blk ? blk : vdisk_blk(b->disk);
+	return 0;
+}
+
+int vblk_filter(struct vblk *b, struct blkdev *blk)
+{
+	bool live = false;
+	int rc;
+
+	do {
+		mutex_lock(&b->v.d.lock);
+		live |= b->live;
+		mutex_unlock(&b->v.d.lock);
+		set_live(b, false);
+		(void)wait_idle(b, NEVER_NS);
+		mutex_lock(&b->v.d.lock);
+		rc = exchange_locked(b, blk);
+		mutex_unlock(&b->v.d.lock);
+	} while (rc == -EAGAIN);
+	if (live)
+		set_live(b, true);
+	return rc;
+}

@@ -187,20 +187,43 @@ static int open_whole(struct vdisk *v, const struct vm_disk *d, char *why, size_
 	return rc;
 }
 
+static struct vdisk *new_vdisk(const char *vm, unsigned index, const struct vm_disk *d)
+{
+	struct vdisk *v = calloc(1, sizeof(*v));
+
+	if (!v)
+		return NULL;
+	snprintf(v->vm, sizeof(v->vm), "%s", vm);
+	v->index = index;
+	v->what = *d;
+	v->refs = 1;
+	return v;
+}
+
+int vdisk_adopt(const char *vm, unsigned index, const struct vm_disk *d, struct ds_file *file,
+		struct vdisk **out)
+{
+	struct vdisk *v = new_vdisk(vm, index, d);
+
+	if (!v)
+		return -ENOMEM;
+	v->file = file;
+	v->blk = ds_file_blk(file);
+	list_in(v);
+	*out = v;
+	return 0;
+}
+
 int vdisk_open(const char *vm, unsigned index, const struct vm_disk *d, struct vdisk **out,
 	       char *why, size_t len)
 {
-	struct vdisk *v = calloc(1, sizeof(*v));
+	struct vdisk *v = new_vdisk(vm, index, d);
 	int rc;
 
 	if (!v) {
 		snprintf(why, len, "no memory to open %s", d->path);
 		return -ENOMEM;
 	}
-	snprintf(v->vm, sizeof(v->vm), "%s", vm);
-	v->index = index;
-	v->what = *d;
-	v->refs = 1;
 	rc = is_file(d) ? open_file(v, d, why, len) : open_whole(v, d, why, len);
 	if (rc) {
 		free(v);
@@ -216,6 +239,11 @@ int vdisk_open(const char *vm, unsigned index, const struct vm_disk *d, struct v
 struct blkdev *vdisk_blk(struct vdisk *d)
 {
 	return d->blk;
+}
+
+struct ds_file *vdisk_file(struct vdisk *d)
+{
+	return d->file;
 }
 
 void vdisk_close(struct vdisk *d)

@@ -4,7 +4,8 @@
  * checked, opened and closed. A file that is written is opened with its lease.
  *
  * Interface in order of use: vdisk_check before a VM is made; vdisk_open when it starts, or
- * vdisk_share by a second instance of it; vdisk_blk; vdisk_close. All are called in a world.
+ * vdisk_share by a second instance of it; vdisk_blk; vdisk_close (these in tern/vdev.h). All are
+ * called in a world.
  */
 #ifndef KERNEL_VDEV_VDISK_H
 #define KERNEL_VDEV_VDISK_H
@@ -12,17 +13,9 @@
 #include <tern/blkdev.h>
 #include <tern/vdev.h>
 
-struct vdisk;
-
 /* Is there such a disk here? The reason in why. */
 MUST_CHECK int vdisk_check(const struct vm_disk *d, char *why, size_t why_len);
 /* Of this VM its disk number index. -EBUSY when somebody else has it: why says who. */
 MUST_CHECK int vdisk_open(const char *vm, unsigned index, const struct vm_disk *d,
 			  struct vdisk **out, char *why, size_t why_len);
-/* The same disk once more, when a VM of this name has it open at this place; else NULL. */
-struct vdisk *vdisk_share(const char *vm, unsigned index, const struct vm_disk *d);
-struct blkdev *vdisk_blk(struct vdisk *d);
-/* The last one closes it: nothing is in flight. */
-void vdisk_close(struct vdisk *d);
-
 #endif

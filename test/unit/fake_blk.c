@@ -12,6 +12,7 @@
 #include "kernel/vdev/vblk.h"
 #include "kernel/vdev/vdisk.h"
 
+struct blkdev *fake_blk_last;
 uint8_t fake_blk_bytes[FAKE_BLK_BYTES];
 struct blkdev fake_blk;
 bool fake_blk_signal_held;
@@ -47,6 +48,7 @@ void blk_submit(struct blkdev *d, struct blk_req *r)
 	if (r->op != BLK_FLUSH &&
 	    (r->block > d->geo.blocks || r->blocks > d->geo.blocks - r->block))
 		abort();
+	fake_blk_last = d;
 	r->next = NULL;
 	*last = r;
 	last = &r->next;

@@ -12,8 +12,9 @@
 
 extern uint8_t fake_blk_bytes[FAKE_BLK_BYTES];
 extern struct blkdev fake_blk;
-extern unsigned fake_pins;     /* held now */
-extern unsigned fake_blk_busy; /* requests that wait for fake_blk_complete */
+extern struct blkdev *fake_blk_last; /* whom the last request was for */
+extern unsigned fake_pins;	     /* held now */
+extern unsigned fake_blk_busy;	     /* requests that wait for fake_blk_complete */
 extern unsigned fake_blk_seen[BLK_OPS];
 extern bool fake_blk_signal_held; /* the device's lock, when its world was last woken */
 

@@ -23,6 +23,7 @@ unsigned fake_msis;
 uint64_t fake_msi_addr;
 uint32_t fake_msi_data;
 unsigned fake_offs, fake_resets, fake_sleeps;
+void (*fake_slept)(void);
 void (*fake_others)(void);
 static struct timer *armed;
 
@@ -145,6 +146,11 @@ void waitq_init(struct waitq *q, const char *name)
 int waitq_sleep(struct waitq *q, struct spinlock *l, unsigned long *flags, uint64_t deadline_ns)
 {
 	fake_sleeps++;
+	if (fake_slept) {
+		spin_unlock(l, *flags);
+		fake_slept();
+		*flags = spin_lock(l);
+	}
 	return -ETIMEDOUT;
 }
 

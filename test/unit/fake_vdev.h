@@ -22,6 +22,7 @@ extern uint64_t fake_msi_addr;
 extern uint32_t fake_msi_data;
 extern unsigned fake_offs, fake_resets;
 extern unsigned fake_sleeps;	  /* waitq_sleep calls */
+extern void (*fake_slept)(void);  /* called in each of them; NULL: nothing happens meanwhile */
 extern void (*fake_others)(void); /* what other vCPUs do while a device works; may be NULL */
 
 /* All counters and memory cleared; no devices. */

@@ -127,6 +127,40 @@ static void snapshots_of_an_open_file(void **state)
 	free(back);
 }
 
+static void expect_map(struct ds_file *f, uint64_t at, enum ds_extent what, uint64_t bytes)
+{
+	uint64_t n;
+
+	assert_int_equal(ds_file_map(f, at, &n), what);
+	assert_int_equal(n, bytes);
+}
+
+/* Which parts of a file have contents of their own, which show what is below. */
+static void the_map_of_a_file(void **state)
+{
+	struct ds_file *f;
+	uint64_t n;
+
+	assert_int_equal(ds_create(ds, "d", DS_KIND_THIN, (5 << 20) + 4096, 0), 0);
+	assert_int_equal(dsf_write("d", 1 << 20, 512, 1), 0);
+	assert_int_equal(dsf_write("d", 3 << 20, 512, 2), 0);
+	assert_int_equal(ds_snapshot(ds, "d", "s"), 0);
+	assert_int_equal(dsf_write("d", 2 << 20, 512, 3), 0);
+	assert_int_equal(dsf_write("d", 3 << 20, 512, 4), 0);
+	assert_int_equal(ds_open(ds, "d", DS_OPEN_READ, &f), 0);
+	expect_map(f, 0, DS_MAP_HOLE, 1 << 20);
+	expect_map(f, 512, DS_MAP_HOLE, (1 << 20) - 512);
+	expect_map(f, (1 << 20) + 512, DS_MAP_BELOW, (1 << 20) - 512);
+	expect_map(f, 2 << 20, DS_MAP_OWN, 2 << 20);
+	expect_map(f, 4 << 20, DS_MAP_HOLE, (1 << 20) + 4096);
+	expect_map(f, (5 << 20) + 4096, DS_MAP_HOLE, 0);
+	ds_close(f);
+	assert_int_equal(ds_open(ds, "s", DS_OPEN_READ, &f), 0);
+	for (uint64_t at = 0; at < (5 << 20) + 4096; at += n)
+		assert_int_not_equal(ds_file_map(f, at, &n), DS_MAP_BELOW);
+	ds_close(f);
+}
+
 /* A dead host's file is kept as a snapshot; it comes back, and must not write what others read. */
 static void a_dead_hosts_file_as_a_snapshot(void **state)
 {
@@ -203,10 +237,10 @@ static void snapshots_survive_any_cut(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		test(a_snapshot_stays_as_it_was),      test(reverting_brings_it_back),
-		test(deleting_copies_nothing),	       test(snapshots_of_an_open_file),
-		test(a_dead_hosts_file_as_a_snapshot), test(what_is_no_snapshot_of_it),
-		test(snapshots_survive_any_cut),
+		test(a_snapshot_stays_as_it_was), test(reverting_brings_it_back),
+		test(deleting_copies_nothing),	  test(snapshots_of_an_open_file),
+		test(the_map_of_a_file),	  test(a_dead_hosts_file_as_a_snapshot),
+		test(what_is_no_snapshot_of_it),  test(snapshots_survive_any_cut),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

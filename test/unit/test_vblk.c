@@ -360,6 +360,50 @@ static void test_quiesce(void **state)
 	done(vm);
 }
 
+static bool disk_hangs;
+
+static void disk_works(void)
+{
+	if (!disk_hangs)
+		fake_blk_run(dev);
+	disk_hangs = false;
+}
+
+/* A request under way ends at the device that it began at; those that come meanwhile are the
+ * filter's. */
+static void test_filter(void **state)
+{
+	struct vm *vm = running(VBLK_F_FLUSH);
+	uint32_t status = put(0, VBLK_IN, 0, DATA, 2 * 8192), later;
+	struct blkdev filter = fake_blk;
+
+	notify(vm, 0);
+	fake_slept = disk_works;
+	disk_hangs = true; /* at the first look it still works at it */
+	assert_int_equal(vblk_filter(dev, &filter), 0);
+	fake_slept = NULL;
+	assert_int_equal(fake_ram[status], VBLK_S_OK);
+	assert_ptr_equal(fake_blk_last, &fake_blk);
+	later = put(0, VBLK_IN, 0, DATA, 512);
+	notify(vm, 0);
+	assert_ptr_equal(fake_blk_last, &filter);
+	fake_blk_run(dev);
+	assert_int_equal(fake_ram[later], VBLK_S_OK);
+	assert_int_equal(vdevs_quiesce(vm, fake_now_ns), 0);
+	assert_int_equal(vblk_filter(dev, NULL), 0);
+	later = put(0, VBLK_IN, 0, DATA, 512);
+	notify(vm, 0);
+	assert_int_equal(fake_blk_busy, 0); /* what was quiet stays so */
+	vdevs_resume(vm);
+	assert_ptr_equal(fake_blk_last, &fake_blk);
+	fake_blk_run(dev);
+	assert_int_equal(fake_ram[later], VBLK_S_OK);
+	vblk_close(dev);
+	assert_int_equal(vblk_filter(dev, &filter), -ENODEV);
+	assert_int_equal(vblk_filter(dev, NULL), 0);
+	done(vm);
+}
+
 /* The driver finds its queues, and the disk as it was told, though it is open later. */
 static void test_move(void **state)
 {
@@ -440,6 +484,7 @@ int main(void)
 		cmocka_unit_test(test_quiesce),
 		cmocka_unit_test(test_records),
 		cmocka_unit_test(test_malformed),
+		cmocka_unit_test(test_filter),
 		cmocka_unit_test(test_move),
 	};
 
