@@ -191,7 +191,7 @@ static void console_world(void *arg)
 				cut = false;
 				len = 0;
 			}
-			line_start = end;
+			line_start = end || (c == KEY_CTRL_C && !interactive.raw);
 			if (!framed) {
 				if (c == KEY_CTRL_C && interactive.running && !interactive.raw)
 					__atomic_store_n(&interactive.interrupted, 1,
