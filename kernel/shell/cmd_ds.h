@@ -16,5 +16,8 @@ void cmd_offer_ds(struct shell *sh, int argc, char **argv);
 /* A path "/ds/NAME/FILE"; 0, or 1 with the error said. */
 MUST_CHECK int cmd_ds_path(struct shell *sh, const char *path, struct datastore **ds,
 			   const char **file);
+void cmd_ds_offer_paths(struct shell *sh, int argc, char **argv);
+/* What --kind says, NULL where it is not given; 0, or 1 with the error said. */
+MUST_CHECK int cmd_ds_kind(struct shell *sh, const char *word, enum ds_kind *kind);
 
 #endif

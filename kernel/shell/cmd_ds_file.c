@@ -225,6 +225,14 @@ static int source_read(void *user, uint64_t at, size_t bytes, void *buf)
 	return copy_bytes(s, at, bytes, buf);
 }
 
+int cmd_ds_kind(struct shell *sh, const char *word, enum ds_kind *kind)
+{
+	*kind = DS_KIND_THIN;
+	if (!word || !ds_kind_of(word, kind))
+		return 0;
+	return shell_error(sh, "invalid", "no kind '%s': plain, flat or thin", word);
+}
+
 static int cp_cmd(struct shell *sh, int argc, char **argv)
 {
 	const char *word = shell_opt(&argc, argv, "--kind");
@@ -238,9 +246,8 @@ static int cp_cmd(struct shell *sh, int argc, char **argv)
 	if (argc != 3)
 		return shell_error(sh, "usage",
 				   "datastore cp FROM /ds/NAME/FILE [--kind plain|flat|thin]");
-	if (ds_kind_of(word ? word : "thin", &kind))
-		return shell_error(sh, "invalid", "no kind '%s': plain, flat or thin", word);
-	if (cmd_ds_path(sh, argv[2], &ds, &name) || source_open(sh, argv[1], &s))
+	if (cmd_ds_kind(sh, word, &kind) || cmd_ds_path(sh, argv[2], &ds, &name) ||
+	    source_open(sh, argv[1], &s))
 		return 1;
 	from.size = s.size;
 	err = ds_import(ds, name, kind, &from);
@@ -253,7 +260,7 @@ static int cp_cmd(struct shell *sh, int argc, char **argv)
 
 /* ---- the table ---- */
 
-static void offer_paths(struct shell *sh, int argc, char **argv)
+void cmd_ds_offer_paths(struct shell *sh, int argc, char **argv)
 {
 	struct datastore *ds;
 	struct ds_info i;
@@ -270,17 +277,19 @@ static void offer_paths(struct shell *sh, int argc, char **argv)
 
 static const struct shell_cmd commands[] = {
 	{ "datastore ls", "/ds/NAME[/PREFIX]", "files, and who may write them", ls_cmd,
-	  offer_paths },
+	  cmd_ds_offer_paths },
 	{ "datastore cp", "FROM /ds/NAME/FILE [--kind plain|flat|thin]",
-	  "copy a file of /boot/ or a datastore", cp_cmd, offer_paths },
-	{ "datastore mv", "/ds/NAME/FILE /ds/NAME/NEW", "rename a file", mv_cmd, offer_paths },
+	  "copy a file of /boot/ or a datastore", cp_cmd, cmd_ds_offer_paths },
+	{ "datastore mv", "/ds/NAME/FILE /ds/NAME/NEW", "rename a file", mv_cmd,
+	  cmd_ds_offer_paths },
 	{ "datastore snapshot", "/ds/NAME/FILE /ds/NAME/SNAPSHOT",
-	  "keep a file as it is now; it may be in use here", snapshot_cmd, offer_paths },
+	  "keep a file as it is now; it may be in use here", snapshot_cmd, cmd_ds_offer_paths },
 	{ "datastore revert", "/ds/NAME/FILE /ds/NAME/SNAPSHOT",
-	  "a file as it was; what was written since is lost", revert_cmd, offer_paths },
+	  "a file as it was; what was written since is lost", revert_cmd, cmd_ds_offer_paths },
 	{ "datastore merge", "/ds/NAME/SNAPSHOT",
-	  "delete a snapshot: what stands on it keeps what it needs", merge_cmd, offer_paths },
-	{ "datastore rm", "/ds/NAME/FILE", "remove a file", rm_cmd, offer_paths },
+	  "delete a snapshot: what stands on it keeps what it needs", merge_cmd,
+	  cmd_ds_offer_paths },
+	{ "datastore rm", "/ds/NAME/FILE", "remove a file", rm_cmd, cmd_ds_offer_paths },
 };
 
 void cmd_ds_file_register(void)

@@ -338,6 +338,7 @@ void shell_start(const char *hostname)
 	cmd_disk_register();
 	cmd_ds_register();
 	cmd_ds_file_register();
+	cmd_ds_net_register();
 	cmd_switch_register();
 	cmd_debug_register();
 	cmd_power_register();

@@ -166,6 +166,7 @@ void cmd_net_register(void);
 void cmd_disk_register(void);
 void cmd_ds_register(void);
 void cmd_ds_file_register(void);
+void cmd_ds_net_register(void);
 void cmd_switch_register(void);
 void cmd_debug_register(void);
 void cmd_power_register(void);
