@@ -114,6 +114,11 @@ MUST_CHECK int ds_finish(struct datastore *ds, const char *name);
 /* -EBUSY open here or leased by a living host; -ENOENT. */
 MUST_CHECK int ds_remove(struct datastore *ds, const char *name);
 MUST_CHECK int ds_rename(struct datastore *ds, const char *from, const char *to);
+/*
+ * `by`, which may be unfinished, is whole and takes name's place, in one transaction; what had
+ * the name, if anything, is then `by`, unfinished, for ds_remove. Either may be open here.
+ */
+MUST_CHECK int ds_replace(struct datastore *ds, const char *by, const char *name);
 
 /* Where a new file's contents come from, in a world; read is asked in order, from 0 to size. */
 struct ds_source {
@@ -169,8 +174,21 @@ MUST_CHECK int ds_resize(struct ds_file *f, uint64_t size);
  * deleting one that nothing stands on: ds_remove.
  */
 MUST_CHECK int ds_snapshot(struct datastore *ds, const char *name, const char *as);
+/* Several files, at one moment: all of them, or none and *failed says which could not. */
+struct ds_snap {
+	struct datastore *ds;
+	const char *name, *as;
+	struct ds_file *held; /* ds_snapshot_all's own */
+};
+MUST_CHECK int ds_snapshot_all(struct ds_snap *s, unsigned n, unsigned *failed);
 MUST_CHECK int ds_snapshot_revert(struct datastore *ds, const char *name, const char *snap);
 MUST_CHECK int ds_snapshot_delete(struct datastore *ds, const char *snap);
+
+/*
+ * A delta upon parent, which nobody writes then: unfinished and leased by this host, so it is gone
+ * with this host at the latest. -EBUSY parent is being written, -EEXIST, -EMLINK.
+ */
+MUST_CHECK int ds_delta(struct datastore *ds, const char *name, const char *parent);
 
 /* The lease of an open file, for handing it to another host. */
 struct ds_lease {

@@ -265,30 +265,6 @@ int ds_finish(struct datastore *ds, const char *name)
 	return err;
 }
 
-int ds_rename(struct datastore *ds, const char *from, const char *to)
-{
-	struct ds_inode *n = NULL;
-	uint32_t index;
-	int err;
-
-	if (!ds_name_ok(to))
-		return -EINVAL;
-	err = ds_begin(ds);
-	if (err)
-		return err;
-	if (ds_lookup(ds, to, &index, &err))
-		err = -EEXIST;
-	if (err == -ENOENT)
-		n = ds_edit_free(ds, from, &index, &err);
-	if (n) {
-		memset(n->name, 0, sizeof(n->name));
-		snprintf(n->name, sizeof(n->name), "%s", to);
-		return ds_commit(ds);
-	}
-	ds_abort(ds);
-	return err;
-}
-
 /* One transaction of a removal; -EAGAIN while there is more. */
 static int remove_step(struct datastore *ds, const char *name)
 {

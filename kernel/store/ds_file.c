@@ -45,23 +45,12 @@ static int drop_lease(struct ds_file *f)
 	return ds_commit(f->ds);
 }
 
-/* The files below have no lease. */
-static void forget_chain(struct ds_file *f)
-{
-	while (f) {
-		struct ds_file *below = f->below;
-
-		ds_file_forget(f);
-		ds_file_free(f);
-		f = below;
-	}
-}
-
 void ds_close(struct ds_file *f)
 {
 	struct datastore *ds = f->ds;
 	int err;
 
+	ds_turn_take(&f->turn); /* a snapshot may be under way */
 	blk_quiesce(&f->blk);
 	err = f->mode == DS_OPEN_WRITE && !f->given ? drop_lease(f) : 0;
 	if (err)
@@ -69,8 +58,9 @@ void ds_close(struct ds_file *f)
 			 "%s: lease of %s is not given up (error %d): it ends with this mount",
 			 ds->super.name, f->name, -err);
 	ds_turn_take(&ds->turn); /* ds_revalidate may be looking at it */
-	forget_chain(f);
+	ds_file_end(f);
 	ds_turn_end(&ds->turn);
+	ds_writer_release(f);
 }
 
 void ds_file_lease(const struct ds_file *f, struct ds_lease *out)
@@ -112,18 +102,21 @@ int ds_lease_give(struct ds_file *f, const uint8_t host[16])
 	unsigned long flags;
 	int err;
 
+	ds_turn_take(&f->turn);
 	blk_quiesce(&f->blk); /* what was handed over has ended */
 	flags = spin_lock(&f->lock);
 	f->given = true;
 	spin_unlock(&f->lock, flags);
 	blk_resume(&f->blk);
 	err = ds_begin(f->ds);
-	if (err)
-		return err;
-	err = give(f, host);
-	if (!err)
-		return ds_commit(f->ds);
-	ds_abort(f->ds);
+	if (!err) {
+		err = give(f, host);
+		if (!err)
+			err = ds_commit(f->ds);
+		else
+			ds_abort(f->ds);
+	}
+	ds_turn_end(&f->turn);
 	return err;
 }
 
@@ -217,6 +210,7 @@ int ds_resize(struct ds_file *f, uint64_t size)
 	if (f->mode == DS_OPEN_READ || size / DS_EXTENT >= DS_NONE || size % DS_BLOCK ||
 	    f->size % DS_BLOCK)
 		return -EINVAL;
+	ds_turn_take(&f->turn);
 	blk_quiesce(&f->blk);
 	if (size > f->size)
 		err = zero_tail(f);
@@ -241,5 +235,6 @@ int ds_resize(struct ds_file *f, uint64_t size)
 		}
 	}
 	blk_resume(&f->blk);
+	ds_turn_end(&f->turn);
 	return err ? err : more;
 }

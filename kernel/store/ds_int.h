@@ -234,6 +234,10 @@ struct ds_inode *ds_inode_new(struct datastore *ds, const char *name, enum ds_ki
 /* A file that no other host writes, to change in the transaction that is open. */
 struct ds_inode *ds_edit_free(struct datastore *ds, const char *name, uint32_t *index, int *err);
 
+/* ---- ds_snap.c ---- */
+/* Files from this one down, itself included. */
+unsigned ds_depth(struct datastore *ds, const struct ds_inode *n);
+
 /* ---- ds_file.c, ds_open.c, ds_io.c, ds_grow.c ---- */
 struct ds_op {
 	struct blk_req child; /* the piece at the device */
@@ -248,8 +252,12 @@ struct ds_op {
 struct ds_file {
 	struct blkdev blk;
 	struct datastore *ds;
-	struct ds_file *next;  /* [ds->lock] */
-	struct ds_file *below; /* [own while quiesced] the parent, which holes show, or NULL */
+	struct ds_file *next; /* [ds->lock] */
+	unsigned refs;	      /* [ds->lock] its opener's, and of those who change it meanwhile */
+	struct ds_turn turn;  /* who changes or closes it; taken before the transaction's */
+	bool closed;	      /* [turn] off the list: who waited for the turn lets go */
+	/* [turn, ds->lock, own while quiesced] the parent, which holes show, or NULL */
+	struct ds_file *below;
 	char name[DS_FILE_NAME];
 	uint64_t id, generation;
 	uint32_t index;
@@ -270,10 +278,19 @@ bool ds_is_open(struct datastore *ds, uint64_t id);
 struct ds_file *ds_open_writer(struct datastore *ds, uint64_t id);
 /* How many have it open here. */
 unsigned ds_opens(struct datastore *ds, uint64_t id);
+/*
+ * The file with this identity that is open for writing here, or the one right above it; with its
+ * turn taken, so that it is not closed before ds_writer_release. NULL.
+ */
+struct ds_file *ds_writer_hold(struct datastore *ds, uint64_t id, bool above);
+void ds_writer_release(struct ds_file *f);
 struct ds_file *ds_file_new(struct datastore *ds, enum ds_open_mode mode);
-void ds_file_free(struct ds_file *f);
+void ds_file_free(struct ds_file *f); /* one that was never on the list */
+void ds_file_put(struct ds_file *f);
 void ds_file_enlist(struct ds_file *f);
 void ds_file_forget(struct ds_file *f);
+/* Off the list with all below it, which go; f's turn is taken, f is its opener's to release. */
+void ds_file_end(struct ds_file *f);
 /* Nobody knows any more which extents are its: it is written no more. */
 void ds_file_doubt(struct ds_file *f);
 /* In a transaction: what the block says of it, and the files below it. */

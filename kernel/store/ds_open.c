@@ -59,6 +59,63 @@ struct ds_file *ds_open_writer(struct datastore *ds, uint64_t id)
 	return f;
 }
 
+/* ---- references ---- */
+
+static bool is_wanted(const struct ds_file *f, uint64_t id, bool above)
+{
+	const struct ds_file *which = above ? f->below : f;
+
+	return f->mode == DS_OPEN_WRITE && which && which->id == id;
+}
+
+struct ds_file *ds_writer_hold(struct datastore *ds, uint64_t id, bool above)
+{
+	unsigned long flags = spin_lock(&ds->lock);
+	struct ds_file *f = ds->files;
+
+	while (f && !is_wanted(f, id, above))
+		f = f->next;
+	if (f)
+		f->refs++;
+	spin_unlock(&ds->lock, flags);
+	if (!f)
+		return NULL;
+	ds_turn_take(&f->turn);
+	if (!f->closed)
+		return f;
+	ds_writer_release(f);
+	return NULL;
+}
+
+void ds_writer_release(struct ds_file *f)
+{
+	ds_turn_end(&f->turn);
+	ds_file_put(f);
+}
+
+void ds_file_put(struct ds_file *f)
+{
+	unsigned long flags = spin_lock(&f->ds->lock);
+	bool last = --f->refs == 0;
+
+	spin_unlock(&f->ds->lock, flags);
+	if (last)
+		ds_file_free(f);
+}
+
+void ds_file_end(struct ds_file *f)
+{
+	struct ds_file *each = f->below, *below;
+
+	f->closed = true;
+	ds_file_forget(f);
+	for (; each; each = below) {
+		below = each->below;
+		ds_file_forget(each);
+		ds_file_put(each);
+	}
+}
+
 /* ---- memory ---- */
 
 void ds_file_free(struct ds_file *f)
@@ -77,6 +134,8 @@ struct ds_file *ds_file_new(struct datastore *ds, enum ds_open_mode mode)
 		return NULL;
 	f->ds = ds;
 	f->mode = mode;
+	f->refs = 1;
+	ds_turn_init(&f->turn, "ds file turn");
 	spin_init(&f->lock, LOCK_STORE_FILE, "ds file");
 	f->ops = calloc(DS_OP_POOL, sizeof(*f->ops));
 	f->segs = calloc((size_t)DS_OP_POOL * ds->dev->geo.max_segs, sizeof(*f->segs));
@@ -199,8 +258,10 @@ int ds_open(struct datastore *ds, const char *name, enum ds_open_mode mode, stru
 		*out = f;
 		return 0;
 	}
-	for (struct ds_file *each = f; each; each = each->below)
-		ds_file_forget(each);
+	ds_turn_take(&f->turn);
+	ds_file_end(f);
+	ds_writer_release(f);
+	return err;
 drop:
 	drop_chain(f);
 	return err;

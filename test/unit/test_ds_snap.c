@@ -205,6 +205,123 @@ static void what_is_no_snapshot_of_it(void **state)
 	ds_close(f);
 }
 
+/* Several files at one moment: all, or none. */
+static void several_or_none(void **state)
+{
+	struct ds_snap s[3] = { { .ds = ds, .name = "a", .as = "a.s" },
+				{ .ds = ds, .name = "b", .as = "b.s" },
+				{ .ds = ds, .name = "c", .as = "c.s" } };
+	unsigned failed = 9;
+	struct ds_file *f;
+	struct ds_entry e;
+
+	assert_int_equal(ds_create(ds, "a", DS_KIND_THIN, 1 << 20, 0), 0);
+	assert_int_equal(ds_create(ds, "b", DS_KIND_THIN, 1 << 20, 0), 0);
+	assert_int_equal(ds_open(ds, "a", DS_OPEN_WRITE, &f), 0);
+	assert_int_equal(ds_snapshot_all(s, 3, &failed), -ENOENT);
+	assert_int_equal(failed, 2);
+	assert_int_equal(ds_stat(ds, "a.s", &e), -ENOENT);
+	assert_int_equal(ds_create(ds, "b.s", DS_KIND_THIN, 1 << 20, 0), 0);
+	assert_int_equal(ds_snapshot_all(s, 2, &failed), -EEXIST);
+	assert_int_equal(failed, 1);
+	assert_int_equal(ds_stat(ds, "a.s", &e), -ENOENT);
+	assert_int_equal(ds_stat(ds, "a", &e), 0);
+	assert_int_equal(e.parent, 0);
+	assert_int_equal(ds_remove(ds, "b.s"), 0);
+	assert_int_equal(ds_snapshot_all(s, 2, &failed), 0);
+	assert_int_equal(ds_stat(ds, "b.s", &e), 0);
+	s[1] = s[0];
+	assert_int_equal(ds_snapshot_all(s, 2, &failed), -EINVAL); /* twice the same */
+	ds_close(f);
+}
+
+/* What a run writes to it is gone, the file under it is as it was, and nobody else's meanwhile. */
+static void a_delta_for_a_while(void **state)
+{
+	struct datastore *b = dsf_other();
+	struct ds_file *f, *base;
+	struct blk_seg seg;
+	uint8_t buf[512] = { 9 };
+	struct blk_req r = { .op = BLK_WRITE, .blocks = 1, .segs = &seg, .nr_segs = 1 };
+	struct ds_entry e;
+
+	assert_int_equal(ds_create(ds, "d", DS_KIND_THIN, 1 << 20, 0), 0);
+	assert_int_equal(dsf_write("d", 0, 1 << 20, 1), 0);
+	assert_int_equal(ds_open(ds, "d", DS_OPEN_WRITE, &base), 0);
+	assert_int_equal(ds_delta(ds, "d.run", "d"), -EBUSY);
+	assert_int_equal(ds_delta(b, "d.run", "d"), -EBUSY);
+	ds_close(base);
+	assert_int_equal(ds_delta(ds, "d.run", "d"), 0);
+	assert_int_equal(ds_delta(b, "d.run", "d"), -EEXIST);
+	assert_int_equal(ds_open(ds, "d.run", DS_OPEN_WRITE, &f), 0);
+	seg = (struct blk_seg){ .addr = ptr_hpa(buf), .len = 512 };
+	assert_int_equal(blk_wait(ds_file_blk(f), &r), 0);
+	assert_int_equal(ds_open(ds, "d", DS_OPEN_WRITE, &base), -EBUSY);
+	assert_int_equal(ds_open(b, "d", DS_OPEN_WRITE, &base), -EBUSY);
+	assert_int_equal(ds_remove(b, "d.run"), -EBUSY);
+	ds_close(f);
+	assert_int_equal(ds_remove(ds, "d.run"), 0);
+	assert_true(dsf_has("d", 0, 1 << 20, 1));
+	assert_int_equal(ds_delta(ds, "d.run", "d"), 0);
+	dsf_again(); /* as a host that was gone: its debris is swept */
+	assert_int_equal(ds_stat(ds, "d.run", &e), -ENOENT);
+	assert_true(dsf_has("d", 0, 1 << 20, 1));
+	ds_detach(b);
+}
+
+static void one_in_anothers_place(void **state)
+{
+	struct ds_file *was, *f;
+	struct ds_entry e;
+	uint64_t id;
+
+	assert_int_equal(ds_create(ds, "d", DS_KIND_PLAIN, 4096, 0), 0);
+	assert_int_equal(dsf_write("d", 0, 4096, 1), 0);
+	assert_int_equal(ds_create(ds, "new", DS_KIND_PLAIN, 4096, DS_FILE_UNFINISHED), 0);
+	assert_int_equal(dsf_write("new", 0, 4096, 2), 0);
+	assert_int_equal(ds_stat(ds, "new", &e), 0);
+	id = e.id;
+	assert_int_equal(ds_open(ds, "d", DS_OPEN_WRITE, &was), 0); /* as a lock */
+	assert_int_equal(ds_open(ds, "new", DS_OPEN_WRITE, &f), 0);
+	assert_int_equal(ds_replace(ds, "new", "d"), 0);
+	assert_int_equal(ds_stat(ds, "d", &e), 0);
+	assert_int_equal(e.id, id);
+	assert_int_equal(e.flags, 0);
+	assert_int_equal(e.lease, DS_LEASE_MINE);
+	ds_close(was);
+	assert_int_equal(ds_remove(ds, "new"), 0);
+	ds_close(f);
+	assert_true(dsf_has("d", 0, 4096, 2));
+	assert_int_equal(ds_create(ds, "new", DS_KIND_PLAIN, 0, DS_FILE_UNFINISHED), 0);
+	assert_int_equal(ds_replace(ds, "new", "other"), 0);
+	assert_int_equal(ds_stat(ds, "other", &e), 0);
+	assert_int_equal(e.lease, DS_LEASE_NONE);
+	assert_int_equal(ds_replace(ds, "nothing", "d"), -ENOENT);
+	assert_int_equal(ds_replace(ds, "other", "../x"), -EINVAL);
+}
+
+static bool has_one_of_two(void)
+{
+	return dsf_has("d", 0, 4096, 1) || dsf_has("d", 0, 4096, 2);
+}
+
+static void its_place_is_never_empty(void **state)
+{
+	uint8_t *start;
+
+	assert_int_equal(ds_create(ds, "d", DS_KIND_PLAIN, 4096, 0), 0);
+	assert_int_equal(dsf_write("d", 0, 4096, 1), 0);
+	start = dsf_copy_of(disk.bytes);
+	fake_disk_record(&disk);
+	assert_int_equal(ds_create(ds, "new", DS_KIND_PLAIN, 4096, DS_FILE_UNFINISHED), 0);
+	assert_int_equal(dsf_write("new", 0, 4096, 2), 0);
+	assert_int_equal(ds_replace(ds, "new", "d"), 0);
+	assert_int_equal(ds_remove(ds, "new"), 0);
+	disk.recording = false;
+	dsf_check_reordered(start, has_one_of_two, 200);
+	free(start);
+}
+
 /* What was there before is there in each state, also around what was written to a delta. */
 static bool snapshots_agree(void)
 {
@@ -237,10 +354,18 @@ static void snapshots_survive_any_cut(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		test(a_snapshot_stays_as_it_was), test(reverting_brings_it_back),
-		test(deleting_copies_nothing),	  test(snapshots_of_an_open_file),
-		test(the_map_of_a_file),	  test(a_dead_hosts_file_as_a_snapshot),
-		test(what_is_no_snapshot_of_it),  test(snapshots_survive_any_cut),
+		test(a_snapshot_stays_as_it_was),
+		test(reverting_brings_it_back),
+		test(deleting_copies_nothing),
+		test(snapshots_of_an_open_file),
+		test(the_map_of_a_file),
+		test(a_dead_hosts_file_as_a_snapshot),
+		test(what_is_no_snapshot_of_it),
+		test(snapshots_survive_any_cut),
+		test(several_or_none),
+		test(a_delta_for_a_while),
+		test(one_in_anothers_place),
+		test(its_place_is_never_empty),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
