@@ -150,6 +150,7 @@ void ds_close(struct ds_file *f);
  */
 struct blkdev *ds_file_blk(struct ds_file *f);
 uint64_t ds_file_size(const struct ds_file *f);
+struct datastore *ds_file_store(const struct ds_file *f);
 /*
  * What byte `at` of an open file is, and *bytes how many from there on, up to its end, are alike.
  * Right until the next write to them.

@@ -143,6 +143,11 @@ uint64_t ds_file_size(const struct ds_file *f)
 	return f->size;
 }
 
+struct datastore *ds_file_store(const struct ds_file *f)
+{
+	return f->ds;
+}
+
 enum ds_extent ds_file_map(struct ds_file *f, uint64_t at, uint64_t *bytes)
 {
 	struct ds_file *top = f;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <tern/log.h>
 #include <tern/store.h>
 
 #include "vdisk.h"
@@ -18,6 +19,7 @@ struct vdisk {
 	unsigned index;	      /* [const] */
 	struct vm_disk what;  /* [const] */
 	struct ds_file *file; /* [const] NULL: a whole disk */
+	char *run;	      /* [const] a nonpersistent one's delta, by path; else NULL */
 	struct blkdev *blk;   /* [const] once it is open */
 	unsigned refs;	      /* [list_lock] */
 	struct vdisk *next;   /* [list_lock] */
@@ -145,12 +147,78 @@ static enum ds_open_mode mode_of(const struct vm_disk *d, const struct ds_entry 
 	return e->flags & DS_FILE_MULTI_WRITER ? DS_OPEN_SHARED : DS_OPEN_WRITE;
 }
 
-static void say_holder(const char *path, const struct ds_entry *e, char *why, size_t len)
+/* Who is alive now is waited for when it dies: until then it may have writes under way. */
+static void say_holder(const char *path, struct datastore *ds, const struct ds_entry *e, char *why,
+		       size_t len)
 {
+	struct ds_info i;
+	unsigned seconds = 0;
+
+	if (!ds_info(ds, &i))
+		seconds = (i.lease_ms + i.io_timeout_ms) * 65 / 64 / 1000 + 1;
 	if (e->lease == DS_LEASE_OTHER)
-		snprintf(why, len, "%s: host '%s' has its lease and is alive", path, e->holder);
+		snprintf(why, len,
+			 "%s: host '%s' has its lease and is alive; when it dies it is free after "
+			 "%u s ('vm start --wait')",
+			 path, e->holder, seconds);
 	else
 		snprintf(why, len, "%s is in use on this host", path);
+}
+
+static int say_not_open(const struct vm_disk *d, struct datastore *ds, const char *name, int rc,
+			char *why, size_t len)
+{
+	struct ds_entry e;
+
+	if (rc == -EBUSY && !ds_stat(ds, name, &e) &&
+	    (e.lease == DS_LEASE_OTHER || e.lease == DS_LEASE_MINE))
+		say_holder(d->path, ds, &e, why, len);
+	else if (rc == -EBUSY)
+		snprintf(why, len,
+			 "%s: a file stands on it, as a snapshot's or a nonpersistent disk's",
+			 d->path);
+	else
+		snprintf(why, len, "%s: %s", d->path, ds_error_text(rc));
+	return rc;
+}
+
+/*
+ * What the run writes goes to a delta of its own, named after disk and VM. One that a dead host
+ * left goes first.
+ */
+static int put_delta(struct vdisk *v, struct datastore *ds, const char *name, char *run, size_t len)
+{
+	int rc;
+
+	if (snprintf(run, len, "%s.%s.run", name, v->vm) >= (int)len)
+		return -EINVAL;
+	rc = ds_delta(ds, run, name);
+	if (rc == -EEXIST) {
+		rc = ds_remove(ds, run);
+		if (!rc)
+			rc = ds_delta(ds, run, name);
+	}
+	return rc;
+}
+
+static int open_delta(struct vdisk *v, struct datastore *ds, const char *name)
+{
+	char run[sizeof(((struct ds_entry *)0)->name)];
+	int rc = put_delta(v, ds, name, run, sizeof(run));
+
+	if (rc)
+		return rc;
+	rc = ds_open(ds, run, DS_OPEN_WRITE, &v->file);
+	if (!rc) {
+		v->run = strdup(run);
+		if (v->run)
+			return 0;
+		ds_close(v->file);
+		rc = -ENOMEM;
+	}
+	if (ds_remove(ds, run))
+		log_warn("vm", "%s: %s is left until the next mount", v->vm, run);
+	return rc;
 }
 
 static int open_file(struct vdisk *v, const struct vm_disk *d, char *why, size_t len)
@@ -162,12 +230,25 @@ static int open_file(struct vdisk *v, const struct vm_disk *d, char *why, size_t
 
 	if (rc)
 		return rc;
-	rc = ds_open(ds, name, mode_of(d, &e), &v->file);
-	if (rc == -EBUSY && !ds_stat(ds, name, &e))
-		say_holder(d->path, &e, why, len);
-	else if (rc)
-		snprintf(why, len, "%s: %s", d->path, ds_error_text(rc));
-	return rc;
+	if (d->mode == VM_DISK_NONPERSISTENT)
+		rc = open_delta(v, ds, name);
+	else
+		rc = ds_open(ds, name, mode_of(d, &e), &v->file);
+	return rc ? say_not_open(d, ds, name, rc, why, len) : 0;
+}
+
+/* What the run has written is forgotten. */
+static void close_file(struct vdisk *v)
+{
+	struct datastore *ds = ds_file_store(v->file);
+	int rc;
+
+	ds_close(v->file);
+	rc = v->run ? ds_remove(ds, v->run) : 0;
+	if (rc)
+		log_warn("vm", "%s: %s is left until the next mount: %s", v->vm, v->run,
+			 ds_error_text(rc));
+	free(v->run);
 }
 
 static int open_whole(struct vdisk *v, const struct vm_disk *d, char *why, size_t len)
@@ -257,7 +338,7 @@ void vdisk_close(struct vdisk *d)
 	if (!last)
 		return;
 	if (d->file)
-		ds_close(d->file);
+		close_file(d);
 	else
 		blk_disclaim(d->blk);
 	free(d);
