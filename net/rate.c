@@ -7,6 +7,8 @@
  */
 #include "net/vswitch_int.h"
 
+#define BYTE_NS 8000ull /* of a byte, at 1 Mbit/s */
+
 static void on_due(struct timer *t)
 {
 	(void)t;
@@ -25,13 +27,13 @@ void rate_stop(struct vport *p)
 
 static bool ready(const struct vport *p, const struct bucket *b)
 {
-	return !p->rules.rate_mbit || bucket_ready(b, time_ns());
+	return !p->rules.rate_mbit || bucket_ready(b, RATE_DEPTH_NS, time_ns());
 }
 
 static void take(const struct vport *p, struct bucket *b, uint32_t bytes)
 {
 	if (p->rules.rate_mbit)
-		bucket_take(b, p->rules.rate_mbit, time_ns(), bytes);
+		bucket_take(b, p->rules.rate_mbit, time_ns(), bytes * BYTE_NS);
 }
 
 bool rate_may_send(struct vport *p)
@@ -49,9 +51,9 @@ static void arm(struct vport *p)
 	uint64_t when = UINT64_MAX;
 
 	if (p->late.n)
-		when = bucket_when(&p->rx_bucket);
+		when = bucket_when(&p->rx_bucket, RATE_DEPTH_NS);
 	if (!vport_sent_all(p) && !rate_may_send(p))
-		when = MIN(when, bucket_when(&p->tx_bucket));
+		when = MIN(when, bucket_when(&p->tx_bucket, RATE_DEPTH_NS));
 	if (when != UINT64_MAX)
 		timer_arm(&p->due, when);
 }

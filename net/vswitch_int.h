@@ -12,7 +12,7 @@
 #include <tern/vswitch.h>
 
 #include "kernel/lib/packet.h"
-#include "net/bucket.h"
+#include "kernel/lib/bucket.h"
 #include "net/flow.h"
 #include "net/net_int.h"
 #include "net/vframe.h"
@@ -90,6 +90,7 @@ void vport_set_queues(struct vport *p, unsigned queues);
 void vport_drop_rx(struct vport *p, enum vport_counter why, struct vframe *f);
 
 /* rate.c; [own]: a port's rate, in each direction by itself. */
+#define RATE_DEPTH_NS (4ull * 1000 * 1000)
 void rate_init(struct vport *p);
 bool rate_may_send(struct vport *p);
 void rate_sent(struct vport *p, uint32_t bytes);

@@ -96,19 +96,36 @@ uint64_t balloon_hints_seen(struct vm *vm, bool *complete);
 MUST_CHECK int balloon_hints_end(struct vm *vm, struct pageset *set);
 
 /* Disks, in the order of vm->cfg.disk. */
+/*
+ * How long requests took, from the guest's ring and back to it, without what they waited for
+ * a limit. Step i counts those that took less than VDISK_STEP_NS << i; the last one all longer
+ * ones.
+ */
+#define VDISK_STEPS 16u
+#define VDISK_STEP_NS (16ull * 1000)
+struct vdisk_latency {
+	uint64_t count, total_ns, max_ns;
+	uint64_t step[VDISK_STEPS];
+};
 struct vdisk_stats {
 	uint64_t requests[BLK_OPS], bytes[BLK_OPS];
-	uint64_t busy_ns; /* from the guest's ring to it, all requests' sum */
-	uint64_t errors;  /* requests that failed */
+	uint64_t busy_ns;	    /* from the guest's ring to it, all requests' sum */
+	uint64_t errors;	    /* requests that failed */
+	uint64_t held, held_ns;	    /* requests that a limit held, how long any waited for it */
+	struct vdisk_latency of[3]; /* BLK_READ, BLK_WRITE, BLK_FLUSH */
 };
 struct vdisk_info {
 	const struct vm_disk *disk;
+	struct vm_disk_limit limit;
 	bool open;
 	uint64_t bytes; /* 0: not known before the first start */
 	unsigned queues, in_flight;
 	struct vdisk_stats stats; /* on this host */
 };
 bool vdisk_at(struct vm *vm, unsigned index, struct vdisk_info *out); /* false past the last */
+/* From now on, also while it runs; in vm->cfg too. -ENOENT no such disk, -EINVAL beyond the most.
+ */
+MUST_CHECK int vdisk_limit(struct vm *vm, unsigned index, const struct vm_disk_limit *limit);
 
 /*
  * For whoever moves a VM's disks: one that is open, and what stands between it and the guest.

@@ -79,11 +79,19 @@ enum vm_disk_mode {
 	VM_DISK_NONPERSISTENT, /* what a run writes is forgotten at its end */
 	VM_DISK_MODES
 };
+#define VM_DISK_IOPS_MAX 10000000u
+#define VM_DISK_MBPS_MAX 100000u
+/* What a guest may ask of a disk; 0: as much as it likes. */
+struct vm_disk_limit {
+	uint32_t iops; /* requests a second */
+	uint32_t mbps; /* read or written, MB (10^6 bytes) a second */
+};
 struct vm_disk {
 	char path[VM_DISK_PATH_MAX];
 	char serial[VM_SERIAL_MAX]; /* empty: vm_create makes one of the VM's name */
 	bool read_only;
-	uint8_t mode; /* enum vm_disk_mode */
+	uint8_t mode;		    /* enum vm_disk_mode */
+	struct vm_disk_limit limit; /* [the disk's mutex] moves with the VM */
 };
 
 /* Which part of which CPUs: this host's affair, but for the shares, which move with the VM. */

@@ -10,7 +10,7 @@
 
 #include "desc.h"
 
-#define TEXT_MAX 192u
+#define TEXT_MAX 224u
 #define SERIAL_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
 
 /* Appends; what does not fit is cut, and then too long for its reader as well. */
@@ -53,6 +53,7 @@ static int disk_word(const char *key, const char *word, struct vm_disk *d,
 		     const struct desc_why *why)
 {
 	const char *serial = value_of(word, "serial"), *mode = value_of(word, "mode");
+	const char *iops = value_of(word, "iops"), *mbps = value_of(word, "mbps");
 
 	if (!strcmp(word, "ro")) {
 		d->read_only = true;
@@ -62,12 +63,14 @@ static int disk_word(const char *key, const char *word, struct vm_disk *d,
 		strcpy(d->serial, serial);
 		return 0;
 	}
-	if (mode && mode_set(mode, d))
+	if ((mode && mode_set(mode, d)) ||
+	    (iops && parse_limit(iops, VM_DISK_IOPS_MAX, &d->limit.iops)) ||
+	    (mbps && parse_limit(mbps, VM_DISK_MBPS_MAX, &d->limit.mbps)))
 		return 0;
 	return desc_refuse(why, key, word,
-			   "it is ro, serial=TEXT (up to %u letters, digits, - _ .) or "
-			   "mode=independent|nonpersistent",
-			   VM_SERIAL_MAX - 1);
+			   "it is ro, serial=TEXT (up to %u letters, digits, - _ .), iops=1 to "
+			   "%u, mbps=1 to %u or mode=independent|nonpersistent",
+			   VM_SERIAL_MAX - 1, VM_DISK_IOPS_MAX, VM_DISK_MBPS_MAX);
 }
 
 int desc_disk_set(struct vm_desc *d, const struct desc_key *k, const char *value,
@@ -109,6 +112,10 @@ bool desc_disk_get(const struct vm_desc *d, const struct desc_key *k, unsigned i
 		APPEND(text, room, ",ro");
 	if (disk->mode)
 		APPEND(text, room, ",mode=%s", vm_disk_mode_name(disk->mode));
+	if (disk->limit.iops)
+		APPEND(text, room, ",iops=%u", (unsigned)disk->limit.iops);
+	if (disk->limit.mbps)
+		APPEND(text, room, ",mbps=%u", (unsigned)disk->limit.mbps);
 	if (disk->serial[0])
 		APPEND(text, room, ",serial=%s", disk->serial);
 	return true;

@@ -97,14 +97,19 @@ void mac_format(const uint8_t mac[6], char out[MAC_TEXT])
 		 mac[4], mac[5]);
 }
 
-bool parse_rate(const char *text, uint32_t *mbit)
+bool parse_limit(const char *text, uint32_t most, uint32_t *out)
 {
 	uint64_t n = 0;
 
-	if (strcmp(text, "none") && (parse_u64(text, &n) || !n || n > VPORT_RATE_MAX))
+	if (strcmp(text, "none") && (parse_u64(text, &n) || !n || n > most))
 		return false;
-	*mbit = (uint32_t)n;
+	*out = (uint32_t)n;
 	return true;
+}
+
+bool parse_rate(const char *text, uint32_t *mbit)
+{
+	return parse_limit(text, VPORT_RATE_MAX, mbit);
 }
 
 bool parse_spoof(const char *text, bool *any_source)

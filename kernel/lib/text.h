@@ -9,6 +9,8 @@
 /* "256M", "1G", "4096K", plain bytes. -EINVAL. */
 MUST_CHECK int parse_size(const char *text, uint64_t *bytes);
 MUST_CHECK int parse_u64(const char *text, uint64_t *v);
+/* A number from 1 to most, or "none": 0. */
+MUST_CHECK bool parse_limit(const char *text, uint32_t most, uint32_t *out);
 /* Nothing that a terminal would obey. */
 bool text_printable(const char *text);
 

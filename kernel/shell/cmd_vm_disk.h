@@ -10,4 +10,7 @@ struct shell;
 void cmd_vm_disks_info(struct shell *sh, struct vm *vm);
 void cmd_vm_disks_stats(struct shell *sh, struct vm *vm);
 
+/* Members of the object that is open. */
+void json_disk_limit(struct shell *sh, const struct vm_disk_limit *l);
+
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * `vm stats`: what a VM's processors did since it was made here or came here.
+ * `vm stats`: what a VM's processors and disks did since it was made here or came here.
  */
 #include <stdio.h>
 
@@ -8,6 +8,7 @@
 #include <tern/timer.h>
 #include <tern/vm.h>
 
+#include "cmd_vm_disk.h"
 #include "shell_int.h"
 
 /* What of struct vcpu_stats is shown, by name. */
@@ -77,6 +78,7 @@ static void stats_json(struct shell *sh, struct vm *vm)
 	for (unsigned i = 0; i < vm->nr_vcpus; i++)
 		vcpu_json(sh, vm->vcpu[i]);
 	json_end(sh);
+	cmd_vm_disks_stats(sh, vm);
 	json_end(sh);
 }
 
@@ -145,6 +147,7 @@ static void stats_plain(struct shell *sh, struct vm *vm)
 	shell_printf(sh, "parked %llu times, the last in %llu us, median %llu, longest %llu\n",
 		     (unsigned long long)p.count, (unsigned long long)p.last_ns / 1000,
 		     (unsigned long long)p.median_ns / 1000, (unsigned long long)p.max_ns / 1000);
+	cmd_vm_disks_stats(sh, vm);
 }
 
 static int vm_stats_cmd(struct shell *sh, int argc, char **argv)
@@ -162,7 +165,8 @@ static int vm_stats_cmd(struct shell *sh, int argc, char **argv)
 }
 
 static const struct shell_cmd cmds[] = {
-	{ "vm stats", "NAME", "a VM's processors: time, exits, interrupts, spins, parking",
+	{ "vm stats", "NAME",
+	  "a VM's processors: time, exits, interrupts, spins, parking; its disks' requests",
 	  vm_stats_cmd, cmd_offer_vms },
 };
 

@@ -326,6 +326,7 @@ void shell_start(const char *hostname)
 	cmd_vm_life_register();
 	cmd_vm_register();
 	cmd_vm_balloon_register();
+	cmd_vm_disk_limit_register();
 	cmd_vm_log_register();
 	cmd_vm_serial_register();
 	cmd_console_register();

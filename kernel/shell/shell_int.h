@@ -154,6 +154,7 @@ void cmd_vm_create_register(void);
 void cmd_vm_register(void);
 void cmd_vm_life_register(void);
 void cmd_vm_balloon_register(void);
+void cmd_vm_disk_limit_register(void);
 void cmd_vm_log_register(void);
 void cmd_vm_serial_register(void);
 void cmd_console_register(void);

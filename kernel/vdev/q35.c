@@ -194,6 +194,13 @@ int vdisk_filter(struct vm *vm, unsigned index, struct blkdev *blk)
 	return vblk_filter(q35_of(vm)->disk[index], blk);
 }
 
+int vdisk_limit(struct vm *vm, unsigned index, const struct vm_disk_limit *limit)
+{
+	if (index >= vm->cfg.disks)
+		return -ENOENT;
+	return vblk_limit(q35_of(vm)->disk[index], limit);
+}
+
 static int platform_reset(struct vm *vm)
 {
 	vdevs_reset(vm);

@@ -48,31 +48,62 @@ static struct vblk_req *take_done(struct vblk *b)
 
 /* ---- work; the device's mutex is held ---- */
 
-static void serve(struct vblk *b, unsigned queue)
+/* A request of one of the queues in `open`; the queue's bit when it has no more for now. */
+static uint32_t take_one(struct vblk *b, unsigned queue, uint32_t open)
 {
-	int rc = 0;
+	int rc = open & BIT(queue) ? vblk_take(b, queue) : 1;
 
-	if (!b->live || b->stale || !virtio_running(&b->v, queue))
-		return;
-	rc = vblk_take(b, queue);
-	if (!rc)
-		rc = virtio_signal(&b->v, queue);
-	if (rc)
+	if (rc < 0 && rc != -EAGAIN)
 		virtio_broken(&b->v, queue, rc);
+	return rc == 1 ? 0 : (uint32_t)BIT(queue);
+}
+
+static void signal_all(struct vblk *b, uint32_t queues)
+{
+	for (unsigned i = 0; i < b->v.nr_queues; i++) {
+		int rc = queues & BIT(i) && virtio_running(&b->v, i) ? virtio_signal(&b->v, i) : 0;
+
+		if (rc)
+			virtio_broken(&b->v, i, rc);
+	}
+}
+
+/* One request of each in turn. Some end at once: a guest that goes on would hold us here. */
+static void serve(struct vblk *b, uint32_t queues)
+{
+	unsigned n = b->v.nr_queues, first = b->turn++;
+	uint32_t open = 0;
+
+	if (!b->live || b->stale)
+		return;
+	for (unsigned i = 0; i < n; i++)
+		if (queues & BIT(i) && virtio_running(&b->v, i))
+			open |= (uint32_t)BIT(i);
+	queues = open;
+	for (unsigned rounds = BLK_QUEUE; open && rounds; rounds--)
+		for (unsigned i = 0; i < n; i++)
+			open &= ~take_one(b, (first + i) % n, open);
+	b->starved |= open;
+	if (open)
+		event_signal(&b->ev);
+	signal_all(b, queues);
 }
 
 void vblk_serve_all(struct vblk *b)
 {
-	unsigned n = b->v.nr_queues, first = b->turn++;
-
 	b->starved = 0;
-	for (unsigned i = 0; i < n; i++)
-		serve(b, (first + i) % n);
+	vblk_limit_turn(b);
+	serve(b, UINT32_MAX);
 }
 
 static int kick(struct virtio *v, unsigned queue)
 {
-	serve(container_of(v, struct vblk, v), queue);
+	struct vblk *b = container_of(v, struct vblk, v);
+
+	if (vblk_limit_holds(b))
+		b->starved |= (uint32_t)BIT(queue); /* its turn comes */
+	else
+		serve(b, (uint32_t)BIT(queue));
 	return 0;
 }
 
@@ -92,12 +123,7 @@ static void reap(struct vblk *b, struct vblk_req *q)
 			virtio_broken(&b->v, queue, rc);
 		touched |= (uint32_t)BIT(queue);
 	}
-	for (unsigned i = 0; i < b->v.nr_queues; i++) {
-		int rc = touched & BIT(i) && virtio_running(&b->v, i) ? virtio_signal(&b->v, i) : 0;
-
-		if (rc)
-			virtio_broken(&b->v, i, rc);
-	}
+	signal_all(b, touched);
 	if (b->starved || (stale && !b->stale))
 		vblk_serve_all(b);
 }
@@ -141,6 +167,7 @@ static void blk_destroy(struct vdev *d)
 	struct vblk *b = vblk_of(d);
 
 	vblk_close(b);
+	vblk_limit_fini(b);
 	if (b->world) {
 		__atomic_store_n(&b->ending, 1, __ATOMIC_RELEASE);
 		event_signal(&b->ev);
@@ -223,6 +250,7 @@ int vblk_create(struct vm *vm, struct pci_bus *bus, unsigned slot, unsigned inde
 	event_init(&b->ev, "vblk");
 	spin_init(&b->lock, LOCK_VDEV, "vblk");
 	waitq_init(&b->idle, "vblk idle");
+	vblk_limit_init(b);
 	b->v.nr_queues = (uint16_t)MIN(vm->cfg.vcpus, VBLK_QUEUES_MAX);
 	b->v.withheld = (vm->cfg.disk[index].read_only ? 0 : VBLK_F_RO) |
 			(b->v.nr_queues > 1 ? 0 : VBLK_F_MQ);
@@ -245,7 +273,9 @@ void vblk_info(struct vblk *b, struct vdisk_info *out)
 				    .open = b->disk,
 				    .bytes = b->config.capacity * VBLK_SECTOR,
 				    .queues = b->v.nr_queues,
+				    .limit = b->v.d.vm->cfg.disk[b->index].limit,
 				    .stats = b->stats };
+	out->stats.held_ns = vblk_limit_held_ns(b);
 	mutex_unlock(&b->v.d.lock);
 	flags = spin_lock(&b->lock);
 	out->in_flight = b->busy;

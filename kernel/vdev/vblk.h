@@ -2,7 +2,8 @@
 /*
  * virtio-blk: a guest's disk, on any struct blkdev. vblk.c is the device and its world,
  * vblk_life.c when it takes requests and which disk is under it, vblk_req.c one request,
- * vblk_part.c what of it goes to the disk at a time, vblk_state.c what travels.
+ * vblk_part.c what of it goes to the disk at a time, vblk_limit.c what it may
+ * cost, vblk_state.c what travels.
  *
  * A vCPU that notifies takes requests out of the ring and hands them to the disk; they
  * complete in the device's world. Guest memory is not copied: its pages are pinned for as long as
@@ -18,6 +19,9 @@
 
 #include <tern/blkdev.h>
 
+#include <tern/timer.h>
+
+#include "kernel/lib/bucket.h"
 #include "kernel/lib/virtio_blk.h"
 #include "vdisk.h"
 #include "virtio.h"
@@ -51,6 +55,14 @@ struct vblk_req {
 	struct virtq_chain chain;
 };
 
+/* What vm->cfg.disk[index].limit has used up; all under the device's mutex. */
+struct vblk_limiter {
+	struct bucket requests, bytes;
+	struct timer due;		   /* the next request may be taken */
+	uint64_t since_ns;		   /* requests have waited for it since; 0: none does */
+	uint16_t waiting[VBLK_QUEUES_MAX]; /* of each queue, counted when it was stopped */
+};
+
 struct vblk {
 	struct virtio v;
 	struct vblk_config config; /* [v.d.lock] */
@@ -69,6 +81,7 @@ struct vblk {
 	struct vblk_req *free;	   /* [v.d.lock] */
 	hpa_t zeroes;		   /* [const] a page of them */
 	struct vdisk_stats stats;  /* [v.d.lock] */
+	struct vblk_limiter limit; /* [v.d.lock] */
 	struct spinlock lock;
 	struct vblk_req *done, **done_last; /* [lock] parts that have completed */
 	uint32_t busy;			    /* [lock] requests taken */
@@ -88,7 +101,11 @@ static inline struct vblk *vblk_of(struct vdev *d)
 	return container_of(container_of(d, struct virtio, d), struct vblk, v);
 }
 
-/* vblk_req.c; the device's mutex is held. Takes what is in the ring; 0 or the guest's error. */
+/*
+ * vblk_req.c; the device's mutex is held. Takes a request out of the ring: 1, 0 when it is empty,
+ * -EAGAIN when the pool is or a limit holds it (the queue is marked as starved), or the guest's
+ * error.
+ */
 MUST_CHECK int vblk_take(struct vblk *b, unsigned queue);
 /* A part of the request has completed: the next, or the end. 0 or the guest's error. */
 MUST_CHECK int vblk_go_on(struct vblk_req *q);
@@ -117,6 +134,24 @@ void vblk_attach(struct vblk *b, struct vdisk *disk);
  * each request is one device's from its begin to its end. -ENODEV: no disk is open.
  */
 MUST_CHECK int vblk_filter(struct vblk *b, struct blkdev *blk);
+
+/* vblk_limit.c; the device's mutex is held but for init, fini and vblk_limit itself. */
+void vblk_limit_init(struct vblk *b);
+void vblk_limit_fini(struct vblk *b);
+/* 1: a request may be taken; 0: those in the ring wait, the timer is armed; or an error. */
+MUST_CHECK int vblk_limit_ready(struct vblk *b, unsigned queue);
+/* Some queue waits: the others do not pass it by. */
+bool vblk_limit_holds(const struct vblk *b);
+/* A request was taken; later, that it moves so many bytes. */
+void vblk_limit_took(struct vblk *b, unsigned queue);
+void vblk_limit_moves(struct vblk *b, uint64_t bytes);
+/* All queues have their turn: those that have to wait on will say so. */
+void vblk_limit_turn(struct vblk *b);
+/* The rings are gone, and what waited in them. */
+void vblk_limit_forget(struct vblk *b);
+/* How long any has waited up to now. */
+uint64_t vblk_limit_held_ns(const struct vblk *b);
+MUST_CHECK int vblk_limit(struct vblk *b, const struct vm_disk_limit *limit);
 
 /* vblk_state.c: of vdev_ops. */
 void vblk_save(struct vdev *d, struct rec_writer *w);

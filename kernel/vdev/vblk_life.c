@@ -33,6 +33,7 @@ static void forget(struct vblk *b)
 	b->stale = b->busy;
 	b->starved = 0;
 	spin_unlock(&b->lock, flags);
+	vblk_limit_forget(b);
 }
 
 void vblk_cleared(struct virtio *v)

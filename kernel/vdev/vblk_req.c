@@ -44,14 +44,34 @@ static void req_free(struct vblk_req *q)
 
 /* ---- the end ---- */
 
+static unsigned step_of(uint64_t ns)
+{
+	unsigned i = 0;
+
+	while (i < VDISK_STEPS - 1 && ns >= VDISK_STEP_NS << i)
+		i++;
+	return i;
+}
+
+static void count_latency(struct vdisk_latency *l, uint64_t ns)
+{
+	l->count++;
+	l->total_ns += ns;
+	l->max_ns = MAX(l->max_ns, ns);
+	l->step[step_of(ns)]++;
+}
+
 static void count(struct vblk_req *q, uint8_t status)
 {
 	struct vdisk_stats *s = &q->dev->stats;
+	uint64_t ns = time_ns() - q->start_ns;
 
 	if (q->op == BLK_OPS)
 		return; /* the disk has not heard of it */
 	s->requests[q->op]++;
-	s->busy_ns += time_ns() - q->start_ns;
+	s->busy_ns += ns;
+	if (q->op < ARRAY_SIZE(s->of))
+		count_latency(&s->of[q->op], ns);
 	if (status != VBLK_S_OK)
 		s->errors++;
 	else
@@ -196,6 +216,12 @@ static int begin(struct vblk_req *q, const struct vblk_header *h)
 	}
 }
 
+/* By the host, since the disk has no command for it. */
+static bool zeroes_are_written(const struct vblk_req *q)
+{
+	return q->op == BLK_WRITE_ZEROES && !q->dev->blk->geo.max_zeroes_blocks;
+}
+
 static int start(struct vblk *b, struct vblk_req *q, unsigned queue)
 {
 	const struct virtq_chain *c = &q->chain;
@@ -212,6 +238,8 @@ static int start(struct vblk *b, struct vblk_req *q, unsigned queue)
 	rc = begin(q, &h);
 	if (rc)
 		return finish(q, rc);
+	if (q->op == BLK_READ || q->op == BLK_WRITE || zeroes_are_written(q))
+		vblk_limit_moves(b, q->bytes);
 	q->r.status = 0;
 	return vblk_go_on(q);
 }
@@ -220,28 +248,21 @@ int vblk_take(struct vblk *b, unsigned queue)
 {
 	struct gmem *g = b->v.d.vm->mem;
 	struct virtq *vq = &b->v.q[queue];
-	unsigned left = vq->size;
+	int rc = b->free ? vblk_limit_ready(b, queue) : 0;
 
-	/* Requests that end at once come back to the pool: a guest that goes on would hold us here.
-	 */
-	for (; b->free && left; left--) {
-		struct vblk_req *q = b->free;
-		int rc = virtq_pop(vq, g, &q->chain);
-
-		if (rc == 0) {
-			rc = virtq_arm(vq, g);
-			if (rc <= 0)
-				return rc;
-			continue;
-		}
-		if (rc < 0)
-			return rc;
-		rc = start(b, req_new(b), queue);
-		if (rc)
-			return rc;
+	if (!rc) {
+		b->starved |=
+			(uint32_t)BIT(queue); /* a request that ends, or the timer, wakes us */
+		return -EAGAIN;
 	}
-	b->starved |= (uint32_t)BIT(queue);
-	if (b->free)
-		event_signal(&b->ev); /* else a request that ends wakes the world */
-	return 0;
+	if (rc < 0)
+		return rc;
+	rc = virtq_pop(vq, g, &b->free->chain);
+	if (!rc)
+		return virtq_arm(vq, g);
+	if (rc < 0)
+		return rc;
+	vblk_limit_took(b, queue);
+	rc = start(b, req_new(b), queue);
+	return rc ? rc : 1;
 }

@@ -8,13 +8,15 @@
 
 #include "vblk.h"
 
-#define VBLK_REC_VERSION 1
+#define VBLK_REC_VERSION 2
 
 /*
- * REC_VBLK version 1, instance = PCI slot; REC_VIRTIO goes before it:
+ * REC_VBLK version 2, instance = PCI slot; REC_VIRTIO goes before it:
  *   0  u64  capacity in sectors of 512 bytes
  *   8  u32  logical block in bytes, a power of two from 512 to 4096
  *  12  u8   physical block = logical << this, at most 12; u8 1 read-only; u16 zero
+ *  16  u32  requests a second, u32 MB a second that the guest may ask for, 0: no limit; not in
+ *           version 1
  * A disk that is open here must be that large and have blocks that fit in these.
  */
 void vblk_save(struct vdev *d, struct rec_writer *w)
@@ -28,6 +30,8 @@ void vblk_save(struct vdev *d, struct rec_writer *w)
 	rec_u8(w, b->config.physical_block_exp);
 	rec_u8(w, d->vm->cfg.disk[b->index].read_only);
 	rec_u16(w, 0);
+	rec_u32(w, d->vm->cfg.disk[b->index].limit.iops);
+	rec_u32(w, d->vm->cfg.disk[b->index].limit.mbps);
 	rec_end(w);
 }
 
@@ -35,6 +39,7 @@ struct image {
 	uint64_t capacity;
 	uint32_t blk_size;
 	uint8_t physical_block_exp;
+	struct vm_disk_limit limit;
 };
 
 static bool fits(struct blkdev *blk, const struct image *m)
@@ -45,12 +50,19 @@ static bool fits(struct blkdev *blk, const struct image *m)
 
 static int parse(struct vblk *b, struct rec_reader *r, struct image *m)
 {
-	if (r->head.type != REC_VBLK || r->head.version != VBLK_REC_VERSION)
+	if (r->head.type != REC_VBLK || !r->head.version || r->head.version > VBLK_REC_VERSION)
 		return -EBADMSG;
+	m->limit = b->v.d.vm->cfg.disk[b->index].limit;
 	m->capacity = rec_get_u64(r);
 	m->blk_size = rec_get_u32(r);
 	m->physical_block_exp = rec_get_u8(r);
 	if (rec_get_u8(r) != b->v.d.vm->cfg.disk[b->index].read_only || rec_get_u16(r))
+		return -EBADMSG;
+	if (r->head.version > 1) {
+		m->limit.iops = rec_get_u32(r);
+		m->limit.mbps = rec_get_u32(r);
+	}
+	if (m->limit.iops > VM_DISK_IOPS_MAX || m->limit.mbps > VM_DISK_MBPS_MAX)
 		return -EBADMSG;
 	if (m->capacity > UINT64_MAX / VBLK_SECTOR || m->blk_size < VBLK_SECTOR ||
 	    m->blk_size > PAGE_SIZE || m->blk_size & (m->blk_size - 1) ||
@@ -80,5 +92,6 @@ int vblk_load(struct vdev *d, struct rec_reader *r)
 	b->config.capacity = m.capacity;
 	b->config.blk_size = m.blk_size;
 	b->config.physical_block_exp = m.physical_block_exp;
+	d->vm->cfg.disk[b->index].limit = m.limit;
 	return 0;
 }

@@ -219,6 +219,17 @@ int virtq_arm(struct virtq *q, struct gmem *g)
 	return rc ? rc : avail != q->last_avail;
 }
 
+int virtq_waiting(const struct virtq *q, struct gmem *g)
+{
+	uint16_t avail, n;
+	int rc = get16(g, q->driver + RING_IDX, &avail);
+
+	n = (uint16_t)(avail - q->last_avail);
+	if (rc)
+		return rc;
+	return n > q->size ? -EPROTO : n;
+}
+
 int virtq_wants_signal(struct virtq *q, struct gmem *g)
 {
 	uint16_t old = q->signalled, v;

@@ -65,6 +65,8 @@ MUST_CHECK int virtq_push(struct virtq *q, struct gmem *g, const struct virtq_ch
 /* Asks for a notification at the next entry. 1 when entries came meanwhile: pop again; 0 when still
  * empty. */
 MUST_CHECK int virtq_arm(struct virtq *q, struct gmem *g);
+/* Entries that wait to be popped, or an error. */
+MUST_CHECK int virtq_waiting(const struct virtq *q, struct gmem *g);
 /* 1 when the driver wants an interrupt for what was pushed since the last call, 0, or an error. */
 MUST_CHECK int virtq_wants_signal(struct virtq *q, struct gmem *g);
 

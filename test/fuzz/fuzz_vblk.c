@@ -2,14 +2,14 @@
 /*
  * A hostile disk driver: the input begins with features, vCPUs and what the disk can, and is
  * then a list of 12-byte steps, each a write into guest memory near the rings and
- * buffers, a request, a notification, a completion by the disk, a turn of the device's world, a
- * register access, a move (what the device saves, it must take back), a run's end, or a
- * record that claims to come from another host. The disk aborts when a request does not
- * fit it, the fake memory when a pin is not what it was; at the end none is held.
+ * buffers, a request, a notification, a completion by the disk, a turn of the device's world,
+ * another limit, time that passes, a register access, a move (what the device saves, it must take
+ * back), a run's end, or a record that claims to come from another host. The disk aborts when a
+ * request does not fit it, the fake memory when a pin is not what it was; at the end none is held.
  */
 // SOURCES: kernel/vdev/virtq.c kernel/vdev/msix.c kernel/vdev/virtio.c kernel/vdev/virtio_pci.c
 // SOURCES: kernel/vdev/virtio_regs.c kernel/vdev/vblk*.c kernel/vdev/pci.c
-// SOURCES: kernel/vdev/pci_func.c kernel/vdev/vdev.c kernel/lib/rec.c
+// SOURCES: kernel/vdev/pci_func.c kernel/vdev/vdev.c kernel/lib/rec.c kernel/lib/bucket.c
 // SOURCES: test/unit/fake_vdev.c test/unit/fake_blk.c
 #include <errno.h>
 #include <stdlib.h>
@@ -134,7 +134,7 @@ static void step(struct vm *vm, const uint8_t *s)
 
 	memcpy(&at, s + 2, 2);
 	memcpy(&v, s + 4, 8);
-	switch (s[0] % 10) {
+	switch (s[0] % 12) {
 	case 0:
 		memcpy(fake_ram + RINGS + at % (RINGS_END - RINGS), &v, 1u << (s[1] & 3));
 		break;
@@ -159,6 +159,15 @@ static void step(struct vm *vm, const uint8_t *s)
 		break;
 	case 8:
 		off_and_on(vm, (uint32_t)v);
+		break;
+	case 9:
+		if (vblk_limit(dev, &(struct vm_disk_limit){ s[1], s[2] }))
+			abort();
+		break;
+	case 10: /* what a limit held goes on */
+		fake_now_ns += 1000ull * at;
+		(void)fake_timer_run();
+		fake_blk_world(dev);
 		break;
 	default:
 		fake_write(vm, BAR0 + (at & 0x3fff), 1u << (s[1] & 3), v);
@@ -192,6 +201,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size -= 6;
 	for (unsigned n = 0; size >= 12 && n < MAX_STEPS; n++, data += 12, size -= 12)
 		step(vm, data);
+	if (vblk_limit(dev, &(struct vm_disk_limit){ 0 }))
+		abort();
 	fake_blk_run(dev);
 	if (fake_pins || dev->busy)
 		abort();

@@ -122,6 +122,7 @@ def test_files_of_a_datastore(lab, payload, tmp_path):
     assert root["written_bytes"] >= ROOT_MIB * MIB and root["flushes"] and not root["errors"]
     assert not read_only["writes"] and read_only["read_bytes"] >= 2 * MIB
     assert big["errors"] and not root["in_flight"]
+    limited(lab, guest)
     held_and_given_up(lab, guest)
     lab.down()
 
@@ -135,6 +136,21 @@ def test_files_of_a_datastore(lab, payload, tmp_path):
     assert data[3 * MIB:5 * MIB] == pattern(7, 3 * MIB // SECTOR, 2 * MIB // SECTOR)
     terndisk("export", image, "g/ro.disk", out)
     assert out.read_bytes() == ro.read_bytes()
+
+
+def limited(lab, guest):
+    """A limit that is set while it runs holds requests, in order, and is lifted again."""
+    assert refused(lab, "a", "vm disk limit g 1 --iops 0")[0] == "invalid"
+    assert refused(lab, "a", "vm disk limit g 5 --iops 1")[0] == "not-found"
+    before = lab.ask("a", "vm stats g")["disks"][1]
+    lab.run("a", "vm disk limit g 1 --mbps 4 --iops 1000")
+    assert guest.disk("vdb", "check", 9)[0][1:] == [0, 0]
+    after = lab.ask("a", "vm stats g")["disks"][1]
+    assert not before["held"] and after["held"] and after["held_ns"]
+    assert after["read"]["count"] == sum(after["read"]["steps"]) > before["read"]["count"]
+    lab.run("a", "vm disk limit g 1 --mbps none")
+    info = lab.ask("a", "vm info g")["disks"][1]
+    assert (info["limit_iops"], info["limit_mbps"]) == (1000, 0)
 
 
 def held_and_given_up(lab, guest):

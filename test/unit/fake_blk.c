@@ -158,12 +158,15 @@ void event_init(struct event *e, const char *name)
 void event_signal(struct event *e)
 {
 	fake_blk_signal_held = spin_held(&container_of(e, struct vblk, ev)->lock);
+	e->set = 1;
 }
 
 /* Its world has nothing to do: it comes back. */
 int event_wait(struct event *e, uint64_t deadline_ns)
 {
-	*world_ending = 1;
+	if (!e->set)
+		*world_ending = 1;
+	e->set = 0;
 	return 0;
 }
 

@@ -46,7 +46,7 @@ static const char whole[] = "version = 1\n"
 			    "kernel = ./vmlinuz\n"
 			    "initrd = /boot/initrd\n"
 			    "cmdline = quiet root=/dev/vda console=ttyS0\n"
-			    "disk = ./root.disk,serial=first\n"
+			    "disk = ./root.disk,iops=500,mbps=20,serial=first\n"
 			    "disk = /ds/ds2/deb/swap.disk,mode=independent,serial=deb-1\n"
 			    "disk = ./scratch.disk,mode=nonpersistent\n"
 			    "disk = disk0,ro\n"
@@ -72,6 +72,8 @@ static void all_keys(void **state)
 	assert_int_equal(d.cfg.disks, 4);
 	assert_string_equal(d.cfg.disk[0].path, "/ds/ds1/deb/root.disk");
 	assert_string_equal(d.cfg.disk[0].serial, "first");
+	assert_int_equal(d.cfg.disk[0].limit.iops, 500);
+	assert_int_equal(d.cfg.disk[0].limit.mbps, 20);
 	assert_int_equal(d.cfg.disk[1].mode, VM_DISK_INDEPENDENT);
 	assert_int_equal(d.cfg.disk[2].mode, VM_DISK_NONPERSISTENT);
 	assert_true(d.cfg.disk[3].read_only);
@@ -117,6 +119,8 @@ static void refusals(void **state)
 		{ "net = net0,01:00:00:00:00:01", "unicast" },
 		{ "disk = d,rw", "line 1: disk rw: it is ro" },
 		{ "disk = d,serial=two words", "serial=TEXT" },
+		{ "disk = d,iops=10000001", "iops=1 to" },
+		{ "disk = d,mbps=0", "mbps=1 to" },
 		{ "disk = disk0,mode=nonpersistent", "no whole disk" },
 		{ "disk = /ds/a/b,ro,mode=nonpersistent", "not ro" },
 		{ "host = a b", "no host's name" },
@@ -172,6 +176,8 @@ static void largest(void **state)
 	d.cfg.disks = VM_DISKS_MAX;
 	for (unsigned i = 0; i < VM_DISKS_MAX; i++) {
 		d.cfg.disk[i].mode = VM_DISK_NONPERSISTENT;
+		d.cfg.disk[i].limit.iops = VM_DISK_IOPS_MAX;
+		d.cfg.disk[i].limit.mbps = VM_DISK_MBPS_MAX;
 		snprintf(d.cfg.disk[i].path, VM_DISK_PATH_MAX, "%.127s", word);
 		snprintf(d.cfg.disk[i].serial, VM_SERIAL_MAX, "%.20s", word);
 	}

@@ -4,7 +4,7 @@
  * that is stuck leaves room for the others, what comes too fast waits and comes
  * in order, what waits too long is dropped with its reason.
  */
-// SOURCES: net/vport.c net/rate.c net/flow.c net/bucket.c net/headers.c net/vframe.c
+// SOURCES: net/vport.c net/rate.c net/flow.c kernel/lib/bucket.c net/headers.c net/vframe.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -243,7 +243,7 @@ static void a_sender_waits_but_at_a_stun(void **state)
 	rate_sent(&port, 65000);
 	assert_false(rate_may_send(&port));
 	(void)rate_run(&port);
-	assert_int_equal(due_ns, now_ns + 65000ull * 8000 - BUCKET_DEPTH_NS);
+	assert_int_equal(due_ns, now_ns + 65000ull * 8000 - RATE_DEPTH_NS);
 	port.hurried = 1;
 	assert_true(rate_may_send(&port));
 }
