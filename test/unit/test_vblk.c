@@ -374,7 +374,7 @@ static void disk_works(void)
 static void test_filter(void **state)
 {
 	struct vm *vm = running(VBLK_F_FLUSH);
-	uint32_t status = put(0, VBLK_IN, 0, DATA, 2 * 8192), later;
+	uint32_t status = put(0, VBLK_T_IN, 0, DATA, 2 * 8192), later;
 	struct blkdev filter = fake_blk;
 
 	notify(vm, 0);
@@ -384,14 +384,14 @@ static void test_filter(void **state)
 	fake_slept = NULL;
 	assert_int_equal(fake_ram[status], VBLK_S_OK);
 	assert_ptr_equal(fake_blk_last, &fake_blk);
-	later = put(0, VBLK_IN, 0, DATA, 512);
+	later = put(0, VBLK_T_IN, 0, DATA, 512);
 	notify(vm, 0);
 	assert_ptr_equal(fake_blk_last, &filter);
 	fake_blk_run(dev);
 	assert_int_equal(fake_ram[later], VBLK_S_OK);
 	assert_int_equal(vdevs_quiesce(vm, fake_now_ns), 0);
 	assert_int_equal(vblk_filter(dev, NULL), 0);
-	later = put(0, VBLK_IN, 0, DATA, 512);
+	later = put(0, VBLK_T_IN, 0, DATA, 512);
 	notify(vm, 0);
 	assert_int_equal(fake_blk_busy, 0); /* what was quiet stays so */
 	vdevs_resume(vm);
