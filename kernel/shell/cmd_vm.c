@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include <tern/gmem.h>
+#include <tern/store.h>
 #include <tern/vm.h>
 
 #include "cmd_vm_disk.h"
@@ -31,6 +32,11 @@ const char *cmd_vm_code(int err)
 	case -ENOTSUP:
 	case -ENODEV:
 		return "unsupported";
+	case -EIO:
+	case -ETIMEDOUT:
+	case -EBADMSG:
+	case -ESTALE: /* a datastore's */
+		return ds_error_code(err);
 	default:
 		return "failed";
 	}

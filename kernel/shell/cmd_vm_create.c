@@ -12,6 +12,7 @@
 #include <tern/home.h>
 #include <tern/vm.h>
 
+#include "cmd_ds.h"
 #include "kernel/lib/name.h"
 
 #include "shell_int.h"
@@ -33,11 +34,24 @@ static int refused(struct shell *sh, int err, const char *dashes, const char *wh
 
 static bool file_there(struct shell *sh, const char *name)
 {
+	struct datastore *ds;
+	struct ds_entry e;
+	const char *file;
+	int err;
+
 	if (!name[0] || bootfs_find(name))
 		return true;
-	shell_error(sh, "not-found", "no file '%s': 'host files' lists what was found at start",
-		    name);
-	return false;
+	if (strncmp(name, "/ds/", 4)) {
+		shell_error(sh, "not-found",
+			    "no file '%s': 'host files' lists what was found at start; files of "
+			    "datastores are /ds/DATASTORE/FILE",
+			    name);
+		return false;
+	}
+	if (cmd_ds_path(sh, name, &ds, &file))
+		return false;
+	err = ds_stat(ds, file, &e);
+	return !err || !cmd_ds_error(sh, name, err);
 }
 
 static bool files_there(struct shell *sh, const struct vm_config *cfg)
@@ -138,8 +152,8 @@ static int vm_create_cmd(struct shell *sh, int argc, char **argv)
 }
 
 static const struct shell_cmd cmds[] = {
-	{ "vm create", CREATE_ARGS, "define a VM; files are those under /boot/", vm_create_cmd,
-	  NULL },
+	{ "vm create", CREATE_ARGS, "define a VM; files are those of /boot/ and of datastores",
+	  vm_create_cmd, NULL },
 };
 
 void cmd_vm_create_register(void)

@@ -9,44 +9,33 @@
 
 #include "bridge.h"
 #include "direct.h"
+#include "kernel/lib/elf.h"
+#include "pvh.h"
 
-#define COPY_CHUNK (512u << 10)
 #define ACPI_TABLES_GPA (Q35_BIOS_BASE + 0x40)
 
-int direct_find(const struct vm_config *cfg, const struct boot_file **kernel,
-		const struct boot_file **initrd, char *why, size_t why_len)
+int direct_boot(struct vm *vm, char *why, size_t why_len)
 {
-	*kernel = bootfs_find(cfg->kernel);
-	*initrd = cfg->initrd[0] ? bootfs_find(cfg->initrd) : NULL;
-	if (*kernel && (*initrd || !cfg->initrd[0]))
-		return 0;
-	snprintf(why, why_len, "%s: no such file", *kernel ? cfg->initrd : cfg->kernel);
-	return -ENOENT;
+	const struct vm_config *cfg = &vm->cfg;
+	struct bootfile kernel, initrd = { .name = NULL };
+	int rc = bootfile_open(&kernel, cfg->kernel, why, why_len);
+
+	if (rc)
+		return rc;
+	if (cfg->initrd[0])
+		rc = bootfile_open(&initrd, cfg->initrd, why, why_len);
+	if (!rc)
+		rc = bootfile_load(&kernel, why, why_len);
+	if (!rc)
+		rc = elf_is(kernel.whole, kernel.size)
+			     ? pvh_boot(vm, &kernel, &initrd, why, why_len)
+			     : linux_boot(vm, &kernel, &initrd, why, why_len);
+	bootfile_close(&initrd);
+	bootfile_close(&kernel);
+	return rc;
 }
 
-int direct_copy(struct vm *vm, gpa_t to, const struct boot_file *f, uint64_t from, uint64_t len,
-		char *why, size_t why_len)
-{
-	const uint8_t *p = (const uint8_t *)hpa_ptr(HPA(f->start)) + from;
-
-	while (len > 0) {
-		size_t n = (size_t)MIN(len, COPY_CHUNK);
-		int rc = gmem_write(vm->mem, to, p, n);
-
-		if (rc) {
-			snprintf(why, why_len, "%s: host memory ran out while loading", f->name);
-			return rc;
-		}
-		to.v += n;
-		p += n;
-		len -= n;
-		if (world_should_yield())
-			world_yield();
-	}
-	return 0;
-}
-
-int direct_zero(struct vm *vm, gpa_t to, const struct boot_file *f, uint64_t len, char *why,
+int direct_zero(struct vm *vm, gpa_t to, const struct bootfile *f, uint64_t len, char *why,
 		size_t why_len)
 {
 	static const uint8_t zeros[PAGE_SIZE];

@@ -15,7 +15,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <tern/bootinfo.h>
 #include <tern/page.h>
 
 #include "bzimage.h"
@@ -53,21 +52,11 @@
 struct boot {
 	struct vm *vm;
 	struct bzimage bz;
-	const struct boot_file *kernel, *initrd;
+	struct bootfile *kernel, *initrd;
 	uint64_t initrd_gpa;
 	char *why;
 	size_t why_len;
 };
-
-static int find_files(struct boot *b)
-{
-	int rc = direct_find(&b->vm->cfg, &b->kernel, &b->initrd, b->why, b->why_len);
-
-	if (rc)
-		return rc;
-	return bzimage_parse(hpa_ptr(HPA(b->kernel->start)), b->kernel->size, &b->bz, b->why,
-			     b->why_len);
-}
 
 /* Everything fits, or nothing has been touched. */
 static int place(struct boot *b)
@@ -86,7 +75,7 @@ static int place(struct boot *b)
 			 (unsigned)(ALIGN_UP(end, SIZE_2M) >> 20));
 		return -ENOMEM;
 	}
-	if (!b->initrd)
+	if (!b->initrd->name)
 		return 0;
 	room = MIN(top, b->bz.initrd_max + 1);
 	if (b->initrd->size > room || ALIGN_DOWN(room - b->initrd->size, PAGE_SIZE) < end) {
@@ -107,7 +96,7 @@ static void put(uint8_t *at, unsigned size, uint64_t v)
 
 static int write_zero_page(struct boot *b, uint8_t page[PAGE_SIZE])
 {
-	const uint8_t *file = hpa_ptr(HPA(b->kernel->start));
+	const uint8_t *file = b->kernel->whole;
 	struct e820_entry map[Q35_E820_MAX];
 	unsigned n = q35_e820(b->vm, true, map);
 
@@ -117,7 +106,7 @@ static int write_zero_page(struct boot *b, uint8_t page[PAGE_SIZE])
 	put(page + ZP_RSDP, 8, Q35_BIOS_BASE);
 	put(page + ZP_CMDLINE, 4, CMDLINE_GPA);
 	put(page + ZP_RAMDISK, 4, b->initrd_gpa);
-	put(page + ZP_RAMDISK_SIZE, 4, b->initrd ? b->initrd->size : 0);
+	put(page + ZP_RAMDISK_SIZE, 4, b->initrd->size);
 	page[ZP_E820_COUNT] = (uint8_t)n;
 	memcpy(page + ZP_E820, map, n * sizeof(map[0]));
 	return gmem_write(b->vm->mem, GPA(ZERO_PAGE_GPA), page, PAGE_SIZE);
@@ -179,18 +168,21 @@ static void fill_entry(struct virt_state *s, void *arg)
 	s->gdtr = (struct virt_seg){ .base = GDT_GPA, .limit = 4 * 8 - 1 };
 }
 
-int linux_boot(struct vm *vm, char *why, size_t why_len)
+int linux_boot(struct vm *vm, struct bootfile *kernel, struct bootfile *initrd, char *why,
+	       size_t why_len)
 {
-	struct boot b = { .vm = vm, .why = why, .why_len = why_len };
-	int rc = find_files(&b);
+	struct boot b = {
+		.vm = vm, .kernel = kernel, .initrd = initrd, .why = why, .why_len = why_len
+	};
+	int rc = bzimage_parse(kernel->whole, kernel->size, &b.bz, why, why_len);
 
 	if (!rc)
 		rc = place(&b);
 	if (!rc)
-		rc = direct_copy(vm, GPA(b.bz.load), b.kernel, b.bz.payload, b.bz.payload_len, why,
-				 why_len);
-	if (!rc && b.initrd)
-		rc = direct_copy(vm, GPA(b.initrd_gpa), b.initrd, 0, b.initrd->size, why, why_len);
+		rc = bootfile_copy(vm, GPA(b.bz.load), kernel, b.bz.payload, b.bz.payload_len, why,
+				   why_len);
+	if (!rc)
+		rc = bootfile_copy(vm, GPA(b.initrd_gpa), initrd, 0, initrd->size, why, why_len);
 	if (rc)
 		return rc;
 	return direct_start(vm, write_low_memory(&b), fill_entry, &b, why, why_len);

@@ -70,35 +70,31 @@ _Static_assert(sizeof(struct block) <= INFO_SIZE, "fits its place");
 struct boot {
 	struct vm *vm;
 	struct multiboot mb;
-	const struct boot_file *payload, *module[VM_MODULES_MAX];
+	struct bootfile payload, module[VM_MODULES_MAX];
 	uint64_t module_gpa[VM_MODULES_MAX], info_gpa;
 	char *why;
 	size_t why_len;
 };
 
-static const struct boot_file *find(struct boot *b, const char *name)
-{
-	const struct boot_file *f = bootfs_find(name);
-
-	if (!f)
-		snprintf(b->why, b->why_len, "%s: no such file", name);
-	return f;
-}
-
-static int find_files(struct boot *b)
+static int open_files(struct boot *b)
 {
 	const struct vm_config *cfg = &b->vm->cfg;
+	int rc = bootfile_open(&b->payload, cfg->kernel, b->why, b->why_len);
 
-	b->payload = find(b, cfg->kernel);
-	if (!b->payload)
-		return -ENOENT;
-	for (unsigned i = 0; i < cfg->modules; i++) {
-		b->module[i] = find(b, cfg->module[i]);
-		if (!b->module[i])
-			return -ENOENT;
-	}
-	return multiboot_parse(hpa_ptr(HPA(b->payload->start)), b->payload->size, &b->mb, b->why,
-			       b->why_len);
+	for (unsigned i = 0; i < cfg->modules && !rc; i++)
+		rc = bootfile_open(&b->module[i], cfg->module[i], b->why, b->why_len);
+	if (!rc)
+		rc = bootfile_load(&b->payload, b->why, b->why_len);
+	if (!rc)
+		rc = multiboot_parse(b->payload.whole, b->payload.size, &b->mb, b->why, b->why_len);
+	return rc;
+}
+
+static void close_files(struct boot *b)
+{
+	bootfile_close(&b->payload);
+	for (unsigned i = 0; i < VM_MODULES_MAX; i++)
+		bootfile_close(&b->module[i]);
 }
 
 static bool parts_touch(const struct multiboot *m, uint64_t start, uint64_t end)
@@ -122,7 +118,7 @@ static int place(struct boot *b)
 	}
 	for (unsigned i = 0; i < b->vm->cfg.modules; i++) {
 		b->module_gpa[i] = at;
-		at = ALIGN_UP(at + b->module[i]->size, PAGE_SIZE);
+		at = ALIGN_UP(at + b->module[i].size, PAGE_SIZE);
 	}
 	b->info_gpa = INFO_GPA;
 	if (parts_touch(&b->mb, INFO_GPA, INFO_GPA + INFO_SIZE)) {
@@ -143,15 +139,15 @@ static int load(struct boot *b)
 	for (unsigned i = 0; i < b->mb.parts && !rc; i++) {
 		const struct multiboot_part *p = &b->mb.part[i];
 
-		rc = direct_copy(b->vm, GPA(p->to), b->payload, p->from, p->len, b->why,
-				 b->why_len);
+		rc = bootfile_copy(b->vm, GPA(p->to), &b->payload, p->from, p->len, b->why,
+				   b->why_len);
 		if (!rc)
-			rc = direct_zero(b->vm, GPA(p->to + p->len), b->payload,
+			rc = direct_zero(b->vm, GPA(p->to + p->len), &b->payload,
 					 p->mem_len - p->len, b->why, b->why_len);
 	}
 	for (unsigned i = 0; i < b->vm->cfg.modules && !rc; i++)
-		rc = direct_copy(b->vm, GPA(b->module_gpa[i]), b->module[i], 0, b->module[i]->size,
-				 b->why, b->why_len);
+		rc = bootfile_copy(b->vm, GPA(b->module_gpa[i]), &b->module[i], 0,
+				   b->module[i].size, b->why, b->why_len);
 	return rc;
 }
 
@@ -178,7 +174,7 @@ static void fill_modules(struct boot *b, struct block *k)
 {
 	for (unsigned i = 0; i < b->vm->cfg.modules; i++) {
 		k->module[i].start = (uint32_t)b->module_gpa[i];
-		k->module[i].end = (uint32_t)(b->module_gpa[i] + b->module[i]->size);
+		k->module[i].end = (uint32_t)(b->module_gpa[i] + b->module[i].size);
 		k->module[i].string = at(b, offsetof(struct block, names) + i * VM_PATH_MAX);
 		strcpy(k->names[i], b->vm->cfg.module[i]);
 	}
@@ -221,13 +217,14 @@ static void fill_entry(struct virt_state *s, void *arg)
 int multiboot_boot(struct vm *vm, char *why, size_t why_len)
 {
 	struct boot b = { .vm = vm, .why = why, .why_len = why_len };
-	int rc = find_files(&b);
+	int rc = open_files(&b);
 
 	if (!rc)
 		rc = place(&b);
 	if (!rc)
 		rc = load(&b);
-	if (rc)
-		return rc;
-	return direct_start(vm, write_info(&b), fill_entry, &b, why, why_len);
+	if (!rc)
+		rc = direct_start(vm, write_info(&b), fill_entry, &b, why, why_len);
+	close_files(&b);
+	return rc;
 }

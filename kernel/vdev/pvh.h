@@ -29,8 +29,9 @@ MUST_CHECK int pvh_parse(const uint8_t *file, uint64_t size, struct pvh *out, ch
 			 size_t why_len);
 
 struct vm;
-bool pvh_is(const char *kernel); /* is that file under /boot/ an ELF file? */
-/* As linux_boot, for such a kernel. */
-MUST_CHECK int pvh_boot(struct vm *vm, char *why, size_t why_len);
+struct bootfile;
+/* As linux_boot (direct.h), for such a kernel. */
+MUST_CHECK int pvh_boot(struct vm *vm, struct bootfile *kernel, struct bootfile *initrd, char *why,
+			size_t why_len);
 
 #endif

@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "direct.h"
-#include "kernel/lib/elf.h"
 #include "pvh.h"
 
 #define INFO_GPA 0x2000u
@@ -53,34 +52,17 @@ struct block {
 struct boot {
 	struct vm *vm;
 	struct pvh pvh;
-	const struct boot_file *kernel, *initrd;
+	struct bootfile *kernel, *initrd;
 	uint64_t initrd_gpa;
 	char *why;
 	size_t why_len;
 };
 
-bool pvh_is(const char *kernel)
-{
-	const struct boot_file *f = bootfs_find(kernel);
-
-	return f && elf_is(hpa_ptr(HPA(f->start)), f->size);
-}
-
-static int find_files(struct boot *b)
-{
-	int rc = direct_find(&b->vm->cfg, &b->kernel, &b->initrd, b->why, b->why_len);
-
-	if (rc)
-		return rc;
-	return pvh_parse(hpa_ptr(HPA(b->kernel->start)), b->kernel->size, &b->pvh, b->why,
-			 b->why_len);
-}
-
 /* Everything fits, or nothing has been touched. */
 static int place(struct boot *b)
 {
 	uint64_t top = MIN(b->vm->cfg.mem_bytes, GMEM_LOW_MAX);
-	uint64_t initrd = b->initrd ? b->initrd->size : 0;
+	uint64_t initrd = b->initrd->size;
 	uint64_t end = ALIGN_UP(b->pvh.end, PAGE_SIZE);
 
 	if (end <= top && initrd <= top - end) {
@@ -99,14 +81,15 @@ static int load(struct boot *b)
 	for (unsigned i = 0; i < b->pvh.parts && !rc; i++) {
 		const struct pvh_part *p = &b->pvh.part[i];
 
-		rc = direct_copy(b->vm, GPA(p->to), b->kernel, p->from, p->len, b->why, b->why_len);
+		rc = bootfile_copy(b->vm, GPA(p->to), b->kernel, p->from, p->len, b->why,
+				   b->why_len);
 		if (!rc)
 			rc = direct_zero(b->vm, GPA(p->to + p->len), b->kernel, p->mem_len - p->len,
 					 b->why, b->why_len);
 	}
-	if (!rc && b->initrd)
-		rc = direct_copy(b->vm, GPA(b->initrd_gpa), b->initrd, 0, b->initrd->size, b->why,
-				 b->why_len);
+	if (!rc)
+		rc = bootfile_copy(b->vm, GPA(b->initrd_gpa), b->initrd, 0, b->initrd->size, b->why,
+				   b->why_len);
 	return rc;
 }
 
@@ -122,14 +105,14 @@ static int write_info(struct boot *b)
 	k->info = (struct start_info){
 		.magic = INFO_MAGIC,
 		.version = INFO_VERSION,
-		.modules = b->initrd ? 1 : 0,
+		.modules = b->initrd->name ? 1 : 0,
 		.modlist = INFO_GPA + offsetof(struct block, initrd),
 		.cmdline = INFO_GPA + offsetof(struct block, cmdline),
 		.rsdp = Q35_BIOS_BASE,
 		.map = INFO_GPA + offsetof(struct block, map),
 		.map_entries = n,
 	};
-	if (b->initrd)
+	if (b->initrd->name)
 		k->initrd =
 			(struct start_module){ .start = b->initrd_gpa, .size = b->initrd->size };
 	for (unsigned i = 0; i < n; i++)
@@ -152,10 +135,13 @@ static void fill_entry(struct virt_state *s, void *arg)
 	direct_segments(s, CODE_ATTR, CODE_SELECTOR, DATA_SELECTOR);
 }
 
-int pvh_boot(struct vm *vm, char *why, size_t why_len)
+int pvh_boot(struct vm *vm, struct bootfile *kernel, struct bootfile *initrd, char *why,
+	     size_t why_len)
 {
-	struct boot b = { .vm = vm, .why = why, .why_len = why_len };
-	int rc = find_files(&b);
+	struct boot b = {
+		.vm = vm, .kernel = kernel, .initrd = initrd, .why = why, .why_len = why_len
+	};
+	int rc = pvh_parse(kernel->whole, kernel->size, &b.pvh, why, why_len);
 
 	if (!rc)
 		rc = place(&b);

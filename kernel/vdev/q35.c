@@ -13,11 +13,11 @@
 #include <string.h>
 
 #include "bridge.h"
+#include "direct.h"
 #include "fwcfg.h"
 #include "irqchip.h"
 #include "pci.h"
 #include "pm.h"
-#include "pvh.h"
 #include "q35.h"
 #include "pvpanic.h"
 #include "rtc.h"
@@ -211,7 +211,7 @@ static int platform_boot(struct vm *vm, char *why, size_t why_len)
 {
 	if (vm->cfg.boot == VM_BOOT_MULTIBOOT)
 		return multiboot_boot(vm, why, why_len);
-	return pvh_is(vm->cfg.kernel) ? pvh_boot(vm, why, why_len) : linux_boot(vm, why, why_len);
+	return direct_boot(vm, why, why_len);
 }
 
 const struct vm_platform q35_platform = {

@@ -67,9 +67,8 @@ _Static_assert(sizeof(struct e820_entry) == 20, "e820 entry");
 /* RAM with its holes for a kernel booted directly (low holes told) or for firmware (RAM only). */
 unsigned q35_e820(struct vm *vm, bool direct, struct e820_entry out[Q35_E820_MAX]);
 
-/* linux_boot.c: kernel, initrd and command line of vm->cfg into memory, vCPU 0 at its entry. */
-MUST_CHECK int linux_boot(struct vm *vm, char *why, size_t why_len);
-/* multiboot_boot.c: likewise a multiboot 1 payload, modules and command line. */
+/* multiboot_boot.c: payload, modules and command line of vm->cfg into memory, vCPU 0 at its entry.
+ */
 MUST_CHECK int multiboot_boot(struct vm *vm, char *why, size_t why_len);
 
 #endif
