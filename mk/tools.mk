@@ -6,7 +6,7 @@ TERNDISK := $(BUILD)/terndisk
 # All of the store but what a host does at its boot.
 TERNDISK_SRCS := $(wildcard tools/terndisk/*.c)
 TERNDISK_SRCS += $(filter-out %/ds_start.c,$(wildcard kernel/store/*.c))
-TERNDISK_SRCS += kernel/lib/crc32c.c drivers/blkdev.c
+TERNDISK_SRCS += kernel/xfer/push_wire.c kernel/lib/crc32c.c drivers/blkdev.c
 TERNDISK_CFLAGS := -std=gnu11 -O2 -g -pthread $(WARN)
 
 $(TERNDISK): $(TERNDISK_SRCS) mk/tools.mk | $(SETUP_STAMP)

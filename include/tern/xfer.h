@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Files of datastores that come over the network: fetched by HTTP.
+ * Files of datastores that come over the network: fetched by HTTP, or pushed by a
+ * machine that connects here (docs/wire.md "Pushing a file").
  */
 #ifndef TERN_XFER_H
 #define TERN_XFER_H
@@ -32,5 +33,18 @@ struct xfer_import {
  * failure there is no such file, and fault says why.
  */
 MUST_CHECK int xfer_import(struct xfer_import *i);
+
+#define XFER_PUSH_PORT 8904
+/*
+ * Lets others push new files to this host's datastores, until told otherwise. Nobody is asked who
+ * they are. -EADDRINUSE and others of the network, -ENOMEM. Off: pushes under way fail.
+ */
+MUST_CHECK int xfer_listen(bool on);
+struct xfer_listening {
+	bool on;
+	unsigned pushing;	/* under way */
+	uint64_t files, failed; /* since the host's start */
+};
+void xfer_listening(struct xfer_listening *out);
 
 #endif

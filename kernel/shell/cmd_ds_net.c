@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * datastore import: a file from a web server (kernel/xfer/import.c).
+ * datastore import: a file from a web server (kernel/xfer/import.c); datastore listen: are files
+ * let in that others push (kernel/xfer/push_server.c)?
  */
+#include <errno.h>
+#include <string.h>
+
 #include <tern/timer.h>
 #include <tern/xfer.h>
 
@@ -75,9 +79,60 @@ static int import_cmd(struct shell *sh, int argc, char **argv)
 	return 0;
 }
 
+static void show_listening(struct shell *sh)
+{
+	struct xfer_listening l;
+
+	xfer_listening(&l);
+	if (!shell_json(sh)) {
+		shell_printf(sh,
+			     "pushes are %s, TCP port %u: %u under way, %llu done, %llu failed\n",
+			     l.on ? "on" : "off", XFER_PUSH_PORT, l.pushing,
+			     (unsigned long long)l.files, (unsigned long long)l.failed);
+		return;
+	}
+	json_object(sh, NULL);
+	json_bool(sh, "on", l.on);
+	json_u64(sh, "port", XFER_PUSH_PORT);
+	json_u64(sh, "pushing", l.pushing);
+	json_u64(sh, "files", l.files);
+	json_u64(sh, "failed", l.failed);
+	json_end(sh);
+}
+
+static int listen_cmd(struct shell *sh, int argc, char **argv)
+{
+	bool on = argc == 2 && !strcmp(argv[1], "on"), off = argc == 2 && !strcmp(argv[1], "off");
+	int err = 0;
+
+	if (argc != 1 && !on && !off)
+		return shell_error(sh, "usage", "datastore listen [on|off]");
+	if (on || off)
+		err = xfer_listen(on);
+	if (err == -ENETDOWN)
+		return shell_error(sh, "no-network", "this host's network is not up");
+	if (err == -ENOMEM)
+		return shell_error(sh, "no-memory", "the host has no memory for it");
+	if (err)
+		return shell_error(sh, "busy", "TCP port %u is in use here", XFER_PUSH_PORT);
+	show_listening(sh);
+	return 0;
+}
+
+static void offer_on_off(struct shell *sh, int argc, char **argv)
+{
+	(void)argv;
+	if (argc == 2) {
+		shell_offer(sh, "on");
+		shell_offer(sh, "off");
+	}
+}
+
 static const struct shell_cmd commands[] = {
 	{ "datastore import", "URL /ds/NAME/FILE [--kind plain|flat|thin]",
 	  "fetch a raw image by HTTP", import_cmd, cmd_ds_offer_paths },
+	{ "datastore listen", "[on|off]", "let others push files here ('terndisk push')",
+	  listen_cmd, offer_on_off },
 };
 
 void cmd_ds_net_register(void)

@@ -147,3 +147,82 @@ def test_interrupted(lab):
         while b"tern:a> " not in got.partition(b"error: interrupted")[2]:
             got += s.recv(65536)
     assert set(files(lab)) == before
+
+
+def push(lab, *args):
+    return subprocess.run(lab.exec_argv([TERNDISK, "push", *map(str, args)]),
+                          capture_output=True, text=True, timeout=60 * lab.patience)
+
+
+@pytest.fixture
+def listening(lab):
+    assert lab.ask("a", "datastore listen on")["on"]
+    yield lab
+    assert not lab.ask("a", "datastore listen off")["on"]
+
+
+def test_nobody_pushes_unasked(lab, tmp_path):
+    (tmp_path / "x").write_bytes(b"x")
+    assert not lab.ask("a", "datastore listen")["on"]
+    got = push(lab, "10.77.0.1", tmp_path / "x", "/ds/ds1/x")
+    assert got.returncode == 1 and "datastore listen on" in got.stderr
+
+
+def test_pushed(listening, tmp_path):
+    """A qcow2 image from Linux, byte for byte, holes as holes."""
+    raw, qcow2 = tmp_path / "raw", tmp_path / "qcow2"
+    raw.write_bytes(IMAGE)
+    subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw, qcow2], check=True)
+    whole = IMAGE + bytes(-len(IMAGE) % 512)
+    got = push(listening, "10.77.0.1", qcow2, "/ds/ds1/pushed")
+    assert got.returncode == 0, got.stderr
+    entry = files(listening)["pushed"]
+    assert entry["size"] == len(whole) and entry["lease"] == "free" and not entry["unfinished"]
+    assert entry["backed_bytes"] <= 11 * MIB
+    assert sum_of(listening, "pushed") == zlib.crc32(whole)
+    assert listening.ask("a", "datastore listen")["files"] == 1
+
+
+@pytest.mark.parametrize("path, options, text", [
+    ("/ds/ds1/pushed", [], "exists"),
+    ("/ds/none/x", [], "not-found"),
+    ("/ds/ds1/../x", [], "invalid"),
+    ("/ds/ds1/huge", ["--kind", "flat"], "no-space"),
+    ("/tmp/x", [], "no path"),
+])
+def test_what_a_push_is_refused(listening, tmp_path, path, options, text):
+    before = files(listening), listening.ask("a", "datastore list")[0]["free_bytes"]
+    (tmp_path / "x").write_bytes(b"x" * MIB)
+    os.truncate(tmp_path / "x", 128 * MIB)
+    got = push(listening, "10.77.0.1", tmp_path / "x", path, *options)
+    assert got.returncode == 1 and text in got.stderr, got.stderr
+    assert (files(listening), listening.ask("a", "datastore list")[0]["free_bytes"]) == before
+
+
+def test_full_in_the_middle(listening, tmp_path):
+    """The host's word reaches a pusher that is still sending."""
+    before = set(files(listening))
+    (tmp_path / "x").write_bytes(os.urandom(64 * MIB))
+    got = push(listening, "10.77.0.1", tmp_path / "x", "/ds/ds1/big")
+    assert got.returncode == 1 and "no-space" in got.stderr, got.stderr
+    assert set(files(listening)) == before
+
+
+HOSTILE = """
+import socket, sys
+for word in sys.argv[1:]:
+    with socket.create_connection(("10.77.0.1", 8904)) as s:
+        s.sendall(bytes.fromhex(word))
+        s.shutdown(socket.SHUT_WR)
+        print(s.recv(4096).hex())
+"""
+
+
+def test_a_hostile_pusher(listening):
+    """Noise, half a head, a message of the host's: refused, and others are served."""
+    words = ["00" * 64, "54524e50", "54524e50" + "0200" + "00" * 10, "54524e5001000000ffffffff"]
+    got = subprocess.run(listening.exec_argv([sys.executable, "-c", HOSTILE, *words]),
+                         capture_output=True, text=True, timeout=120, check=True)
+    told = got.stdout.splitlines()
+    assert b"bad-stream".hex() in told[0] and b"bad-stream".hex() in told[2], told
+    assert listening.ask("a", "datastore listen")["on"]

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * terndisk import and export. Formats other than raw are converted by qemu-img,
- * beside the source, before they are read. Blocks of zeros stay holes in thin files,
- * and in exported ones.
+ * terndisk import and export. Blocks of zeros stay holes in thin files, and in
+ * exported ones.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -10,8 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tools/terndisk/terndisk.h"
@@ -19,92 +16,11 @@
 #define CHUNK (1u << 20)
 #define SECTOR_MAX 4096u
 
-/* ---- other formats ---- */
-
-/* A word for the format that is there, NULL for raw. */
-static const char *format_of(int fd)
-{
-	static const struct {
-		const char *magic, *format;
-	} known[] = { { "QFI\xfb", "qcow2" }, { "KDMV", "vmdk" }, { "vhdxfile", "vhdx" } };
-	char head[8] = "";
-
-	if (pread(fd, head, sizeof(head), 0) < 4)
-		return NULL;
-	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
-		if (!memcmp(head, known[i].magic, strlen(known[i].magic)))
-			return known[i].format;
-	return NULL;
-}
-
-static int run_qemu_img(const char *format, const char *from, const char *to)
-{
-	pid_t pid = fork();
-	int status;
-
-	if (pid == 0) {
-		execlp("qemu-img", "qemu-img", "convert", "-f", format, "-O", "raw", from, to,
-		       (char *)NULL);
-		fprintf(stderr, "terndisk: qemu-img: %s (package qemu-utils)\n", strerror(errno));
-		_exit(127);
-	}
-	if (pid < 0 || waitpid(pid, &status, 0) < 0)
-		return -errno;
-	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -EIO;
-}
-
-/* Opens path, or what it becomes as raw; the converted file has no name any more. */
-static int open_raw(const char *path)
-{
-	char temporary[4096];
-	const char *format;
-	int fd = open(path, O_RDONLY | O_CLOEXEC), raw;
-
-	format = fd < 0 ? NULL : format_of(fd);
-	if (!format)
-		return fd;
-	close(fd);
-	if (snprintf(temporary, sizeof(temporary), "%s.raw.XXXXXX", path) >= (int)sizeof(temporary))
-		return -1;
-	raw = mkostemp(temporary, O_CLOEXEC);
-	if (raw < 0)
-		return -1;
-	if (run_qemu_img(format, path, temporary)) {
-		close(raw);
-		raw = -1;
-		errno = EIO;
-	}
-	unlink(temporary);
-	return raw;
-}
-
 /* ---- import ---- */
-
-static ssize_t read_full(int fd, uint8_t *buf, size_t n, off_t at)
-{
-	size_t got = 0;
-
-	while (got < n) {
-		ssize_t r = pread(fd, buf + got, n - got, at + (off_t)got);
-
-		if (r < 0 && errno == EINTR)
-			continue;
-		if (r < 0)
-			return -errno;
-		if (!r)
-			break;
-		got += (size_t)r;
-	}
-	return (ssize_t)got;
-}
 
 static int source_read(void *user, uint64_t at, size_t bytes, void *buf)
 {
-	ssize_t got = read_full(*(int *)user, buf, bytes, (off_t)at);
-
-	if (got < 0)
-		return (int)got;
-	return (size_t)got == bytes ? 0 : -EIO; /* it has become shorter */
+	return raw_read(*(int *)user, at, bytes, buf);
 }
 
 int cmd_import(struct options *o, int argc, char **argv)
@@ -112,7 +28,6 @@ int cmd_import(struct options *o, int argc, char **argv)
 	struct ds_source from = { .read = source_read };
 	enum ds_kind kind;
 	struct image im;
-	struct stat st;
 	int fd, err;
 
 	(void)argc;
@@ -120,16 +35,13 @@ int cmd_import(struct options *o, int argc, char **argv)
 		fprintf(stderr, "terndisk: no kind '%s': flat, thin or plain\n", o->kind);
 		return 2;
 	}
-	fd = open_raw(argv[1]);
-	if (fd < 0 || fstat(fd, &st)) {
-		fprintf(stderr, "terndisk: %s: %s\n", argv[1], strerror(errno));
+	fd = raw_open(argv[1], &from.size);
+	if (fd < 0)
 		return 1;
-	}
 	if (image_mount(&im, argv[0], DS_MOUNT_WRITE)) {
 		close(fd);
 		return 1;
 	}
-	from.size = (uint64_t)st.st_size;
 	from.user = &fd;
 	err = ds_import(im.ds, argv[2], kind, &from);
 	close(fd);

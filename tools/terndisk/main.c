@@ -26,6 +26,8 @@ static const struct command {
 	  "copy a file in; qcow2 and other formats by qemu-img" },
 	{ "export", cmd_export, 3, 3, "IMAGE NAME FILE",
 	  "copy a file out; '-' is standard output" },
+	{ "push", cmd_push, 3, 3, "HOST[:PORT] FILE /ds/NAME/FILE [--kind flat|thin|plain]",
+	  "copy a file to a host that runs, after its 'datastore listen on'" },
 	{ "rm", cmd_rm, 2, 2, "IMAGE NAME", "remove a file" },
 	{ "mv", cmd_mv, 3, 3, "IMAGE NAME NEW", "rename a file" },
 	{ "check", cmd_check, 1, 1, "IMAGE [--repair]",

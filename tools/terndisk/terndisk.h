@@ -33,6 +33,7 @@ int cmd_mv(struct options *o, int argc, char **argv);
 int cmd_check(struct options *o, int argc, char **argv);
 int cmd_import(struct options *o, int argc, char **argv);
 int cmd_export(struct options *o, int argc, char **argv);
+int cmd_push(struct options *o, int argc, char **argv);
 
 /* "terndisk: IMAGE: what: why"; 1. */
 int complain(const char *path, const char *what, int err);
@@ -40,6 +41,12 @@ MUST_CHECK int image_mount(struct image *im, const char *path, enum ds_mount_mod
 int image_close(struct image *im, int status);
 /* This machine as a host of the datastore. */
 void this_host(struct ds_host *h);
+/* A disk to copy from, whatever its format: a descriptor, or -1 after a message. */
+int raw_open(const char *path, uint64_t *size);
+/* Exactly so many bytes: 0, -EIO when they are not there, -errno. */
+MUST_CHECK int raw_read(int fd, uint64_t at, size_t bytes, void *buf);
+/* Where data may be from `at` on; size when all the rest is a hole. */
+uint64_t raw_next(int fd, uint64_t at, uint64_t size);
 /* "512M" and the like; false when it is none. */
 bool parse_size(const char *text, uint64_t *out);
 
