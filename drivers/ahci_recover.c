@@ -37,35 +37,37 @@ void ahci_arm_timeout_locked(struct ahci_port *p, uint64_t deadline_ns)
 	timer_arm(&p->timeout, MIN(deadline_ns, time_ns() + DISK_TRY_NS));
 }
 
-/* Counts what is past its deadline; the next deadline, NEVER_NS when nothing is in flight. */
-static uint64_t look_locked(struct ahci_port *p, uint64_t now_ns, bool *late)
+/* How many are past their deadline; *next_ns: the next deadline, if there is one. */
+static unsigned late_locked(const struct ahci_port *p, uint64_t now_ns, uint64_t *next_ns)
 {
-	uint64_t next_ns = NEVER_NS;
+	unsigned late = 0;
 
+	*next_ns = NEVER_NS;
 	for (unsigned tag = 0; tag < p->nr_slots; tag++) {
 		if (!(p->busy & 1u << tag))
 			continue;
-		if (now_ns >= p->slot[tag].deadline_ns) {
-			disk_count(&p->blk.stats.timeouts);
-			*late = true;
-		}
-		next_ns = MIN(next_ns, p->slot[tag].deadline_ns);
+		late += now_ns >= p->slot[tag].deadline_ns;
+		*next_ns = MIN(*next_ns, p->slot[tag].deadline_ns);
 	}
-	return next_ns;
+	return late;
 }
 
 static void on_timeout(struct timer *t)
 {
 	struct ahci_port *p = container_of(t, struct ahci_port, timeout);
-	unsigned long flags;
-	uint64_t next_ns = NEVER_NS;
-	bool late = false;
+	unsigned long flags = spin_lock(&p->lock);
+	uint64_t next_ns, now_ns = time_ns();
+	unsigned was_late = late_locked(p, now_ns, &next_ns), late = 0;
 
+	spin_unlock(&p->lock, flags);
 	ahci_port_interrupt(p); /* one may only have been lost */
 	flags = spin_lock(&p->lock);
 	p->timer_on = false;
-	if (p->state == AHCI_RUNNING)
-		next_ns = look_locked(p, time_ns(), &late);
+	next_ns = NEVER_NS;
+	if (p->state == AHCI_RUNNING) {
+		late = late_locked(p, now_ns, &next_ns);
+		disk_count_late(&p->blk, was_late, late);
+	}
 	if (late)
 		ahci_broken_locked(p, true);
 	else if (next_ns != NEVER_NS)

@@ -17,6 +17,13 @@ void disk_count(uint64_t *counter)
 	__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
 }
 
+void disk_count_late(struct blkdev *d, unsigned was_late, unsigned late)
+{
+	__atomic_fetch_add(&d->stats.timeouts, late, __ATOMIC_RELAXED);
+	if (late < was_late)
+		__atomic_fetch_add(&d->stats.lost, was_late - late, __ATOMIC_RELAXED);
+}
+
 static bool told(struct blk_req *r, const char *why, bool last)
 {
 	bool flush = r->op == BLK_FLUSH;

@@ -34,8 +34,10 @@ static inline uint64_t disk_deadline(const struct blk_req *r, uint64_t first_ns,
 MUST_CHECK bool disk_again(struct blk_req *r, const char *why);
 /* Counts and logs a time-out behind a reset; false when the request is given up. */
 MUST_CHECK bool disk_again_after(struct blk_req *r, uint64_t first_ns, uint64_t now_ns);
-/* One of the driver's three counters in struct blk_stats. */
+/* One of the driver's counters in struct blk_stats. */
 void disk_count(uint64_t *counter);
+/* A look for what has no interrupt yet: of was_late requests past their deadline late still are. */
+void disk_count_late(struct blkdev *d, unsigned was_late, unsigned late);
 /* Appends to a list that is linked by next. */
 static inline void disk_append(struct blk_req **first, struct blk_req **last, struct blk_req *r)
 {

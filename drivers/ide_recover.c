@@ -45,10 +45,10 @@ void ide_arm_timeout_locked(struct ide_channel *ch, uint64_t ns)
 /* Past the deadline: an interrupt may only have been lost. */
 static struct blk_req *late_locked(struct ide_channel *ch, int *status)
 {
-	struct blk_req *r;
+	struct blkdev *d = ch->current->dev;
+	struct blk_req *r = ide_poll_locked(ch, status);
 
-	disk_count(&ch->current->dev->stats.timeouts);
-	r = ide_poll_locked(ch, status);
+	disk_count_late(d, 1, !r);
 	if (!r && ch->state == IDE_BUSY && time_ns() >= ch->deadline_ns)
 		ide_broken_locked(ch);
 	return r;

@@ -171,9 +171,23 @@ static void reset(struct nvme *c)
 		nvme_queue_thaw(&c->queue[i], err ? -ENODEV : 0);
 }
 
+/* Something that is late had ended, and only its interrupt was lost. */
+static void look(struct nvme *c)
+{
+	struct blkdev *dev = NULL;
+	uint16_t cid;
+
+	for (unsigned i = 0; i < c->nr_queues; i++)
+		if (nvme_queue_late(&c->queue[i], 0, &cid, &dev))
+			break;
+	poll_all(c);
+	if (dev && oldest(c) != NVME_LATE)
+		disk_count(&dev->stats.lost);
+}
+
 void nvme_recover(struct nvme *c)
 {
-	poll_all(c);
+	look(c);
 	nvme_expire(c);
 	if (c->queue[0].dead)
 		return;

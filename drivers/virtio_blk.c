@@ -94,11 +94,14 @@ static uint32_t ring_size(struct vblk *d)
 	return size;
 }
 
+/* The answer to the serial number's request has passed the mark: without another the next ones
+ * come without an interrupt. */
 static void open_queue(struct vblk_queue *q)
 {
 	unsigned long flags = spin_lock(&q->lock);
 
 	q->stopped = false;
+	(void)vring_arm(&q->ring, 1);
 	spin_unlock(&q->lock, flags);
 }
 

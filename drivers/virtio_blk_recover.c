@@ -23,19 +23,17 @@ void vblk_arm_timeout_locked(struct vblk_queue *q, uint64_t deadline_ns)
 	timer_arm(&q->timeout, MIN(deadline_ns, time_ns() + DISK_TRY_NS));
 }
 
-/* Counts what is past its deadline; the next deadline, NEVER_NS when nothing is in flight. */
-static uint64_t look_locked(struct vblk_queue *q, uint64_t now_ns, bool *late)
+/* How many are past their deadline; *next_ns: the next deadline, if there is one. */
+static unsigned late_locked(const struct vblk_queue *q, uint64_t now_ns, uint64_t *next_ns)
 {
-	uint64_t next_ns = NEVER_NS;
+	unsigned late = 0;
 
-	for (struct vblk_slot *s = q->head; s; s = s->next) {
-		if (now_ns >= s->deadline_ns) {
-			disk_count(&q->dev->blk.stats.timeouts);
-			*late = true;
-		}
-		next_ns = MIN(next_ns, s->deadline_ns);
+	*next_ns = NEVER_NS;
+	for (const struct vblk_slot *s = q->head; s; s = s->next) {
+		late += now_ns >= s->deadline_ns;
+		*next_ns = MIN(*next_ns, s->deadline_ns);
 	}
-	return next_ns;
+	return late;
 }
 
 static void on_timeout(struct timer *t)
@@ -43,13 +41,15 @@ static void on_timeout(struct timer *t)
 	struct vblk_queue *q = container_of(t, struct vblk_queue, timeout);
 	unsigned long flags = spin_lock(&q->lock);
 	struct blk_req *done = NULL;
-	uint64_t next_ns = NEVER_NS;
-	bool late = false;
+	uint64_t next_ns = NEVER_NS, now_ns = time_ns();
+	unsigned late = 0, was_late;
 
 	if (!q->stopped) {
+		was_late = late_locked(q, now_ns, &next_ns);
 		done = vblk_collect_locked(q); /* an interrupt may only have been lost */
 		vblk_pump_locked(q);
-		next_ns = look_locked(q, time_ns(), &late);
+		late = late_locked(q, now_ns, &next_ns);
+		disk_count_late(&q->dev->blk, was_late, late);
 	}
 	q->timer_on = false;
 	if (late) {

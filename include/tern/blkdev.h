@@ -103,6 +103,7 @@ struct blk_stats {
 	uint64_t busy_ns[BLK_OPS];	    /* from submission to completion, all requests' sum */
 	uint64_t errors;		    /* requests that failed */
 	uint64_t retries, timeouts, resets; /* driver's */
+	uint64_t lost; /* driver's: requests that had ended without an interrupt, found by a look */
 };
 
 struct blkdev {
@@ -119,7 +120,7 @@ struct blkdev {
 	char owner[BLK_OWNER];	/* [lock] the last who claimed it */
 	uint32_t claims;	/* [lock] */
 	bool claimed_write;	/* [lock] */
-	struct blk_stats stats; /* [lock]; the driver's three are [atom] */
+	struct blk_stats stats; /* [lock]; the driver's own are [atom] */
 };
 
 /* ---- for users ---- */

@@ -155,6 +155,7 @@ static void list_json(struct shell *sh, struct blkdev *d)
 	json_u64(sh, "retries", s.retries);
 	json_u64(sh, "timeouts", s.timeouts);
 	json_u64(sh, "resets", s.resets);
+	json_u64(sh, "lost_interrupts", s.lost);
 	json_end(sh);
 }
 

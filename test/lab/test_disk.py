@@ -60,7 +60,7 @@ def test_four_drives(lab, tmp_path):
         assert all(r["requests"] > 4 for r in pool.map(lambda line: lab.ask("a", line), lines))
     for d, f in zip(lab.ask("a", "disk list"), files):
         assert lab.ask("a", f"disk sum {d['name']}")["crc32"] == zlib.crc32(f.read_bytes())
-        assert d["errors"] == d["retries"] == d["timeouts"] == 0
+        assert d["errors"] == d["retries"] == d["timeouts"] == d["lost_interrupts"] == 0
 
 
 def test_written(lab, tmp_path):

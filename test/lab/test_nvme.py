@@ -46,7 +46,8 @@ def sum_of(lab, n):
 
 
 def unharmed(lab, n):
-    return all(disk(lab, n)[k] == 0 for k in ("errors", "retries", "timeouts", "resets"))
+    return all(disk(lab, n)[k] == 0 for k in ("errors", "retries", "timeouts", "resets",
+                                              "lost_interrupts"))
 
 
 def test_namespaces(host):

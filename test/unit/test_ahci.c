@@ -470,6 +470,19 @@ static void test_silence(void **state)
 	assert_true(now_ns - NSEC_PER_SEC < DISK_IO_TIMEOUT_NS);
 }
 
+/* One that has ended without its interrupt is found, and not taken for a silent disk. */
+static void test_lost_interrupt(void **state)
+{
+	(void)state;
+	submitted(0, BLK_READ, 1, 1);
+	submitted(1, BLK_READ, 2, 1);
+	reg[AHCI_PORT_CI / 4] = reg[AHCI_PORT_SACT / 4] = 0;
+	let_time_pass(DISK_TRY_NS);
+	assert_int_equal(nr_done, 2);
+	assert_int_equal(port.blk.stats.lost, 2);
+	assert_int_equal(port.blk.stats.timeouts + comresets, 0);
+}
+
 /* What it had and what waited ends, in time; so does what comes later. */
 static void test_gone(void **state)
 {
@@ -528,6 +541,7 @@ int main(void)
 		TEST(test_error_one_by_one),
 		TEST(test_error_of_a_flush),
 		TEST(test_silence),
+		TEST(test_lost_interrupt),
 		TEST(test_gone),
 		TEST(test_no_queueing),
 		TEST(test_what_the_adapter_does_not_reach),

@@ -425,6 +425,24 @@ static void test_given_up(void **state)
 	assert_int_equal(nr_done, 2);
 }
 
+/* One that has ended without its interrupt is found, and not taken for a silent device. */
+static void test_lost_interrupt(void **state)
+{
+	struct taken t;
+
+	(void)state;
+	submitted(0, BLK_READ, 1, 1);
+	submitted(1, BLK_READ, 2, 1);
+	assert_true(take(&t));
+	put(&t, VBLK_S_OK);
+	assert_true(take(&t));
+	put(&t, VBLK_S_OK);
+	let_time_pass(DISK_TRY_NS);
+	assert_int_equal(nr_done, 2);
+	assert_int_equal(disk.blk.stats.lost, 2);
+	assert_int_equal(disk.blk.stats.timeouts + resets, 0);
+}
+
 /* A flush may take its time, but does not keep a read from being noticed. */
 static void test_flush_is_patient(void **state)
 {
@@ -502,6 +520,7 @@ int main(void)
 		TEST(test_more_than_slots),
 		TEST(test_replayed_in_order),
 		TEST(test_given_up),
+		TEST(test_lost_interrupt),
 		TEST(test_flush_is_patient),
 		TEST(test_stays_in_reset),
 		TEST(test_limits),
