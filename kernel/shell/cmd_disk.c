@@ -2,7 +2,7 @@
 /*
  * disk list, read: the host's block devices. disk sum and test are in
  * cmd_disk_io.c, disk bench in cmd_disk_bench.c. No command writes to a disk but
- * "disk test", which wants to be told --force.
+ * "disk test" and "disk bench --write", which want to be told --force.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -56,17 +56,17 @@ int cmd_claim_disk(struct shell *sh, struct blkdev *d, const char *command)
 	return shell_error(sh, "busy", "%s is in use: by %s", d->name, who);
 }
 
-int cmd_target_open(struct shell *sh, const char *name, bool write, struct cmd_target *t)
+int cmd_target_open(struct shell *sh, const char *name, const char *writer, struct cmd_target *t)
 {
 	*t = (struct cmd_target){ .dev = NULL };
 	if (name[0] == '/')
-		return open_file(sh, name, write, t);
+		return open_file(sh, name, writer != NULL, t);
 	t->dev = cmd_find_disk(sh, name);
 	if (!t->dev)
 		return 1;
-	if (write && cmd_claim_disk(sh, t->dev, "disk test"))
+	if (writer && cmd_claim_disk(sh, t->dev, writer))
 		return 1;
-	t->claimed = write;
+	t->claimed = writer != NULL;
 	return 0;
 }
 
@@ -279,8 +279,11 @@ static const struct shell_cmd cmds[] = {
 	{ "disk read", "DISK BLOCK [COUNT]", "shows up to 8 blocks", disk_read, cmd_offer_disks },
 	{ "disk sum", "DISK|/ds/NAME/FILE [--from BLOCK] [--blocks N]",
 	  "CRC-32 of the contents of a disk or a file", cmd_disk_sum, cmd_offer_disks },
-	{ "disk bench", "DISK|/ds/NAME/FILE [--seconds N] [--size BYTES] [--depth N] [--random]",
-	  "reads: MB/s, requests a second, latency", cmd_disk_bench, cmd_offer_disks },
+	{ "disk bench",
+	  "DISK|/ds/NAME/FILE [--seconds N] [--size BYTES] [--depth N] [--random] [--write "
+	  "--force]",
+	  "reads, or writes over it: MB/s, requests a second, latency", cmd_disk_bench,
+	  cmd_offer_disks },
 	{ "disk test", "DISK|/ds/NAME/FILE --force [--from BLOCK] [--blocks N] [--seed N]",
 	  "overwrites a disk or a range of it, and checks what it reads back", cmd_disk_test,
 	  cmd_offer_disks },

@@ -12,15 +12,15 @@ struct shell;
 struct blkdev *cmd_find_disk(struct shell *sh, const char *name);
 /*
  * What commands read or write: a disk, or a file of a datastore by its path. For writing, a
- * file's lease is taken, and a disk is claimed, which a datastore's or a guest's cannot be. 0, or 1
- * with the error said.
+ * file's lease is taken, and a disk is claimed, which a datastore's or a guest's cannot be. writer
+ * is the command that writes, NULL when none does. 0, or 1 with the error said.
  */
 struct cmd_target {
 	struct blkdev *dev;
 	struct ds_file *file;
 	bool claimed;
 };
-MUST_CHECK int cmd_target_open(struct shell *sh, const char *name, bool write,
+MUST_CHECK int cmd_target_open(struct shell *sh, const char *name, const char *writer,
 			       struct cmd_target *t);
 void cmd_target_close(struct cmd_target *t);
 /* Claims a whole disk for a command that overwrites it: blk_disclaim. 0, or 1 with the error said.

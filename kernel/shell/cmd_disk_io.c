@@ -81,14 +81,14 @@ static bool options(struct io *io, int *argc, char **argv)
 	return true;
 }
 
-static bool io_begin(struct io *io, struct shell *sh, int *argc, char **argv, bool write)
+static bool io_begin(struct io *io, struct shell *sh, int *argc, char **argv, const char *writer)
 {
 	*io = (struct io){ .sh = sh };
 	if (*argc < 2) {
 		shell_error(sh, "usage", "which disk? See 'disk list'");
 		return false;
 	}
-	if (cmd_target_open(sh, argv[1], write, &io->target))
+	if (cmd_target_open(sh, argv[1], writer, &io->target))
 		return false;
 	io->d = io->target.dev;
 	if (!options(io, argc, argv))
@@ -173,7 +173,7 @@ int cmd_disk_sum(struct shell *sh, int argc, char **argv)
 	uint32_t crc;
 	int err;
 
-	if (!io_begin(&io, sh, &argc, argv, false))
+	if (!io_begin(&io, sh, &argc, argv, NULL))
 		return 1;
 	err = sum_range(&io, &crc);
 	if (err == -EINTR)
@@ -342,7 +342,7 @@ int cmd_disk_test(struct shell *sh, int argc, char **argv)
 	struct io io;
 	int err;
 
-	if (!io_begin(&io, sh, &argc, argv, true))
+	if (!io_begin(&io, sh, &argc, argv, "disk test"))
 		return 1;
 	if (force)
 		err = test_verdict(&io, test_range(&io));

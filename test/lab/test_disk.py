@@ -92,9 +92,13 @@ def test_bench_and_bad_lines(lab, tmp_path):
     got = lab.ask("a", "disk bench disk0 --seconds 1 --size 4096 --depth 8 --random")
     assert got["requests"] > 8 and got["bytes"] == got["requests"] * 4096
     assert got["max_ns"] >= got["avg_ns"] > 0
+    got = lab.ask("a", "disk bench disk0 --seconds 1 --size 1M --depth 2")
+    assert got["requests"] > 8 and got["bytes"] == got["requests"] * MIB
     assert path.read_bytes() == before
     for line, code in (("disk bench disk0 --size 1000", "invalid"),
                        ("disk bench disk0 --depth 0", "invalid"),
+                       ("disk bench disk0 --size 2M", "invalid"),
+                       ("disk bench disk0 --write", "refused"),
                        ("disk bench", "usage"),
                        ("disk read disk0 8192", "invalid"),
                        ("disk read disk0 0 9", "invalid"),

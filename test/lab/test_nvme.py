@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """NVMe: namespaces, block sizes, one interrupt or many, errors, a controller without answers."""
 import os
+import struct
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,7 @@ import pytest
 
 from lablib.client import Lab
 from qmp import qmp
-from test_disk import INJECT, image, pattern
+from test_disk import INJECT, MIB, PATTERN, image, pattern
 
 pytestmark = pytest.mark.storage
 
@@ -87,6 +88,17 @@ def test_written(host, n, first, blocks):
     assert after[:start] == before[:start] and after[end:] == before[end:]
     assert after[start:zero] == pattern(start, zero - start)
     assert after[zero:gone] == bytes(gone - zero)
+
+
+def test_bench_writes(host):
+    """Requests larger than the controller takes are cut; every block is written, with a pattern."""
+    lab, files = host
+    got = lab.ask("a", "disk bench disk2 --write --force --seconds 1 --size 1M --depth 4")
+    assert got["write"] and got["bytes"] == got["requests"] * MIB
+    assert got["requests"] >= 2 * (files[2].stat().st_size // MIB)
+    words = b"".join(struct.pack("<Q", k * PATTERN % (1 << 64)) for k in range(MIB // 8))
+    assert files[2].read_bytes() == words * (files[2].stat().st_size // MIB)
+    assert unharmed(lab, 2)
 
 
 def test_errors(host):
