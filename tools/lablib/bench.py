@@ -10,6 +10,7 @@
     stream   700 MiB that stand still: what the migration stream carries
     guestnet a guest's network beside that of a guest of Linux/KVM and QEMU (bench_net.py)
     hole     what a third machine misses of a guest that moves (bench_net.py)
+    disk     a host's disks beside Linux's with fio (bench_disk.py)
 
 Writes BUILD/bench.json and prints a table.  A figure that misses its target is
 marked; --strict makes that the exit status.
@@ -25,7 +26,7 @@ import sys
 import threading
 import time
 
-from . import bench_net, direct, net
+from . import bench_disk, bench_net, direct, net
 from .client import Lab
 from .guest import CMDLINE, Guest
 from .paths import BUILD, GUEST, LabError
@@ -51,6 +52,7 @@ TARGETS = {
     "d20_rate_kept": ("d20: write rate while moving / before", 0.8, True),
     "d100_rate_kept": ("d100: write rate while moving / before", 0.8, True),
     **bench_net.TARGETS,
+    **bench_disk.TARGETS,
 }
 RIVAL = {"total": ("total time / rival's", 0.5), "gap": ("guest gap / rival's", 1.0),
          "sent": ("MiB sent / rival's", 1.0)}
@@ -266,7 +268,7 @@ def ratios(fig):
         kept = [r["rate_during"] / r["rate_before"] for r in fig.get(case, []) if r["rate_during"]]
         if kept:
             out[f"{case}_rate_kept"] = median(kept)
-    return {**out, **bench_net.ratios(fig, median)}
+    return {**out, **bench_net.ratios(fig, median), **bench_disk.ratios(fig, median)}
 
 
 def table(fig, got):
@@ -293,6 +295,7 @@ def table(fig, got):
                 TARGETS[f"{case}_{key}_of_rival"] = (f"{case}: {RIVAL[key][0]}", RIVAL[key][1],
                                                      False)
     bench_net.table(fig, median)
+    bench_disk.table(fig, median)
     if "net" in fig:
         print(f"net bench: {fig['net']:.1f} MB/s")
     for name, value in got.items():
@@ -316,8 +319,7 @@ def boot_files(lab, foreign):
     return place
 
 
-def measure(args):
-    fig = {}
+def two_hosts(args, fig):
     lab = Lab("bench")
     lab.remove()
     try:
@@ -346,6 +348,14 @@ def measure(args):
         fig["stats"] = {h: lab.ask(h, "stats") for h in ("a", "b")}
     finally:
         lab.down()
+
+
+def measure(args):
+    fig = {}
+    if set(args.cases) - {"disk"}:
+        two_hosts(args, fig)
+    if "disk" in args.cases:
+        fig["disk"] = bench_disk.figures(args.runs, args.smp, HOST_MIB, say, args.disk_kernel)
     if args.rival:
         fig["rival"] = rival_figures(args.rival, args.runs)
     return fig
@@ -354,7 +364,8 @@ def measure(args):
 def main():
     ap = argparse.ArgumentParser(prog="bench", description=__doc__,
                                  formatter_class=argparse.RawDescriptionHelpFormatter)
-    every = ["net", "boot", "park", *CASES, *(NET_CASES if net.wrapper()[0] == "tap" else ())]
+    every = ["net", "boot", "park", "disk", *CASES,
+             *(NET_CASES if net.wrapper()[0] == "tap" else ())]
     ap.add_argument("cases", nargs="*", help=f"of: {' '.join(every)} (all)")
     ap.add_argument("--runs", type=int, default=3)
     ap.add_argument("--smp", type=int, default=2)
@@ -366,6 +377,8 @@ def main():
     ap.add_argument("--prealloc", action="store_true", help="the hosts' memory is taken by the "
                     "emulator before they start, in every case; so with --rival, whose hosts "
                     "run case after case in memory that the first has touched")
+    ap.add_argument("--disk-kernel", metavar="DEB", help="of the case disk: a linux-image package "
+                    "with a driver for AHCI, which the cloud kernel has not, to measure that too")
     ap.add_argument("--strict", action="store_true", help="fail when a target is missed")
     args = ap.parse_args()
     args.cases = args.cases or every

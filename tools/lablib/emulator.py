@@ -43,6 +43,47 @@ def nesting():
     return None
 
 
+def disk_words(disks):
+    """A disk is `FILE[,WORD]...`: NVMe, or with `ide` a drive of a PIIX3, with `ahci` one of
+    the chipset's AHCI, with `virtio` virtio-blk; `shared` with other hosts; `ro`;
+    `debug=FILE`: fails as that file of QEMU's blkdebug says; `log=FILE`: all writes are
+    recorded there in the format of dm-log-writes; `ns`: another namespace of the NVMe
+    controller before it; `KEY=VALUE`: the device's own."""
+    out = []
+    ide = ahci = nvme = 0
+    for k, disk in enumerate(disks):
+        path, *words = disk.split(",")
+        own = "".join(f",{word}" for word in words
+                      if "=" in word and word.split("=")[0] not in ("debug", "log"))
+        for word in words:
+            if word.startswith("debug="):
+                path = f"blkdebug:{word[6:]}:{path}"
+        lock, share = (",file.locking=off", ",share-rw=on") if "shared" in words else ("", "")
+        log = next((word[4:] for word in words if word.startswith("log=")), None)
+        drive = (f"driver=blklogwrites,file.driver=file,file.filename={path},"
+                 f"log.driver=file,log.filename={log}" if log else
+                 f"format=raw,file={path},cache=none,discard=unmap")
+        lock += ",readonly=on" if "ro" in words else ""
+        out += ["-drive", f"if=none,id=d{k},{drive}{lock}", "-device"]
+        if "ide" in words:
+            if ide == 0:
+                out += ["piix3-ide,id=pata", "-device"]
+            out += [f"ide-hd,drive=d{k},bus=pata.{ide // 2},unit={ide % 2},serial=disk{k}"
+                    + share + own]
+            ide += 1
+        elif "ahci" in words:
+            out += [f"ide-hd,drive=d{k},bus=ide.{ahci},serial=disk{k}" + share + own]
+            ahci += 1
+        elif "virtio" in words:
+            out += [f"virtio-blk-pci,drive=d{k},disable-legacy=on,serial=disk{k}" + share + own]
+        elif "ns" in words:
+            out += [f"nvme-ns,drive=d{k},bus=nvme{nvme}{share}{own}"]
+        else:
+            nvme = k
+            out += [f"nvme,id=nvme{k},drive=d{k},serial=disk{k}{share}{own}"]
+    return out
+
+
 class Qemu:
     """AMD-V hosts by translation (TCG); with ACCEL=kvm what this machine has, where it nests."""
 
@@ -82,48 +123,12 @@ class Qemu:
 
     @staticmethod
     def _disks(host):
-        """A disk is `FILE[,WORD]...`: NVMe, or with `ide` a drive of a PIIX3, with `ahci` one of
-        the chipset's AHCI, with `virtio` virtio-blk; `shared` with other hosts; `ro`;
-        `debug=FILE`: fails as that file of QEMU's blkdebug says; `log=FILE`: all writes are
-        recorded there in the format of dm-log-writes; `ns`: another namespace of the NVMe
-        controller before it; `KEY=VALUE`: the device's own.
-        The boot volume is on SCSI, for which hosts have no driver: their first disk is the
+        """The boot volume is on SCSI, for which hosts have no driver: their first disk is the
         first that was asked for."""
-        out = ["-drive", f"if=none,id=esp,format=raw,file={host.dir}/esp.img",
-               "-device", "virtio-scsi-pci,id=boot,disable-legacy=on",
-               "-device", "scsi-hd,drive=esp,bus=boot.0,bootindex=1"]
-        ide = ahci = nvme = 0
-        for k, disk in enumerate(host.opt["disks"]):
-            path, *words = disk.split(",")
-            own = "".join(f",{word}" for word in words
-                          if "=" in word and word.split("=")[0] not in ("debug", "log"))
-            for word in words:
-                if word.startswith("debug="):
-                    path = f"blkdebug:{word[6:]}:{path}"
-            lock, share = (",file.locking=off", ",share-rw=on") if "shared" in words else ("", "")
-            log = next((word[4:] for word in words if word.startswith("log=")), None)
-            drive = (f"driver=blklogwrites,file.driver=file,file.filename={path},"
-                     f"log.driver=file,log.filename={log}" if log else
-                     f"format=raw,file={path},cache=none,discard=unmap")
-            lock += ",readonly=on" if "ro" in words else ""
-            out += ["-drive", f"if=none,id=d{k},{drive}{lock}", "-device"]
-            if "ide" in words:
-                if ide == 0:
-                    out += ["piix3-ide,id=pata", "-device"]
-                out += [f"ide-hd,drive=d{k},bus=pata.{ide // 2},unit={ide % 2},serial=disk{k}"
-                        + share + own]
-                ide += 1
-            elif "ahci" in words:
-                out += [f"ide-hd,drive=d{k},bus=ide.{ahci},serial=disk{k}" + share + own]
-                ahci += 1
-            elif "virtio" in words:
-                out += [f"virtio-blk-pci,drive=d{k},disable-legacy=on,serial=disk{k}" + share + own]
-            elif "ns" in words:
-                out += [f"nvme-ns,drive=d{k},bus=nvme{nvme}{share}{own}"]
-            else:
-                nvme = k
-                out += [f"nvme,id=nvme{k},drive=d{k},serial=disk{k}{share}{own}"]
-        return out
+        return ["-drive", f"if=none,id=esp,format=raw,file={host.dir}/esp.img",
+                "-device", "virtio-scsi-pci,id=boot,disable-legacy=on",
+                "-device", "scsi-hd,drive=esp,bus=boot.0,bootindex=1",
+                *disk_words(host.opt["disks"])]
 
     @staticmethod
     def _nics(host, mtu):
