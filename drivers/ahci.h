@@ -26,6 +26,14 @@
 #define AHCI_BOUNCE_ORDER 8u
 #define AHCI_ZEROES_ORDER 4u
 #define AHCI_ZEROES_BYTES (uint32_t)(PAGE_SIZE << AHCI_ZEROES_ORDER)
+/*
+ * A recovery at its longest: the engine stops for the disk's log, which is read, or not; it stops
+ * for the reset, the link comes, the disk is ready. No longer than a reset may take.
+ */
+#define AHCI_STOP_NS (200 * NSEC_PER_MSEC)
+#define AHCI_LOG_NS (100 * NSEC_PER_MSEC)
+#define AHCI_LINK_NS (50 * NSEC_PER_MSEC)
+#define AHCI_READY_NS (DISK_RESET_NS - 2 * AHCI_STOP_NS - AHCI_LOG_NS - AHCI_LINK_NS)
 _Static_assert((PAGE_SIZE << AHCI_BOUNCE_ORDER) == AHCI_MAX_BYTES, "the bounce buffer's size");
 _Static_assert(AHCI_MAX_BYTES / AHCI_ZEROES_BYTES <= AHCI_MAX_PRDS, "zeroes in one command");
 
@@ -110,8 +118,8 @@ void ahci_recover(struct ahci_port *p);
 
 /* ahci_port.c: all of them sleep. */
 void ahci_find_port(volatile uint8_t *hba, unsigned adapter, unsigned n, struct ahci_port **out);
-/* The command engine stops, and with it forgets what it had. */
-MUST_CHECK bool ahci_stop(struct ahci_port *p);
+/* The command engine stops in time, and with it forgets what it had. */
+MUST_CHECK bool ahci_stop(struct ahci_port *p, uint64_t limit_ns);
 void ahci_start(struct ahci_port *p);
 /* COMRESET with the engine stopped; false when no disk is ready after it. */
 MUST_CHECK bool ahci_comreset(struct ahci_port *p);

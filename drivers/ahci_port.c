@@ -15,8 +15,7 @@
 #include "drivers/ahci.h"
 
 #define POLL_NS NSEC_PER_MSEC
-#define STOP_LIMIT_NS (500 * NSEC_PER_MSEC)
-#define LINK_LIMIT_NS (50 * NSEC_PER_MSEC)
+#define STOP_LIMIT_NS (500 * NSEC_PER_MSEC)  /* with no reset to follow */
 #define RESET_HOLD_NS (1100 * NSEC_PER_USEC) /* at least a millisecond */
 #define READY_LIMIT_NS (10 * NSEC_PER_SEC)   /* at boot: a disk that spins up */
 #define IDENTIFY_LIMIT_NS (5 * NSEC_PER_SEC)
@@ -44,10 +43,10 @@ static void change(struct ahci_port *p, unsigned reg, uint32_t clear, uint32_t s
 	ahci_write(p, reg, (ahci_read(p, reg) & ~clear) | set);
 }
 
-bool ahci_stop(struct ahci_port *p)
+bool ahci_stop(struct ahci_port *p, uint64_t limit_ns)
 {
 	change(p, AHCI_PORT_CMD, AHCI_CMD_START, 0);
-	return await(p, AHCI_PORT_CMD, AHCI_CMD_RUNNING, 0, STOP_LIMIT_NS);
+	return await(p, AHCI_PORT_CMD, AHCI_CMD_RUNNING, 0, limit_ns);
 }
 
 void ahci_start(struct ahci_port *p)
@@ -59,12 +58,12 @@ void ahci_start(struct ahci_port *p)
 
 static bool reset_within(struct ahci_port *p, uint64_t limit_ns)
 {
-	if (!ahci_stop(p))
+	if (!ahci_stop(p, AHCI_STOP_NS))
 		log_warn("ahci", "%s: the engine stops by the reset only", p->name);
 	change(p, AHCI_PORT_SCTL, AHCI_DETECTION, AHCI_DET_RESET);
 	world_sleep_ns(RESET_HOLD_NS);
 	change(p, AHCI_PORT_SCTL, AHCI_DETECTION, 0);
-	if (!await(p, AHCI_PORT_SSTS, AHCI_DETECTION, AHCI_DET_LINK_UP, LINK_LIMIT_NS))
+	if (!await(p, AHCI_PORT_SSTS, AHCI_DETECTION, AHCI_DET_LINK_UP, AHCI_LINK_NS))
 		return false;
 	ahci_write(p, AHCI_PORT_SERR, UINT32_MAX);
 	return await(p, AHCI_PORT_TFD, IDE_STATUS_BSY | IDE_STATUS_DRQ, 0, limit_ns);
@@ -72,7 +71,7 @@ static bool reset_within(struct ahci_port *p, uint64_t limit_ns)
 
 bool ahci_comreset(struct ahci_port *p)
 {
-	return reset_within(p, DISK_RESET_NS - STOP_LIMIT_NS - LINK_LIMIT_NS);
+	return reset_within(p, AHCI_READY_NS);
 }
 
 bool ahci_poll(struct ahci_port *p, const struct ahci_task *t, uint32_t bytes, uint64_t limit_ns)
@@ -97,7 +96,7 @@ static bool has_link(struct ahci_port *p, bool staggered)
 {
 	if (staggered && !(ahci_read(p, AHCI_PORT_CMD) & AHCI_CMD_SPIN_UP)) {
 		change(p, AHCI_PORT_CMD, 0, AHCI_CMD_SPIN_UP | AHCI_CMD_POWER);
-		return await(p, AHCI_PORT_SSTS, AHCI_DETECTION, AHCI_DET_LINK_UP, LINK_LIMIT_NS);
+		return await(p, AHCI_PORT_SSTS, AHCI_DETECTION, AHCI_DET_LINK_UP, AHCI_LINK_NS);
 	}
 	return (ahci_read(p, AHCI_PORT_SSTS) & AHCI_DETECTION) != AHCI_DET_NONE;
 }
@@ -137,7 +136,7 @@ static void write_address(struct ahci_port *p, unsigned reg, const void *memory)
 /* The port's engines leave firmware's memory and take ours; stopped: it is not touched. */
 static bool stop_all(struct ahci_port *p)
 {
-	bool stopped = ahci_stop(p);
+	bool stopped = ahci_stop(p, STOP_LIMIT_NS);
 
 	change(p, AHCI_PORT_CMD, AHCI_CMD_RECEIVE, 0);
 	return stopped && await(p, AHCI_PORT_CMD, AHCI_CMD_RECEIVING, 0, STOP_LIMIT_NS);

@@ -13,7 +13,6 @@
 #include "drivers/ahci.h"
 
 #define LOG_BYTES 512u
-#define LOG_LIMIT_NS (300 * NSEC_PER_MSEC)
 #define LOG_NOT_QUEUED 0x80u
 #define LOG_TAG 0x1fu
 #define NOBODY AHCI_SLOTS
@@ -58,6 +57,7 @@ static void on_timeout(struct timer *t)
 	unsigned long flags = spin_lock(&p->lock);
 	uint64_t next_ns, now_ns = time_ns();
 	unsigned was_late = late_locked(p, now_ns, &next_ns), late = 0;
+	struct blk_req *over = NULL, *over_last;
 
 	spin_unlock(&p->lock, flags);
 	ahci_port_interrupt(p); /* one may only have been lost */
@@ -65,7 +65,10 @@ static void on_timeout(struct timer *t)
 	p->timer_on = false;
 	next_ns = NEVER_NS;
 	if (p->state == AHCI_RUNNING) {
+		uint64_t end_ns = disk_expire(&p->first, &p->last, now_ns, &over, &over_last);
+
 		late = late_locked(p, now_ns, &next_ns);
+		next_ns = MIN(next_ns, end_ns);
 		disk_count_late(&p->blk, was_late, late);
 	}
 	if (late)
@@ -73,6 +76,7 @@ static void on_timeout(struct timer *t)
 	else if (next_ns != NEVER_NS)
 		ahci_arm_timeout_locked(p, next_ns);
 	spin_unlock(&p->lock, flags);
+	disk_complete_all(over);
 }
 
 /* The slot that failed, by the disk's own log, which also has it take commands again. */
@@ -81,10 +85,10 @@ static unsigned ask_log(struct ahci_port *p)
 	struct ahci_task t = { .command = ATA_READ_LOG_EXT, .lba = ATA_LOG_NCQ_ERROR, .count = 1 };
 	uint8_t tag;
 
-	if (!p->id.logs || p->bounced || !ahci_stop(p))
+	if (!p->id.logs || p->bounced || !ahci_stop(p, AHCI_STOP_NS))
 		return NOBODY;
 	ahci_start(p);
-	if (!ahci_poll(p, &t, LOG_BYTES, LOG_LIMIT_NS))
+	if (!ahci_poll(p, &t, LOG_BYTES, AHCI_LOG_NS))
 		return NOBODY;
 	tag = (uint8_t)p->bounce[0];
 	if ((tag & LOG_NOT_QUEUED) || !(p->busy & 1u << (tag & LOG_TAG)))
@@ -138,13 +142,18 @@ static unsigned latest(const struct ahci_port *p)
 /* True when it is to be handed over again; else r->status says how it ends. */
 static bool goes_again(struct ahci_port *p, struct blk_req *r, bool failed, const char *why)
 {
-	r->status = p->late ? -ETIMEDOUT : -EIO;
-	if (p->late)
-		return disk_again_after(r, (uintptr_t)r->driver, time_ns());
-	return !failed || disk_again(r, why);
+	uint64_t now_ns = time_ns();
+
+	r->status = failed ? -EIO : -ETIMEDOUT;
+	if (p->state == AHCI_GONE)
+		return false;
+	if (failed)
+		return disk_again(r, why);
+	return p->late ? disk_again_after(r, now_ns) : now_ns < disk_end_ns(r);
 }
 
-/* The port is empty: all in flight waits again, in front and in order, or is done. */
+/* The port is empty: all in flight waits again, in front and in order, or is done, as what waited
+ * may be. */
 static void requeue_locked(struct ahci_port *p, unsigned failed, const char *why,
 			   struct blk_req **first, struct blk_req **last)
 {
@@ -167,16 +176,16 @@ static void requeue_locked(struct ahci_port *p, unsigned failed, const char *why
 		p->first = r;
 		p->careful += unknown;
 	}
+	(void)disk_expire(&p->first, &p->last, time_ns(), first, last);
 }
 
 static void give_up_locked(struct ahci_port *p, struct blk_req **first, struct blk_req **last)
 {
 	struct blk_req *r;
 
-	p->state = AHCI_GONE;
 	while ((r = p->first) != NULL) {
 		p->first = r->next;
-		r->status = r->driver ? -ETIMEDOUT : -ENODEV;
+		r->status = -ENODEV;
 		disk_append(first, last, r);
 	}
 }
@@ -196,8 +205,8 @@ void ahci_recover(struct ahci_port *p)
 			ahci_start(p);
 	}
 	flags = spin_lock(&p->lock);
+	p->state = alive ? AHCI_RUNNING : AHCI_GONE;
 	requeue_locked(p, failed, why, &first, &last);
-	p->state = AHCI_RUNNING;
 	if (alive)
 		ahci_pump_locked(p);
 	else

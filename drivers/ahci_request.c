@@ -2,8 +2,6 @@
 /*
  * Requests of an AHCI port: they wait in order, go into slots, and are found finished
  * by the bits that the disk has taken back. [AHCI 1.3.1 5.5 "System Software Rules"]
- *
- * When a request was first handed over is in its driver's word, for time-outs.
  */
 #include <errno.h>
 
@@ -29,10 +27,8 @@ static void hand_over(struct ahci_port *p, unsigned tag, struct blk_req *r, bool
 	uint64_t now_ns = time_ns();
 	struct ahci_slot *s = &p->slot[tag];
 
-	if (!r->driver)
-		r->driver = (void *)(uintptr_t)now_ns;
 	*s = (struct ahci_slot){ .r = r, .seq = ++p->seq };
-	s->deadline_ns = disk_deadline(r, (uintptr_t)r->driver, now_ns);
+	s->deadline_ns = disk_deadline(r, now_ns);
 	p->busy |= 1u << tag;
 	p->alone = !queued;
 	ahci_arm_timeout_locked(p, s->deadline_ns);
@@ -113,9 +109,10 @@ static void submit(struct blkdev *b, struct blk_req *r)
 	unsigned long flags = spin_lock(&p->lock);
 	bool gone = p->state == AHCI_GONE;
 
-	r->driver = NULL;
-	if (!gone)
+	if (!gone) {
+		disk_came(r);
 		disk_append(&p->first, &p->last, r);
+	}
 	if (p->state == AHCI_RUNNING)
 		ahci_pump_locked(p);
 	spin_unlock(&p->lock, flags);

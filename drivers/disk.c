@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What drivers of disks share: counting, logging and ending tries. */
+#include <errno.h>
+
 #include <tern/log.h>
 
 #include "drivers/disk.h"
@@ -39,12 +41,31 @@ static bool told(struct blk_req *r, const char *why, bool last)
 
 bool disk_again(struct blk_req *r, const char *why)
 {
-	return told(r, why, ++r->tries >= DISK_TRIES);
+	return told(r, why, ++r->tries >= DISK_TRIES || time_ns() >= disk_end_ns(r));
 }
 
-bool disk_again_after(struct blk_req *r, uint64_t first_ns, uint64_t now_ns)
+bool disk_again_after(struct blk_req *r, uint64_t now_ns)
 {
-	return told(r, "no answer, reset", now_ns >= first_ns + DISK_GIVE_UP_NS);
+	return told(r, "no answer, reset", now_ns >= disk_end_ns(r));
+}
+
+uint64_t disk_expire(struct blk_req **first, struct blk_req **last, uint64_t now_ns,
+		     struct blk_req **ended, struct blk_req **ended_last)
+{
+	struct blk_req *r = *first, *next;
+	uint64_t next_ns = NEVER_NS;
+
+	for (*first = NULL; r; r = next) {
+		next = r->next;
+		if (now_ns >= disk_end_ns(r)) {
+			r->status = -ETIMEDOUT;
+			disk_append(ended, ended_last, r);
+			continue;
+		}
+		next_ns = MIN(next_ns, disk_end_ns(r));
+		disk_append(first, last, r);
+	}
+	return next_ns;
 }
 
 void disk_complete_all(struct blk_req *first)

@@ -3,11 +3,12 @@
  * What drivers of disks share: how often a request that failed is tried again, and
  * how long one that has no answer is waited for.
  *
- * A request is with its device from the moment when it is first handed over. When it
- * has no answer for DISK_TRY_NS the device is reset and all that was in flight is
- * handed over again, in order; after DISK_GIVE_UP_NS it ends with -ETIMEDOUT, behind a
- * last reset, so that nothing of it reaches the medium later. A flush may take all
- * of that time in one try. Datastores rely on the sum [docs/datastore.md].
+ * A request's time runs from disk_came, when its driver gets it, whether it waits there or
+ * is with the device. When the device has it and gives no answer for DISK_TRY_NS, the
+ * device is reset and all that was in flight is handed over again, in order. After
+ * DISK_GIVE_UP_NS it ends with -ETIMEDOUT: at once while it waits in the driver, behind a
+ * last reset when the device has it, so that nothing of it reaches the medium later. A flush
+ * may take all of that time in one try. Datastores rely on the sum [docs/datastore.md].
  */
 #ifndef DRIVERS_DISK_H
 #define DRIVERS_DISK_H
@@ -22,18 +23,28 @@
 #define DISK_IO_TIMEOUT_NS (5 * NSEC_PER_SEC) /* of a datastore, unless made otherwise */
 _Static_assert(DISK_GIVE_UP_NS + DISK_RESET_NS < DISK_IO_TIMEOUT_NS, "ends before io_timeout");
 
-/* When a try that begins now has had its time; first_ns is when the request was first tried. */
-static inline uint64_t disk_deadline(const struct blk_req *r, uint64_t first_ns, uint64_t now_ns)
+/* The driver has got it; that is all which the driver's word of a request says. */
+static inline void disk_came(struct blk_req *r)
 {
-	uint64_t last = first_ns + DISK_GIVE_UP_NS;
-
-	return r->op == BLK_FLUSH ? last : MIN(last, now_ns + DISK_TRY_NS);
+	r->driver = (void *)(uintptr_t)time_ns();
 }
 
-/* Counts and logs a failed try; false when it was the last. Any context. */
+/* When it is given up. */
+static inline uint64_t disk_end_ns(const struct blk_req *r)
+{
+	return (uint64_t)(uintptr_t)r->driver + DISK_GIVE_UP_NS;
+}
+
+/* When a try that begins now has had its time. */
+static inline uint64_t disk_deadline(const struct blk_req *r, uint64_t now_ns)
+{
+	return r->op == BLK_FLUSH ? disk_end_ns(r) : MIN(disk_end_ns(r), now_ns + DISK_TRY_NS);
+}
+
+/* Counts and logs a failed try; false when it was the last, or its time is over. Any context. */
 MUST_CHECK bool disk_again(struct blk_req *r, const char *why);
 /* Counts and logs a time-out behind a reset; false when the request is given up. */
-MUST_CHECK bool disk_again_after(struct blk_req *r, uint64_t first_ns, uint64_t now_ns);
+MUST_CHECK bool disk_again_after(struct blk_req *r, uint64_t now_ns);
 /* One of the driver's counters in struct blk_stats. */
 void disk_count(uint64_t *counter);
 /* A look for what has no interrupt yet: of was_late requests past their deadline late still are. */
@@ -48,6 +59,12 @@ static inline void disk_append(struct blk_req **first, struct blk_req **last, st
 		*first = r;
 	*last = r;
 }
+/*
+ * Of a list that waits in a driver: what had its time goes to the end of another, with
+ * -ETIMEDOUT. When the next one's is over; NEVER_NS when none is left.
+ */
+uint64_t disk_expire(struct blk_req **first, struct blk_req **last, uint64_t now_ns,
+		     struct blk_req **ended, struct blk_req **ended_last);
 /* Completes a list, each with its own status as it stands there; no lock held. */
 void disk_complete_all(struct blk_req *first);
 

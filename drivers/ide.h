@@ -106,7 +106,7 @@ MUST_CHECK int ide_recover_start(struct ide_channel *ch);
 MUST_CHECK bool ide_again_locked(struct ide_channel *ch, const char *why);
 /* The channel needs a reset: hands it to the recovery world. */
 void ide_broken_locked(struct ide_channel *ch);
-void ide_arm_timeout_locked(struct ide_channel *ch, uint64_t ns);
+void ide_arm_timeout_locked(struct ide_channel *ch); /* for the current request */
 /* Resets the channel and waits for its drive; sleeps. False when it stays busy. */
 MUST_CHECK bool ide_reset(struct ide_channel *ch);
 

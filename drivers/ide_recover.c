@@ -2,8 +2,10 @@
 /*
  * When a drive fails or does not answer. An error is tried again at once; a
  * drive that is silent, or not ready for a command, makes the channel's world
- * reset it and then try again, DISK_TRIES times in all. While the channel is
- * IDE_RECOVERING its registers are that world's alone, and requests queue up.
+ * reset it and then try again, until the request has had its time (disk.h). One that is
+ * busy after its reset, as when it spins up, fails what waits, and is reset again
+ * for the next request. While the channel is IDE_RECOVERING its registers are that world's
+ * alone, and requests queue up.
  */
 #include <errno.h>
 
@@ -16,7 +18,6 @@
 #define RESET_HOLD_NS (10 * NSEC_PER_USEC)
 #define RESET_SETTLE_NS (2 * NSEC_PER_MSEC)
 #define RESET_POLL_NS (10 * NSEC_PER_MSEC)
-#define RESET_LIMIT_NS (31 * NSEC_PER_SEC) /* [ATA8-ACS 4.2 "Software reset"]: spinning up */
 
 bool ide_again_locked(struct ide_channel *ch, const char *why)
 {
@@ -31,15 +32,18 @@ void ide_broken_locked(struct ide_channel *ch)
 
 /*
  * The timer is left to run when a request ends, because its callback takes the
- * channel's lock; it looks at the deadline of the request that it then finds.
+ * channel's lock; it looks at the deadlines of the requests that it then finds. It is
+ * never further away than a request that comes now may ask for.
  */
-void ide_arm_timeout_locked(struct ide_channel *ch, uint64_t ns)
+void ide_arm_timeout_locked(struct ide_channel *ch)
 {
-	ch->deadline_ns = time_ns() + ns;
+	uint64_t now_ns = time_ns();
+
+	ch->deadline_ns = disk_deadline(ch->current, now_ns);
 	if (ch->timer_on)
 		return;
 	ch->timer_on = true;
-	timer_arm(&ch->timeout, ch->deadline_ns);
+	timer_arm(&ch->timeout, MIN(ch->deadline_ns, now_ns + DISK_TRY_NS));
 }
 
 /* Past the deadline: an interrupt may only have been lost. */
@@ -58,23 +62,26 @@ static void on_timeout(struct timer *t)
 {
 	struct ide_channel *ch = container_of(t, struct ide_channel, timeout);
 	unsigned long flags = spin_lock(&ch->lock);
-	struct blk_req *r = NULL;
+	struct blk_req *r = NULL, *over = NULL, *over_last;
+	uint64_t now_ns = time_ns(), next_ns;
 	int status = 0;
 
-	if (ch->state == IDE_BUSY && time_ns() >= ch->deadline_ns)
+	next_ns = disk_expire(&ch->first, &ch->last, now_ns, &over, &over_last);
+	if (ch->state == IDE_BUSY && now_ns >= ch->deadline_ns)
 		r = late_locked(ch, &status);
 	ch->timer_on = ch->state == IDE_BUSY;
 	if (ch->timer_on)
-		timer_arm(t, ch->deadline_ns);
+		timer_arm(t, MIN(MIN(ch->deadline_ns, next_ns), now_ns + DISK_TRY_NS));
 	spin_unlock(&ch->lock, flags);
 	if (r)
 		blk_complete(r, status);
+	disk_complete_all(over);
 }
 
 /* Drive 0 is selected by the reset; where there is none the other is waited for. */
 bool ide_reset(struct ide_channel *ch)
 {
-	uint64_t end = time_ns() + RESET_LIMIT_NS;
+	uint64_t end = time_ns() + DISK_RESET_NS - RESET_SETTLE_NS - RESET_POLL_NS;
 
 	outb(ch->bm + BM_COMMAND, 0);
 	outb(ch->control, IDE_CONTROL_SRST);
@@ -92,27 +99,18 @@ bool ide_reset(struct ide_channel *ch)
 	return true;
 }
 
-/* Every request that waits, for a drive that does not come back. */
-static void fail_all(struct blk_req *first)
-{
-	for (struct blk_req *r = first; r; r = r->next)
-		r->status = -ETIMEDOUT;
-	disk_complete_all(first);
-}
-
 static void recover(struct ide_channel *ch)
 {
-	struct blk_req *ended = NULL, *rest = NULL;
+	struct blk_req *over = NULL, *last, *ended = NULL;
 	bool alive = ide_reset(ch);
 	unsigned long flags = spin_lock(&ch->lock);
+	uint64_t now_ns = time_ns();
 
 	disk_count(&ch->current->dev->stats.resets);
-	if (!alive) {
+	if (!alive)
 		log_error("ide", "%s does not come out of its reset", ch->name);
-		rest = ch->first;
-		ch->first = NULL;
-	}
-	if (!ide_again_locked(ch, "no answer, reset") || !alive) {
+	(void)disk_expire(&ch->first, &ch->last, alive ? now_ns : NEVER_NS, &over, &last);
+	if (!alive || !disk_again_after(ch->current, now_ns)) {
 		ended = ide_finish_locked(ch);
 	} else {
 		ch->state = IDE_BUSY;
@@ -122,7 +120,7 @@ static void recover(struct ide_channel *ch)
 	spin_unlock(&ch->lock, flags);
 	if (ended)
 		blk_complete(ended, -ETIMEDOUT);
-	fail_all(rest);
+	disk_complete_all(over);
 }
 
 static void recovery_world(void *channel)

@@ -9,11 +9,10 @@
 #include <tern/cpu.h>
 #include <tern/page.h>
 
+#include "drivers/disk.h"
 #include "drivers/ide.h"
 
 #define READY_TURNS 10000u /* some milliseconds: a drive that is not ready now is broken */
-#define DMA_TIMEOUT_NS (10 * NSEC_PER_SEC)
-#define FLUSH_TIMEOUT_NS (30 * NSEC_PER_SEC)
 
 uint8_t ide_alt_status(const struct ide_channel *ch)
 {
@@ -130,7 +129,7 @@ bool ide_issue_locked(struct ide_channel *ch)
 	outb(ch->base + IDE_COMMAND, (uint8_t)t.command);
 	if (ch->dma)
 		outb(ch->bm + BM_COMMAND, direction | BM_COMMAND_START);
-	ide_arm_timeout_locked(ch, ch->dma ? DMA_TIMEOUT_NS : FLUSH_TIMEOUT_NS);
+	ide_arm_timeout_locked(ch);
 	return true;
 }
 
@@ -163,11 +162,8 @@ static void submit(struct blkdev *b, struct blk_req *r)
 	struct ide_channel *ch = container_of(b, struct ide_drive, blk)->ch;
 	unsigned long flags = spin_lock(&ch->lock);
 
-	if (ch->first)
-		ch->last->next = r;
-	else
-		ch->first = r;
-	ch->last = r;
+	disk_came(r);
+	disk_append(&ch->first, &ch->last, r);
 	if (ch->state == IDE_IDLE)
 		next_locked(ch);
 	spin_unlock(&ch->lock, flags);

@@ -27,17 +27,6 @@ struct nvme_ns *nvme_ns_of(const struct blk_req *r)
 	return container_of(r->dev, struct nvme_ns, blk);
 }
 
-/* When it came is all that the driver keeps in a request. */
-static uint64_t came_ns(const struct blk_req *r)
-{
-	return (uint64_t)(uintptr_t)r->driver;
-}
-
-static bool expired(const struct blk_req *r, uint64_t now)
-{
-	return now >= came_ns(r) + DISK_GIVE_UP_NS;
-}
-
 static void wait_first(struct nvme_queue *q, struct blk_req *r)
 {
 	r->next = q->first;
@@ -88,7 +77,7 @@ static void submit(struct blkdev *b, struct blk_req *r)
 	int dead = q->dead;
 
 	if (!dead) {
-		r->driver = (void *)(uintptr_t)time_ns();
+		disk_came(r);
 		disk_append(&q->first, &q->last, r);
 		push_locked(q);
 		nvme_tick_on(c);
@@ -127,7 +116,7 @@ static void end_command(struct nvme_queue *q, const struct nvme_cqe *e, struct e
 		end_later(l, r, 0);
 		return;
 	}
-	if (!nvme_status_retry(e->status) || expired(r, time_ns()))
+	if (!nvme_status_retry(e->status))
 		r->tries = DISK_TRIES;
 	if (disk_again(r, nvme_status_text(e->status)))
 		wait_first(q, r);
@@ -193,7 +182,7 @@ void nvme_queue_take_back(struct nvme_queue *q)
 	while ((slot = latest_locked(q)) >= 0) {
 		struct blk_req *r = leave_slot(q, (uint16_t)slot, false);
 
-		if (disk_again_after(r, came_ns(r), now))
+		if (disk_again_after(r, now))
 			wait_first(q, r);
 		else
 			end_later(&l, r, -ETIMEDOUT);
@@ -224,24 +213,15 @@ void nvme_queue_expire(struct nvme_queue *q)
 {
 	struct ended l = { 0 };
 	unsigned long flags = spin_lock(&q->lock);
-	struct blk_req *r = q->first, *next;
-	uint64_t now = time_ns();
 
-	q->first = NULL;
-	for (; r; r = next) {
-		next = r->next;
-		if (expired(r, now))
-			end_later(&l, r, -ETIMEDOUT);
-		else
-			disk_append(&q->first, &q->last, r);
-	}
+	(void)disk_expire(&q->first, &q->last, time_ns(), &l.first, &l.last);
 	spin_unlock(&q->lock, flags);
 	disk_complete_all(l.first);
 }
 
 static bool late(const struct nvme_slot *s, uint64_t now)
 {
-	return s->r && now >= disk_deadline(s->r, came_ns(s->r), s->issued_ns);
+	return s->r && now >= disk_deadline(s->r, s->issued_ns);
 }
 
 enum nvme_age nvme_queue_age(struct nvme_queue *q)
@@ -251,7 +231,7 @@ enum nvme_age nvme_queue_age(struct nvme_queue *q)
 	uint64_t now = time_ns();
 
 	for (const struct blk_req *r = q->first; r; r = r->next)
-		if (expired(r, now))
+		if (now >= disk_end_ns(r))
 			age = NVME_LATE;
 	for (unsigned i = 0; i < q->ring.entries; i++)
 		if (late(&q->slot[i], now))

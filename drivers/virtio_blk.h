@@ -30,7 +30,7 @@ struct vblk_slot {
 	struct vblk_range range;
 	volatile uint8_t status;
 	struct blk_req *r;
-	uint64_t first_ns, deadline_ns;
+	uint64_t deadline_ns;
 	struct vblk_slot *next, *prev; /* free, or in flight in order of their first try */
 };
 #define VBLK_SLOTS_ORDER 2u

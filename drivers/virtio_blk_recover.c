@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * When a virtio disk does not answer. A queue's timer looks at the oldest deadlines;
- * past one, with nothing in the ring, the device's world stops all queues, resets the
- * device, and hands over again what was in flight, in order. A request that was
+ * When a virtio disk does not answer. A queue's timer looks at the deadlines, of what waits
+ * for a slot too; past one in flight, with nothing in the ring, the device's world stops all
+ * queues, resets the device, and hands over again what was in flight, in order. A request that was
  * complete in the ring before the reset counts. [virtio 1.2 2.4 "Device Reset"]
  */
 #include <errno.h>
@@ -40,15 +40,17 @@ static void on_timeout(struct timer *t)
 {
 	struct vblk_queue *q = container_of(t, struct vblk_queue, timeout);
 	unsigned long flags = spin_lock(&q->lock);
-	struct blk_req *done = NULL;
-	uint64_t next_ns = NEVER_NS, now_ns = time_ns();
+	struct blk_req *done = NULL, *over = NULL, *over_last;
+	uint64_t next_ns = NEVER_NS, now_ns = time_ns(), end_ns;
 	unsigned late = 0, was_late;
 
 	if (!q->stopped) {
 		was_late = late_locked(q, now_ns, &next_ns);
 		done = vblk_collect_locked(q); /* an interrupt may only have been lost */
+		end_ns = disk_expire(&q->first, &q->last, now_ns, &over, &over_last);
 		vblk_pump_locked(q);
 		late = late_locked(q, now_ns, &next_ns);
+		next_ns = MIN(next_ns, end_ns);
 		disk_count_late(&q->dev->blk, was_late, late);
 	}
 	q->timer_on = false;
@@ -60,6 +62,7 @@ static void on_timeout(struct timer *t)
 	}
 	spin_unlock(&q->lock, flags);
 	disk_complete_all(done);
+	disk_complete_all(over);
 }
 
 int vblk_begin(struct vblk *d)
@@ -100,7 +103,7 @@ static void stop(struct vblk_queue *q)
 
 /*
  * The device no longer touches the ring: what is there is complete, the rest is to be
- * handed over again or has had its time. Finished ones go to the list.
+ * handed over again or has had its time, as what waits may have. Finished ones go to the list.
  */
 static void sweep(struct vblk_queue *q, struct blk_req **first, struct blk_req **last)
 {
@@ -115,11 +118,12 @@ static void sweep(struct vblk_queue *q, struct blk_req **first, struct blk_req *
 		}
 	for (s = q->head; s; s = next) {
 		next = s->next;
-		if (disk_again_after(s->r, s->first_ns, now_ns))
+		if (disk_again_after(s->r, now_ns))
 			continue;
 		s->r->status = -ETIMEDOUT;
 		disk_append(first, last, vblk_release_locked(q, s));
 	}
+	(void)disk_expire(&q->first, &q->last, now_ns, first, last);
 	vring_clear(&q->ring);
 	spin_unlock(&q->lock, flags);
 }

@@ -65,7 +65,7 @@ bool vblk_add_locked(struct vblk_queue *q, struct vblk_slot *s)
 	seg[n] = (struct vring_seg){ ptr_hpa((const void *)(uintptr_t)&s->status), 1 };
 	if (vring_add(&q->ring, seg, r->op == BLK_READ ? 1 : n, r->op == BLK_READ ? n : 1, s))
 		return false;
-	s->deadline_ns = disk_deadline(r, s->first_ns, time_ns());
+	s->deadline_ns = disk_deadline(r, time_ns());
 	vblk_arm_timeout_locked(q, s->deadline_ns);
 	return true;
 }
@@ -74,7 +74,6 @@ static void take_slot(struct vblk_queue *q, struct vblk_slot *s, struct blk_req 
 {
 	q->free = s->next;
 	s->r = r;
-	s->first_ns = time_ns();
 	s->next = NULL;
 	s->prev = q->tail;
 	if (q->tail)
@@ -171,8 +170,10 @@ static void submit(struct blkdev *b, struct blk_req *r)
 	unsigned long flags = spin_lock(&q->lock);
 	bool gone = q->gone;
 
-	if (!gone)
+	if (!gone) {
+		disk_came(r);
 		disk_append(&q->first, &q->last, r);
+	}
 	if (!gone && !q->stopped)
 		vblk_pump_locked(q);
 	spin_unlock(&q->lock, flags);

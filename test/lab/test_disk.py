@@ -163,9 +163,12 @@ def test_silent_drive(lab, tmp_path):
     s = disk(lab)
     assert s["timeouts"] == s["resets"] == 3 and s["errors"] == 1
     assert "no answer, reset, given up" in lab.log("a")
+    got = lab.cmd("a", "disk bench disk0 --depth 8 --seconds 1", timeout=120)
+    assert got.status == 1 and got.text.startswith("error: timeout ")
+    assert disk(lab)["errors"] == 9 and disk(lab)["resets"] == 6    # they wait, but not in turn
     qmp(lab, "a", "block_set_io_throttle", device="d0", bps=0, **free)
     assert lab.ask("a", "disk sum disk0")["crc32"] == zlib.crc32(path.read_bytes())
-    assert disk(lab)["errors"] == 1
+    assert disk(lab)["errors"] == 9
 
 
 def test_bochs(lab, tmp_path):

@@ -4,6 +4,7 @@
  * be there together, an error among queued commands found by the disk's log or one
  * by one, time-outs, and that what is handed over again keeps its order.
  */
+// SOURCES: test/unit/fake_drive.c
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,14 +15,11 @@
 
 #include <cmocka.h>
 
-#include <tern/cpu.h>
-#include <tern/page.h>
+#include "fake_drive.h"
 
-/* The direct map is the test's own address space, registers are the fake port's. */
-#undef DIRECT_MAP
-#define DIRECT_MAP 0ull
-#define hpa_ptr(a) ((void *)(uintptr_t)(a).v)
-#define ptr_hpa(p) HPA((uintptr_t)(p))
+#include <tern/cpu.h>
+
+/* Registers are the fake port's. */
 static uint32_t fake_read(const volatile void *reg);
 static void fake_write(volatile void *reg, uint32_t v);
 #define mmio_read32 fake_read
@@ -35,25 +33,16 @@ static void fake_write(volatile void *reg, uint32_t v);
 #define copy_list ide_copy_list
 #include "drivers/ide_dma.c"
 
-static uint64_t now_ns, timer_ns;
-static struct timer *timer_armed;
-static unsigned comresets, broken;
-static bool dead;
+static unsigned comresets;
+static bool dead, mute; /* no link after a reset; the log is not read */
 static uint32_t reg[AHCI_PORT_BYTES / 4];
 static struct ahci_port port;
-static struct blk_req *done[64];
-static unsigned nr_done;
 static struct { /* commands in the order in which they came */
 	unsigned tag;
 	uint8_t fis[AHCI_FIS_BYTES];
 } came[256];
 static unsigned nr_came;
 static unsigned failed_tag;
-
-uint64_t time_ns(void)
-{
-	return now_ns;
-}
 
 /* ---- the port ---- */
 
@@ -65,7 +54,7 @@ static void command(uint32_t slots)
 	assert_true(reg[AHCI_PORT_CMD / 4] & AHCI_CMD_START);
 	came[nr_came].tag = tag;
 	memcpy(came[nr_came].fis, port.tables[tag].fis, AHCI_FIS_BYTES);
-	if (came[nr_came].fis[2] == ATA_READ_LOG_EXT) {
+	if (came[nr_came].fis[2] == ATA_READ_LOG_EXT && !mute) {
 		port.bounce[0] = (char)failed_tag;
 		reg[AHCI_PORT_TFD / 4] = IDE_STATUS_DRDY;
 	} else {
@@ -122,72 +111,9 @@ static void report_error(void)
 {
 	reg[AHCI_PORT_TFD / 4] = IDE_STATUS_DRDY | IDE_STATUS_ERR | IDE_ERROR_UNC << 8;
 	finish(0, 1u << 30);
-	assert_int_equal(broken, 1);
-	broken = 0;
+	assert_int_equal(fake_broken, 1);
+	fake_broken = 0;
 	ahci_recover(&port);
-}
-
-/* ---- what else the driver calls ---- */
-
-void world_sleep_ns(uint64_t ns)
-{
-	now_ns += ns;
-}
-
-void timer_setup(struct timer *t, void (*fn)(struct timer *))
-{
-	t->fn = fn;
-}
-
-void timer_arm(struct timer *t, uint64_t deadline_ns)
-{
-	timer_armed = t;
-	timer_ns = deadline_ns;
-}
-
-void event_init(struct event *e, const char *name)
-{
-	(void)e;
-	(void)name;
-}
-
-void event_signal(struct event *e)
-{
-	(void)e;
-	broken++;
-}
-
-int event_wait(struct event *e, uint64_t deadline_ns)
-{
-	(void)e;
-	(void)deadline_ns;
-	return 0;
-}
-
-int world_create(struct world **out, const struct world_opts *o, void (*fn)(void *), void *arg)
-{
-	(void)out;
-	(void)o;
-	(void)fn;
-	(void)arg;
-	return 0;
-}
-
-int page_alloc(unsigned order, unsigned flags, enum frame_owner owner, hpa_t *out)
-{
-	void *p = aligned_alloc(PAGE_SIZE, PAGE_SIZE << order);
-
-	(void)flags;
-	(void)owner;
-	assert_non_null(p);
-	memset(p, 0, PAGE_SIZE << order);
-	*out = HPA((uintptr_t)p);
-	return 0;
-}
-
-void page_put(hpa_t block)
-{
-	free(hpa_ptr(block));
 }
 
 int ide_parse_identify(const uint16_t word[256], struct ide_identity *out, const char **why)
@@ -198,26 +124,14 @@ int ide_parse_identify(const uint16_t word[256], struct ide_identity *out, const
 	return -EINVAL;
 }
 
-void blk_complete(struct blk_req *r, int status)
+static void recover(void *arg)
 {
-	assert_int_equal(spin_held(&port.lock), 0);
-	r->status = status;
-	done[nr_done++] = r;
+	ahci_recover(arg);
 }
 
 static void let_time_pass(uint64_t ns)
 {
-	now_ns += ns;
-	if (timer_armed && now_ns >= timer_ns) {
-		struct timer *t = timer_armed;
-
-		timer_armed = NULL;
-		t->fn(t);
-	}
-	if (broken) {
-		broken = 0;
-		ahci_recover(&port);
-	}
+	fake_drive_pass(ns, recover, &port);
 }
 
 /* ---- requests ---- */
@@ -252,10 +166,9 @@ static int start(void **state)
 	(void)state;
 	memset(&port, 0, sizeof(port));
 	memset(reg, 0, sizeof(reg));
-	now_ns = NSEC_PER_SEC;
-	timer_armed = NULL;
-	comresets = broken = nr_done = nr_came = 0;
-	dead = false;
+	fake_drive_reset(&port.lock);
+	comresets = nr_came = 0;
+	dead = mute = false;
 	port.regs = (volatile uint8_t *)reg;
 	port.dma_limit = UINT64_MAX;
 	port.nr_slots = 8;
@@ -304,11 +217,11 @@ static void test_slot(void **state)
 	assert_int_equal(port.list[1].flags, 5 | 0x40);
 	assert_int_equal(reg[AHCI_PORT_SACT / 4], 3);
 	finish(2, 8);
-	assert_int_equal(nr_done, 1);
-	assert_ptr_equal(done[0], &req[1]);
+	assert_int_equal(fake_nr_done, 1);
+	assert_ptr_equal(fake_done[0], &req[1]);
 	assert_int_equal(req[1].status, 0);
 	finish(1, 8);
-	assert_int_equal(nr_done, 2);
+	assert_int_equal(fake_nr_done, 2);
 }
 
 /* A flush waits for what is queued, and what comes later waits for it. */
@@ -325,7 +238,7 @@ static void test_flush_goes_alone(void **state)
 	assert_int_equal(reg[AHCI_PORT_SACT / 4], 0);
 	finish(1, 1);
 	assert_int_equal(nr_came, 3);
-	assert_int_equal(nr_done, 2);
+	assert_int_equal(fake_nr_done, 2);
 	submitted(3, BLK_DISCARD, 5, 9);
 	finish(1, 8);
 	assert_int_equal(came[3].fis[2], ATA_DATA_SET_MANAGEMENT);
@@ -403,9 +316,9 @@ static void test_error_by_log(void **state)
 		report_error();
 	}
 	assert_int_equal(req[2].status, -EIO);
-	assert_int_equal(nr_done, 2);
+	assert_int_equal(fake_nr_done, 2);
 	finish(3, 8);
-	assert_int_equal(nr_done, 4);
+	assert_int_equal(fake_nr_done, 4);
 	assert_int_equal(req[0].status | req[3].status, 0);
 }
 
@@ -426,7 +339,7 @@ static void test_error_one_by_one(void **state)
 	assert_int_equal(req[1].status, -EIO);
 	assert_int_equal(lba(nr_came - 1), 12);
 	finish(1, 8);
-	assert_int_equal(nr_done, 3);
+	assert_int_equal(fake_nr_done, 3);
 	assert_int_equal(req[0].status | req[2].status, 0);
 	assert_int_equal(port.blk.stats.retries, 2);
 	nr_came = 0;
@@ -442,10 +355,10 @@ static void test_error_of_a_flush(void **state)
 	submitted(0, BLK_FLUSH, 0, 0);
 	for (unsigned i = 0; i < 3; i++) {
 		reg[AHCI_PORT_CI / 4] = 0;
-		assert_int_equal(nr_done, 0);
+		assert_int_equal(fake_nr_done, 0);
 		report_error();
 	}
-	assert_int_equal(nr_done, 1);
+	assert_int_equal(fake_nr_done, 1);
 	assert_int_equal(req[0].status, -EIO);
 }
 
@@ -460,14 +373,14 @@ static void test_silence(void **state)
 	assert_int_equal(lba(2), 1);
 	assert_int_equal(lba(3), 2);
 	finish(2, 8);
-	assert_int_equal(nr_done, 1);
+	assert_int_equal(fake_nr_done, 1);
 	assert_int_equal(req[1].status, 0);
 	let_time_pass(DISK_TRY_NS);
 	let_time_pass(DISK_TRY_NS);
 	assert_int_equal(comresets, 3);
-	assert_int_equal(nr_done, 2);
+	assert_int_equal(fake_nr_done, 2);
 	assert_int_equal(req[0].status, -ETIMEDOUT);
-	assert_true(now_ns - NSEC_PER_SEC < DISK_IO_TIMEOUT_NS);
+	assert_true(fake_now_ns - NSEC_PER_SEC < DISK_IO_TIMEOUT_NS);
 }
 
 /* One that has ended without its interrupt is found, and not taken for a silent disk. */
@@ -478,9 +391,40 @@ static void test_lost_interrupt(void **state)
 	submitted(1, BLK_READ, 2, 1);
 	reg[AHCI_PORT_CI / 4] = reg[AHCI_PORT_SACT / 4] = 0;
 	let_time_pass(DISK_TRY_NS);
-	assert_int_equal(nr_done, 2);
+	assert_int_equal(fake_nr_done, 2);
 	assert_int_equal(port.blk.stats.lost, 2);
 	assert_int_equal(port.blk.stats.timeouts + comresets, 0);
+}
+
+/* One that waits for a slot has no more time than those that have one. */
+static void test_waits_in_time(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 9; i++)
+		submitted(i, BLK_WRITE, i, 1);
+	for (unsigned i = 0; i < 3; i++)
+		let_time_pass(DISK_TRY_NS);
+	assert_int_equal(fake_nr_done, 9);
+	assert_int_equal(req[8].status, -ETIMEDOUT);
+	assert_int_equal(comresets, 3);
+	assert_int_equal(nr_came, 3 * 8);
+}
+
+/* An error, its log unreadable, and the reset after that: no longer than a reset may take. */
+static void test_recovery_in_time(void **state)
+{
+	uint64_t start_ns;
+
+	(void)state;
+	port.id.logs = mute = true;
+	submitted(0, BLK_READ, 1, 1);
+	submitted(1, BLK_READ, 2, 1);
+	start_ns = fake_now_ns;
+	dead = true;
+	report_error();
+	assert_int_equal(comresets, 1);
+	assert_int_equal(fake_nr_done, 2);
+	assert_true(fake_now_ns - start_ns <= DISK_RESET_NS);
 }
 
 /* What it had and what waited ends, in time; so does what comes later. */
@@ -491,10 +435,10 @@ static void test_gone(void **state)
 	for (unsigned i = 0; i < 10; i++)
 		submitted(i, BLK_READ, i, 1);
 	let_time_pass(DISK_TRY_NS);
-	assert_int_equal(nr_done, 10);
+	assert_int_equal(fake_nr_done, 10);
 	assert_int_equal(req[0].status, -ETIMEDOUT);
 	assert_int_equal(req[9].status, -ENODEV);
-	assert_true(now_ns - NSEC_PER_SEC < DISK_IO_TIMEOUT_NS);
+	assert_true(fake_now_ns - NSEC_PER_SEC < DISK_IO_TIMEOUT_NS);
 	submitted(0, BLK_READ, 0, 1);
 	assert_int_equal(req[0].status, -ENODEV);
 }
@@ -542,6 +486,8 @@ int main(void)
 		TEST(test_error_of_a_flush),
 		TEST(test_silence),
 		TEST(test_lost_interrupt),
+		TEST(test_waits_in_time),
+		TEST(test_recovery_in_time),
 		TEST(test_gone),
 		TEST(test_no_queueing),
 		TEST(test_what_the_adapter_does_not_reach),

@@ -4,6 +4,7 @@
  * request, its limits, errors, and what follows when it does not answer: a reset,
  * and the rest handed over again in order, or given up.
  */
+// SOURCES: test/unit/fake_drive.c
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,13 +15,7 @@
 
 #include <cmocka.h>
 
-#include <tern/page.h>
-
-/* The direct map is the test's own address space. */
-#undef DIRECT_MAP
-#define DIRECT_MAP 0ull
-#define hpa_ptr(a) ((void *)(uintptr_t)(a).v)
-#define ptr_hpa(p) HPA((uintptr_t)(p))
+#include "fake_drive.h"
 
 #include "drivers/disk.c"
 #include "drivers/virtio_blk_config.c"
@@ -30,89 +25,12 @@
 
 /* ---- what the driver calls ---- */
 
-static uint64_t now_ns, timer_ns;
-static struct timer *timer_armed;
-static unsigned resets, begun, broken;
+static unsigned resets, begun;
 static bool reset_fails;
 static uint8_t config[60];
 static uint16_t doorbell;
 static struct vblk disk;
 static struct vblk_slot slots[VBLK_RING];
-static struct blk_req *done[VBLK_RING + 8];
-static unsigned nr_done;
-
-uint64_t time_ns(void)
-{
-	return now_ns;
-}
-
-unsigned cpu_self(void)
-{
-	return 0;
-}
-
-void timer_setup(struct timer *t, void (*fn)(struct timer *))
-{
-	t->fn = fn;
-}
-
-void timer_arm(struct timer *t, uint64_t deadline_ns)
-{
-	timer_armed = t;
-	timer_ns = deadline_ns;
-}
-
-void event_init(struct event *e, const char *name)
-{
-	(void)e;
-	(void)name;
-}
-
-void event_signal(struct event *e)
-{
-	(void)e;
-	broken++;
-}
-
-int event_wait(struct event *e, uint64_t deadline_ns)
-{
-	(void)e;
-	(void)deadline_ns;
-	return 0;
-}
-
-int world_create(struct world **out, const struct world_opts *o, void (*fn)(void *), void *arg)
-{
-	(void)out;
-	(void)o;
-	(void)fn;
-	(void)arg;
-	return 0;
-}
-
-int page_alloc(unsigned order, unsigned flags, enum frame_owner owner, hpa_t *out)
-{
-	void *p = aligned_alloc(PAGE_SIZE, PAGE_SIZE << order);
-
-	(void)flags;
-	(void)owner;
-	assert_non_null(p);
-	memset(p, 0, PAGE_SIZE << order);
-	*out = HPA((uintptr_t)p);
-	return 0;
-}
-
-void page_put(hpa_t block)
-{
-	free(hpa_ptr(block));
-}
-
-void blk_complete(struct blk_req *r, int status)
-{
-	assert_int_equal(spin_held(&disk.queue[0].lock), 0);
-	r->status = status;
-	done[nr_done++] = r;
-}
 
 int virtio_pci_reset(struct virtio_pci *v)
 {
@@ -216,20 +134,15 @@ static void answer(uint8_t status)
 	vblk_interrupt(&disk.queue[0]);
 }
 
+static void recover(void *arg)
+{
+	seen = used = 0;
+	vblk_recover(arg);
+}
+
 static void let_time_pass(uint64_t ns)
 {
-	now_ns += ns;
-	if (timer_armed && now_ns >= timer_ns) {
-		struct timer *t = timer_armed;
-
-		timer_armed = NULL;
-		t->fn(t);
-	}
-	if (broken) {
-		broken = 0;
-		seen = used = 0;
-		vblk_recover(&disk);
-	}
+	fake_drive_pass(ns, recover, &disk);
 }
 
 /* ---- requests ---- */
@@ -267,9 +180,8 @@ static int start(void **state)
 	(void)state;
 	memset(&disk, 0, sizeof(disk));
 	memset(config, 0, sizeof(config));
-	now_ns = NSEC_PER_SEC;
-	timer_armed = NULL;
-	resets = begun = broken = nr_done = seen = used = 0;
+	fake_drive_reset(&disk.queue[0].lock);
+	resets = begun = seen = used = 0;
 	reset_fails = false;
 	set32(CONFIG(capacity), 1u << 20);
 	set32(CONFIG(max_discard_sectors), 4096);
@@ -342,16 +254,16 @@ static void test_statuses(void **state)
 	answer(VBLK_S_OK);
 	submitted(1, BLK_DISCARD, 0, 1);
 	answer(VBLK_S_UNSUPP);
-	assert_int_equal(nr_done, 2);
-	assert_int_equal(done[0]->status, 0);
-	assert_int_equal(done[1]->status, -ENOTSUP);
+	assert_int_equal(fake_nr_done, 2);
+	assert_int_equal(fake_done[0]->status, 0);
+	assert_int_equal(fake_done[1]->status, -ENOTSUP);
 	submitted(2, BLK_READ, 0, 1);
 	answer(VBLK_S_IOERR);
 	answer(VBLK_S_IOERR);
-	assert_int_equal(nr_done, 2);
+	assert_int_equal(fake_nr_done, 2);
 	answer(VBLK_S_IOERR);
-	assert_int_equal(nr_done, 3);
-	assert_int_equal(done[2]->status, -EIO);
+	assert_int_equal(fake_nr_done, 3);
+	assert_int_equal(fake_done[2]->status, -EIO);
 	assert_int_equal(disk.blk.stats.retries, 2);
 }
 
@@ -387,8 +299,8 @@ static void test_replayed_in_order(void **state)
 	let_time_pass(DISK_TRY_NS);
 	assert_int_equal(resets, 1);
 	assert_int_equal(begun, 2);
-	assert_int_equal(nr_done, 1);
-	assert_ptr_equal(done[0], &req[1]);
+	assert_int_equal(fake_nr_done, 1);
+	assert_ptr_equal(fake_done[0], &req[1]);
 	for (unsigned i = 0; i < 4; i++) {
 		if (i == 1)
 			continue;
@@ -397,8 +309,8 @@ static void test_replayed_in_order(void **state)
 		put(&t, VBLK_S_OK);
 	}
 	vblk_interrupt(&disk.queue[0]);
-	assert_int_equal(nr_done, 4);
-	assert_int_equal(done[3]->status, 0);
+	assert_int_equal(fake_nr_done, 4);
+	assert_int_equal(fake_done[3]->status, 0);
 	assert_int_equal(disk.blk.stats.timeouts, 3);
 }
 
@@ -412,17 +324,17 @@ static void test_given_up(void **state)
 	let_time_pass(DISK_TRY_NS);
 	let_time_pass(DISK_TRY_NS);
 	submitted(1, BLK_READ, 2, 1);
-	assert_int_equal(nr_done, 0);
+	assert_int_equal(fake_nr_done, 0);
 	let_time_pass(DISK_TRY_NS);
 	assert_int_equal(resets, 3);
-	assert_int_equal(nr_done, 1);
+	assert_int_equal(fake_nr_done, 1);
 	assert_int_equal(req[0].status, -ETIMEDOUT);
 	assert_true(take(&t));
 	assert_int_equal(t.header->sector, 2);
 	put(&t, VBLK_S_OK);
 	vblk_interrupt(&disk.queue[0]);
 	assert_int_equal(req[1].status, 0);
-	assert_int_equal(nr_done, 2);
+	assert_int_equal(fake_nr_done, 2);
 }
 
 /* One that has ended without its interrupt is found, and not taken for a silent device. */
@@ -438,9 +350,25 @@ static void test_lost_interrupt(void **state)
 	assert_true(take(&t));
 	put(&t, VBLK_S_OK);
 	let_time_pass(DISK_TRY_NS);
-	assert_int_equal(nr_done, 2);
+	assert_int_equal(fake_nr_done, 2);
 	assert_int_equal(disk.blk.stats.lost, 2);
 	assert_int_equal(disk.blk.stats.timeouts + resets, 0);
+}
+
+/* One that waits for a slot has no more time than those that have one. */
+static void test_waits_in_time(void **state)
+{
+	struct taken t;
+
+	(void)state;
+	for (unsigned i = 0; i < VBLK_RING + 1; i++)
+		submitted(i, BLK_WRITE, i, 1);
+	for (unsigned i = 0; i < 3; i++)
+		let_time_pass(DISK_TRY_NS);
+	assert_int_equal(fake_nr_done, VBLK_RING + 1);
+	assert_int_equal(req[VBLK_RING].status, -ETIMEDOUT);
+	assert_int_equal(resets, 3);
+	assert_false(take(&t));
 }
 
 /* A flush may take its time, but does not keep a read from being noticed. */
@@ -453,7 +381,7 @@ static void test_flush_is_patient(void **state)
 	submitted(1, BLK_READ, 0, 1);
 	let_time_pass(DISK_TRY_NS);
 	assert_int_equal(resets, 1);
-	assert_int_equal(nr_done, 1);
+	assert_int_equal(fake_nr_done, 1);
 	assert_int_equal(req[0].status, -ETIMEDOUT);
 }
 
@@ -465,11 +393,11 @@ static void test_stays_in_reset(void **state)
 	for (unsigned i = 0; i < VBLK_RING + 1; i++)
 		submitted(i, BLK_READ, i, 1);
 	let_time_pass(DISK_TRY_NS);
-	assert_int_equal(nr_done, VBLK_RING + 1);
+	assert_int_equal(fake_nr_done, VBLK_RING + 1);
 	assert_int_equal(req[0].status, -ETIMEDOUT);
 	assert_int_equal(req[VBLK_RING].status, -ENODEV);
 	submitted(0, BLK_READ, 0, 1);
-	assert_int_equal(nr_done, VBLK_RING + 2);
+	assert_int_equal(fake_nr_done, VBLK_RING + 2);
 	assert_int_equal(req[0].status, -ENODEV);
 }
 
@@ -521,6 +449,7 @@ int main(void)
 		TEST(test_replayed_in_order),
 		TEST(test_given_up),
 		TEST(test_lost_interrupt),
+		TEST(test_waits_in_time),
 		TEST(test_flush_is_patient),
 		TEST(test_stays_in_reset),
 		TEST(test_limits),
