@@ -120,6 +120,13 @@ once = "{once}"
 """
 
 
+FLUSH_FAILS = """[inject-error]
+event = "flush_to_disk"
+errno = "5"
+once = "on"
+"""
+
+
 @pytest.mark.parametrize("once", ["on", "off"])
 def test_read_error(lab, tmp_path, once):
     """A bad block: one failure is tried again, a lasting one is told; its neighbours are well."""

@@ -10,7 +10,7 @@ import pytest
 
 from lablib.client import Lab
 from qmp import qmp
-from test_disk import INJECT, MIB, image, pattern
+from test_disk import FLUSH_FAILS, INJECT, MIB, image, pattern
 
 pytestmark = pytest.mark.storage
 
@@ -29,7 +29,8 @@ class Host:
         self.lab, self.kinds = lab, list(KINDS)
         rules = tmp / "rules"
         rules.write_text("".join(INJECT.format(event=e, sector=s, once=o) for e, s, o in (
-            ("read_aio", 1000, "on"), ("read_aio", 2000, "off"), ("write_aio", 3000, "off"))))
+            ("read_aio", 1000, "on"), ("read_aio", 2000, "off"), ("write_aio", 3000, "off")))
+            + 4 * FLUSH_FAILS)
         self.files = [image(tmp / f"d{k}", 4 + k, k) for k in range(2 * len(self.kinds) + 2)]
         words = [w for kind in self.kinds for w in (kind, f"{kind},debug={rules}")]
         words += ["virtio,ro", "virtio,logical_block_size=4096,physical_block_size=4096"]
@@ -117,9 +118,24 @@ def test_bad_blocks(host, kind):
     assert f"{name}: read of 1 blocks at 2000: " in lab.log("a")
     got = lab.cmd("a", f"disk test {name} --force --from 3000 --blocks 8")
     assert got.status == 1 and got.text.startswith("error: io ")
-    lab.run("a", f"disk test {name} --force --from 4096 --blocks 64")
-    assert host.files[k].read_bytes()[4096 * 512:4100 * 512] == pattern(4096 * 512, 4 * 512)
+    lab.run("a", f"disk read {name} 3000")
     assert host.stats(k)["timeouts"] == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_flush_errors(host, kind):
+    """After the bad blocks: a flush that fails three times is told, one that fails once is not."""
+    k = host.number(kind, bad=True)
+    name, before = host.name(k), host.stats(k)
+    test = f"disk test {name} --force --from 4096 --blocks 64"
+    got = host.lab.cmd("a", test)
+    assert got.status == 1 and got.text.startswith("error: io ")
+    assert f"{name}: flush of 0 blocks at 0: " in host.lab.log("a")
+    host.lab.run("a", test)
+    now = host.stats(k)
+    assert (now["retries"], now["errors"]) == (before["retries"] + 3, before["errors"] + 1)
+    assert now["timeouts"] == 0
+    assert host.files[k].read_bytes()[4096 * 512:4100 * 512] == pattern(4096 * 512, 4 * 512)
 
 
 def await_resets(host, numbers, resets):

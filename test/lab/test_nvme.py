@@ -10,7 +10,7 @@ import pytest
 
 from lablib.client import Lab
 from qmp import qmp
-from test_disk import INJECT, MIB, PATTERN, image, pattern
+from test_disk import FLUSH_FAILS, INJECT, MIB, PATTERN, image, pattern
 
 pytestmark = pytest.mark.storage
 
@@ -28,7 +28,7 @@ def host(tmp_path_factory):
     rules = tmp / "rules"
     rules.write_text(INJECT.format(event="read_aio", sector=BAD, once="off")
                      + INJECT.format(event="read_aio", sector=ONCE, once="on")
-                     + INJECT.format(event="write_aio", sector=4096, once="off"))
+                     + INJECT.format(event="write_aio", sector=4096, once="off") + 4 * FLUSH_FAILS)
     files = [image(tmp / f"d{k}", 4 + k, 20 + k) for k in range(len(WORDS))]
     lab = Lab(f"nvme-{os.getpid()}")
     lab.remove()
@@ -113,8 +113,14 @@ def test_errors(host):
     lab.run("a", f"disk read disk3 {BAD + 1}")
     got = lab.cmd("a", "disk test disk3 --force --from 4096 --blocks 8")
     assert got.status == 1 and got.text.startswith("error: io ")
-    lab.run("a", "disk test disk3 --force --from 5000 --blocks 64")
-    assert disk(lab, 3)["resets"] == disk(lab, 3)["timeouts"] == 0
+    before, test = disk(lab, 3), "disk test disk3 --force --from 5000 --blocks 64"
+    got = lab.cmd("a", test)
+    assert got.status == 1 and got.text.startswith("error: io "), "its flush fails three times"
+    assert "disk3: flush of 0 blocks at 0: " in lab.log("a")
+    lab.run("a", test)
+    now = disk(lab, 3)
+    assert (now["retries"], now["errors"]) == (before["retries"] + 3, before["errors"] + 1)
+    assert now["resets"] == now["timeouts"] == 0
 
 
 def test_silent(host):
