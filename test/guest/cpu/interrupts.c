@@ -99,6 +99,14 @@ static void priorities(void)
 	write_cr8(0);
 	__asm__ volatile("nop");
 	expect(1, "tpr-lowered");
+	/* As handlers of firmware do at their end, with the next interrupt there already. */
+	irqs_off();
+	send(LOW_VECTOR);
+	(void)cpuid(0, 0);
+	write_cr8(0);
+	expect(0, "cr8-masked");
+	irqs_on();
+	expect(1, "cr8-then-irq");
 }
 
 static unsigned depth, deepest;

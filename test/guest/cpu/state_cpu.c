@@ -214,8 +214,7 @@ void state_cpu_end(unsigned cpu)
 	struct cpu *s = &cpu_of[cpu];
 
 	write_dr7(0x400);
-	/* Not by CR8: QEMU 7.2 aborts over that while a virtual interrupt waits. */
-	apic_write(APIC_TPR, 0);
+	write_cr8(0);
 	irqs_on();
 	irqs_off();
 	s->early = s->below;
