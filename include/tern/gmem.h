@@ -20,35 +20,38 @@ struct gmem;
 
 /*
  * RAM of ram_bytes (2 MiB multiple). Up to GMEM_LOW_MAX of it lies at 0, the
- * rest at 4 GiB (Q35: 32-bit hole from 0xb0000000). Nothing is backed yet;
- * reserve refuses when host memory could not hold all of it: -ENOMEM.
+ * rest at 4 GiB (Q35: 32-bit hole from 0xb0000000). ROM of rom_bytes (likewise, may be
+ * none) ends at 4 GiB: the guest reads and executes it, its stores are a device's.
+ * Nothing is backed yet; refuses when host memory could not hold all of it: -ENOMEM.
  */
 #define GMEM_LOW_MAX 0xb0000000ull
-MUST_CHECK int gmem_create(uint64_t ram_bytes, const struct slat_format *fmt, struct gmem **out);
+#define GMEM_ROM_END 0x100000000ull
+MUST_CHECK int gmem_create(uint64_t ram_bytes, uint64_t rom_bytes, const struct slat_format *fmt,
+			   struct gmem **out);
 void gmem_get(struct gmem *g);
 void gmem_put(struct gmem *g); /* the last put frees all */
 
 struct slat *gmem_slat(struct gmem *g);
 uint64_t gmem_ram_bytes(const struct gmem *g);
-/* One past the highest RAM frame; page sets of this memory have this size. */
+/* One past the highest frame of RAM or ROM; page sets of this memory have this size. */
 uint64_t gmem_max_gfn(const struct gmem *g);
 bool gmem_is_ram(const struct gmem *g, gpa_t a);
-
-/* Read-only firmware image or other host pages at a; not part of RAM. */
-MUST_CHECK int gmem_map_rom(struct gmem *g, gpa_t a, hpa_t from, uint64_t len);
+bool gmem_is_rom(const struct gmem *g, gpa_t a);
 
 /* -EFAULT where there is no RAM or ROM; partial transfers do not happen for RAM ranges checked
  * first. */
 MUST_CHECK int gmem_read(struct gmem *g, gpa_t a, void *buf, size_t len);
 MUST_CHECK int gmem_write(struct gmem *g, gpa_t a, const void *buf, size_t len);
+/* All of it ROM: the host's way to its contents. -EFAULT. */
+MUST_CHECK int gmem_write_rom(struct gmem *g, gpa_t a, const void *buf, size_t len);
 
 /* Host address of [a, a+len) within one page, backed and held until gmem_unpin; for_write marks it
- * dirty now and at unpin. */
+ * dirty now and at unpin, and takes RAM only. */
 MUST_CHECK int gmem_pin(struct gmem *g, gpa_t a, size_t len, bool for_write, void **out);
 void gmem_unpin(struct gmem *g, gpa_t a, void *p, bool for_write);
 
-/* Nested page fault on RAM: backs and maps the frame (2 MiB at once when it can). -EFAULT: not RAM.
- */
+/* Nested page fault on RAM: backs and maps the frame (2 MiB at once when it can). -EFAULT:
+ * neither RAM, nor ROM that is not written. */
 MUST_CHECK int gmem_fault(struct gmem *g, gpa_t a, bool write, bool fetch);
 
 /* Frames ever backed: next run at or after from. */

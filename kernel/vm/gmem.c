@@ -12,7 +12,9 @@
  *  - A frame's valid bit is set after its contents; who sees it set may read
  *    without a lock between gmem_enter and gmem_leave: backing is taken away
  *    (gmem_give.c) only with nobody in between.
- *  - Host memory for all RAM is promised at create; backing cannot run out
+ *  - ROM is backed as RAM is and moves with it, as its contents do with a board; what differs is
+ *    that leaves have no right to write, so that its D bits are never set.
+ *  - Host memory for all RAM and ROM is promised at create; backing cannot run out
  *    because of another VM, only by the hypervisor's own use. What a balloon
  *    holds is lent: it counts for others until the guest asks for it again.
  */
@@ -27,10 +29,10 @@
 
 static uint64_t own_promise(const struct gmem *g)
 {
-	return g->ram_bytes - g->taken_bytes - g->lent_bytes;
+	return g->ram_bytes + g->rom_bytes - g->taken_bytes - g->lent_bytes;
 }
 
-/* taken + lent + own is all of RAM, so what own lacks is there to be called back. */
+/* taken + lent + own is all of RAM and ROM, so what own lacks is there to be called back. */
 static bool call_back(struct gmem *g, uint64_t bytes)
 {
 	if (page_promise(bytes))
@@ -97,14 +99,16 @@ free_blocks:
 	return r;
 }
 
-int gmem_create(uint64_t ram_bytes, const struct slat_format *fmt, struct gmem **out)
+int gmem_create(uint64_t ram_bytes, uint64_t rom_bytes, const struct slat_format *fmt,
+		struct gmem **out)
 {
+	uint64_t all = ram_bytes + rom_bytes;
 	struct gmem *g;
 	int r;
 
-	if (!ram_bytes || (ram_bytes & (SIZE_2M - 1)))
+	if (!ram_bytes || ((ram_bytes | rom_bytes) & (SIZE_2M - 1)))
 		return -EINVAL;
-	r = page_promise(ram_bytes);
+	r = page_promise(all);
 	if (r)
 		return r;
 	g = calloc(1, sizeof(*g));
@@ -115,7 +119,8 @@ int gmem_create(uint64_t ram_bytes, const struct slat_format *fmt, struct gmem *
 	g->refs = 1;
 	g->ram_bytes = ram_bytes;
 	g->low_bytes = MIN(ram_bytes, GMEM_LOW_MAX);
-	g->nr_blocks = ram_bytes / SIZE_2M;
+	g->rom_bytes = rom_bytes;
+	g->nr_blocks = all / SIZE_2M;
 	mutex_init(&g->lock, LOCK_GMEM, "gmem");
 	r = setup(g, fmt);
 	if (!r) {
@@ -124,7 +129,7 @@ int gmem_create(uint64_t ram_bytes, const struct slat_format *fmt, struct gmem *
 	}
 	free(g);
 unpromise:
-	page_unpromise(ram_bytes);
+	page_unpromise(all);
 	return r;
 }
 
@@ -176,7 +181,7 @@ uint64_t gmem_ram_bytes(const struct gmem *g)
 uint64_t gmem_max_gfn(const struct gmem *g)
 {
 	if (g->ram_bytes == g->low_bytes)
-		return g->low_bytes >> PAGE_SHIFT;
+		return (g->rom_bytes ? GMEM_ROM_END : g->low_bytes) >> PAGE_SHIFT;
 	return (HIGH_BASE + g->ram_bytes - g->low_bytes) >> PAGE_SHIFT;
 }
 
@@ -188,7 +193,9 @@ struct gmem_block *gmem_block_of(const struct gmem *g, gfn_t n, unsigned *index)
 
 	if (n >= gmem_max_gfn(g))
 		return NULL;
-	if (a >= HIGH_BASE)
+	if (gmem_is_rom(g, GPA(a)))
+		a = a - (GMEM_ROM_END - g->rom_bytes) + g->ram_bytes;
+	else if (a >= HIGH_BASE)
 		a = a - HIGH_BASE + g->low_bytes;
 	else if (a >= g->low_bytes)
 		return NULL;
@@ -200,5 +207,10 @@ bool gmem_is_ram(const struct gmem *g, gpa_t a)
 {
 	unsigned index;
 
-	return gmem_block_of(g, gpa_gfn(a), &index) != NULL;
+	return gmem_block_of(g, gpa_gfn(a), &index) && !gmem_is_rom(g, a);
+}
+
+bool gmem_is_rom(const struct gmem *g, gpa_t a)
+{
+	return a.v < GMEM_ROM_END && GMEM_ROM_END - a.v <= g->rom_bytes;
 }

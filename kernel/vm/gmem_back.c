@@ -105,6 +105,11 @@ int gmem_back(struct gmem *g, gfn_t n, hpa_t *out)
 
 /* ---- faults ---- */
 
+static unsigned rights(const struct gmem *g, gfn_t n)
+{
+	return gmem_is_rom(g, gfn_gpa(n)) ? SLAT_R | SLAT_X : trace_rights(g);
+}
+
 static int map_large(struct gmem *g, struct gmem_block *b, gfn_t first)
 {
 	hpa_t a;
@@ -115,7 +120,7 @@ static int map_large(struct gmem *g, struct gmem_block *b, gfn_t first)
 		if (r)
 			return r;
 	}
-	return slat_map(&g->slat, gfn_gpa(first), HPA(b->base), SIZE_2M, trace_rights(g));
+	return slat_map(&g->slat, gfn_gpa(first), HPA(b->base), SIZE_2M, rights(g, first));
 }
 
 static int map_small(struct gmem *g, struct gmem_block *b, gfn_t n, unsigned index)
@@ -124,7 +129,7 @@ static int map_small(struct gmem *g, struct gmem_block *b, gfn_t n, unsigned ind
 	int r = back_locked(g, b, index, &a);
 
 	if (!r)
-		r = slat_map(&g->slat, gfn_gpa(n), a, PAGE_SIZE, trace_rights(g));
+		r = slat_map(&g->slat, gfn_gpa(n), a, PAGE_SIZE, rights(g, n));
 	return r == -EEXIST ? 0 : r; /* another vCPU was here first */
 }
 
@@ -150,8 +155,8 @@ int gmem_fault(struct gmem *g, gpa_t a, bool write, bool fetch)
 	struct gmem_block *b = gmem_block_of(g, gpa_gfn(a), &index);
 	int r;
 
-	(void)fetch; /* RAM may be executed */
-	if (!b)
+	(void)fetch; /* RAM and ROM may be executed */
+	if (!b || (write && gmem_is_rom(g, a)))
 		return -EFAULT;
 	mutex_lock(&g->lock);
 	r = fault_locked(g, b, gpa_gfn(a), index);

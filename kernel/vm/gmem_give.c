@@ -49,7 +49,7 @@ static bool next_block(const struct gmem *g, const struct pageset *set, gfn_t *a
 	uint64_t count;
 
 	while (pageset_next_run(set, *at, 1, at, &count)) {
-		if (gmem_block_of(g, *at, &index)) {
+		if (gmem_block_of(g, *at, &index) && !gmem_is_rom(g, gfn_gpa(*at))) {
 			*at -= index;
 			return true;
 		}

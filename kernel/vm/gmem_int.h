@@ -12,7 +12,6 @@
 #include <tern/gmem.h>
 
 #define BLOCK_PAGES 512u
-#define GMEM_ROMS 4u
 
 /*
  * 2 MiB of RAM. Backing is one 2 MiB block, so that one leaf can map it, or, when
@@ -35,28 +34,23 @@ enum trace_kind {
 	TRACE_PROTECT, /* first writes fault: a CPU without D bits */
 };
 
-struct gmem_rom {
-	uint64_t gpa, hpa, len;
-};
-
 struct gmem {
 	uint32_t refs;		  /* [atom] */
 	uint64_t ram_bytes;	  /* [const] */
 	uint64_t low_bytes;	  /* [const] of them below GMEM_LOW_MAX */
+	uint64_t rom_bytes;	  /* [const] below GMEM_ROM_END */
 	uint64_t nr_blocks;	  /* [const] */
-	struct gmem_block *block; /* [const] array; low memory first, then high */
+	struct gmem_block *block; /* [const] array; low memory first, then high, then ROM */
 	struct mutex lock;	  /* guards backing and mapping: base, mapped, valid */
 	uint32_t readers, gate;	  /* [atom] gmem_enter */
 	struct slat slat;
-	struct gmem_rom rom[GMEM_ROMS]; /* [lock] append only */
-	unsigned nr_roms;		/* [atom] */
-	uint64_t backed;		/* [atom] valid frames */
-	uint64_t taken_bytes;		/* [lock] host memory behind this RAM */
-	uint64_t lent_bytes;		/* [lock] not taken, and promised to nobody: a balloon's */
-	uint64_t given_pages;		/* [lock] ever given back by the guest */
-	struct pageset marks;		/* [atom] software dirty marks; all chunks present */
-	uint32_t tracking;		/* [atom] */
-	enum trace_kind trace;		/* [lock] how writes of the guest are seen while tracking */
+	uint64_t backed;	  /* [atom] valid frames */
+	uint64_t taken_bytes;	  /* [lock] host memory behind this RAM and ROM */
+	uint64_t lent_bytes;	  /* [lock] not taken, and promised to nobody: a balloon's */
+	uint64_t given_pages;	  /* [lock] ever given back by the guest */
+	struct pageset marks;	  /* [atom] software dirty marks; all chunks present */
+	uint32_t tracking;	  /* [atom] */
+	enum trace_kind trace;	  /* [lock] how writes of the guest are seen while tracking */
 	struct pageset log;	  /* [atom] TRACE_LOG: what the CPU logged; all chunks present */
 	struct dirty_stats dirty; /* dirty.c: the harvester's */
 };
@@ -88,7 +82,7 @@ static inline void gmem_leave(struct gmem *g)
 {
 	__atomic_fetch_sub(&g->readers, 1, __ATOMIC_RELEASE);
 }
-/* RAM's block and the frame's place in it; NULL: not RAM. */
+/* RAM's or ROM's block and the frame's place in it; NULL: neither. */
 struct gmem_block *gmem_block_of(const struct gmem *g, gfn_t n, unsigned *index);
 /* Host memory of a frame, defined or not; false when there is none. */
 bool gmem_host(const struct gmem_block *b, unsigned index, hpa_t *out);
@@ -97,7 +91,7 @@ bool gmem_valid(const struct gmem_block *b, unsigned index);
 MUST_CHECK int gmem_take_locked(struct gmem *g, struct gmem_block *b, unsigned index, hpa_t *out);
 void gmem_set_valid(struct gmem *g, struct gmem_block *b, unsigned index);
 /* Backs the frame, with zeros when it was absent, and stays inside (gmem_enter) on success, so that
- * *out holds until gmem_leave. -EFAULT: not RAM. */
+ * *out holds until gmem_leave. -EFAULT: neither RAM nor ROM. */
 MUST_CHECK int gmem_back(struct gmem *g, gfn_t n, hpa_t *out);
 extern enum trace_kind trace_forced; /* for self-tests; TRACE_NONE: choose */
 /* trace.c. Starts, reads and ends the tracing; dirty.c says in which order. */

@@ -1,44 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Guest memory: the hypervisor's own accesses, ROM, and software dirty marks.
+ * Guest memory: the hypervisor's own accesses, and software dirty marks.
  * Invariants at the head of gmem.c.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "gmem_int.h"
-
-/* ---- ROM ---- */
-
-int gmem_map_rom(struct gmem *g, gpa_t a, hpa_t from, uint64_t len)
-{
-	int r = 0;
-
-	if (!len || ((a.v | from.v | len) & PAGE_MASK) || a.v + len < a.v)
-		return -EINVAL;
-	mutex_lock(&g->lock);
-	if (g->nr_roms == GMEM_ROMS)
-		r = -ENOSPC;
-	for (uint64_t off = 0; !r && off < len; off += PAGE_SIZE)
-		r = slat_map(&g->slat, GPA(a.v + off), HPA(from.v + off), PAGE_SIZE,
-			     SLAT_R | SLAT_X);
-	if (!r) {
-		g->rom[g->nr_roms] = (struct gmem_rom){ a.v, from.v, len };
-		__atomic_store_n(&g->nr_roms, g->nr_roms + 1, __ATOMIC_RELEASE);
-	}
-	mutex_unlock(&g->lock);
-	return r;
-}
-
-static const void *rom_ptr(const struct gmem *g, gpa_t a)
-{
-	unsigned n = __atomic_load_n(&g->nr_roms, __ATOMIC_ACQUIRE);
-
-	for (unsigned i = 0; i < n; i++)
-		if (a.v - g->rom[i].gpa < g->rom[i].len)
-			return hpa_ptr(HPA(g->rom[i].hpa + (a.v - g->rom[i].gpa)));
-	return NULL;
-}
 
 /* ---- access ---- */
 
@@ -47,13 +15,17 @@ static size_t in_page(uint64_t a, size_t len)
 	return (size_t)MIN(PAGE_SIZE - (a & PAGE_MASK), (uint64_t)len);
 }
 
-/* All of it RAM, or ROM too when only read; so that a transfer is whole or not at all. */
-static bool range_ok(const struct gmem *g, gpa_t a, size_t len, bool rom_too)
+#define IN_RAM 1u
+#define IN_ROM 2u
+
+/* All of it there, in what may be accessed; so that a transfer is whole or not at all. */
+static bool range_ok(const struct gmem *g, gpa_t a, size_t len, unsigned in)
 {
 	if (a.v + len < a.v)
 		return false;
 	for (uint64_t p = ALIGN_DOWN(a.v, PAGE_SIZE); p < a.v + len; p += PAGE_SIZE)
-		if (!gmem_is_ram(g, GPA(p)) && !(rom_too && rom_ptr(g, GPA(p))))
+		if (!(in & IN_RAM && gmem_is_ram(g, GPA(p))) &&
+		    !(in & IN_ROM && gmem_is_rom(g, GPA(p))))
 			return false;
 	return true;
 }
@@ -64,10 +36,6 @@ static void read_page(struct gmem *g, gpa_t a, void *buf, size_t len)
 	const struct gmem_block *b = gmem_block_of(g, gpa_gfn(a), &index);
 	hpa_t host;
 
-	if (!b) {
-		memcpy(buf, rom_ptr(g, a), len);
-		return;
-	}
 	gmem_enter(g);
 	if (gmem_valid(b, index) && gmem_host(b, index, &host))
 		memcpy(buf, (const char *)hpa_ptr(host) + (a.v & PAGE_MASK), len);
@@ -80,7 +48,7 @@ int gmem_read(struct gmem *g, gpa_t a, void *buf, size_t len)
 {
 	char *to = buf;
 
-	if (!range_ok(g, a, len, true))
+	if (!range_ok(g, a, len, IN_RAM | IN_ROM))
 		return -EFAULT;
 	while (len) {
 		size_t n = in_page(a.v, len);
@@ -93,11 +61,11 @@ int gmem_read(struct gmem *g, gpa_t a, void *buf, size_t len)
 	return 0;
 }
 
-int gmem_write(struct gmem *g, gpa_t a, const void *buf, size_t len)
+static int write_in(struct gmem *g, gpa_t a, const void *buf, size_t len, unsigned in)
 {
 	const char *from = buf;
 
-	if (!range_ok(g, a, len, false))
+	if (!range_ok(g, a, len, in))
 		return -EFAULT;
 	while (len) {
 		size_t n = in_page(a.v, len);
@@ -116,6 +84,16 @@ int gmem_write(struct gmem *g, gpa_t a, const void *buf, size_t len)
 	return 0;
 }
 
+int gmem_write(struct gmem *g, gpa_t a, const void *buf, size_t len)
+{
+	return write_in(g, a, buf, len, IN_RAM);
+}
+
+int gmem_write_rom(struct gmem *g, gpa_t a, const void *buf, size_t len)
+{
+	return write_in(g, a, buf, len, IN_ROM);
+}
+
 int gmem_pin(struct gmem *g, gpa_t a, size_t len, bool for_write, void **out)
 {
 	hpa_t host;
@@ -123,6 +101,8 @@ int gmem_pin(struct gmem *g, gpa_t a, size_t len, bool for_write, void **out)
 
 	if (!len || (a.v & PAGE_MASK) + len > PAGE_SIZE)
 		return -EINVAL;
+	if (for_write && gmem_is_rom(g, a))
+		return -EFAULT;
 	r = gmem_back(g, gpa_gfn(a), &host);
 	if (r)
 		return r;

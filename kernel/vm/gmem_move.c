@@ -10,8 +10,6 @@
 
 #include "gmem_int.h"
 
-#define HIGH_GFN (0x100000000ull >> PAGE_SHIFT)
-
 /* First frame at or after n whose valid bit is as wanted, within its block; block end when none. */
 static unsigned seek(const struct gmem_block *b, unsigned from, bool valid)
 {
@@ -25,15 +23,17 @@ static unsigned seek(const struct gmem_block *b, unsigned from, bool valid)
 	return BLOCK_PAGES;
 }
 
-/* Skips the hole between low and high RAM. */
-static gfn_t next_ram(const struct gmem *g, gfn_t n)
+/* Skips the hole between low RAM and ROM, or high RAM. */
+static gfn_t next_there(const struct gmem *g, gfn_t n)
 {
-	return n >= g->low_bytes >> PAGE_SHIFT && n < HIGH_GFN ? HIGH_GFN : n;
+	gfn_t rom = (GMEM_ROM_END - g->rom_bytes) >> PAGE_SHIFT;
+
+	return n >= g->low_bytes >> PAGE_SHIFT && n < rom ? rom : n;
 }
 
 static bool find_valid(const struct gmem *g, gfn_t n, gfn_t *out)
 {
-	for (n = next_ram(g, n); n < gmem_max_gfn(g); n = next_ram(g, n)) {
+	for (n = next_there(g, n); n < gmem_max_gfn(g); n = next_there(g, n)) {
 		unsigned index, at = BLOCK_PAGES;
 		const struct gmem_block *b = gmem_block_of(g, n, &index);
 

@@ -76,7 +76,7 @@ bool tiny_expect_out(struct tiny *t, unsigned i, uint16_t port, uint32_t value, 
 bool tiny_create(struct tiny *t)
 {
 	memset(t, 0, sizeof(*t));
-	if (gmem_create(TINY_RAM, virt_caps.slat, &t->vm.mem)) {
+	if (gmem_create(TINY_RAM, 0, virt_caps.slat, &t->vm.mem)) {
 		tiny_fail(t, "no memory for a guest");
 		return false;
 	}

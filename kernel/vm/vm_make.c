@@ -175,7 +175,7 @@ int vm_build(const struct vm_config *cfg, const struct cpu_model *model, struct 
 	vm->mem = shared;
 	if (shared)
 		gmem_get(shared);
-	err = shared ? 0 : gmem_create(cfg->mem_bytes, virt_caps.slat, &vm->mem);
+	err = shared ? 0 : gmem_create(cfg->mem_bytes, 0, virt_caps.slat, &vm->mem);
 	if (err)
 		goto free;
 	err = make_cpus(vm);
@@ -285,14 +285,14 @@ int vm_renew_memory(struct vm *vm)
 
 	if (!vm->run->used)
 		return 0;
-	err = gmem_create(SIZE_2M, virt_caps.slat, &small);
+	err = gmem_create(SIZE_2M, 0, virt_caps.slat, &small);
 	if (err)
 		return err;
 	for (unsigned i = 0; i < vm->nr_vcpus; i++)
 		vcpu_fini(vm->vcpu[i]);
 	virt->vm_fini(&vm->virt);
 	gmem_put(vm->mem);
-	err = gmem_create(vm->cfg.mem_bytes, virt_caps.slat, &fresh);
+	err = gmem_create(vm->cfg.mem_bytes, 0, virt_caps.slat, &fresh);
 	vm->mem = err ? small : fresh;
 	if (!err)
 		gmem_put(small);

@@ -51,7 +51,7 @@ static void exercise(bool fragmented)
 	struct gmem *g;
 
 	fake_no_large = fragmented;
-	assert_int_equal(gmem_create(RAM, &fake_npt, &g), 0);
+	assert_int_equal(gmem_create(RAM, 0, &fake_npt, &g), 0);
 	assert_int_equal(gmem_backed_pages(g), 0);
 	for (unsigned i = 0; i < 3000; i++) {
 		uint64_t a = (uint64_t)rand() % (RAM - 16);
@@ -100,7 +100,7 @@ static void test_layout(void **state)
 	struct gmem *g, *h;
 	uint8_t b[4] = { 1, 2, 3, 4 };
 
-	assert_int_equal(gmem_create(3ull << 30, &fake_npt, &g), 0);
+	assert_int_equal(gmem_create(3ull << 30, 0, &fake_npt, &g), 0);
 	assert_int_equal(gmem_max_gfn(g), (0x100000000ull + (3ull << 30) - GMEM_LOW_MAX) >> 12);
 	assert_true(gmem_is_ram(g, GPA(GMEM_LOW_MAX - 1)));
 	assert_false(gmem_is_ram(g, GPA(GMEM_LOW_MAX)));
@@ -117,35 +117,99 @@ static void test_layout(void **state)
 	assert_int_equal(gmem_fault(g, GPA(0xfee00000), true, false), -EFAULT);
 	/* A second VM is refused when the host could not hold both. */
 	fake_host_free = 4ull << 30;
-	assert_int_equal(gmem_create(2ull << 30, &fake_npt, &h), -ENOMEM);
+	assert_int_equal(gmem_create(2ull << 30, 0, &fake_npt, &h), -ENOMEM);
 	assert_in_range(page_spare_bytes(), 900ull << 20,
 			1ull << 30); /* what the first was promised is taken */
 	fake_host_free = 2ull << 30;
 	assert_int_equal(page_spare_bytes(), 0);
 	fake_host_free = 16ull << 30;
-	assert_int_equal(gmem_create(2ull << 30, &fake_npt, &h), 0);
+	assert_int_equal(gmem_create(2ull << 30, 0, &fake_npt, &h), 0);
 	gmem_put(h);
 	gmem_put(g);
 	assert_int_equal(fake_pages_out, 0);
 	(void)state;
 }
 
+#define ROM SIZE_2M
+#define ROM_AT (GMEM_ROM_END - ROM)
+
+/* The guest reads and executes it; nothing but the host's own call writes it. */
 static void test_rom(void **state)
 {
+	uint8_t b[2] = { 0xea, 0x5b }, got[2] = { 0 };
+	struct slat_leaf leaf;
 	struct gmem *g;
-	uint8_t b = 0;
-	hpa_t rom;
+	void *p;
 
-	assert_int_equal(page_alloc(1, 0, FRAME_BOOT, &rom), 0);
-	assert_int_equal(gmem_create(RAM, &fake_npt, &g), 0);
-	assert_int_equal(gmem_map_rom(g, GPA(0xfffff000), rom, PAGE_SIZE), 0);
-	assert_int_equal(gmem_read(g, GPA(0xfffff123), &b, 1), 0);
-	assert_int_equal(b, 0xa5);
-	assert_int_equal(gmem_write(g, GPA(0xfffff123), &b, 1), -EFAULT);
-	assert_int_equal(gmem_fault(g, GPA(0xfffff123), true, false), -EFAULT);
+	assert_int_equal(gmem_create(RAM, ROM, &fake_npt, &g), 0);
+	assert_true(gmem_is_rom(g, GPA(ROM_AT)) && gmem_is_rom(g, GPA(GMEM_ROM_END - 1)));
+	assert_false(gmem_is_rom(g, GPA(ROM_AT - 1)) || gmem_is_rom(g, GPA(GMEM_ROM_END)));
+	assert_false(gmem_is_ram(g, GPA(ROM_AT)) || gmem_is_ram(g, GPA(ROM_AT - 1)));
+	assert_int_equal(gmem_write_rom(g, GPA(ROM_AT - 1), b, 2), -EFAULT);
+	assert_int_equal(gmem_write_rom(g, GPA(0), b, 2), -EFAULT);
+	assert_int_equal(gmem_write_rom(g, GPA(GMEM_ROM_END - 2), b, 2), 0);
+	assert_int_equal(gmem_read(g, GPA(GMEM_ROM_END - 2), got, 2), 0);
+	assert_memory_equal(got, b, 2);
+	assert_int_equal(gmem_read(g, GPA(GMEM_ROM_END - 1), got, 2), -EFAULT);
+
+	assert_int_equal(gmem_write(g, GPA(ROM_AT), b, 1), -EFAULT);
+	assert_int_equal(gmem_pin(g, GPA(ROM_AT), 1, true, &p), -EFAULT);
+	assert_int_equal(gmem_pin(g, GPA(GMEM_ROM_END - 2), 1, false, &p), 0);
+	assert_int_equal(*(uint8_t *)p, 0xea);
+	gmem_unpin(g, GPA(GMEM_ROM_END - 2), p, false);
+	assert_int_equal(gmem_fault(g, GPA(ROM_AT), true, false), -EFAULT);
+	assert_int_equal(gmem_fault(g, GPA(ROM_AT), false, true), 0);
+	assert_true(slat_lookup(gmem_slat(g), GPA(ROM_AT), &leaf));
+	assert_int_equal(leaf.prot, SLAT_R | SLAT_X);
+	assert_int_equal(gmem_fault(g, GPA(ROM_AT), true, false), -EFAULT);
 	gmem_put(g);
-	page_put(rom);
 	assert_int_equal(fake_pages_out, 0);
+	(void)state;
+}
+
+/* It is walked, sent and received as RAM is, and tracking takes no leaf's right to be read. */
+static void rom_moves(uint64_t ram)
+{
+	struct vm to = { 0 };
+	struct pageset set;
+	uint8_t b = 0x5a;
+	gfn_t first;
+	uint64_t count;
+	hpa_t a;
+
+	assert_int_equal(gmem_create(ram, ROM, &fake_npt, &to.mem), 0);
+	assert_int_equal(gmem_max_gfn(to.mem),
+			 (ram > GMEM_LOW_MAX ? ram + GMEM_ROM_END - GMEM_LOW_MAX : GMEM_ROM_END) >>
+				 PAGE_SHIFT);
+	assert_int_equal(gmem_write_rom(to.mem, GPA(ROM_AT + PAGE_SIZE), &b, 1), 0);
+	assert_true(gmem_next_backed(to.mem, 0, 100, &first, &count));
+	assert_int_equal(first, (ROM_AT >> PAGE_SHIFT) + 1);
+	assert_int_equal(count, 1);
+	assert_false(gmem_next_backed(to.mem, first + 1, 100, &first, &count));
+	assert_int_equal(gmem_receive(to.mem, ROM_AT >> PAGE_SHIFT, &a), 0);
+	memset(hpa_ptr(a), 7, PAGE_SIZE);
+	assert_true(gmem_next_backed(to.mem, 0, 100, &first, &count));
+	assert_int_equal(count, 2);
+	assert_int_equal(gmem_receive(to.mem, (ROM_AT >> PAGE_SHIFT) - 1, &a), -EFAULT);
+
+	assert_int_equal(gmem_fault(to.mem, GPA(ROM_AT), false, false), 0);
+	assert_int_equal(pageset_init(&set, gmem_max_gfn(to.mem)), 0);
+	assert_int_equal(dirty_start(&to), 0);
+	assert_int_equal(gmem_fault(to.mem, GPA(ROM_AT), true, false), -EFAULT);
+	assert_int_equal(dirty_harvest(&to, &set), 0);
+	assert_int_equal(pageset_count(&set), 0);
+	dirty_stop(&to);
+	assert_int_equal(gmem_read(to.mem, GPA(ROM_AT), &b, 1), 0);
+	assert_int_equal(b, 7);
+	pageset_fini(&set);
+	gmem_put(to.mem);
+	assert_int_equal(fake_pages_out, 0);
+}
+
+static void test_rom_moves(void **state)
+{
+	rom_moves(RAM);
+	rom_moves(GMEM_LOW_MAX + 2 * SIZE_2M);
 	(void)state;
 }
 
@@ -156,7 +220,7 @@ static void test_receive(void **state)
 	uint8_t b[2] = { 9, 9 };
 	hpa_t a;
 
-	assert_int_equal(gmem_create(RAM, &fake_npt, &g), 0);
+	assert_int_equal(gmem_create(RAM, 0, &fake_npt, &g), 0);
 	assert_int_equal(gmem_receive_zero(g, 5), 0);
 	assert_int_equal(fake_pages_out, 1); /* nothing but the tables' root */
 	assert_int_equal(gmem_receive(g, 5, &a), 0);
@@ -194,7 +258,7 @@ static void rounds(void)
 
 	fake_cpu_log = &vm.virt.log;
 	fake_flushed = 0;
-	assert_int_equal(gmem_create(RAM, &fake_npt, &vm.mem), 0);
+	assert_int_equal(gmem_create(RAM, 0, &fake_npt, &vm.mem), 0);
 	assert_int_equal(pageset_init(&set, gmem_max_gfn(vm.mem)), 0);
 	for (unsigned i = 0; i < 500; i++)
 		fake_guest_store(vm.mem, (uint64_t)rand() % RAM, 1);
@@ -278,13 +342,10 @@ static void test_rounds_protect(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_access),
-		cmocka_unit_test(test_layout),
-		cmocka_unit_test(test_rom),
-		cmocka_unit_test(test_receive),
-		cmocka_unit_test(test_rounds_scan),
-		cmocka_unit_test(test_rounds_log),
-		cmocka_unit_test(test_rounds_protect),
+		cmocka_unit_test(test_access),	   cmocka_unit_test(test_layout),
+		cmocka_unit_test(test_rom),	   cmocka_unit_test(test_rom_moves),
+		cmocka_unit_test(test_receive),	   cmocka_unit_test(test_rounds_scan),
+		cmocka_unit_test(test_rounds_log), cmocka_unit_test(test_rounds_protect),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,7 +31,7 @@ static void begin(void)
 {
 	memset(&vm, 0, sizeof(vm));
 	fake_flushed = 0;
-	assert_int_equal(gmem_create(RAM, &fake_npt, &vm.mem), 0);
+	assert_int_equal(gmem_create(RAM, 0, &fake_npt, &vm.mem), 0);
 	assert_int_equal(pageset_init(&set, gmem_max_gfn(vm.mem)), 0);
 }
 
@@ -144,6 +144,25 @@ static void any_order(void **state)
 	(void)state;
 }
 
+/* A guest can name whatever it likes as free. */
+static void rom_stays(void **state)
+{
+	uint8_t b = 0x5a;
+
+	memset(&vm, 0, sizeof(vm));
+	assert_int_equal(gmem_create(RAM, SIZE_2M, &fake_npt, &vm.mem), 0);
+	assert_int_equal(pageset_init(&set, gmem_max_gfn(vm.mem)), 0);
+	assert_int_equal(gmem_write_rom(vm.mem, GPA(GMEM_ROM_END - 1), &b, 1), 0);
+	assert_int_equal(gmem_fault(vm.mem, GPA(GMEM_ROM_END - 1), false, true), 0);
+	assert_int_equal(give((GMEM_ROM_END - SIZE_2M) >> PAGE_SHIFT, BLOCK), 0);
+	assert_int_equal(byte_at((GMEM_ROM_END >> PAGE_SHIFT) - 1), 0);
+	b = 0;
+	assert_int_equal(gmem_read(vm.mem, GPA(GMEM_ROM_END - 1), &b, 1), 0);
+	assert_int_equal(b, 0x5a);
+	end();
+	(void)state;
+}
+
 /* A peer that has the old contents must learn that they are gone. */
 static void harvested(void **state)
 {
@@ -201,7 +220,7 @@ static void lent(void **state)
 	fake_host_free = RAM + (64ull << 20);
 	fill(0, 4 * BLOCK);
 	assert_int_equal(give(0, 4 * BLOCK), 4 * BLOCK);
-	assert_int_equal(gmem_create(RAM / 2 + (54ull << 20), &fake_npt, &other), -ENOMEM);
+	assert_int_equal(gmem_create(RAM / 2 + (54ull << 20), 0, &fake_npt, &other), -ENOMEM);
 	fill(0, 4 * BLOCK);
 	assert_int_equal(give(0, 4 * BLOCK), 4 * BLOCK);
 	gmem_lend(vm.mem, 4 * SIZE_2M);
@@ -209,7 +228,7 @@ static void lent(void **state)
 	fake_host_free = RAM;
 	assert_int_equal(page_spare_bytes(), 0);
 	fake_host_free = RAM + (64ull << 20);
-	assert_int_equal(gmem_create(RAM / 2 + (54ull << 20), &fake_npt, &other), 0);
+	assert_int_equal(gmem_create(RAM / 2 + (54ull << 20), 0, &fake_npt, &other), 0);
 	assert_int_equal(gmem_call_back(vm.mem, SIZE_2M), -ENOMEM);
 	fill(4 * BLOCK, 4 * BLOCK); /* what it was promised it has */
 	fake_host_free -= RAM / 2 + 2 * SIZE_2M;
@@ -241,8 +260,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_as_zero), cmocka_unit_test(any_order),
-		cmocka_unit_test(harvested),	 cmocka_unit_test(references),
-		cmocka_unit_test(lent),
+		cmocka_unit_test(rom_stays),	 cmocka_unit_test(harvested),
+		cmocka_unit_test(references),	 cmocka_unit_test(lent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
