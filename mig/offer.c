@@ -88,6 +88,8 @@ static int boot_record_check(struct rec_reader *r, struct offer *o)
 	o->cfg.modules = rec_get_u32(r);
 	if (boot == VM_BOOT_LINUX || boot >= VM_BOOTS || o->cfg.modules > VM_MODULES_MAX)
 		return -EBADMSG;
+	if (boot != VM_BOOT_MULTIBOOT && o->cfg.modules)
+		return -EBADMSG;
 	o->cfg.boot = (enum vm_boot)boot;
 	for (unsigned i = 0; i < o->cfg.modules; i++) {
 		rec_get_str(r, o->cfg.module[i], sizeof(o->cfg.module[i]));

@@ -23,6 +23,7 @@
 #define VM_PATH_MAX 128
 #define VM_CMDLINE_MAX 1024
 #define VM_MODULES_MAX 4
+#define VM_ROM_BYTES (4ull << 20) /* of a VM that starts by firmware, in front of 4 GiB */
 
 enum vm_state {
 	VM_OFF, /* defined, no contents */
@@ -41,6 +42,7 @@ const char *vm_state_name(enum vm_state s);
 enum vm_boot {
 	VM_BOOT_LINUX,	   /* a bzImage, with an initrd */
 	VM_BOOT_MULTIBOOT, /* a multiboot 1 payload, with modules and test devices */
+	VM_BOOT_FIRMWARE,  /* a PC's firmware in ROM, from the reset vector on */
 	VM_BOOTS
 };
 

@@ -190,7 +190,8 @@ GET(shares_get)
 SET(kernel_set)
 {
 	if (d->cfg.kernel[0]) {
-		desc_refuse(why, k->name, value, "it is either kernel or multiboot");
+		desc_refuse(why, k->name, value,
+			    "it is kernel, firmware or multiboot, one of them");
 		return -EPROTO;
 	}
 	d->cfg.boot = (enum vm_boot)k->arg;
@@ -324,6 +325,7 @@ const struct desc_key desc_keys[] = {
 	{ "shares", 0, shares_set, shares_get, 0 },
 	{ "kernel", DESC_OPTION, kernel_set, kernel_get, VM_BOOT_LINUX },
 	{ "initrd", DESC_OPTION, initrd_set, initrd_get, 0 },
+	{ "firmware", DESC_OPTION, kernel_set, kernel_get, VM_BOOT_FIRMWARE },
 	{ "multiboot", DESC_OPTION, kernel_set, kernel_get, VM_BOOT_MULTIBOOT },
 	{ "module", DESC_OPTION | DESC_SEVERAL, module_set, module_get, 0 },
 	{ "cmdline", DESC_OPTION, cmdline_set, cmdline_get, 0 },
@@ -362,13 +364,12 @@ static int check_queues(struct vm_desc *d, const struct desc_why *why)
 int vm_desc_check(struct vm_desc *d, char *why, size_t why_len)
 {
 	const struct desc_why w = { .text = why, .room = why_len };
-	bool multiboot = d->cfg.boot == VM_BOOT_MULTIBOOT;
 
-	if (!d->cfg.kernel[0] || (!multiboot && d->cfg.modules) ||
-	    (multiboot && d->cfg.initrd[0])) {
+	if (!d->cfg.kernel[0] || (d->cfg.boot != VM_BOOT_MULTIBOOT && d->cfg.modules) ||
+	    (d->cfg.boot != VM_BOOT_LINUX && d->cfg.initrd[0])) {
 		snprintf(why, why_len,
 			 "either a kernel (a bzImage or a PVH kernel), perhaps with an initrd, or "
-			 "a multiboot payload, perhaps with modules, is needed");
+			 "firmware, or a multiboot payload, perhaps with modules, is needed");
 		return -EPROTO;
 	}
 	return check_queues(d, &w);

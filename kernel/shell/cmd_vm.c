@@ -200,6 +200,8 @@ static void clock_json(struct shell *sh, const struct vm *vm)
 	json_end(sh);
 }
 
+static const char *const boots[VM_BOOTS] = { "linux", "multiboot", "firmware" };
+
 static void info_json(struct shell *sh, struct vm *vm)
 {
 	json_object(sh, NULL);
@@ -209,7 +211,7 @@ static void info_json(struct shell *sh, struct vm *vm)
 	json_u64(sh, "backed_pages", gmem_backed_pages(vm->mem));
 	if (vm->exited)
 		json_u64(sh, "exit_code", vm->exit_code);
-	json_str(sh, "boot", vm->cfg.boot == VM_BOOT_MULTIBOOT ? "multiboot" : "linux");
+	json_str(sh, "boot", boots[vm->cfg.boot]);
 	json_str(sh, "kernel", vm->cfg.kernel);
 	json_str(sh, "initrd", vm->cfg.initrd);
 	json_array(sh, "modules");
@@ -254,10 +256,12 @@ static void info_plain(struct shell *sh, struct vm *vm)
 		     (unsigned long long)(gmem_backed_pages(vm->mem) >> 8));
 	if (vm->exited)
 		shell_printf(sh, "exit     %u\n", (unsigned)vm->exit_code);
-	if (vm->cfg.boot == VM_BOOT_MULTIBOOT)
-		shell_printf(sh, "payload  %s\n", vm->cfg.kernel);
-	else
+	if (vm->cfg.boot == VM_BOOT_LINUX)
 		shell_printf(sh, "kernel   %s\ninitrd   %s\n", vm->cfg.kernel, vm->cfg.initrd);
+	else
+		shell_printf(sh, "%-8s %s\n",
+			     vm->cfg.boot == VM_BOOT_FIRMWARE ? "firmware" : "payload",
+			     vm->cfg.kernel);
 	for (unsigned i = 0; i < vm->cfg.modules; i++)
 		shell_printf(sh, "module   %s\n", vm->cfg.module[i]);
 	for (unsigned i = 0; i < vm->cfg.nics; i++) {

@@ -19,7 +19,8 @@
 
 #define WHY_MAX 224
 #define CREATE_ARGS                                                                                \
-	"NAME --kernel FILE [--initrd FILE] | --multiboot FILE [--module FILE]... [--mem SIZE] "   \
+	"NAME --kernel FILE [--initrd FILE] | --firmware FILE | --multiboot FILE "                 \
+	"[--module FILE]... [--mem SIZE] "                                                         \
 	"[--vcpus N] [--cpu host|baseline] [--shares N] [--pin LIST] [--hyperv] [--on-panic "      \
 	"POLICY] "                                                                                 \
 	"[--on-crash POLICY] [--on-watchdog POLICY] "                                              \

@@ -14,6 +14,7 @@
 
 #include "bridge.h"
 #include "direct.h"
+#include "firmware.h"
 #include "fwcfg.h"
 #include "irqchip.h"
 #include "pci.h"
@@ -209,6 +210,8 @@ static int platform_reset(struct vm *vm)
 
 static int platform_boot(struct vm *vm, char *why, size_t why_len)
 {
+	if (vm->cfg.boot == VM_BOOT_FIRMWARE)
+		return firmware_boot(vm, why, why_len);
 	if (vm->cfg.boot == VM_BOOT_MULTIBOOT)
 		return multiboot_boot(vm, why, why_len);
 	return direct_boot(vm, why, why_len);

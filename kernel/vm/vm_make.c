@@ -160,6 +160,13 @@ static struct vm *alloc_vm(const struct vm_config *cfg, const struct cpu_model *
 	return vm;
 }
 
+static int make_memory(const struct vm_config *cfg, struct gmem **out)
+{
+	uint64_t rom = cfg->boot == VM_BOOT_FIRMWARE ? VM_ROM_BYTES : 0;
+
+	return gmem_create(cfg->mem_bytes, rom, virt_caps.slat, out);
+}
+
 int vm_build(const struct vm_config *cfg, const struct cpu_model *model, struct gmem *shared,
 	     struct vm **out, char *why, size_t len)
 {
@@ -175,7 +182,7 @@ int vm_build(const struct vm_config *cfg, const struct cpu_model *model, struct 
 	vm->mem = shared;
 	if (shared)
 		gmem_get(shared);
-	err = shared ? 0 : gmem_create(cfg->mem_bytes, 0, virt_caps.slat, &vm->mem);
+	err = shared ? 0 : make_memory(cfg, &vm->mem);
 	if (err)
 		goto free;
 	err = make_cpus(vm);
@@ -292,7 +299,7 @@ int vm_renew_memory(struct vm *vm)
 		vcpu_fini(vm->vcpu[i]);
 	virt->vm_fini(&vm->virt);
 	gmem_put(vm->mem);
-	err = gmem_create(vm->cfg.mem_bytes, 0, virt_caps.slat, &fresh);
+	err = make_memory(&vm->cfg, &fresh);
 	vm->mem = err ? small : fresh;
 	if (!err)
 		gmem_put(small);

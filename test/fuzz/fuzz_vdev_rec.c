@@ -3,6 +3,8 @@
  * A hostile checkpoint for every device of the platform but the interrupt
  * controllers and virtio (fuzz_virtio): the input is records (records.h). What
  * check takes, load must take; afterwards the devices are read, written, saved and reset.
+ * Among them a hostile guest: records of accesses, 8 bytes each, to ports (fw_cfg, PCI, power,
+ * clock, serial) and, wherever the bridge was told to put it, to ECAM.
  */
 // SOURCES: kernel/vdev/pci.c kernel/vdev/pci_func.c kernel/vdev/hostbridge.c
 // SOURCES: kernel/vdev/rtc_state.c
@@ -12,6 +14,7 @@
 // SOURCES: kernel/vdev/acpi_tables.c kernel/vdev/acpi_wdat.c kernel/vdev/dsdt.c kernel/vdev/fwcfg.c
 // SOURCES: kernel/vdev/fwcfg_loader.c kernel/lib/rec.c test/unit/fake_vdev.c
 #include <stdlib.h>
+#include <string.h>
 
 #include "kernel/vdev/bridge.h"
 #include "kernel/vdev/fwcfg.h"
@@ -78,8 +81,40 @@ static void use(struct vm *vm)
 	vdevs_reset(vm);
 }
 
+struct access {
+	uint16_t where; /* port, or offset in a function's ECAM page */
+	uint8_t slot;
+	uint8_t how; /* bits 0-1: size, bit 2: write, bit 3: ECAM */
+	uint32_t value;
+};
+
+static void access_one(struct vm *vm, const struct access *a)
+{
+	uint64_t gpa = Q35_ECAM_BASE + ((uint64_t)(a->slot & 31) << 15 | (a->where & 0xfff));
+	unsigned size = 1u << (a->how & 3) % 3;
+	bool write = a->how & 4;
+
+	if (a->how & 8 && write)
+		fake_write(vm, gpa, size, a->value);
+	else if (a->how & 8)
+		fake_read(vm, gpa, size);
+	else if (write)
+		fake_out(vm, a->where, size, a->value);
+	else
+		fake_in(vm, a->where, size);
+}
+
 static void one(void *arg, const struct record *r)
 {
+	struct access a;
+
+	if (r->type & 0x40 && !(r->type & 0x80)) {
+		for (unsigned at = 0; at + sizeof(a) <= r->len; at += sizeof(a)) {
+			memcpy(&a, r->body + at, sizeof(a));
+			access_one(arg, &a);
+		}
+		return;
+	}
 	fake_record(arg, r->type & 0x80 ? REC_WDT : REC_RTC + r->type % 10, r->instance & 1,
 		    r->body, r->len);
 }

@@ -98,6 +98,18 @@ static void by_hand(void **state)
 	assert_int_equal(d.autostart, 0);
 }
 
+static void firmware(void **state)
+{
+	char again[VM_DESC_BYTES_MAX];
+
+	assert_int_equal(parse("firmware = /boot/OVMF.fd\ndisk = disk0"), 0);
+	assert_int_equal(d.cfg.boot, VM_BOOT_FIRMWARE);
+	assert_string_equal(d.cfg.kernel, "/boot/OVMF.fd");
+	assert_true(vm_desc_write(&d, again, sizeof(again)) > 0);
+	assert_non_null(strstr(again, "\nfirmware = /boot/OVMF.fd\n"));
+	assert_null(strstr(again, "kernel ="));
+}
+
 static void refusals(void **state)
 {
 	static const struct {
@@ -107,7 +119,9 @@ static void refusals(void **state)
 		{ "kernel /boot/k", "line 1: it is not KEY = VALUE" },
 		{ "\nkernel = /boot/k\ncolour = red", "line 3: colour: there is no such key" },
 		{ "kernel = k\nkernel = k", "line 2: kernel k: the key stands twice" },
-		{ "kernel = k\nmultiboot = k", "either kernel or multiboot" },
+		{ "kernel = k\nmultiboot = k", "kernel, firmware or multiboot" },
+		{ "firmware = f\ninitrd = i", "either a kernel" },
+		{ "firmware = f\nmodule = m", "either a kernel" },
 		{ "kernel = k\nmodule = k", "either a kernel" },
 		{ "kernel =", "a path has 1 to 127" },
 		{ "version = 2", "version 1" },
@@ -187,8 +201,9 @@ static void largest(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(all_keys), cmocka_unit_test(by_hand), cmocka_unit_test(refusals),
-		cmocka_unit_test(too_long), cmocka_unit_test(no_home), cmocka_unit_test(largest),
+		cmocka_unit_test(all_keys), cmocka_unit_test(by_hand),	cmocka_unit_test(firmware),
+		cmocka_unit_test(refusals), cmocka_unit_test(too_long), cmocka_unit_test(no_home),
+		cmocka_unit_test(largest),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
