@@ -71,6 +71,14 @@ struct ds_info {
 };
 MUST_CHECK int ds_info(struct datastore *ds, struct ds_info *out);
 
+struct ds_usage {
+	uint64_t total_bytes, free_bytes;
+	uint64_t files, size_bytes; /* what the files' sizes are together */
+	uint64_t promised_bytes;    /* what their holes would take, if all were written */
+	uint64_t over_bytes;	    /* so much of that is not there */
+};
+MUST_CHECK int ds_usage(struct datastore *ds, struct ds_usage *out);
+
 enum ds_lease_state {
 	DS_LEASE_NONE,
 	DS_LEASE_MINE,
@@ -230,8 +238,8 @@ struct ds_check {
 	unsigned found, mended;
 };
 /*
- * Compares all metadata with one another. The datastore is mounted nowhere else when it
- * repairs. 0 also when findings were counted.
+ * Compares all metadata with one another. To repair, no host may have it mounted: it is
+ * watched for three beats when a slot says so, -EBUSY. 0 also when findings were counted.
  */
 MUST_CHECK int ds_check(struct blkdev *dev, struct ds_check *c);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * datastore list, create, mount, umount, hosts, and what is common to the commands about
+ * datastore list, df, create, mount, umount, hosts, and what is common to the commands about
  * datastores. Those about files are in cmd_ds_file.c.
  */
 #include <errno.h>
@@ -81,6 +81,61 @@ static int list_cmd(struct shell *sh, int argc, char **argv)
 	if (shell_json(sh))
 		json_end(sh);
 	return 0;
+}
+
+/* ---- df ---- */
+
+static int df_one(struct shell *sh, struct datastore *ds)
+{
+	struct ds_usage u;
+	struct ds_info i;
+	int err = ds_info(ds, &i);
+
+	if (!err)
+		err = ds_usage(ds, &u);
+	if (err)
+		return cmd_ds_error(sh, ds_device(ds)->name, err);
+	if (!shell_json(sh)) {
+		shell_printf(sh, "%-20s %10llu %10llu %8llu %10llu %10llu %10llu\n", i.name,
+			     (unsigned long long)(u.total_bytes >> 20),
+			     (unsigned long long)(u.free_bytes >> 20), (unsigned long long)u.files,
+			     (unsigned long long)(u.size_bytes >> 20),
+			     (unsigned long long)(u.promised_bytes >> 20),
+			     (unsigned long long)(u.over_bytes >> 20));
+		return 0;
+	}
+	json_object(sh, NULL);
+	json_str(sh, "name", i.name);
+	json_u64(sh, "total_bytes", u.total_bytes);
+	json_u64(sh, "free_bytes", u.free_bytes);
+	json_u64(sh, "files", u.files);
+	json_u64(sh, "size_bytes", u.size_bytes);
+	json_u64(sh, "promised_bytes", u.promised_bytes);
+	json_u64(sh, "over_bytes", u.over_bytes);
+	json_end(sh);
+	return 0;
+}
+
+static int df_cmd(struct shell *sh, int argc, char **argv)
+{
+	struct datastore *ds, *only = NULL;
+	int err = 0;
+
+	if (argc > 2)
+		return shell_error(sh, "usage", "datastore df [NAME]");
+	if (argc == 2 && !(only = cmd_find_ds(sh, argv[1])))
+		return 1;
+	if (shell_json(sh))
+		json_array(sh, NULL);
+	else
+		shell_printf(sh, "%-20s %10s %10s %8s %10s %10s %10s\n", "datastore", "MiB", "free",
+			     "files", "sizes", "promised", "too much");
+	for (unsigned i = 0; (ds = ds_at(i)); i++)
+		if (!only || ds == only)
+			err |= df_one(sh, ds);
+	if (shell_json(sh))
+		json_end(sh);
+	return err;
 }
 
 /* ---- create, mount, umount ---- */
@@ -197,6 +252,8 @@ static int hosts_cmd(struct shell *sh, int argc, char **argv)
 
 static const struct shell_cmd commands[] = {
 	{ "datastore list", "", "datastores that are mounted", list_cmd, NULL },
+	{ "datastore df", "[NAME]", "space, and what thin files may still ask for", df_cmd,
+	  cmd_offer_ds },
 	{ "datastore create", "DISK NAME [--force]", "make a datastore on a disk and mount it",
 	  create_cmd, cmd_offer_disks },
 	{ "datastore mount", "DISK", "mount the datastore on a disk", mount_cmd, cmd_offer_disks },

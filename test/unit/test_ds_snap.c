@@ -46,6 +46,31 @@ static void a_snapshot_stays_as_it_was(void **state)
 	assert_int_equal(ds_snapshot(ds, "d", "../x"), -EINVAL);
 }
 
+/* A thin file promises its holes; a snapshot promises none, a delta what it does not have yet. */
+static void what_is_promised(void **state)
+{
+	uint64_t total, extents = 1 << 20;
+	struct ds_usage u;
+
+	assert_int_equal(ds_usage(ds, &u), 0);
+	total = u.free_bytes;
+	assert_true(u.free_bytes == dsf_free_bytes() && !u.files && !u.promised_bytes);
+	assert_int_equal(ds_create(ds, "thin", DS_KIND_THIN, 8 * extents, 0), 0);
+	assert_int_equal(ds_create(ds, "flat", DS_KIND_FLAT, 2 * extents - 4096, 0), 0);
+	assert_int_equal(dsf_write("thin", 0, extents, 1), 0);
+	assert_int_equal(ds_usage(ds, &u), 0);
+	assert_true(u.files == 2 && u.size_bytes == 10 * extents - 4096);
+	assert_true(u.promised_bytes == 7 * extents && u.over_bytes == 0);
+	assert_true(u.free_bytes == total - 3 * extents);
+	assert_int_equal(ds_snapshot(ds, "thin", "snap"), 0);
+	assert_int_equal(ds_usage(ds, &u), 0);
+	assert_true(u.files == 3 && u.promised_bytes == 8 * extents);
+	assert_int_equal(ds_create(ds, "huge", DS_KIND_THIN, total, 0), 0);
+	assert_int_equal(ds_usage(ds, &u), 0);
+	assert_true(u.promised_bytes == 8 * extents + total);
+	assert_true(u.over_bytes == u.promised_bytes - u.free_bytes);
+}
+
 static void reverting_brings_it_back(void **state)
 {
 	struct ds_file *f;
@@ -355,6 +380,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		test(a_snapshot_stays_as_it_was),
+		test(what_is_promised),
 		test(reverting_brings_it_back),
 		test(deleting_copies_nothing),
 		test(snapshots_of_an_open_file),

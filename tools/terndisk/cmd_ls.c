@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * terndisk ls, lease, rm and mv.
+ * terndisk ls, df, lease, rm and mv.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -72,6 +72,32 @@ int cmd_ls(struct options *o, int argc, char **argv)
 		printf("%s: %" PRIu64 " of %" PRIu64 " MiB free\n", i.name, i.free_bytes >> 20,
 		       i.total_bytes >> 20);
 	return image_close(&im, status);
+}
+
+int cmd_df(struct options *o, int argc, char **argv)
+{
+	struct ds_usage u;
+	struct image im;
+	int err;
+
+	(void)argc;
+	if (image_mount(&im, argv[0], DS_MOUNT_READ))
+		return 1;
+	err = ds_usage(im.ds, &u);
+	if (err)
+		return image_close(&im, complain(argv[0], "df", err));
+	if (o->json)
+		printf("{\"total\":%" PRIu64 ",\"free\":%" PRIu64 ",\"files\":%" PRIu64
+		       ",\"size\":%" PRIu64 ",\"promised\":%" PRIu64 ",\"over\":%" PRIu64 "}\n",
+		       u.total_bytes, u.free_bytes, u.files, u.size_bytes, u.promised_bytes,
+		       u.over_bytes);
+	else
+		printf("%" PRIu64 " MiB, %" PRIu64 " free; %" PRIu64 " files of %" PRIu64
+		       " MiB together; their holes would take %" PRIu64 " MiB, %" PRIu64
+		       " more than there are\n",
+		       u.total_bytes >> 20, u.free_bytes >> 20, u.files, u.size_bytes >> 20,
+		       u.promised_bytes >> 20, u.over_bytes >> 20);
+	return image_close(&im, 0);
 }
 
 static void print_lease(const struct ds_entry *e, bool json, bool first)

@@ -22,6 +22,7 @@ static const struct command {
 	{ "mkfs", cmd_mkfs, 1, 1, "IMAGE --name NAME [--size SIZE] [--force]",
 	  "make a datastore; with --size the file too" },
 	{ "ls", cmd_ls, 1, 2, "IMAGE [PREFIX] [--json]", "files, space, hosts" },
+	{ "df", cmd_df, 1, 1, "IMAGE [--json]", "space, and what thin files may still ask for" },
 	{ "import", cmd_import, 3, 3, "IMAGE FILE NAME [--kind flat|thin|plain]",
 	  "copy a file in; qcow2 and other formats by qemu-img" },
 	{ "export", cmd_export, 3, 3, "IMAGE NAME FILE",
@@ -37,7 +38,9 @@ static const struct command {
 
 static void usage(FILE *to)
 {
-	fputs("Usage: terndisk COMMAND IMAGE ...   (IMAGE: a file or a block device)\n\n", to);
+	fputs("Usage: terndisk COMMAND IMAGE ...   (IMAGE: a file or a block device; "
+	      "see terndisk(1))\n\n",
+	      to);
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		fprintf(to, "  %-7s %-45s %s\n", commands[i].name, commands[i].usage,
 			commands[i].help);

@@ -27,6 +27,7 @@ struct options {
 /* Exit status: 0, or 1 after a message. */
 int cmd_mkfs(struct options *o, int argc, char **argv);
 int cmd_ls(struct options *o, int argc, char **argv);
+int cmd_df(struct options *o, int argc, char **argv);
 int cmd_lease(struct options *o, int argc, char **argv);
 int cmd_rm(struct options *o, int argc, char **argv);
 int cmd_mv(struct options *o, int argc, char **argv);
@@ -35,6 +36,8 @@ int cmd_import(struct options *o, int argc, char **argv);
 int cmd_export(struct options *o, int argc, char **argv);
 int cmd_push(struct options *o, int argc, char **argv);
 
+/* Why filedisk_open failed; 1. */
+int cannot_open(const char *path, int err);
 /* "terndisk: IMAGE: what: why"; 1. */
 int complain(const char *path, const char *what, int err);
 MUST_CHECK int image_mount(struct image *im, const char *path, enum ds_mount_mode mode);
