@@ -8,6 +8,7 @@
 LINT := $(BUILD)/lint
 LINT_C := $(sort $(shell find include boot kernel arch drivers net mig test tools \
 	-name '*.[ch]' 2>/dev/null))
+MAN_PAGES := $(wildcard tools/*/*.1)
 FACE_HEADERS := $(sort $(wildcard include/tern/*.h))
 
 $(LINT)/%.format: % .clang-format | $(SETUP_STAMP)
@@ -41,6 +42,7 @@ lint-rooms: $(KERNEL_OBJS)
 	@tools/checkrooms $(BUILD)/obj
 lint-text:
 	@tools/linttext
+	@groff -man -ww -z -Tutf8 $(MAN_PAGES) 2>&1 | { ! grep .; }
 
 lint: lint-text lint-format lint-headers lint-rooms lint-tidy
 	@echo 'lint: ok'

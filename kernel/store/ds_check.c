@@ -343,6 +343,9 @@ static int check_open(struct checker *k)
 	if (!k->used || !k->seen || !k->names)
 		return -ENOMEM;
 	ds->fence_ns = NEVER_NS;
+	err = k->c->repair ? ds_nobody_beats(ds) : 0;
+	if (err)
+		return err;
 	return k->c->repair ? ds_log_recover(ds, true) : ds_log_overlay(ds);
 }
 

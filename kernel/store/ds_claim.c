@@ -4,6 +4,7 @@
  * host", and giving it back. A slot that carries a host's identity is that host's for ever.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <tern/log.h>
@@ -55,6 +56,43 @@ static int no_twin(struct datastore *ds, uint32_t slot)
 			return -EBUSY;
 	}
 	return 0;
+}
+
+/* Does a host use a slot, by what these two reads of it say? */
+static bool beats(struct datastore *ds, uint32_t i, const struct ds_slot *before,
+		  const struct ds_slot *now)
+{
+	return ds_sealed(ds, now, DS_MAGIC_SLOT, ds->super.slot_block + i, DS_SECTOR) &&
+	       (before->beat != now->beat || before->incarnation != now->incarnation);
+}
+
+static bool any_in_use(struct datastore *ds, uint8_t *slots)
+{
+	for (uint32_t i = 0; i < ds->super.nr_slots; i++) {
+		const struct ds_slot *s = ds_slot_in(slots, i);
+
+		if (ds_sealed(ds, s, DS_MAGIC_SLOT, ds->super.slot_block + i, DS_SECTOR) &&
+		    s->state != DS_SLOT_FREE)
+			return true;
+	}
+	return false;
+}
+
+int ds_nobody_beats(struct datastore *ds)
+{
+	uint8_t *before = ds_block_alloc(ds->super.nr_slots);
+	int err = before ? ds_read_blocks(ds, ds->super.slot_block, ds->super.nr_slots, before)
+			 : -ENOMEM;
+
+	if (!err && any_in_use(ds, before)) {
+		world_sleep_ns(TWIN_BEATS * ds->super.beat_ms * NSEC_PER_MSEC);
+		err = ds_read_blocks(ds, ds->super.slot_block, ds->super.nr_slots, ds->slots);
+		for (uint32_t i = 0; i < ds->super.nr_slots && !err; i++)
+			if (beats(ds, i, ds_slot_in(before, i), ds_slot_in(ds->slots, i)))
+				err = -EBUSY;
+	}
+	free(before);
+	return err;
 }
 
 static int take_own(struct datastore *ds, uint32_t slot)

@@ -129,6 +129,8 @@ MUST_CHECK int ds_slot_write(struct datastore *ds, void (*change)(struct ds_slot
 bool ds_slot_alive(struct datastore *ds, uint32_t slot, uint64_t incarnation);
 MUST_CHECK int ds_slot_claim(struct datastore *ds);
 void ds_slot_release(struct datastore *ds);
+/* Watches for three beats when a slot says that it is in use: -EBUSY when one moves. */
+MUST_CHECK int ds_nobody_beats(struct datastore *ds);
 /* One heartbeat. */
 void ds_beat(struct datastore *ds);
 MUST_CHECK int ds_beat_start(struct datastore *ds);

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Datastores on hosts: made, mounted, shared by two of them, and as terndisk sees them."""
+import fcntl
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -12,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from lablib.client import Lab
-from lablib.paths import BUILD
+from lablib.paths import BUILD, TOP
 from writelog import WriteLog
 
 pytestmark = pytest.mark.storage
@@ -78,6 +80,7 @@ def test_two_hosts_one_datastore(lab, tmp_path):
     lab.kill("b")
     wait(lambda: {h["name"]: h["state"] for h in lab.ask("a", "datastore hosts ds1")}["b"]
          == "dead")
+    assert "a host that is alive" in terndisk("check", image, "--repair", ok=False)
     lab.run("a", "datastore umount ds1")
     lab.run("a", "datastore mount disk0")
     lab.run("a", "datastore rm /ds/ds1/other")
@@ -108,7 +111,7 @@ def test_made_on_the_console(lab, tmp_path):
 
 def test_what_terndisk_refuses(tmp_path):
     image = tmp_path / "ds.img"
-    assert "--size SIZE makes it" in terndisk("mkfs", image, "--name", "x", ok=False)
+    assert "'mkfs --size SIZE' makes one" in terndisk("mkfs", image, "--name", "x", ok=False)
     terndisk("mkfs", image, "--size", "32M", "--name", "x")
     assert "exists" in terndisk("mkfs", image, "--size", "32M", "--name", "x", ok=False)
     assert "not empty" in terndisk("mkfs", image, "--name", "x", ok=False)
@@ -118,6 +121,44 @@ def test_what_terndisk_refuses(tmp_path):
     terndisk("import", image, tmp_path / "f", "f")
     assert "there already" in terndisk("import", image, tmp_path / "f", "f", ok=False)
     assert terndisk("export", image, "f", "-") == "abc"
+
+
+def test_the_manual_knows_all():
+    """Each command has its own help, and the manual has its usage."""
+    with open(f"{TOP}/tools/terndisk/terndisk.1", encoding="ascii") as f:
+        manual = re.sub(r"\\f[BIR]", "", f.read()).replace("\\-", "-")
+    commands = re.findall(r"^  ([a-z]+) ", terndisk("--help"), re.M)
+    assert len(commands) >= 10
+    for command in commands:
+        usage = terndisk(command, "--help").splitlines()[0]
+        words = usage.split()[1:4]
+        assert " ".join(words) in manual, usage
+
+
+def test_one_at_a_time(tmp_path):
+    """Two terndisks do not write one image; nor is one made or mended that QEMU has open. Reading
+    goes on beside both."""
+    image = tmp_path / "ds.img"
+    (tmp_path / "f").write_bytes(b"abc")
+    terndisk("mkfs", image, "--size", "32M", "--name", "x")
+    with open(image, "rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert "another terndisk" in terndisk("import", image, tmp_path / "f", "f", ok=False)
+        assert "another terndisk" in terndisk("check", image, "--repair", ok=False)
+        assert "0 found" in terndisk("check", image)
+        terndisk("ls", image)
+    with subprocess.Popen(["qemu-io", "-f", "raw", image], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as qemu:
+        qemu.stdin.write(b"length\n")
+        qemu.stdin.flush()
+        qemu.stdout.readline()
+        for args in (["mkfs", image, "--name", "y", "--force"], ["check", image, "--repair"],
+                     ["mkfs", image, "--name", "y", "--force", "--size", "16M"]):
+            assert "QEMU has it open" in terndisk(*args, ok=False)
+        terndisk("import", image, tmp_path / "f", "f")
+        qemu.stdin.close()
+    assert terndisk("export", image, "f", "-") == "abc"
+    terndisk("check", image, "--repair")
 
 
 def test_other_formats(tmp_path):

@@ -17,14 +17,16 @@
 static int make_file(const char *path, uint64_t size, bool force)
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | (force ? 0 : O_EXCL), 0666);
-	int err = fd < 0 || ftruncate(fd, (off_t)size) ? -errno : 0;
+	int err = fd < 0 ? -errno : filedisk_lock(fd, FILEDISK_ALONE);
 
+	if (!err && ftruncate(fd, (off_t)size))
+		err = -errno;
 	if (fd >= 0)
 		close(fd);
 	if (err == -EEXIST)
 		fprintf(stderr, "terndisk: %s exists: leave --size out, or add --force\n", path);
 	else if (err)
-		fprintf(stderr, "terndisk: %s: %s\n", path, strerror(-err));
+		cannot_open(path, err);
 	return err ? 1 : 0;
 }
 
@@ -63,12 +65,9 @@ int cmd_mkfs(struct options *o, int argc, char **argv)
 	}
 	if (o->size && make_file(argv[0], o->size, o->force))
 		return 1;
-	err = filedisk_open(&d, argv[0], true);
-	if (err) {
-		fprintf(stderr, "terndisk: %s: %s%s\n", argv[0], strerror(-err),
-			err == -ENOENT ? " (--size SIZE makes it)" : "");
-		return 1;
-	}
+	err = filedisk_open(&d, argv[0], FILEDISK_ALONE);
+	if (err)
+		return cannot_open(argv[0], err);
 	if (!o->force && looks_used(&d)) {
 		fprintf(stderr, "terndisk: %s is not empty: --force destroys what is there\n",
 			argv[0]);
@@ -95,11 +94,9 @@ int cmd_check(struct options *o, int argc, char **argv)
 	int err;
 
 	(void)argc;
-	err = filedisk_open(&d, argv[0], o->repair);
-	if (err) {
-		fprintf(stderr, "terndisk: %s: %s\n", argv[0], strerror(-err));
-		return 1;
-	}
+	err = filedisk_open(&d, argv[0], o->repair ? FILEDISK_ALONE : FILEDISK_READ);
+	if (err)
+		return cannot_open(argv[0], err);
 	err = ds_check(&d.dev, &c);
 	filedisk_close(&d);
 	if (err)

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,6 +15,8 @@
 
 #define MAX_SEGS 256u
 #define MAX_BYTES (1u << 20)
+#define QEMU_LOCKS 100
+#define QEMU_LOCKS_END 264
 #define ZERO_BYTES (64u << 10)
 
 static int move(struct filedisk *d, const struct blk_req *r)
@@ -102,8 +105,31 @@ static int measure(struct filedisk *d, uint64_t *bytes, uint32_t *sector)
 	return size >= 512 && size <= 4096 && *bytes >= (uint64_t)size ? 0 : -EINVAL;
 }
 
-int filedisk_open(struct filedisk *d, const char *path, bool write)
+/*
+ * QEMU locks bytes from 100 on for what it does, and from 200 on for what others may not do
+ * [QEMU docs/system/qemu-block-drivers.rst.inc "Disk image file locking"]. Not with
+ * locking=off, as an image is given that several hosts share.
+ */
+static bool qemu_has(int fd)
 {
+	struct flock l = { .l_type = F_WRLCK,
+			   .l_whence = SEEK_SET,
+			   .l_start = QEMU_LOCKS,
+			   .l_len = QEMU_LOCKS_END - QEMU_LOCKS };
+
+	return !fcntl(fd, F_OFD_GETLK, &l) && l.l_type != F_UNLCK;
+}
+
+int filedisk_lock(int fd, enum filedisk_mode mode)
+{
+	if (mode != FILEDISK_READ && flock(fd, LOCK_EX | LOCK_NB))
+		return -errno;
+	return mode == FILEDISK_ALONE && qemu_has(fd) ? -ETXTBSY : 0;
+}
+
+int filedisk_open(struct filedisk *d, const char *path, enum filedisk_mode mode)
+{
+	bool write = mode != FILEDISK_READ;
 	uint64_t bytes = 0;
 	uint32_t sector = 0;
 	int err;
@@ -112,7 +138,9 @@ int filedisk_open(struct filedisk *d, const char *path, bool write)
 	d->fd = open(path, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC);
 	if (d->fd < 0)
 		return -errno;
-	err = measure(d, &bytes, &sector);
+	err = filedisk_lock(d->fd, mode);
+	if (!err)
+		err = measure(d, &bytes, &sector);
 	if (err) {
 		close(d->fd);
 		return err;

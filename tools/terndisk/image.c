@@ -33,6 +33,16 @@ static const char *reason(int err)
 	}
 }
 
+int cannot_open(const char *path, int err)
+{
+	fprintf(stderr, "terndisk: %s: %s\n", path,
+		err == -EWOULDBLOCK ? "another terndisk is at work there: wait for it"
+		: err == -ETXTBSY   ? "QEMU has it open: end that first"
+		: err == -ENOENT    ? "there is no such file ('mkfs --size SIZE' makes one)"
+				    : strerror(-err));
+	return 1;
+}
+
 int complain(const char *path, const char *what, int err)
 {
 	fprintf(stderr, "terndisk: %s: %s: %s\n", path, what, reason(err));
@@ -63,11 +73,10 @@ int image_mount(struct image *im, const char *path, enum ds_mount_mode mode)
 
 	im->path = path;
 	im->ds = NULL;
-	err = filedisk_open(&im->disk, path, mode == DS_MOUNT_WRITE);
-	if (err) {
-		fprintf(stderr, "terndisk: %s: %s\n", path, strerror(-err));
-		return 1;
-	}
+	err = filedisk_open(&im->disk, path,
+			    mode == DS_MOUNT_WRITE ? FILEDISK_WRITE : FILEDISK_READ);
+	if (err)
+		return cannot_open(path, err);
 	this_host(&host);
 	err = ds_mount(&im->disk.dev, &host, mode, &im->ds);
 	if (err) {
