@@ -11,6 +11,7 @@ import pytest
 from lablib.client import Lab
 from lablib.guest import Guest
 from lablib.paths import BUILD
+from test_disk import INJECT
 
 pytestmark = pytest.mark.storage
 
@@ -172,3 +173,50 @@ def held_and_given_up(lab, guest):
     lab.run("b", "vm start other")
     assert "host 'b' has its lease" in refused(lab, "a", "vm start g")[1]
     lab.run("b", "vm stop other")
+
+
+def qemu_img(*args):
+    done = subprocess.run(["qemu-img", *map(str, args)], capture_output=True, text=True,
+                          timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_errors_of_the_device(lab, payload, tmp_path):
+    """Blocks of a datastore's disk that cannot be read or written: the guest is told of those
+    and of no other, and nothing else is harmed. Its other disk came as qcow2, and goes as that."""
+    image, raw, qcow2 = tmp_path / "ds.img", tmp_path / "raw", tmp_path / "qcow2"
+    sectors = 4 * MIB // SECTOR
+    terndisk("mkfs", image, "--size", "24M", "--name", "ds1", *TIMES)
+    raw.write_bytes(pattern(9, 0, sectors))
+    terndisk("import", image, raw, "g/bad.disk", "--kind", "flat")
+    content = image.read_bytes()
+    bad = [content.index(pattern(9, s, 1)) // SECTOR for s in (1000, 6000)]
+    raw.write_bytes(pattern(3, 0, sectors))
+    qemu_img("convert", "-O", "qcow2", raw, qcow2)
+    terndisk("import", image, qcow2, "g/good.disk", "--kind", "thin")
+    rules = tmp_path / "rules"
+    rules.write_text("".join(INJECT.format(event=e, sector=s, once="off")
+                             for e, s in zip(("read_aio", "write_aio"), bad)))
+    lab.up(["a"], files=payload, nics=0, disks=[f"{image},debug={rules}"])
+    mounted(lab, "a")
+
+    guest = Disked(lab, "g").boot(["/ds/ds1/g/good.disk", "/ds/ds1/g/bad.disk"], vcpus=1)
+    assert guest.disk("vda", "check", 3) == ([sectors, 0, 0], None)
+    assert guest.disk("vdb", "check", 9) == ([sectors, 0, 1], "EIO")
+    assert guest.disk("vdb", "fill", 9) == ([sectors, 0, 1], "EIO")
+    assert guest.disk("vda", "fill", 4) == ([sectors, 0, 0], None)
+    guest.tell("dmesg | grep -c I/O.error,.dev.vdb,.sector", r"^2\r?$")
+    good, failed = lab.ask("a", "vm stats g")["disks"]
+    assert (good["errors"], failed["errors"]) == (0, 2)
+    assert [d["writable"] for d in lab.ask("a", "datastore list")] == [True]
+    lab.run("a", "datastore cp /boot/initrd /ds/ds1/more --kind plain")
+    lab.run("a", "vm stop g")
+    lab.down()
+
+    assert "0 found" in terndisk("check", image)
+    raw.write_bytes(pattern(4, 0, sectors))
+    qemu_img("convert", "-O", "qcow2", raw, qcow2)
+    terndisk("export", image, "g/good.disk", tmp_path / "out")
+    qemu_img("compare", tmp_path / "out", qcow2)
+    terndisk("export", image, "g/bad.disk", tmp_path / "out")
+    assert (tmp_path / "out").read_bytes() == pattern(9, 0, sectors)
