@@ -27,6 +27,7 @@ struct vm_run {
 	unsigned parks;	      /* [lock] depth of vm_park */
 	unsigned live;	      /* [lock] vCPU worlds that have not ended */
 	unsigned leaving;     /* [lock] of them, those that have not begun to */
+	bool unlaunched;      /* [lock] a world could not be made: the others end */
 	uint32_t stop;	      /* [atom] worlds end at their next turn */
 	uint32_t request;     /* [atom] enum vm_request; REQ_RESET is taken by vCPU 0 */
 	bool held;	      /* [lock] the debugger's park is among them */

@@ -20,7 +20,8 @@ static void end_locked(struct vm *vm)
 	run->request = REQ_NONE;
 }
 
-/* The last one gives up what the run had from outside, before the VM is seen to be off. */
+/* The last one gives up what the run had from outside, before the VM is seen to be off; but not
+ * when they did not all come to be: then it is whose it was. */
 void vcpu_leave(struct vcpu *c)
 {
 	struct vm_run *run = c->vm->run;
@@ -31,7 +32,7 @@ void vcpu_leave(struct vcpu *c)
 		vcpu_unboard(c);
 	c->times.off_as = VCPU_HELD;
 	flags = spin_lock(&run->lock);
-	last = --run->leaving == 0;
+	last = --run->leaving == 0 && !run->unlaunched;
 	spin_unlock(&run->lock, flags);
 	if (last && vm_platform()->release)
 		vm_platform()->release(c->vm);
@@ -87,6 +88,7 @@ int vm_launch_worlds(struct vm *vm, enum vm_state state)
 	vm_join_worlds(vm);
 	flags = spin_lock(&run->lock);
 	run->stop = 0;
+	run->unlaunched = false;
 	run->request = REQ_NONE;
 	run->live = run->leaving = vm->nr_vcpus;
 	vm->state = state;
@@ -103,6 +105,9 @@ int vm_launch_worlds(struct vm *vm, enum vm_state state)
 	}
 	if (!err)
 		return 0;
+	flags = spin_lock(&run->lock);
+	run->unlaunched = true;
+	spin_unlock(&run->lock, flags);
 	vm_stop_worlds(vm, REQ_OFF, "no memory for its worlds");
 	for (; n < vm->nr_vcpus; n++)
 		vcpu_leave(vm->vcpu[n]);
