@@ -65,6 +65,7 @@ enum ds_kind { DS_KIND_PLAIN = 1, DS_KIND_FLAT, DS_KIND_THIN, DS_KIND_DELTA };
 
 struct ds_info {
 	char name[32];
+	uint8_t id[16]; /* random at its making */
 	uint64_t total_bytes, free_bytes;
 	uint32_t files_most, slots_most, lease_ms, io_timeout_ms;
 	bool writable; /* the fence is open */
@@ -99,6 +100,7 @@ struct ds_entry {
 #define DS_FILE_MULTI_WRITER 1u
 #define DS_FILE_UNFINISHED 2u /* removed at the next mount once its writer is dead */
 #define DS_FILE_MERGING 4u    /* a snapshot that is being deleted: no longer what it was */
+#define DS_FILE_GIVEN 8u      /* its lease was given to its holder, who has not accepted it yet */
 
 /* Copies the entry at or after *cursor, which starts at 0 and is advanced; -ENOENT at the end. */
 MUST_CHECK int ds_list(struct datastore *ds, uint32_t *cursor, struct ds_entry *out);
@@ -199,7 +201,11 @@ MUST_CHECK int ds_snapshot_delete(struct datastore *ds, const char *snap);
  */
 MUST_CHECK int ds_delta(struct datastore *ds, const char *name, const char *parent);
 
-/* The lease of an open file, for handing it to another host. */
+/*
+ * A lease goes to another host (docs/ownership.md): it is given by who has it, then either
+ * accepted there or taken back here. Each is one transaction, so one of the two comes first and
+ * the other finds it.
+ */
 struct ds_lease {
 	uint64_t file, generation;
 };
@@ -209,6 +215,18 @@ void ds_file_lease(const struct ds_file *f, struct ds_lease *out);
  * no more to the file, whatever the result. -ENOENT that host is not alive here.
  */
 MUST_CHECK int ds_lease_give(struct ds_file *f, const uint8_t host[16]);
+/*
+ * 0: the file is written here again, also when it was never given. -ESTALE: it is another's for
+ * good. Other errors: nobody knows; the call may be repeated.
+ */
+MUST_CHECK int ds_lease_take_back(struct ds_file *f);
+/*
+ * Opens for writing what was given to this host. The lease is its holder's of before, as that
+ * told it. -EAGAIN: not given yet, and the holder lives. -ESTALE: it will not be: taken back, or
+ * somebody else's, or the holder is dead. Other errors: as above.
+ */
+MUST_CHECK int ds_lease_accept(struct datastore *ds, const struct ds_lease *before,
+			       struct ds_file **out);
 /* Who holds it now; fills what ds_stat does. By file identity. */
 MUST_CHECK int ds_stat_id(struct datastore *ds, uint64_t id, struct ds_entry *out);
 

@@ -90,6 +90,7 @@ int ds_info(struct datastore *ds, struct ds_info *out)
 				 .io_timeout_ms = ds->super.io_timeout_ms,
 				 .writable = ds_may_write(ds, ds_epoch(ds)) };
 	snprintf(out->name, sizeof(out->name), "%s", ds->super.name);
+	memcpy(out->id, ds->super.head.ds, sizeof(out->id));
 	ds_abort(ds);
 	return err;
 }

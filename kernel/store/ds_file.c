@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Open files (ds_open.c): their size, giving the lease up and handing it to another host.
+ * Open files (ds_open.c): their size, and giving the lease up.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -14,8 +14,7 @@
 
 /* ---- the lease ---- */
 
-/* The file's block, to change, if the lease is still ours as it was taken. */
-static struct ds_inode *edit_mine(struct ds_file *f, int *err)
+struct ds_inode *ds_edit_mine(struct ds_file *f, int *err)
 {
 	struct datastore *ds = f->ds;
 	const struct ds_inode *n = ds_inode_at(ds, f->index, err);
@@ -34,7 +33,7 @@ static int drop_lease(struct ds_file *f)
 
 	if (err)
 		return err;
-	n = edit_mine(f, &err);
+	n = ds_edit_mine(f, &err);
 	if (!n) {
 		ds_abort(f->ds);
 		return err;
@@ -61,63 +60,6 @@ void ds_close(struct ds_file *f)
 	ds_file_end(f);
 	ds_turn_end(&ds->turn);
 	ds_writer_release(f);
-}
-
-void ds_file_lease(const struct ds_file *f, struct ds_lease *out)
-{
-	*out = (struct ds_lease){ .file = f->id, .generation = f->generation };
-}
-
-static uint32_t living_slot(struct datastore *ds, const uint8_t host[16])
-{
-	for (uint32_t i = 0; i < ds->super.nr_slots; i++) {
-		const struct ds_slot *s = ds_slot_in(ds->slots, i);
-
-		if (!memcmp(s->host, host, 16) && ds_slot_alive(ds, i, s->incarnation))
-			return i;
-	}
-	return DS_NONE;
-}
-
-static int give(struct ds_file *f, const uint8_t host[16])
-{
-	struct datastore *ds = f->ds;
-	uint32_t slot = living_slot(ds, host);
-	struct ds_inode *n;
-	int err;
-
-	if (slot == DS_NONE)
-		return -ENOENT;
-	n = edit_mine(f, &err);
-	if (!n)
-		return err;
-	n->owner_slot = slot;
-	n->owner_incarnation = ds_slot_in(ds->slots, slot)->incarnation;
-	n->generation++;
-	return 0;
-}
-
-int ds_lease_give(struct ds_file *f, const uint8_t host[16])
-{
-	unsigned long flags;
-	int err;
-
-	ds_turn_take(&f->turn);
-	blk_quiesce(&f->blk); /* what was handed over has ended */
-	flags = spin_lock(&f->lock);
-	f->given = true;
-	spin_unlock(&f->lock, flags);
-	blk_resume(&f->blk);
-	err = ds_begin(f->ds);
-	if (!err) {
-		err = give(f, host);
-		if (!err)
-			err = ds_commit(f->ds);
-		else
-			ds_abort(f->ds);
-	}
-	ds_turn_end(&f->turn);
-	return err;
 }
 
 void ds_file_doubt(struct ds_file *f)
@@ -174,7 +116,7 @@ static int set_size(struct ds_file *f, uint64_t size, struct ds_runs *r)
 	struct ds_inode *n;
 	int err;
 
-	n = edit_mine(f, &err);
+	n = ds_edit_mine(f, &err);
 	if (n)
 		err = ds_runs_load(f->ds, n, r);
 	if (err)
@@ -195,8 +137,7 @@ static int zero_tail(struct ds_file *f)
 			      (DS_EXTENT - in) / DS_BLOCK);
 }
 
-/* The new size and runs are what requests see from now on; none is in flight. */
-static void show_size(struct ds_file *f, uint64_t size, struct ds_runs *r)
+void ds_file_show(struct ds_file *f, uint64_t size, struct ds_runs *r)
 {
 	unsigned long flags = spin_lock(&f->lock);
 	struct ds_runs old = f->runs;
@@ -233,7 +174,7 @@ int ds_resize(struct ds_file *f, uint64_t size)
 		}
 		err = ds_commit(f->ds);
 		if (!err) {
-			show_size(f, size, &r);
+			ds_file_show(f, size, &r);
 		} else {
 			ds_runs_fini(&r);
 			ds_file_doubt(f);

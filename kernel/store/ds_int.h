@@ -2,7 +2,8 @@
 /*
  * Inside the datastore's files. From the disk up: ds_block.c (sums), ds_slot.c (slots,
  * heartbeat, fence), ds_lock.c (the cluster lock), ds_log.c (transactions), ds_map.c (extents),
- * ds_table.c and ds_inode.c (files), ds_lease.c, ds_file.c and ds_io.c (open files), ds_mount.c.
+ * ds_table.c and ds_inode.c (files), ds_lease.c, ds_hand.c, ds_file.c and ds_io.c (open files),
+ * ds_mount.c.
  *
  * A transaction belongs to one world of one host at a time: ds_begin waits for the host's turn,
  * then for the cluster lock. Only between ds_begin and ds_commit or ds_abort may
@@ -293,6 +294,10 @@ void ds_file_enlist(struct ds_file *f);
 void ds_file_forget(struct ds_file *f);
 /* Off the list with all below it, which go; f's turn is taken, f is its opener's to release. */
 void ds_file_end(struct ds_file *f);
+/* In a transaction: the file's block, to change, if the lease is still ours as it was taken. */
+struct ds_inode *ds_edit_mine(struct ds_file *f, int *err);
+/* Size and runs that requests see from now on; none is in flight. r is taken over. */
+void ds_file_show(struct ds_file *f, uint64_t size, struct ds_runs *r);
 /* Nobody knows any more which extents are its: it is written no more. */
 void ds_file_doubt(struct ds_file *f);
 /* In a transaction: what the block says of it, and the files below it. */

@@ -30,6 +30,7 @@ void ds_lease_take(struct datastore *ds, struct ds_inode *n)
 {
 	n->owner_slot = ds->slot;
 	n->owner_incarnation = ds->mine->incarnation;
+	n->flags &= ~DS_FILE_GIVEN;
 	n->generation++;
 }
 
@@ -37,6 +38,7 @@ void ds_lease_drop(struct ds_inode *n)
 {
 	n->owner_slot = DS_NONE;
 	n->owner_incarnation = 0;
+	n->flags &= ~DS_FILE_GIVEN;
 	n->generation++;
 }
 

@@ -214,17 +214,55 @@ static int may_open(struct datastore *ds, const struct ds_inode *n, enum ds_open
 	return err ? err : ds_lease_free(ds, n);
 }
 
+/* What is to be opened: by name, or a lease that is to be accepted. */
+struct wanted {
+	const char *name;
+	const struct ds_lease *before;
+};
+
+/* As its holder of before said it was: may it be ours now? */
+static int may_accept(struct datastore *ds, const struct ds_inode *n, const struct ds_lease *before)
+{
+	enum ds_lease_state lease = ds_lease_of(ds, n);
+	bool given = n->flags & DS_FILE_GIVEN;
+
+	if (n->generation == before->generation && lease == DS_LEASE_OTHER)
+		return -EAGAIN;
+	if (lease != DS_LEASE_MINE || ds_open_writer(ds, n->id))
+		return -ESTALE;
+	if (given && n->generation == before->generation + 1)
+		return 0;
+	/* Accepted, when nobody heard how that ended. */
+	return !given && n->generation == before->generation + 2 ? 0 : -ESTALE;
+}
+
+static const struct ds_inode *find(struct ds_file *f, const struct wanted *w, int *err)
+{
+	const struct ds_inode *n;
+
+	if (!w->before) {
+		n = ds_lookup(f->ds, w->name, &f->index, err);
+		if (n)
+			*err = may_open(f->ds, n, f->mode);
+		return n;
+	}
+	n = ds_lookup_id(f->ds, w->before->file, &f->index, err);
+	if (n)
+		*err = may_accept(f->ds, n, w->before);
+	else if (*err == -ENOENT)
+		*err = -ESTALE;
+	return n;
+}
+
 /* In the transaction: what the file's block says, and the lease. */
-static int open_inode(struct ds_file *f, const char *name)
+static int open_inode(struct ds_file *f, const struct wanted *w)
 {
 	struct datastore *ds = f->ds;
 	const struct ds_inode *n;
 	struct ds_inode *mine;
 	int err;
 
-	n = ds_lookup(ds, name, &f->index, &err);
-	if (n)
-		err = may_open(ds, n, f->mode);
+	n = find(f, w, &err);
 	if (!err)
 		err = ds_file_fill(f, n, 0);
 	if (err || f->mode != DS_OPEN_WRITE)
@@ -232,21 +270,22 @@ static int open_inode(struct ds_file *f, const char *name)
 	mine = ds_edit(ds, ds_index_block(ds, f->index), DS_MAGIC_FILE, &err);
 	if (!mine)
 		return err;
-	if (ds_lease_of(ds, mine) != DS_LEASE_MINE)
+	if (ds_lease_of(ds, mine) != DS_LEASE_MINE || mine->flags & DS_FILE_GIVEN)
 		ds_lease_take(ds, mine);
 	f->generation = mine->generation;
 	f->epoch = ds->txn_epoch;
 	return 0;
 }
 
-int ds_open(struct datastore *ds, const char *name, enum ds_open_mode mode, struct ds_file **out)
+static int open_wanted(struct datastore *ds, const struct wanted *w, enum ds_open_mode mode,
+		       struct ds_file **out)
 {
 	struct ds_file *f = ds_file_new(ds, mode);
 	int err = f ? ds_begin(ds) : -ENOMEM;
 
 	if (err)
 		goto drop;
-	err = open_inode(f, name);
+	err = open_inode(f, w);
 	if (err) {
 		ds_abort(ds);
 		goto drop;
@@ -265,4 +304,18 @@ int ds_open(struct datastore *ds, const char *name, enum ds_open_mode mode, stru
 drop:
 	drop_chain(f);
 	return err;
+}
+
+int ds_open(struct datastore *ds, const char *name, enum ds_open_mode mode, struct ds_file **out)
+{
+	const struct wanted w = { .name = name };
+
+	return open_wanted(ds, &w, mode, out);
+}
+
+int ds_lease_accept(struct datastore *ds, const struct ds_lease *before, struct ds_file **out)
+{
+	const struct wanted w = { .before = before };
+
+	return ds->mode == DS_MOUNT_READ ? -EROFS : open_wanted(ds, &w, DS_OPEN_WRITE, out);
 }

@@ -155,25 +155,216 @@ static void a_transaction_does_not_outlive_the_fence(void **state)
 	assert_int_equal(e.size, 4096);
 }
 
+/* A file that a has open for writing, with b beside it. */
+static struct ds_file *held(struct datastore **b, struct ds_lease *lease)
+{
+	struct ds_file *f;
+
+	*b = dsf_other();
+	assert_int_equal(ds_create(ds, "d", DS_KIND_THIN, 4 << 20, 0), 0);
+	ds_beat(ds);
+	ds_beat(*b);
+	assert_int_equal(ds_open(ds, "d", DS_OPEN_WRITE, &f), 0);
+	ds_file_lease(f, lease);
+	return f;
+}
+
+static int put(struct ds_file *f, uint64_t at, uint8_t value)
+{
+	uint8_t buf[512];
+
+	memset(buf, value, sizeof(buf));
+	return blk_transfer(ds_file_blk(f), BLK_WRITE, at, 1, buf);
+}
+
+static uint8_t get(struct ds_file *f, uint64_t at)
+{
+	uint8_t buf[512];
+
+	assert_int_equal(blk_transfer(ds_file_blk(f), BLK_READ, at, 1, buf), 0);
+	return buf[0];
+}
+
 static void a_lease_is_handed_over(void **state)
 {
-	struct datastore *b = dsf_other();
-	struct ds_file *f, *g;
-	uint8_t buf[512] = { 1 };
 	static const uint8_t nobody[16] = { 9 };
+	struct datastore *b;
+	struct ds_lease lease;
+	struct ds_file *f = held(&b, &lease), *again, *g, *watched;
 
-	assert_int_equal(ds_create(ds, "d", DS_KIND_FLAT, 1 << 20, 0), 0);
-	ds_beat(ds);
-	assert_int_equal(ds_open(ds, "d", DS_OPEN_WRITE, &f), 0);
-	ds_beat(b);
+	assert_int_equal(ds_open(b, "d", DS_OPEN_READ, &watched), 0);
+	assert_int_equal(put(f, 5, 1), 0); /* an extent that the other has not seen */
+	assert_int_equal(ds_lease_accept(b, &lease, &g), -EAGAIN);
 	assert_int_equal(ds_lease_give(f, host_b.id), 0);
-	assert_int_equal(blk_transfer(ds_file_blk(f), BLK_WRITE, 0, 1, buf), -ESTALE);
-	assert_int_equal(ds_open(b, "d", DS_OPEN_WRITE, &g), 0);
-	assert_int_equal(blk_transfer(ds_file_blk(g), BLK_WRITE, 0, 1, buf), 0);
+	assert_int_equal(put(f, 5, 2), -ESTALE);
+	assert_int_equal(ds_lease_accept(b, &lease, &g), 0);
+	assert_int_equal(get(g, 5), 1);
+	assert_int_equal(put(g, 5, 3), 0);
+	assert_int_equal(ds_lease_take_back(f), -ESTALE);
+	assert_int_equal(put(f, 5, 4), -ESTALE);
+	assert_int_equal(ds_lease_accept(b, &lease, &again), -ESTALE); /* it is open here */
 	assert_int_equal(ds_lease_give(g, nobody), -ENOENT);
+	assert_int_equal(ds_lease_take_back(g), 0); /* it was not given */
+	assert_int_equal(put(g, 5, 6), 0);
+	ds_close(f); /* gives up nothing that is another's */
+	assert_int_equal(put(g, 5, 7), 0);
+	ds_close(g);
+	ds_close(watched);
+	ds_detach(b);
+}
+
+static void a_lease_is_taken_back(void **state)
+{
+	struct datastore *b;
+	struct ds_lease lease, now;
+	struct ds_file *f = held(&b, &lease), *g;
+
+	for (unsigned round = 0; round < 3; round++) {
+		assert_int_equal(ds_lease_give(f, host_b.id), 0);
+		assert_int_equal(ds_lease_take_back(f), 0);
+		assert_int_equal(ds_lease_take_back(f), 0);
+		assert_int_equal(put(f, round, 7), 0);
+		assert_int_equal(ds_lease_accept(b, &lease, &g), -ESTALE);
+		ds_file_lease(f, &now);
+		assert_int_equal(now.generation, lease.generation + 2);
+		assert_int_equal(ds_lease_accept(b, &now, &g), -EAGAIN);
+		lease = now;
+	}
+	ds_close(f);
+	assert_int_equal(ds_lease_accept(b, &lease, &g), -ESTALE); /* given up, not given */
+	ds_detach(b);
+}
+
+/* What was given to a host that came back without its memory is still the giver's to take. */
+static void a_lease_outlives_who_it_was_given_to(void **state)
+{
+	struct datastore *b;
+	struct ds_lease lease;
+	struct ds_file *f = held(&b, &lease), *g;
+
+	assert_int_equal(ds_lease_give(f, host_b.id), 0);
+	ds_detach(b);
+	b = dsf_other();
+	assert_int_equal(ds_lease_accept(b, &lease, &g), -ESTALE); /* another life's */
+	assert_int_equal(ds_lease_take_back(f), 0);
+	assert_int_equal(put(f, 0, 1), 0);
+	ds_close(f);
+	ds_detach(b);
+}
+
+/* Whoever simply opens what was given to him has it for good. */
+static void an_open_is_an_acceptance(void **state)
+{
+	struct datastore *b;
+	struct ds_lease lease;
+	struct ds_file *f = held(&b, &lease), *g, *other;
+
+	assert_int_equal(ds_lease_give(f, host_b.id), 0);
+	assert_int_equal(ds_open(b, "d", DS_OPEN_WRITE, &g), 0);
+	assert_int_equal(ds_lease_take_back(f), -ESTALE);
+	assert_int_equal(ds_lease_accept(b, &lease, &other), -ESTALE);
+	ds_close(g);
+	assert_int_equal(ds_lease_accept(b, &lease, &other), -ESTALE);
+	assert_int_equal(ds_lease_take_back(f), -ESTALE);
+	ds_close(f);
+	ds_detach(b);
+}
+
+/* a dies before it gives: nothing comes any more; the file is whoever's opens it. */
+static void a_dead_giver_gives_nothing(void **state)
+{
+	struct datastore *b;
+	struct ds_lease lease;
+	struct ds_file *f = held(&b, &lease), *g;
+	int err;
+
+	for (unsigned i = 0; i < 100; i++) {
+		ds_beat(b);
+		err = ds_lease_accept(b, &lease, &g);
+		if (err != -EAGAIN)
+			break;
+		fake_now_ns += 20 * 1000000;
+	}
+	assert_int_equal(err, -ESTALE);
+	assert_int_equal(ds_open(b, "d", DS_OPEN_WRITE, &g), 0);
+	ds_beat(ds); /* and it was only asleep */
+	assert_int_equal(ds_lease_give(f, host_b.id), -ESTALE);
+	assert_int_equal(ds_lease_take_back(f), -ESTALE);
 	ds_close(g);
 	ds_close(f);
 	ds_detach(b);
+}
+
+static struct datastore *other;
+
+/* The next requests of the disk fail, from the nth on; then it works again. */
+static int with_failure(int n, int (*act)(struct ds_file **f, struct ds_lease *l),
+			struct ds_file **f, struct ds_lease *l)
+{
+	int err;
+
+	disk.fail_after = n;
+	err = act(f, l);
+	disk.fail_after = -1;
+	ds_beat(ds);
+	ds_beat(other);
+	return err;
+}
+
+static int do_give(struct ds_file **f, struct ds_lease *l)
+{
+	return ds_lease_give(*f, host_b.id);
+}
+
+static int do_accept(struct ds_file **f, struct ds_lease *l)
+{
+	return ds_lease_accept(other, l, f);
+}
+
+static int do_take_back(struct ds_file **f, struct ds_lease *l)
+{
+	return ds_lease_take_back(*f);
+}
+
+/* Whatever request fails, afterwards one of the two has the file, and who asks again hears it. */
+static void a_step_that_breaks_off_is_repeated(void **state)
+{
+	struct ds_lease lease;
+	struct ds_file *f = held(&other, &lease), *g;
+	int n, err;
+
+	for (n = 0, err = -EIO; err; n++) {
+		ds_file_lease(f, &lease);
+		err = with_failure(n, do_give, &f, &lease);
+		assert_int_equal(ds_lease_take_back(f), 0);
+		assert_int_not_equal(ds_lease_accept(other, &lease, &g), 0);
+		assert_int_equal(put(f, 0, 1), 0);
+	}
+	assert_in_range(n, 5, 99);
+	for (n = 0, err = -EIO; err; n++) {
+		assert_int_equal(ds_lease_give(f, host_b.id), 0);
+		err = with_failure(n, do_take_back, &f, &lease);
+		ds_file_lease(f, &lease);
+		assert_int_equal(ds_lease_take_back(f), 0);
+		assert_int_not_equal(ds_lease_accept(other, &lease, &g), 0);
+		assert_int_equal(put(f, 0, 1), 0);
+	}
+	assert_in_range(n, 5, 99);
+	for (n = 0, err = -EIO; err; n++) {
+		ds_file_lease(f, &lease);
+		assert_int_equal(ds_lease_give(f, host_b.id), 0);
+		err = with_failure(n, do_accept, &g, &lease);
+		if (err)
+			assert_int_equal(ds_lease_accept(other, &lease, &g), 0);
+		assert_int_equal(ds_lease_take_back(f), -ESTALE);
+		assert_int_equal(put(g, 0, 1), 0);
+		ds_close(f);
+		ds_close(g);
+		assert_int_equal(ds_open(ds, "d", DS_OPEN_WRITE, &f), 0);
+	}
+	assert_in_range(n, 5, 99);
+	ds_close(f);
+	ds_detach(other);
 }
 
 static void an_identity_is_used_once(void **state)
@@ -214,6 +405,11 @@ int main(void)
 		test(a_write_ends_when_the_heartbeat_fails),
 		test(a_transaction_does_not_outlive_the_fence),
 		test(a_lease_is_handed_over),
+		test(a_lease_is_taken_back),
+		test(a_lease_outlives_who_it_was_given_to),
+		test(an_open_is_an_acceptance),
+		test(a_dead_giver_gives_nothing),
+		test(a_step_that_breaks_off_is_repeated),
 		test(an_identity_is_used_once),
 		test(slots_run_out),
 	};
