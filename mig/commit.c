@@ -6,7 +6,8 @@
  * Invariant: the source is in SRC_RUNS only if it never sent GO, or the
  * destination promised that its copy is gone unrun, or the operator said so; the
  * destination is in DST_OWNS only if it got GO or the operator said so, and never
- * leaves DST_OWNS or DST_GONE.
+ * leaves DST_OWNS or DST_GONE. With leases: the source is in SRC_RUNS, the
+ * destination in DST_OWNS only with the first of them.
  */
 #include "commit.h"
 
@@ -18,9 +19,17 @@ enum commit_action src_stun(enum source_state *s)
 	return COMMIT_NOTHING;
 }
 
-enum commit_action src_ready(enum source_state *s)
+enum commit_action src_give(enum source_state *s)
 {
 	if (*s != SRC_PARKED)
+		return COMMIT_REFUSE;
+	*s = SRC_GIVEN;
+	return COMMIT_NOTHING;
+}
+
+enum commit_action src_ready(enum source_state *s)
+{
+	if (*s != SRC_PARKED && *s != SRC_GIVEN)
 		return COMMIT_REFUSE;
 	*s = SRC_GO_SENT;
 	return COMMIT_SEND_GO;
@@ -28,7 +37,7 @@ enum commit_action src_ready(enum source_state *s)
 
 enum commit_action src_abort(enum source_state *s)
 {
-	if (*s == SRC_GO_SENT || *s == SRC_RELEASED)
+	if (*s != SRC_RUNS && *s != SRC_PARKED)
 		return COMMIT_REFUSE;
 	*s = SRC_RUNS;
 	return COMMIT_RUN;
@@ -36,6 +45,8 @@ enum commit_action src_abort(enum source_state *s)
 
 enum commit_action src_lost(enum source_state *s)
 {
+	if (*s == SRC_GIVEN) /* what was given may be accepted: as if GO were said */
+		*s = SRC_GO_SENT;
 	if (*s == SRC_GO_SENT)
 		return COMMIT_ASK;
 	return src_abort(s);
@@ -60,6 +71,22 @@ enum commit_action src_discarded(enum source_state *s)
 		return COMMIT_REFUSE;
 	*s = SRC_RUNS;
 	return COMMIT_RUN;
+}
+
+enum commit_action src_taken_back(enum source_state *s)
+{
+	if (*s != SRC_GIVEN && *s != SRC_GO_SENT)
+		return COMMIT_REFUSE;
+	*s = SRC_RUNS;
+	return COMMIT_RUN;
+}
+
+enum commit_action src_moved_on(enum source_state *s)
+{
+	if (*s != SRC_GIVEN && *s != SRC_GO_SENT)
+		return COMMIT_REFUSE;
+	*s = SRC_RELEASED;
+	return COMMIT_FREE;
 }
 
 enum commit_action src_resolve(enum source_state *s, bool here)

@@ -13,6 +13,15 @@
  *   source:      RUNS --stun--> PARKED --READY, go--> GO_SENT --RUNNING--> RELEASED
  *                  ^------abort----'                     |
  *                  '----------- resolve here ------------'
+ *
+ * A VM with disks that have leases is given on the datastore before GO is said. From then
+ * on the leases know whose it is, and each side asks them (docs/ownership.md):
+ *
+ *   source:      PARKED --give--> GIVEN --go--> GO_SENT
+ *                                   '-----------'-- taken back --> RUNS
+ *                                               '-- moved on ----> RELEASED
+ *   destination: HELD --accepted (dst_go)--> OWNS
+ *                  '--moved on (dst_aborted)--> GONE
  *   destination: EMPTY --loaded--> HELD --GO--> OWNS
  *                  |                 '--abort, settle(aborted), resolve there--> GONE
  *                  '--abort, lost, settle--> GONE
@@ -25,7 +34,7 @@
 
 #include <tern/types.h>
 
-enum source_state { SRC_RUNS, SRC_PARKED, SRC_GO_SENT, SRC_RELEASED };
+enum source_state { SRC_RUNS, SRC_PARKED, SRC_GIVEN, SRC_GO_SENT, SRC_RELEASED };
 enum dest_state { DST_EMPTY, DST_HELD, DST_OWNS, DST_GONE };
 
 /* What a step asks its caller to do. */
@@ -39,6 +48,7 @@ enum commit_action {
 };
 
 enum commit_action src_stun(enum source_state *s);
+enum commit_action src_give(enum source_state *s);    /* before the first lease is given */
 enum commit_action src_ready(enum source_state *s);   /* READY came: decides GO */
 enum commit_action src_abort(enum source_state *s);   /* failure, cancel, time-out before GO */
 enum commit_action src_lost(enum source_state *s);    /* stream gone */
@@ -46,12 +56,16 @@ enum commit_action src_running(enum source_state *s); /* RUNNING or VERDICT_RUNN
 enum commit_action src_unknown(enum source_state *s); /* VERDICT_UNKNOWN: it restarted */
 /* VERDICT_DISCARDED: the copy there is gone, never ran and never will. */
 enum commit_action src_discarded(enum source_state *s);
+/* The leases were given: are they this host's again, or the destination's for good? */
+enum commit_action src_taken_back(enum source_state *s);
+enum commit_action src_moved_on(enum source_state *s);
 enum commit_action src_resolve(enum source_state *s, bool here);
 
 enum commit_action dst_loaded(enum dest_state *s);
-enum commit_action dst_go(enum dest_state *s); /* also repeated by settle */
+/* Also repeated by settle. With leases: they are accepted. */
+enum commit_action dst_go(enum dest_state *s);
 enum commit_action dst_lost(enum dest_state *s);
-enum commit_action dst_aborted(enum dest_state *s); /* the source says it runs on */
+enum commit_action dst_aborted(enum dest_state *s); /* the source, or the lease, says it runs on */
 enum commit_action dst_resolve(enum dest_state *s, bool here);
 
 #endif

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include <tern/log.h>
+#include <tern/vdev.h>
 
 #include "dest_int.h"
 #include "phase.h"
@@ -123,6 +124,7 @@ static void broken(struct dest *d, int err)
 	struct mig_job *j = d->j;
 	enum commit_action action;
 	unsigned long f;
+	bool leases;
 
 	if (d->code[0])
 		peer_send_text(&d->peer, d->talk <= T_OFFER ? WIRE_REFUSE : WIRE_ABORT, d->code,
@@ -133,6 +135,7 @@ static void broken(struct dest *d, int err)
 	}
 	f = spin_lock(&j->lock);
 	action = dst_lost(&j->dst);
+	leases = action == COMMIT_ASK && vdisks_leased(j->vm);
 	if (action ==
 	    COMMIT_ASK) { /* with the step: whoever settles it from here on ends the job */
 		j->st.phase = MIG_IN_DOUBT;
@@ -145,6 +148,8 @@ static void broken(struct dest *d, int err)
 	if (action == COMMIT_ASK) {
 		log_warn("mig", "job %u: %s is complete here and waits: its source has gone silent",
 			 (unsigned)j->st.id, j->st.vm);
+		if (leases)
+			settle_add(j);
 		return;
 	}
 	if (d->code[0])

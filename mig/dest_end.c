@@ -32,17 +32,36 @@ static void run(struct mig_job *j)
 	vm_put(vm);
 }
 
-int dest_take(struct mig_job *j)
+/* Accepting leases takes a while, in which nothing else is decided of the copy. */
+static unsigned long lock_decided(struct mig_job *j)
 {
 	unsigned long f = spin_lock(&j->lock);
-	enum commit_action action = dst_go(&j->dst);
 
+	while (j->taking)
+		(void)job_wait_locked(j, &f, NEVER_NS);
+	return f;
+}
+
+int dest_take(struct mig_job *j)
+{
+	unsigned long f = lock_decided(j);
+	enum dest_state was = j->dst;
+	int err;
+
+	j->taking = was == DST_HELD;
 	spin_unlock(&j->lock, f);
-	if (action == COMMIT_REFUSE)
-		return -EPERM;
-	if (action == COMMIT_RUN)
+	if (was != DST_HELD)
+		return was == DST_OWNS ? 0 : -EPERM;
+	err = vdisks_accept(j->vm);
+	f = spin_lock(&j->lock);
+	j->taking = false;
+	if (!err)
+		(void)dst_go(&j->dst);
+	job_changed_locked(j);
+	spin_unlock(&j->lock, f);
+	if (!err)
 		run(j);
-	return 0;
+	return err;
 }
 
 /* COMMIT_FREE: takes the skeleton or the held copy apart. */
@@ -68,7 +87,7 @@ static void take_apart(struct mig_job *j)
 
 void dest_discard(struct mig_job *j)
 {
-	unsigned long f = spin_lock(&j->lock);
+	unsigned long f = lock_decided(j);
 	enum commit_action action = dst_aborted(&j->dst);
 
 	spin_unlock(&j->lock, f);
@@ -100,6 +119,20 @@ bool dest_forbid(struct mig_job *j, bool held_too)
 		dest_discard(j);
 	end_held(j);
 	return incomplete;
+}
+
+void dest_look(struct mig_job *j)
+{
+	int err = dest_take(j);
+
+	if (err == -ESTALE) {
+		log_warn("mig", "job %u: the leases of %s will not come: its copy here is given up",
+			 (unsigned)j->st.id, j->st.vm);
+		dest_discard(j);
+	}
+	if (j->dst != DST_HELD)
+		job_set_settling(j, false);
+	end_held(j);
 }
 
 /* ---- idle ones ---- */
@@ -142,6 +175,7 @@ bool dest_give_way(void)
 void dest_settle(const struct wire_settle *m, struct wire_verdict *v)
 {
 	struct mig_job *j = job_find_wire_id(m->id);
+	int err;
 
 	*v = (struct wire_verdict){ .verdict = VERDICT_UNKNOWN };
 	memcpy(v->id, m->id, sizeof(v->id));
@@ -149,21 +183,27 @@ void dest_settle(const struct wire_settle *m, struct wire_verdict *v)
 		(void)history_find(v);
 		return;
 	}
-	if (m->outcome == OUTCOME_GO && dest_take(j))
-		log_warn("mig", "job %u: the source says GO for a copy that is gone",
-			 (unsigned)j->st.id);
-	(void)dest_forbid(j, m->outcome == OUTCOME_ABORTED);
-	v->verdict = j->dst == DST_OWNS ? VERDICT_RUNNING : VERDICT_DISCARDED;
+	err = m->outcome == OUTCOME_GO ? dest_take(j) : 0;
+	if (err)
+		log_warn("mig", "job %u: the source says GO for a copy that %s", (unsigned)j->st.id,
+			 err == -EPERM ? "is gone" : "cannot have its leases");
+	(void)dest_forbid(j, m->outcome == OUTCOME_ABORTED || err == -ESTALE);
+	v->verdict = j->dst == DST_OWNS	  ? VERDICT_RUNNING
+		     : j->dst == DST_HELD ? VERDICT_UNKNOWN
+					  : VERDICT_DISCARDED;
 	v->started_ns = j->running.started_ns;
 	job_put(j);
 }
 
 int dest_resolve(struct mig_job *j, bool here)
 {
-	unsigned long f = spin_lock(&j->lock);
-	enum commit_action action = dst_resolve(&j->dst, here);
+	unsigned long f = lock_decided(j);
+	bool leases = here && j->dst == DST_HELD && vdisks_leased(j->vm);
+	enum commit_action action = leases ? COMMIT_REFUSE : dst_resolve(&j->dst, here);
 
 	spin_unlock(&j->lock, f);
+	if (leases)
+		return -EBUSY;
 	if (action == COMMIT_REFUSE)
 		return -EPERM;
 	if (action == COMMIT_RUN)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <tern/bootinfo.h>
+#include <tern/vdev.h>
 
 #include "dest_int.h"
 #include "history.h"
@@ -87,6 +88,8 @@ static int check_room(struct dest *d)
 				   "the destination has a VM named '%s' already",
 				   d->offer.cfg.name);
 	}
+	if (vdisks_check(&d->offer.cfg, d->offer.disk, why, sizeof(why)))
+		return dest_refuse(d, -ENOENT, "disk", "%s", why);
 	if (vm_check(&d->offer.cfg, why, sizeof(why)))
 		return dest_refuse(d, -ENOENT, "not-found", "%s", why);
 	page_stats(&p);
@@ -113,6 +116,7 @@ int dest_on_offer(struct dest *d, const void *body, size_t len)
 {
 	struct mig_request r = { 0 };
 	struct stream_info info;
+	struct wire_accept yes;
 	char why[WIRE_TEXT] = "";
 	int err = offer_read(body, len, &d->offer);
 
@@ -141,7 +145,9 @@ int dest_on_offer(struct dest *d, const void *body, size_t len)
 	d->j->peer = d->peer; /* for aborts from outside; this world uses its own */
 	job_phase(d->j, MIG_PREFLIGHT);
 	d->talk = T_ACCEPTED;
-	return peer_send(&d->peer, WIRE_ACCEPT, NULL, 0);
+	vdisks_host(yes.host);
+	return peer_send(&d->peer, WIRE_ACCEPT, &yes,
+			 d->version < WIRE_VERSION_DISKS ? 0 : sizeof(yes));
 }
 
 int dest_on_query(struct dest *d, const void *body, size_t len)

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <tern/vdev.h>
+
 #include "checkpoint.h"
 #include "delta.h"
 #include "dest_int.h"
@@ -14,7 +16,7 @@
 
 int dest_on_skeleton(struct dest *d, const void *body, size_t len)
 {
-	char why[96] = "";
+	char why[WIRE_TEXT] = "";
 	struct vm *vm;
 	int err = vm_create_incoming(&d->offer.cfg, &vm, why, sizeof(why));
 
@@ -32,6 +34,9 @@ int dest_on_skeleton(struct dest *d, const void *body, size_t len)
 	memcpy(vm->troubles, d->offer.troubles, sizeof(vm->troubles));
 	vm->mig = d->j;
 	d->j->vm = vm;
+	err = vdisks_await(vm, d->offer.disk, why, sizeof(why));
+	if (err)
+		return dest_refuse(d, err, "disk", "%s", why);
 	err = pageset_init(&d->owed, gmem_max_gfn(vm->mem));
 	if (err)
 		return dest_refuse(d, err, "no-memory", "no memory for page sets");
@@ -165,8 +170,13 @@ int dest_on_go(struct dest *d, const void *body, size_t len)
 
 	(void)body;
 	(void)len;
-	if (err)
+	if (err == -ESTALE) /* the source has taken them back, and knows */
+		dest_discard(d->j);
+	if (err == -EPERM)
 		return dest_refuse(d, err, "refused", "this copy may not run any more");
+	if (err)
+		return dest_refuse(d, err, "lease",
+				   "the leases of its disks cannot be accepted there (%d)", err);
 	r.started_ns = d->j->running.started_ns;
 	r.load_ns = d->j->st.state_ns;
 	d->talk = T_OVER;

@@ -27,12 +27,19 @@ static struct {
 const char *mig_phase_name(enum mig_phase p)
 {
 	static const char *const names[MIG_PHASES] = {
-		[MIG_QUEUED] = "queued",     [MIG_PREFLIGHT] = "preflight",
-		[MIG_SKELETON] = "skeleton", [MIG_PRECOPY] = "precopy",
-		[MIG_STUN] = "stun",	     [MIG_TRANSFER] = "transfer",
-		[MIG_READY] = "ready",	     [MIG_GO] = "go",
-		[MIG_IN_DOUBT] = "in-doubt", [MIG_DONE] = "done",
-		[MIG_FAILED] = "failed",     [MIG_CANCELED] = "canceled",
+		[MIG_QUEUED] = "queued",
+		[MIG_PREFLIGHT] = "preflight",
+		[MIG_SKELETON] = "skeleton",
+		[MIG_PRECOPY] = "precopy",
+		[MIG_STUN] = "stun",
+		[MIG_TRANSFER] = "transfer",
+		[MIG_READY] = "ready",
+		[MIG_LEASE] = "lease",
+		[MIG_GO] = "go",
+		[MIG_IN_DOUBT] = "in-doubt",
+		[MIG_DONE] = "done",
+		[MIG_FAILED] = "failed",
+		[MIG_CANCELED] = "canceled",
 	};
 
 	return p < MIG_PHASES ? names[p] : "?";

@@ -35,6 +35,7 @@ struct mig_job {
 	int link_error;		     /* [job] why the stream ended, 0 = it is up */
 	struct acks acks;	     /* [job] outgoing: batches under way */
 	uint16_t version;	     /* [job] of the stream, from HELLO on; outgoing */
+	uint8_t there[16];	     /* [job] the destination, as leases name it, from ACCEPT on */
 	uint64_t probe_sent_ns;	     /* [job] of the clock probe that is out; 0: none */
 	struct gap gap;		     /* [job] destination's clock minus ours */
 	struct wire_running running; /* [job] */
@@ -45,6 +46,7 @@ struct mig_job {
 	bool settling;	      /* [list] the settle world has work with it */
 	bool asking;	      /* [job] it is talking to the peer: the operator waits */
 	bool complete;	      /* [job] incoming: READY may have been said */
+	bool taking;	      /* [job] incoming: its leases are being accepted just now */
 	uint64_t progress_ns; /* [job] incoming: when its source last brought something new */
 	uint64_t heard_ns;    /* [job] incoming: when its source last said anything */
 	bool give_way;	      /* [job] incoming: it is to end, another needs its place */
@@ -82,6 +84,9 @@ void source_world(void *arg);
 void dest_world(void *arg);
 /* dest_end.c */
 /* Runs a held incoming VM, or gives it up; by its stream, the settle protocol or the operator. */
+/*
+ * 0 it runs here. -EPERM the copy is gone. With leases as vdisks_accept: -EAGAIN, -ESTALE, others.
+ */
 MUST_CHECK int dest_take(struct mig_job *j);
 void dest_discard(struct mig_job *j);
 /*
@@ -93,6 +98,8 @@ bool dest_forbid(struct mig_job *j, bool held_too);
 MUST_CHECK int dest_resolve(struct mig_job *j, bool here);
 /* Asks the incoming job that has been idle longest to end; false when none is idle enough. */
 bool dest_give_way(void);
+/* Without its stream, what do the leases say of a held copy? Takes it, ends it, or neither yet. */
+void dest_look(struct mig_job *j);
 /* Answers a SETTLE message of a source. */
 void dest_settle(const struct wire_settle *m, struct wire_verdict *v);
 /* settle.c: unresolved outcomes are told or asked until the peer answers. */
@@ -104,6 +111,13 @@ void job_abort_stream(struct mig_job *j);
 void job_close_stream(struct mig_job *j);
 /* Ends the job's hold on its VM, which lives on. */
 void job_drop_vm(struct mig_job *j);
+
+/* source_commit.c */
+/*
+ * Whose is a VM whose leases were given? Takes them back if that is still possible: COMMIT_RUN. Or
+ * COMMIT_FREE, and COMMIT_ASK while the datastore does not say.
+ */
+enum commit_action source_ask_leases(struct mig_job *j);
 
 /* source_end.c: what follows a commit action on the source. */
 void source_resume(struct mig_job *j); /* COMMIT_RUN: the VM goes on here */

@@ -9,6 +9,7 @@
 
 #include <tern/log.h>
 #include <tern/random.h>
+#include <tern/vdev.h>
 
 #include "job.h"
 #include "phase.h"
@@ -100,10 +101,6 @@ static int claim(struct mig_job *j, struct vm *vm, char *code, size_t code_len, 
 		snprintf(why, why_len, "%s is %s: only a running VM moves", vm->cfg.name,
 			 vm_state_name(vm->state));
 		err = fail(code, code_len, "not-running", -EINVAL);
-	} else if (vm->cfg.disks) {
-		snprintf(why, why_len, "%s has disks: a VM with disks does not move yet",
-			 vm->cfg.name);
-		err = fail(code, code_len, "unsupported", -ENOTSUP);
 	} else {
 		vm->mig = j;
 		j->vm = vm;
@@ -228,6 +225,10 @@ static int source_resolve(struct mig_job *j, bool here)
 	unsigned long f = spin_lock(&j->lock);
 	enum commit_action action;
 
+	if (here && vdisks_leased(j->vm)) {
+		spin_unlock(&j->lock, f);
+		return -EBUSY;
+	}
 	while (j->asking) /* a GO that settle.c repeats may be on its way */
 		(void)job_wait_locked(j, &f, NEVER_NS);
 	action = src_resolve(&j->src, here);
@@ -263,7 +264,11 @@ int mig_resolve(const char *vm, bool here, char *why, size_t why_len)
 	log_warn("mig", "job %u: the operator says that %s is %s", (unsigned)j->st.id, name,
 		 here ? "here" : "there");
 	err = j->st.incoming ? dest_resolve(j, here) : source_resolve(j, here);
-	if (err)
+	if (err == -EBUSY)
+		snprintf(why, why_len,
+			 "the leases of its disks say where it is, as soon as they can be read: "
+			 "'datastore ls' shows them");
+	else if (err)
 		snprintf(why, why_len, "it has just been settled: see 'vm list'");
 	job_put(j);
 	return err;

@@ -8,20 +8,28 @@
 
 #include <tern/cpumodel.h>
 #include <tern/rec.h>
+#include <tern/vdev.h>
 #include <tern/vm.h>
 
-/* REC_VM, REC_BOOT when needed, REC_CPU_KIND and REC_CPUID. */
-void offer_save(struct vm *vm, struct rec_writer *w);
+/* REC_VM, REC_BOOT when needed, REC_CPU_KIND and REC_CPUID. Of each disk what is in disk. */
+void offer_save(struct vm *vm, const struct vdisk_id *disk, struct rec_writer *w);
 struct offer {
 	struct vm_config cfg;
 	uint8_t uuid[16];
 	uint32_t troubles[VM_TROUBLES];
 	uint32_t tsc_khz;
 	struct cpu_model cpu; /* that the guest was shown */
+	struct vdisk_id disk[VM_DISKS_MAX];
 };
 /* 0 or -EBADMSG. */
 MUST_CHECK int offer_read(const void *buf, size_t len, struct offer *o);
 /* May it come to this host? 0, or -ENOTSUP with what does not fit in why. */
 MUST_CHECK int offer_check(const struct offer *o, char *why, size_t why_len);
+
+/* offer_disks.c: REC_DISKS, nothing without disks. */
+void offer_disks_save(const struct vm_config *cfg, const struct vdisk_id *disk,
+		      struct rec_writer *w);
+MUST_CHECK int offer_disks_check(struct rec_reader *r, struct vm_config *cfg,
+				 struct vdisk_id *disk);
 
 #endif

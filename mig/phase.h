@@ -11,11 +11,13 @@
  *   STUN       parks vCPUs, drains devices, final harvest
  *   TRANSFER   REMAIN, PAGES, STATE, END -->
  *   READY                                         checks all, loads, <-- READY
+ *   LEASE      gives the disks' leases, if any
  *   GO         GO -->                             takes over, runs, <-- RUNNING
  *   DONE       frees its copy
  *
  * Until GO is sent everything that goes wrong ends in FAILED or CANCELED with
- * the VM running at the source. Then only IN_DOUBT or DONE are left.
+ * the VM running at the source. Then only IN_DOUBT or DONE are left. With leases it is
+ * they who say whose the VM is (docs/ownership.md).
  */
 #ifndef MIG_PHASE_H
 #define MIG_PHASE_H

@@ -5,6 +5,10 @@
  * (ABORTED), or it has said GO and does not know whether that arrived (GO). One
  * world tells the peer again and again, with patience, until it answers.
  *
+ * Of a VM whose disks have leases these decide, and no peer is needed: what the source cannot take
+ * back is the destination's, and what was given the destination may take (docs/ownership.md).
+ * The peer is asked first, so that a move whose GO was lost still succeeds.
+ *
  * Invariant: a repeated GO is harmless, because the destination's step is
  * idempotent and it remembers the migration's id (history.h); a destination that has
  * restarted answers UNKNOWN, and then only the operator can know.
@@ -14,6 +18,7 @@
 
 #include <tern/bootinfo.h>
 #include <tern/log.h>
+#include <tern/vdev.h>
 
 #include "job.h"
 #include "phase.h"
@@ -59,29 +64,35 @@ static int ask(struct mig_job *j, enum wire_outcome outcome, struct wire_verdict
 	return err;
 }
 
-/* The commit's step for a verdict while in doubt. */
-static void in_doubt_verdict(struct mig_job *j, const struct wire_verdict *v)
+static enum commit_action peers_word(struct mig_job *j, enum wire_verdict_kind verdict)
 {
-	enum commit_action action = COMMIT_REFUSE;
 	unsigned long f = spin_lock(&j->lock);
+	enum commit_action action = verdict == VERDICT_RUNNING	   ? src_running(&j->src)
+				    : verdict == VERDICT_DISCARDED ? src_discarded(&j->src)
+								   : src_unknown(&j->src);
 
-	if (v->verdict == VERDICT_RUNNING)
-		action = src_running(&j->src);
-	else if (v->verdict == VERDICT_DISCARDED)
-		action = src_discarded(&j->src);
-	else
-		action = src_unknown(&j->src);
 	spin_unlock(&j->lock, f);
+	return action;
+}
+
+/* The commit's step while in doubt, by what the peer has said (UNKNOWN: nothing). */
+static void in_doubt_verdict(struct mig_job *j, enum wire_verdict_kind verdict)
+{
+	bool leases = verdict != VERDICT_RUNNING && vdisks_leased(j->vm);
+	enum commit_action action = leases ? source_ask_leases(j) : peers_word(j, verdict);
+
 	if (action == COMMIT_FREE) {
 		source_release(j);
 		job_set_settling(j, false);
 		job_over(j, MIG_DONE);
 	} else if (action == COMMIT_RUN) {
-		job_error(j, "discarded", "the destination gave its copy up; the VM goes on here");
+		job_error(j, "discarded",
+			  leases ? "the destination did not take the leases; the VM goes on here"
+				 : "the destination gave its copy up; the VM goes on here");
 		source_resume_all(j);
 		job_set_settling(j, false);
 		job_over(j, MIG_FAILED);
-	} else if (action == COMMIT_ASK && !j->st.error[0]) {
+	} else if (action == COMMIT_ASK && !leases && !j->st.error[0]) {
 		job_error(j, "unknown-there",
 			  "the destination has restarted and knows nothing: 'migrate resolve %s "
 			  "here' if it is lost",
@@ -112,19 +123,19 @@ static void end(struct mig_job *j)
 
 static void settle_one(struct mig_job *j)
 {
+	struct wire_verdict v = { .verdict = VERDICT_UNKNOWN };
 	enum wire_outcome outcome;
-	struct wire_verdict v;
 
 	if (!begin(j, &outcome)) {
 		job_set_settling(j, false);
 		return;
 	}
-	if (ask(j, outcome, &v)) {
+	if (ask(j, outcome, &v) && !(outcome == OUTCOME_GO && vdisks_leased(j->vm))) {
 		end(j);
 		return;
 	}
 	if (outcome == OUTCOME_GO)
-		in_doubt_verdict(j, &v);
+		in_doubt_verdict(j, (enum wire_verdict_kind)v.verdict);
 	else if (v.verdict == VERDICT_RUNNING)
 		log_error("mig", "job %u: %s runs here AND at its destination: stop one of them",
 			  (unsigned)j->st.id, j->st.vm);
@@ -152,7 +163,10 @@ static void settle_world(void *arg)
 
 		while ((j = job_search(next_unsettled, &pass))) {
 			pass.after = j->st.id;
-			settle_one(j);
+			if (j->st.incoming)
+				dest_look(j);
+			else
+				settle_one(j);
 			job_put(j);
 		}
 		j = job_search(needs_settling, NULL);

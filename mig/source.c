@@ -2,7 +2,7 @@
 /*
  * The source's world: one migration from preflight to its end, step by step
  * (phase.h). Every step before GO returns an error that source_world turns into
- * "the VM goes on here"; nothing after GO does.
+ * "the VM goes on here"; nothing after GO does (source_commit.c).
  *
  * Order in the stun: park -> drain devices -> final harvest -> records. Draining
  * comes before the harvest because completions write guest memory.
@@ -58,12 +58,25 @@ static int connect_peer(struct source *s)
 
 static int offer(struct source *s)
 {
+	char why[WIRE_TEXT] = "";
 	struct mig_job *j = s->j;
 	struct rec_writer w;
 	int err;
 
+	err = vdisks_identify(j->vm, s->disk, why, sizeof(why));
+	if (err) {
+		job_error(j, err == -ENOTSUP ? "unsupported" : "disk", "%s", why);
+		return err;
+	}
+	if (j->vm->cfg.disks && j->version < WIRE_VERSION_DISKS) {
+		job_error(
+			j, "version",
+			"the destination speaks protocol %u and takes no VMs with disks: update it",
+			j->version);
+		return -ENOTSUP;
+	}
 	rec_writer_init(&w);
-	offer_save(j->vm, &w);
+	offer_save(j->vm, s->disk, &w);
 	err = rec_finish(&w);
 	if (!err)
 		err = peer_send(&j->peer, WIRE_OFFER, w.buf, w.len);
@@ -265,98 +278,6 @@ static int await_ready(struct source *s)
 	return err;
 }
 
-/* READY is here: decide. From here on nothing can be taken back. */
-static int go(struct source *s)
-{
-	struct mig_job *j = s->j;
-	unsigned long f;
-	int err = source_hold(j, MIG_GO);
-
-	if (err)
-		return err;
-	f = spin_lock(&j->lock);
-	err = j->cancel ? -ECANCELED : j->link_error; /* a dead link is no reason to be in doubt */
-	if (!err)
-		src_ready(&j->src);
-	spin_unlock(&j->lock, f);
-	return err;
-}
-
-/* GO is decided: it goes out, and only the destination's word ends this. */
-static void commit(struct source *s)
-{
-	struct mig_job *j = s->j;
-	uint64_t t0 = time_ns();
-	int64_t blackout_ns;
-	int err = peer_send(&j->peer, WIRE_GO, NULL, 0);
-
-	vm_set_state(j->vm, VM_IN_DOUBT);
-	if (!err)
-		err = source_wait(j, WIRE_RUNNING, t0 + RUNNING_TIMEOUT_NS);
-	j->st.go_ns = time_ns() - t0;
-	if (err) {
-		settle_add(j); /* before the operator can resolve it, which may end the settling */
-		job_phase(j, MIG_IN_DOUBT);
-		log_warn("mig",
-			 "job %u: GO sent, no answer: %s is held here until its other host answers",
-			 (unsigned)j->st.id, j->st.vm);
-		return;
-	}
-	blackout_ns = (int64_t)j->running.started_ns - source_gap_ns(j) - (int64_t)s->parked_at_ns;
-	/* By two clocks; by ours alone it lasted until GO at least. */
-	j->st.blackout_ns = (uint64_t)MAX(blackout_ns, (int64_t)(t0 - s->parked_at_ns));
-	j->st.first_run_ns = j->running.load_ns;
-	src_running(&j->src);
-	source_release(j);
-	job_over(j, MIG_DONE);
-}
-
-static const char *words_for(int err)
-{
-	switch (err) {
-	case -ETIMEDOUT:
-		return "the other host stopped answering";
-	case -ECONNRESET:
-	case -EPIPE:
-		return "the connection ended";
-	case -EBADMSG:
-		return "the other host sent something that is not the protocol";
-	case -ENOMEM:
-		return "no memory for the migration's own data";
-	default:
-		return "it failed";
-	}
-}
-
-/* Before GO: the VM goes on here, the destination is told. */
-static void give_up(struct source *s, int err)
-{
-	struct mig_job *j = s->j;
-	bool was_parked = s->parked;
-
-	if (err == -ECANCELED)
-		job_error(j, "canceled", "canceled in phase %s", mig_phase_name(j->st.phase));
-	else
-		job_error(j,
-			  err == -EBADMSG  ? "bad-stream"
-			  : err == -ENOMEM ? "no-memory"
-					   : "link",
-			  "%s in phase %s; the VM goes on here", words_for(err),
-			  mig_phase_name(j->st.phase));
-	if (s->quiesced)
-		vdevs_resume(j->vm);
-	src_abort(&j->src);
-	if (was_parked)
-		source_resume(j);
-	if (j->peer.s)
-		peer_send_text(&j->peer, WIRE_ABORT, j->st.error_code, j->st.error);
-	if (s->tracking)
-		dirty_stop(j->vm);
-	if (was_parked) /* READY may be on its way: the destination must learn that it is not needed
-			 */
-		settle_add(j);
-}
-
 /* Ends what the steps opened, in reverse. */
 static void clean_up(struct source *s)
 {
@@ -376,8 +297,9 @@ static void clean_up(struct source *s)
 
 static int steps_before_go(struct source *s)
 {
-	static int (*const step[])(struct source *) = { preflight, skeleton,	precopy, stun,
-							transfer,  await_ready, go };
+	static int (*const step[])(struct source *) = { preflight,    skeleton, precopy,
+							stun,	      transfer, await_ready,
+							source_lease, source_go };
 	int err = 0;
 
 	for (unsigned i = 0; !err && i < ARRAY_SIZE(step); i++) {
@@ -394,22 +316,21 @@ static void migrate(struct source *s)
 	int err = steps_before_go(s);
 
 	if (!err) {
-		commit(s);
+		source_commit(s);
 		clean_up(s);
-		return;
-	}
-	if (j->req.dry_run && err == -ECANCELED && !j->cancel) {
+	} else if (j->req.dry_run && err == -ECANCELED && !j->cancel) {
 		peer_send_text(&j->peer, WIRE_ABORT, "dry-run",
 			       "preflight passed; nothing was asked for");
 		clean_up(s);
 		job_drop_vm(j);
 		job_over(j, MIG_DONE);
-		return;
+	} else if (source_give_up(s, err)) {
+		clean_up(s);
+		job_drop_vm(j);
+		job_over(j, err == -ECANCELED ? MIG_CANCELED : MIG_FAILED);
+	} else {
+		clean_up(s);
 	}
-	give_up(s, err);
-	clean_up(s);
-	job_drop_vm(j);
-	job_over(j, err == -ECANCELED ? MIG_CANCELED : MIG_FAILED);
 }
 
 void source_world(void *arg)

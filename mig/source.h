@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The source's parts: the nine steps (source.c), what it hears
- * (source_hear.c), pre-copy (precopy.c), the end (source_end.c).
+ * (source_hear.c), pre-copy (precopy.c), leases and GO (source_commit.c), the end (source_end.c).
  */
 #ifndef MIG_SOURCE_H
 #define MIG_SOURCE_H
+
+#include <tern/vdev.h>
 
 #include "job.h"
 #include "order.h"
@@ -16,6 +18,7 @@ struct source {
 	struct ram_sender *ram;
 	struct order order;  /* pre-copy: pages owed, in the order of sending */
 	struct pageset todo; /* stun: all pages still owed */
+	struct vdisk_id disk[VM_DISKS_MAX];
 	bool tracking, parked, quiesced;
 	uint64_t rate_bytes_s; /* smoothed, by acknowledgements */
 	uint64_t rate_mark_ns, rate_mark_bytes;
@@ -41,6 +44,13 @@ MUST_CHECK int source_probe(struct mig_job *j);
 MUST_CHECK int source_clock(struct mig_job *j);
 /* The destination's clock minus ours, by what is known now. */
 int64_t source_gap_ns(struct mig_job *j);
+
+/* source_commit.c: the last steps before GO, as those of source.c; GO; the end without it. */
+MUST_CHECK int source_lease(struct source *s);
+MUST_CHECK int source_go(struct source *s);
+void source_commit(struct source *s);
+/* True: the VM goes on here. Else the job has ended, or is in doubt. */
+bool source_give_up(struct source *s, int err);
 
 /* precopy.c: sends and harvests until the rest fits the stun budget. */
 MUST_CHECK int source_precopy(struct source *s);

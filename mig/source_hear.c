@@ -59,10 +59,15 @@ static int heard(struct mig_job *j, const struct wire_head *h, const void *body)
 		return heard_end(j, body);
 	if (h->type == WIRE_HELLO)
 		err = heard_hello(j, body);
+	if (h->type == WIRE_ACCEPT)
+		err = wire_accept_check(h->length, j->version);
 	if (err)
 		return err;
 	f = spin_lock(&j->lock);
 	switch (h->type) {
+	case WIRE_ACCEPT:
+		memcpy(j->there, body, h->length);
+		break;
 	case WIRE_ACK:
 		err = acks_heard(&j->acks, ((const struct wire_ack *)body)->seq);
 		break;

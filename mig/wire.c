@@ -18,7 +18,7 @@ static const struct {
 	[WIRE_HELLO] = { BY_SOURCE | BY_DEST, sizeof(struct wire_hello),
 			 sizeof(struct wire_hello) },
 	[WIRE_OFFER] = { BY_SOURCE, 32, 1u << 20 },
-	[WIRE_ACCEPT] = { BY_DEST, 0, 0 },
+	[WIRE_ACCEPT] = { BY_DEST, 0, sizeof(struct wire_accept) },
 	[WIRE_REFUSE] = { BY_DEST, sizeof(struct wire_text), sizeof(struct wire_text) },
 	[WIRE_CLOCK] = { BY_SOURCE, sizeof(struct wire_clock), sizeof(struct wire_clock) },
 	[WIRE_CLOCK_REPLY] = { BY_DEST, sizeof(struct wire_clock), sizeof(struct wire_clock) },
@@ -122,6 +122,13 @@ int wire_text_check(const struct wire_text *t)
 		if (*p < ' ' || *p > '~')
 			return -EBADMSG;
 	return 0;
+}
+
+int wire_accept_check(size_t len, uint16_t version)
+{
+	size_t want = version < WIRE_VERSION_DISKS ? 0 : sizeof(struct wire_accept);
+
+	return len == want ? 0 : -EBADMSG;
 }
 
 int wire_hello_check(const struct wire_hello *h)

@@ -15,8 +15,9 @@
 #include <tern/vm.h>
 
 #define WIRE_MAGIC 0x4d4e5254u /* "TRNM" in memory order */
-#define WIRE_VERSION 2u
+#define WIRE_VERSION 3u
 #define WIRE_VERSION_DELTA 2u /* the first that has DELTA */
+#define WIRE_VERSION_DISKS 3u /* the first that takes VMs with disks, and has a body in ACCEPT */
 #define WIRE_VERSION_MIN 1u
 #define WIRE_BATCH_MAX 2048u /* pages in one batch */
 #define WIRE_RUNS_MAX WIRE_BATCH_MAX
@@ -71,6 +72,11 @@ struct wire_hello {
 	char host[32];		       /* 24 */
 };
 _Static_assert(sizeof(struct wire_hello) == 56, "hello");
+
+struct wire_accept {
+	uint8_t host[16]; /* the destination, as leases of datastores name it */
+};
+_Static_assert(sizeof(struct wire_accept) == 16, "accept");
 
 struct wire_text { /* REFUSE, ABORT */
 	char code[WIRE_CODE];
@@ -153,6 +159,8 @@ _Static_assert(sizeof(struct wire_verdict) == 32, "verdict");
 MUST_CHECK int wire_head_check(const struct wire_head *h, bool from_source);
 /* Largest body that any acceptable head announces. */
 size_t wire_body_max(void);
+/* Has an ACCEPT of that many bytes what a stream of this version has in it? */
+MUST_CHECK int wire_accept_check(size_t len, uint16_t version);
 /* A batch: counts against limits, runs inside max_gfn, payload's size. */
 MUST_CHECK int wire_pages_check(const void *body, size_t len, uint32_t payload, uint64_t max_gfn);
 MUST_CHECK int wire_remain_check(const void *body, size_t len, uint64_t max_gfn);

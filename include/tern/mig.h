@@ -23,6 +23,7 @@ enum mig_phase {
 	MIG_STUN,     /* save checkpoint: park, drain, final harvest */
 	MIG_TRANSFER, /* remaining pages, records */
 	MIG_READY,    /* waiting for the destination's READY */
+	MIG_LEASE,    /* disks' leases are given */
 	MIG_GO,	      /* GO sent: no way back */
 	MIG_IN_DOUBT, /* GO sent, answer unknown */
 	MIG_DONE,
@@ -62,7 +63,7 @@ struct mig_status {
 	struct mig_round round[MIG_MAX_ROUNDS];
 	uint64_t start_ns, total_ns, blackout_ns, predicted_blackout_ns;
 	/* Blackout split. */
-	uint64_t park_ns, harvest_ns, pages_ns, state_ns, ready_ns, go_ns, first_run_ns;
+	uint64_t park_ns, harvest_ns, pages_ns, state_ns, ready_ns, lease_ns, go_ns, first_run_ns;
 	uint64_t bytes_sent, pages_sent, zero_sent, resent, copied_bytes;
 	uint64_t delta_pages,
 		delta_bytes;   /* pages sent as what changed in them, and the bytes of that */

@@ -40,7 +40,7 @@ enum rec_type {
 	REC_HOST = 7,	  /* who answers a query */
 	REC_HYPERV = 8,	  /* MSRs of Microsoft's interface, of VMs that have it */
 	REC_SHARES = 9,	  /* of its vCPUs, when they are not the usual ones */
-	REC_DISKS = 10,	  /* paths and serial numbers of its disks, when it has any */
+	REC_DISKS = 10,	  /* its disks, when it has any, and how each comes along */
 	REC_LAPIC = 16,
 	REC_IOAPIC = 17,
 	REC_PIC = 18,

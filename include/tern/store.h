@@ -210,6 +210,8 @@ struct ds_lease {
 	uint64_t file, generation;
 };
 void ds_file_lease(const struct ds_file *f, struct ds_lease *out);
+/* Was it opened with one? */
+bool ds_file_leased(const struct ds_file *f);
 /*
  * Names another mounted host, by identity, as holder; from the call on this host writes
  * no more to the file, whatever the result. -ENOENT that host is not alive here.

@@ -151,6 +151,41 @@ void vdisk_close(struct vdisk *d);
 MUST_CHECK int vdisk_filter(struct vm *vm, unsigned index, struct blkdev *blk);
 
 /*
+ * Disks that move with their VM (docs/ownership.md): the files stay where they are, on a datastore
+ * that both hosts have mounted; the leases go. The first disk with a lease decides whose the VM
+ * is: it is given last, taken back and accepted first. All in a world.
+ */
+enum vdisk_how {
+	VDISK_SHARED = 1, /* the file is the same at both ends */
+};
+struct vdisk_id {
+	enum vdisk_how how;
+	bool leased; /* written by who holds the lease; else read-only or multi-writer */
+	uint8_t ds[16];
+	uint64_t file, size, generation; /* generation of the lease as the source has it */
+};
+/* This host, as others name it when they give it a lease. */
+void vdisks_host(uint8_t id[16]);
+/* At the source; VM_DISKS_MAX of ids. -ENOTSUP: one of them cannot move, and why. */
+MUST_CHECK int vdisks_identify(struct vm *vm, struct vdisk_id *ids, char *why, size_t why_len);
+/* Has it disks with leases? Then these decide. */
+bool vdisks_leased(struct vm *vm);
+/* Devices are quiet. After an error some may be given: vdisks_take_back. */
+MUST_CHECK int vdisks_give(struct vm *vm, const uint8_t host[16], char *why, size_t why_len);
+/* 0 they are this host's again; -ESTALE the VM is not; else nobody knows yet: to be repeated. */
+MUST_CHECK int vdisks_take_back(struct vm *vm);
+/* At the destination: are they here? The reason, and what to do. */
+MUST_CHECK int vdisks_check(const struct vm_config *cfg, const struct vdisk_id *ids, char *why,
+			    size_t why_len);
+/* Opens them as far as may be before they are given. */
+MUST_CHECK int vdisks_await(struct vm *vm, const struct vdisk_id *ids, char *why, size_t why_len);
+/*
+ * 0 the VM is this host's; -EAGAIN not given yet; -ESTALE it will not be; else nobody knows yet: to
+ * be repeated.
+ */
+MUST_CHECK int vdisks_accept(struct vm *vm);
+
+/*
  * Guest serial ports 0 and 1: kept log and input. The functions take
  * SERIAL_VCONSOLE as well: the virtio console's log and input.
  */

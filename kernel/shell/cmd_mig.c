@@ -53,6 +53,7 @@ static void blackout_json(struct shell *sh, const struct mig_status *s)
 	json_u64(sh, "pages_ns", s->pages_ns);
 	json_u64(sh, "state_ns", s->state_ns);
 	json_u64(sh, "ready_ns", s->ready_ns);
+	json_u64(sh, "lease_ns", s->lease_ns);
 	json_u64(sh, "go_ns", s->go_ns);
 	json_u64(sh, "first_run_ns", s->first_run_ns);
 	json_end(sh);
@@ -201,7 +202,8 @@ static bool hold_opt(struct shell *sh, int *argc, char **argv, enum mig_phase *h
 	}
 	shell_error(
 		sh, "invalid",
-		"--hold %s: a phase is one of preflight skeleton precopy stun transfer ready go",
+		"--hold %s: a phase is one of preflight skeleton precopy stun transfer ready lease "
+		"go",
 		text);
 	return false;
 }

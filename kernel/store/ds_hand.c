@@ -20,6 +20,11 @@ void ds_file_lease(const struct ds_file *f, struct ds_lease *out)
 	*out = (struct ds_lease){ .file = f->id, .generation = f->generation };
 }
 
+bool ds_file_leased(const struct ds_file *f)
+{
+	return f->mode == DS_OPEN_WRITE;
+}
+
 static uint32_t living_slot(struct datastore *ds, const uint8_t host[16])
 {
 	for (uint32_t i = 0; i < ds->super.nr_slots; i++) {

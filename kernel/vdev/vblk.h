@@ -94,6 +94,9 @@ MUST_CHECK int vblk_create(struct vm *vm, struct pci_bus *bus, unsigned slot, un
 /* Around a run. Close waits for what the disk works on; each may come twice. */
 MUST_CHECK int vblk_open(struct vblk *b, char *why, size_t why_len);
 void vblk_close(struct vblk *b);
+/* Instead of vblk_open for a VM that arrives: vdisk_await, and at last vdisk_accept. */
+MUST_CHECK int vblk_await(struct vblk *b, const struct vdisk_id *id, char *why, size_t why_len);
+MUST_CHECK int vblk_accept(struct vblk *b);
 void vblk_info(struct vblk *b, struct vdisk_info *out);
 
 static inline struct vblk *vblk_of(struct vdev *d)

@@ -157,6 +157,30 @@ int vblk_open(struct vblk *b, char *why, size_t why_len)
 	return 0;
 }
 
+int vblk_await(struct vblk *b, const struct vdisk_id *id, char *why, size_t why_len)
+{
+	const struct vm *vm = b->v.d.vm;
+	struct vdisk *disk;
+	int rc;
+
+	rc = vdisk_await(vm->cfg.name, b->index, &vm->cfg.disk[b->index], id, &disk, why, why_len);
+	if (!rc)
+		vblk_attach(b, disk); /* what the driver was told comes with the records */
+	return rc;
+}
+
+int vblk_accept(struct vblk *b)
+{
+	int rc = vdisk_accept(b->disk);
+
+	if (rc)
+		return rc;
+	mutex_lock(&b->v.d.lock);
+	b->blk = vdisk_blk(b->disk);
+	mutex_unlock(&b->v.d.lock);
+	return 0;
+}
+
 /* ---- a filter ---- */
 
 static int exchange_locked(struct vblk *b, struct blkdev *blk)

@@ -12,18 +12,7 @@
 #include <tern/log.h>
 #include <tern/store.h>
 
-#include "vdisk.h"
-
-struct vdisk {
-	char vm[VM_NAME_MAX]; /* [const] whose; with index its key */
-	unsigned index;	      /* [const] */
-	struct vm_disk what;  /* [const] */
-	struct ds_file *file; /* [const] NULL: a whole disk */
-	char *run;	      /* [const] a nonpersistent one's delta, by path; else NULL */
-	struct blkdev *blk;   /* [const] once it is open */
-	unsigned refs;	      /* [list_lock] */
-	struct vdisk *next;   /* [list_lock] */
-};
+#include "vdisk_int.h"
 
 static struct vdisk *disks; /* [list_lock] open */
 static struct spinlock list_lock = SPINLOCK_INIT(LOCK_STORE, "vdisks");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The migration stream as a hostile peer would write it: heads, bodies, records.
- * // SOURCES: mig/wire.c mig/delta.c kernel/lib/rec.c
+ * // SOURCES: mig/wire.c mig/delta.c mig/offer_disks.c kernel/lib/rec.c
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +9,7 @@
 #include <tern/rec.h>
 
 #include "mig/delta.h"
+#include "mig/offer.h"
 #include "mig/wire.h"
 
 #define MAX_GFN (1u << 18)
@@ -96,6 +97,37 @@ static void records(const uint8_t *body, size_t len)
 	}
 }
 
+/* Accepted disks are written as they were read, and name nothing that a terminal would obey. */
+static void disks(const uint8_t *body, size_t len)
+{
+	static struct vm_config cfg;
+	struct vdisk_id id[VM_DISKS_MAX];
+	struct rec_writer w;
+	struct rec_reader r;
+
+	rec_writer_init(&w);
+	rec_begin(&w, REC_DISKS, 1, 0, 0);
+	rec_bytes(&w, body, len);
+	rec_end(&w);
+	if (rec_finish(&w))
+		abort();
+	rec_reader_init(&r, w.buf, w.len);
+	if (rec_next(&r) == 1 && !offer_disks_check(&r, &cfg, id)) {
+		struct rec_writer again;
+
+		for (unsigned i = 0; i < cfg.disks; i++)
+			for (const char *c = cfg.disk[i].path; *c; c++)
+				if (*c <= ' ' || *c > '~')
+					abort();
+		rec_writer_init(&again);
+		offer_disks_save(&cfg, id, &again);
+		if (rec_finish(&again) || again.len != w.len || memcmp(again.buf, w.buf, w.len))
+			abort();
+		rec_writer_fini(&again);
+	}
+	rec_writer_fini(&w);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct wire_head h;
@@ -116,6 +148,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	round_trip(body, len);
 	(void)wire_remain_check(body, len, MAX_GFN);
 	records(body, len);
+	if (len <= REC_MAX_BODY)
+		disks(body, len);
 	if (len == sizeof(struct wire_text))
 		(void)wire_text_check((const void *)body);
 	if (len == sizeof(struct wire_hello))

@@ -4,6 +4,7 @@
  *
  *   fill SEED             writes every sector, flushes, reads all back
  *   check SEED            reads all back
+ *   loop SEED             fill with SEED, with SEED + 1 and so on, a line for each
  *   zero|discard FROM N   these MiB, by BLKZEROOUT or BLKDISCARD
  *
  * A sector's 64 words are seed << 32 | its number. One line says what came of it:
@@ -131,10 +132,32 @@ static int range(int fd, const char *what, uint64_t from, uint64_t bytes)
 	return sum.errors != 0;
 }
 
+static void fill_and_check(int fd, uint64_t sectors, uint64_t seed, struct worker *sum)
+{
+	pass(fd, 1, sectors, seed, sum);
+	if (fsync(fd)) {
+		sum->error = errno;
+		sum->errors++;
+	}
+	if (!sum->errors)
+		pass(fd, 0, sectors, seed, sum);
+}
+
+static int loop(int fd, uint64_t sectors, uint64_t seed)
+{
+	struct worker sum = { 0 };
+
+	for (; !sum.wrong && !sum.errors; seed++) {
+		fill_and_check(fd, sectors, seed, &sum);
+		report("loop", sectors, &sum);
+	}
+	return 1;
+}
+
 int disk_tool(int argc, char **argv)
 {
-	int fill = !strcmp(argv[1], "fill"), fd;
 	struct worker sum = { 0 };
+	int fd;
 	uint64_t bytes, seed = strtoull(argv[2], NULL, 0);
 
 	fd = open(argv[0], O_RDWR | O_DIRECT | O_CLOEXEC);
@@ -146,14 +169,11 @@ int disk_tool(int argc, char **argv)
 	}
 	if (argc == 4)
 		return range(fd, argv[1], seed * MIB, strtoull(argv[3], NULL, 0) * MIB);
-	if (fill) {
-		pass(fd, 1, bytes / SECTOR, seed, &sum);
-		if (fsync(fd)) {
-			sum.error = errno;
-			sum.errors++;
-		}
-	}
-	if (!sum.errors)
+	if (!strcmp(argv[1], "loop"))
+		return loop(fd, bytes / SECTOR, seed);
+	if (!strcmp(argv[1], "fill"))
+		fill_and_check(fd, bytes / SECTOR, seed, &sum);
+	else
 		pass(fd, 0, bytes / SECTOR, seed, &sum);
 	report(argv[1], bytes / SECTOR, &sum);
 	return sum.wrong || sum.errors;

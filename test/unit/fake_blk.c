@@ -100,6 +100,17 @@ int vdisk_open(const char *vm, unsigned index, const struct vm_disk *d, struct v
 	return 0;
 }
 
+int vdisk_await(const char *vm, unsigned index, const struct vm_disk *d, const struct vdisk_id *id,
+		struct vdisk **out, char *why, size_t why_len)
+{
+	return vdisk_open(vm, index, d, out, why, why_len);
+}
+
+int vdisk_accept(struct vdisk *d)
+{
+	return 0;
+}
+
 struct vdisk *vdisk_share(const char *vm, unsigned index, const struct vm_disk *d)
 {
 	return NULL;

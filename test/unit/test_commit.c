@@ -39,6 +39,34 @@ static void no_way_back_after_go(void **state)
 	assert_int_equal(src_resolve(&s, true), COMMIT_REFUSE);
 }
 
+/* With leases: what was given is asked for, before GO as after it. */
+static void the_lease_decides(void **state)
+{
+	enum source_state s = SRC_RUNS;
+
+	assert_int_equal(src_give(&s), COMMIT_REFUSE);
+	assert_int_equal(src_taken_back(&s), COMMIT_REFUSE);
+	src_stun(&s);
+	assert_int_equal(src_taken_back(&s), COMMIT_REFUSE); /* nothing was given */
+	assert_int_equal(src_give(&s), COMMIT_NOTHING);
+	assert_int_equal(src_abort(&s), COMMIT_REFUSE);
+	assert_int_equal(src_taken_back(&s), COMMIT_RUN);
+	assert_int_equal(src_taken_back(&s), COMMIT_REFUSE);
+
+	s = SRC_GIVEN;
+	assert_int_equal(src_lost(&s), COMMIT_ASK); /* the datastore does not say: as after GO */
+	assert_int_equal(s, SRC_GO_SENT);
+	assert_int_equal(src_moved_on(&s), COMMIT_FREE);
+	assert_int_equal(src_taken_back(&s), COMMIT_REFUSE);
+
+	s = SRC_GIVEN;
+	assert_int_equal(src_ready(&s), COMMIT_SEND_GO);
+	assert_int_equal(src_taken_back(&s), COMMIT_RUN);
+	s = SRC_GIVEN;
+	assert_int_equal(src_moved_on(&s), COMMIT_FREE);
+	assert_int_equal(src_resolve(&s, true), COMMIT_REFUSE);
+}
+
 static void nothing_runs_without_go(void **state)
 {
 	enum dest_state d = DST_EMPTY;
@@ -84,6 +112,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(good_way),
 		cmocka_unit_test(no_way_back_after_go),
+		cmocka_unit_test(the_lease_decides),
 		cmocka_unit_test(nothing_runs_without_go),
 		cmocka_unit_test(settled_while_loading),
 		cmocka_unit_test(operator_decides_once),

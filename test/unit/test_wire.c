@@ -125,6 +125,16 @@ static void version_agreed(void **state)
 	assert_int_equal(wire_version_with(&h), 0);
 }
 
+/* Who knows no disks says nothing of himself. */
+static void accept_has_what_its_version_has(void **state)
+{
+	assert_int_equal(wire_accept_check(0, 2), 0);
+	assert_int_equal(wire_accept_check(16, 2), -EBADMSG);
+	assert_int_equal(wire_accept_check(16, 3), 0);
+	assert_int_equal(wire_accept_check(0, 3), -EBADMSG);
+	assert_int_equal(wire_accept_check(8, 3), -EBADMSG);
+}
+
 static void text_is_printable(void **state)
 {
 	struct wire_text t = { .code = "no-memory", .text = "it does not fit" };
@@ -139,9 +149,13 @@ static void text_is_printable(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(head_golden),	  cmocka_unit_test(head_refused),
-		cmocka_unit_test(pages_checked),  cmocka_unit_test(remain_checked),
-		cmocka_unit_test(version_agreed), cmocka_unit_test(text_is_printable),
+		cmocka_unit_test(head_golden),
+		cmocka_unit_test(head_refused),
+		cmocka_unit_test(pages_checked),
+		cmocka_unit_test(remain_checked),
+		cmocka_unit_test(version_agreed),
+		cmocka_unit_test(text_is_printable),
+		cmocka_unit_test(accept_has_what_its_version_has),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

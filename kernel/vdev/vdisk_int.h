@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Inside of VMs' disks: vdisk.c opens and closes them, vdisk_move.c takes them to another
+ * host.
+ */
+#ifndef KERNEL_VDEV_VDISK_INT_H
+#define KERNEL_VDEV_VDISK_INT_H
+
+#include <tern/store.h>
+
+#include "vdisk.h"
+
+struct vdisk {
+	char vm[VM_NAME_MAX]; /* [const] whose; with index its key */
+	unsigned index;	      /* [const] */
+	struct vm_disk what;  /* [const] */
+	struct ds_file *file; /* [own] NULL: a whole disk */
+	char *run;	      /* [const] a nonpersistent one's delta, by path; else NULL */
+	struct blkdev *blk;   /* [own] once it is open */
+	struct ds_lease told; /* [own] of a move: the lease as its source had it */
+	bool awaits;	      /* [own] file is open for reading until its lease is accepted */
+	unsigned refs;	      /* [list_lock] */
+	struct vdisk *next;   /* [list_lock] */
+};
+
+#endif

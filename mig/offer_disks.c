@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A VM's disks in its offer (offer.h, docs/wire.md "Records"): which they are, and how
+ * each comes along. Who reads it believes nothing; whether the disks are here is asked later
+ * (vdisks_check).
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "offer.h"
+
+#define DISKS_VERSION 1
+#define DISK_READ_ONLY 1u
+#define DISK_LEASED 2u
+#define DISK_INDEPENDENT 4u
+#define DISK_FLAGS (DISK_READ_ONLY | DISK_LEASED | DISK_INDEPENDENT)
+
+static uint32_t flags_of(const struct vm_disk *d, const struct vdisk_id *id)
+{
+	return (d->read_only ? DISK_READ_ONLY : 0) | (id->leased ? DISK_LEASED : 0) |
+	       (d->mode == VM_DISK_INDEPENDENT ? DISK_INDEPENDENT : 0);
+}
+
+void offer_disks_save(const struct vm_config *cfg, const struct vdisk_id *disk,
+		      struct rec_writer *w)
+{
+	if (!cfg->disks)
+		return;
+	rec_begin(w, REC_DISKS, DISKS_VERSION, 0, 0);
+	rec_u32(w, cfg->disks);
+	rec_u32(w, 0);
+	for (unsigned i = 0; i < cfg->disks; i++) {
+		rec_u32(w, disk[i].how);
+		rec_u32(w, flags_of(&cfg->disk[i], &disk[i]));
+		rec_bytes(w, disk[i].ds, sizeof(disk[i].ds));
+		rec_u64(w, disk[i].file);
+		rec_u64(w, disk[i].size);
+		rec_u64(w, disk[i].generation);
+		rec_str(w, cfg->disk[i].path);
+		rec_str(w, cfg->disk[i].serial);
+	}
+	rec_end(w);
+}
+
+static bool is_plain(const char *text)
+{
+	for (; *text; text++)
+		if (*text <= ' ' || *text > '~')
+			return false;
+	return true;
+}
+
+static int disk_check(struct rec_reader *r, struct vm_disk *d, struct vdisk_id *id)
+{
+	uint32_t how = rec_get_u32(r), flags = rec_get_u32(r);
+
+	if (how != VDISK_SHARED || flags & ~DISK_FLAGS ||
+	    (flags & DISK_READ_ONLY && flags & DISK_LEASED))
+		return -EBADMSG;
+	id->how = VDISK_SHARED;
+	d->read_only = flags & DISK_READ_ONLY;
+	d->mode = flags & DISK_INDEPENDENT ? VM_DISK_INDEPENDENT : VM_DISK_NORMAL;
+	id->leased = flags & DISK_LEASED;
+	rec_get_bytes(r, id->ds, sizeof(id->ds));
+	id->file = rec_get_u64(r);
+	id->size = rec_get_u64(r);
+	id->generation = rec_get_u64(r);
+	rec_get_str(r, d->path, sizeof(d->path));
+	rec_get_str(r, d->serial, sizeof(d->serial));
+	return d->path[0] == '/' && is_plain(d->path) && is_plain(d->serial) ? 0 : -EBADMSG;
+}
+
+int offer_disks_check(struct rec_reader *r, struct vm_config *cfg, struct vdisk_id *disk)
+{
+	uint32_t count = rec_get_u32(r);
+	int err = 0;
+
+	if (r->head.version != DISKS_VERSION || rec_get_u32(r) || !count || count > VM_DISKS_MAX)
+		return -EBADMSG;
+	for (cfg->disks = 0; cfg->disks < count && !err; cfg->disks++)
+		err = disk_check(r, &cfg->disk[cfg->disks], &disk[cfg->disks]);
+	return err ? err : rec_done(r);
+}

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The source's side of the commit: leases, GO, and how it ends (commit.h,
+ * docs/ownership.md). Of disks without leases nothing is given; then GO alone decides.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include <tern/dirty.h>
+#include <tern/log.h>
+#include <tern/vdev.h>
+
+#include "phase.h"
+#include "source.h"
+
+/* READY is here: what the disks hold is the destination's to take, but not yet for good. */
+int source_lease(struct source *s)
+{
+	char why[WIRE_TEXT] = "";
+	struct mig_job *j = s->j;
+	int err = source_hold(j, MIG_LEASE);
+	unsigned long f;
+	uint64_t t0;
+
+	if (err || !vdisks_leased(j->vm))
+		return err;
+	t0 = time_ns();
+	f = spin_lock(&j->lock);
+	src_give(&j->src);
+	spin_unlock(&j->lock, f);
+	err = vdisks_give(j->vm, j->there, why, sizeof(why));
+	if (err)
+		job_error(j, "lease", "%s; the VM goes on here", why);
+	j->st.lease_ns = time_ns() - t0;
+	return err;
+}
+
+/* Decide. From here on nothing is taken back, unless the leases say so. */
+int source_go(struct source *s)
+{
+	struct mig_job *j = s->j;
+	unsigned long f;
+	int err = source_hold(j, MIG_GO);
+
+	if (err)
+		return err;
+	f = spin_lock(&j->lock);
+	err = j->cancel ? -ECANCELED : j->link_error; /* a dead link is no reason to be in doubt */
+	if (!err)
+		src_ready(&j->src);
+	spin_unlock(&j->lock, f);
+	return err;
+}
+
+static void in_doubt(struct mig_job *j, const char *why)
+{
+	vm_set_state(j->vm, VM_IN_DOUBT);
+	settle_add(j); /* before the operator can resolve it, which may end the settling */
+	job_phase(j, MIG_IN_DOUBT);
+	log_warn("mig", "job %u: %s: %s is held here until that is known", (unsigned)j->st.id, why,
+		 j->st.vm);
+}
+
+/* GO is decided: it goes out, and only the destination's word ends this. */
+void source_commit(struct source *s)
+{
+	struct mig_job *j = s->j;
+	uint64_t t0 = time_ns();
+	int64_t blackout_ns;
+	int err = peer_send(&j->peer, WIRE_GO, NULL, 0);
+
+	if (!err)
+		err = source_wait(j, WIRE_RUNNING, t0 + RUNNING_TIMEOUT_NS);
+	j->st.go_ns = time_ns() - t0;
+	if (err) {
+		in_doubt(j, "GO sent, no answer");
+		return;
+	}
+	blackout_ns = (int64_t)j->running.started_ns - source_gap_ns(j) - (int64_t)s->parked_at_ns;
+	/* By two clocks; by ours alone it lasted until GO at least. */
+	j->st.blackout_ns = (uint64_t)MAX(blackout_ns, (int64_t)(t0 - s->parked_at_ns));
+	j->st.first_run_ns = j->running.load_ns;
+	src_running(&j->src);
+	source_release(j);
+	job_over(j, MIG_DONE);
+}
+
+static const char *words_for(int err)
+{
+	switch (err) {
+	case -ETIMEDOUT:
+		return "the other host stopped answering";
+	case -ECONNRESET:
+	case -EPIPE:
+		return "the connection ended";
+	case -EBADMSG:
+		return "the other host sent something that is not the protocol";
+	case -ENOMEM:
+		return "no memory for the migration's own data";
+	default:
+		return "it failed";
+	}
+}
+
+/* Before GO: why the VM goes on here. */
+static void say_why(struct mig_job *j, int err)
+{
+	if (err == -ECANCELED)
+		job_error(j, "canceled", "canceled in phase %s", mig_phase_name(j->st.phase));
+	else
+		job_error(j,
+			  err == -EBADMSG  ? "bad-stream"
+			  : err == -ENOMEM ? "no-memory"
+					   : "link",
+			  "%s in phase %s; the VM goes on here", words_for(err),
+			  mig_phase_name(j->st.phase));
+}
+
+/* It goes on here, and the destination is told. */
+static void go_on(struct source *s)
+{
+	struct mig_job *j = s->j;
+
+	if (s->quiesced)
+		vdevs_resume(j->vm);
+	if (s->parked)
+		source_resume(j);
+	if (j->peer.s)
+		peer_send_text(&j->peer, WIRE_ABORT, j->st.error_code, j->st.error);
+	if (s->tracking)
+		dirty_stop(j->vm);
+	if (s->parked) /* READY may be on its way: the destination must learn that it is not needed
+			*/
+		settle_add(j);
+}
+
+enum commit_action source_ask_leases(struct mig_job *j)
+{
+	int err = vdisks_take_back(j->vm);
+	unsigned long f = spin_lock(&j->lock);
+	enum commit_action action = !err	     ? src_taken_back(&j->src)
+				    : err == -ESTALE ? src_moved_on(&j->src)
+						     : src_lost(&j->src);
+
+	spin_unlock(&j->lock, f);
+	return action;
+}
+
+bool source_give_up(struct source *s, int err)
+{
+	struct mig_job *j = s->j;
+	enum commit_action action = j->src == SRC_GIVEN ? source_ask_leases(j) : src_abort(&j->src);
+
+	if (action == COMMIT_RUN) {
+		say_why(j, err);
+		go_on(s);
+		return true;
+	}
+	if (action == COMMIT_FREE) { /* without its stream the destination asked the leases */
+		source_release(j);
+		job_over(j, MIG_DONE);
+		return false;
+	}
+	in_doubt(j, "the datastore does not say whether its leases were taken over");
+	return false;
+}
