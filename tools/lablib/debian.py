@@ -89,18 +89,17 @@ def _copy_at(source, target, at_mib):
          "status=none")
 
 
-def _boot_partition(tmp):
-    esp = f"{tmp}/esp.img"
+def boot_partition(esp, mib, grub_cfg):
+    """A FAT volume that UEFI firmware boots: Debian's signed shim, and GRUB with this file."""
     with open(esp, "wb") as f:
-        f.truncate((ESP_MIB - 1) << 20)
+        f.truncate(mib << 20)
     _run("mkfs.vfat", "-n", "ESP", esp)
     _run("mmd", "-i", esp, "::/EFI", "::/EFI/BOOT", "::/EFI/debian")
     for source, name in ((f"{BOOT_CHAIN}/shim/shimx64.efi.signed", "BOOT/BOOTX64.EFI"),
                          (f"{BOOT_CHAIN}/grub/x86_64-efi-signed/grubx64.efi.signed",
                           "BOOT/grubx64.efi"),
-                         (f"{SCRIPTS}/grub.cfg", "debian/grub.cfg")):
+                         (grub_cfg, "debian/grub.cfg")):
         _run("mcopy", "-i", esp, source, f"::/EFI/{name}")
-    return esp
 
 
 def _uefi_disk(root, tmp, out):
@@ -109,7 +108,8 @@ def _uefi_disk(root, tmp, out):
     with open(out, "wb") as f:
         f.truncate((ESP_MIB + ROOT_MIB + 1) << 20)
     _run("sfdisk", "--quiet", out, input=table.encode())
-    _copy_at(_boot_partition(tmp), out, 1)
+    boot_partition(f"{tmp}/esp.img", ESP_MIB - 1, f"{SCRIPTS}/grub.cfg")
+    _copy_at(f"{tmp}/esp.img", out, 1)
     _copy_at(root, out, ESP_MIB)
 
 

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Guests that start by Debian's UEFI firmware: its shell, and the loader of a disk."""
+import os
+import re
+import subprocess
+import time
+
+import pytest
+
+from lablib import debian
+from lablib.client import Lab
+from lablib.guest import Guest
+from lablib.paths import BUILD
+
+pytestmark = pytest.mark.guests
+
+TERNDISK = f"{BUILD}/terndisk"
+OVMF = "/usr/share/ovmf/OVMF.fd"
+FIRMWARE = "--firmware /ds/ds1/OVMF.fd"
+# A loaded machine is given time for its heartbeats.
+TIMES = ["--beat", "1000", "--lease", "6000", "--io-timeout", "500"]
+SHELL = r"Shell> "
+GRUB_CFG = 'echo "the loader of this disk"\nhalt\n'
+
+
+def terndisk(*args):
+    done = subprocess.run([TERNDISK, *map(str, args)], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+class Firmware(Guest):
+    def boot(self, host, options):
+        self.host = host
+        self.lab.run(host, f"vm create {self.name} {options}")
+        self.start()
+
+    def wait_next(self, pattern, timeout=90):
+        """It comes behind all that was read so far."""
+        return self.wait_text(pattern, timeout, len(self.text))
+
+    def to_shell(self):
+        """It waits for a key first."""
+        self.wait_next(r"any other key to continue")
+        self.type("x")
+        self.wait_next(SHELL)
+
+    def type(self, line):
+        self.lab.run(self.host, f"vm type {self.name} {line}")
+
+    def tell(self, line, answer):
+        self.type(line)
+        return self.wait_next(answer)
+
+    def wait_off(self):
+        end = time.monotonic() + 60 * self.lab.patience
+        while self.state() != "off":
+            assert time.monotonic() < end, "still on"
+            time.sleep(0.2)
+
+
+def mounted(lab, host):
+    end = time.monotonic() + 60 * lab.patience
+    while not [d for d in lab.ask(host, "datastore list") if d["writable"]]:
+        assert time.monotonic() < end, f"no datastore on {host}"
+        time.sleep(0.2)
+
+
+def refused(lab, line, code, text):
+    got = lab.cmd("a", line)
+    assert got.status and got.text.startswith(f"error: {code} ") and text in got.text, got.text
+
+
+@pytest.fixture
+def lab(tmp_path):
+    """Two hosts with a datastore that has the firmware and a disk with a boot loader."""
+    image, esp, cfg = tmp_path / "ds1.img", tmp_path / "esp", tmp_path / "grub.cfg"
+    cfg.write_text(GRUB_CFG)
+    debian.boot_partition(esp, 8, cfg)
+    terndisk("mkfs", image, "--size", "64M", "--name", "ds1", *TIMES)
+    terndisk("import", image, OVMF, "OVMF.fd", "--kind", "plain")
+    terndisk("import", image, esp, "esp.disk", "--kind", "flat")
+    lab = Lab(f"fw-{os.getpid()}")
+    lab.remove()
+    lab.up(["a", "b"], disks=[f"{image},shared"])
+    mounted(lab, "a")
+    yield lab
+    lab.down()
+
+
+def test_firmware(lab):
+    """The loader of a disk, which powers off; the shell, over a move, a suspend and a reset of its
+    own, without the file that it came from; what cannot start."""
+    refused(lab, "vm create x --firmware /ds/ds1/none", "not-found", "/ds/ds1/none")
+    refused(lab, f"vm create x {FIRMWARE} --initrd /ds/ds1/OVMF.fd", "usage", "firmware")
+    lab.run("a", "vm create x --firmware /ds/ds1/esp.disk")
+    refused(lab, "vm start x", "invalid", "at most 4 MiB")
+    lab.run("a", "vm delete x")
+
+    shell, loader = Firmware(lab, "shell"), Firmware(lab, "loader")
+    shell.boot("a", f"--mem 64M --vcpus 2 {FIRMWARE}")
+    loader.boot("a", f"--mem 128M {FIRMWARE} --disk /ds/ds1/esp.disk")
+    info = loader.info()
+    assert (info["boot"], info["kernel"]) == ("firmware", "/ds/ds1/OVMF.fd")
+    shell.to_shell()
+    loader.wait_text("the loader of this disk", 90)
+    loader.wait_off()
+    exits = lab.ask("a", "vm stats shell")["vcpus"][0]["exits"]
+    assert exits["pio"] < 60_000 and exits["slat_fault"] < 20_000, exits
+
+    # Nobody has the file any more, but the machine its ROM.
+    lab.run("a", "datastore rm /ds/ds1/OVMF.fd")
+    shell.migrate("b")
+    today = shell.tell("date", r"\d\d/\d\d/20\d\d")
+    assert re.fullmatch(r"\d\d/\d\d/20\d\d", today)
+    lab.run("b", "vm suspend shell")
+    lab.run("b", "vm restore shell")
+    shell.tell("echo still.here", r"still\.here")
+    shell.type("reset")
+    shell.to_shell()
+    shell.type("reset -s")
+    shell.wait_off()
+    assert "OVMF.fd" in lab.cmd("b", "vm start shell").text
+
+
+@pytest.mark.skipif(not os.environ.get("TERN_FIRMWARE_DEBIAN"), reason="some minutes: make soak")
+def test_debian_by_its_own_loader(payload, tmp_path):
+    """Firmware, shim, GRUB, Debian's kernel with four processors, its prompt; it reboots by itself,
+    and powers off."""
+    debian.make(f"{BUILD}/debian", uefi=True)
+    image = tmp_path / "ds1.img"
+    subprocess.run(["cp", "--sparse=always", f"{BUILD}/debian/ds1.img", image], check=True)
+    terndisk("import", image, OVMF, "OVMF.fd", "--kind", "plain")
+    lab = Lab(f"fwdeb-{os.getpid()}")
+    lab.remove()
+    try:
+        lab.up(["a"], disks=[f"{image},shared"], mem=1200)
+        mounted(lab, "a")
+        deb = Firmware(lab, "deb")
+        deb.boot("a", f"--mem 640M --vcpus 4 {FIRMWARE} --disk /ds/ds1/deb/uefi.disk")
+        for _ in range(2):
+            deb.wait_next(r"^deb login: ", 600)
+            deb.tell("root", r"^root@deb:~# ")
+            deb.tell("dmesg", r"efi: EFI v2")
+            assert deb.tell("nproc", r"^\d+\s") .strip() == "4"
+            deb.type("reboot")
+        deb.wait_next(r"^deb login: ", 600)
+        deb.tell("root", r"^root@deb:~# ")
+        deb.type("poweroff")
+        deb.wait_off()
+    finally:
+        lab.down()
+    image.unlink()
