@@ -24,10 +24,12 @@
 #define SMI_EN 0x30u
 #define SMI_EN_APMC 0x20u /* "firmware has set up SMIs": SeaBIOS then leaves them alone */
 #define RESET_CPU 0x04u
+#define KBC_PORT 0x64u
+#define KBC_PULSE_RESET 0xfeu
 
 struct pm {
 	struct vdev d;
-	struct io_region io;
+	struct io_region io, kbc;
 	uint16_t status, enable, control;
 	bool line;
 };
@@ -134,6 +136,23 @@ static void io_write(void *arg, struct vcpu *c, uint64_t off, unsigned size, uin
 
 static const struct io_ops pm_io = { .read = io_read, .write = io_write };
 
+/* All-ones, as where there is no controller. */
+static void kbc_read(void *arg, struct vcpu *c, uint64_t off, unsigned size, uint64_t *value)
+{
+	(void)arg, (void)c, (void)off, (void)size, (void)value;
+}
+
+static void kbc_write(void *arg, struct vcpu *c, uint64_t off, unsigned size, uint64_t value)
+{
+	struct pm *pm = container_of((struct vdev *)arg, struct pm, d);
+
+	(void)c, (void)off;
+	if (size == 1 && value == KBC_PULSE_RESET)
+		vm_request_reset(pm->d.vm);
+}
+
+static const struct io_ops kbc_io = { .read = kbc_read, .write = kbc_write };
+
 void pm_move(struct pm *pm, uint16_t base, bool enabled)
 {
 	enabled = enabled && base != 0;
@@ -224,6 +243,7 @@ int pm_create(struct vm *vm, struct pm **out)
 		return -ENOMEM;
 	vdev_init(&pm->d, vm, &pm_ops, REC_PM, REC_PM, 0);
 	vdev_region(&pm->d, &pm->io, IO_PIO, 0, PM_BLOCK_SIZE, &pm_io, NULL);
+	vdev_region(&pm->d, &pm->kbc, IO_PIO, KBC_PORT, 1, &kbc_io, NULL);
 	*out = pm;
 	return 0;
 }

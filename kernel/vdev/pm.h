@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * ACPI power management of a guest: PM1 status, enable and control, the PM
- * timer, soft-off, and the reset port 0xCF9.
+ * timer, soft-off, the reset port 0xCF9, and of a keyboard controller its reset line (port 0x64).
  */
 #ifndef KERNEL_VDEV_PM_H
 #define KERNEL_VDEV_PM_H

@@ -92,6 +92,12 @@ static void ports(void **state)
 	assert_int_equal(fake_resets, 0);
 	fake_out(vm, 0xcf9, 1, 0x06);
 	assert_int_equal(fake_resets, 1);
+	assert_int_equal(fake_in(vm, 0x64, 1),
+			 0xff); /* no keyboard controller, but its reset line */
+	fake_out(vm, 0x64, 1, 0xff);
+	assert_int_equal(fake_resets, 1);
+	fake_out(vm, 0x64, 1, 0xfe);
+	assert_int_equal(fake_resets, 2);
 	fake_vm_done(vm);
 }
 
