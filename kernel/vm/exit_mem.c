@@ -4,7 +4,8 @@
  * else is a device's register, and the instruction is carried out here.
  *
  * An access that stays within the page that faulted uses the address that the
- * CPU gave; others are translated again by the guest's tables (linear.c).
+ * CPU gave; others are translated again by the guest's tables (linear.c), as are
+ * those to ROM, which is memory when it is read and nobody's when it is written.
  */
 #include <errno.h>
 #include <string.h>
@@ -230,7 +231,7 @@ static int emulate_at(struct vcpu *c, struct vmexit *x, const struct insn *i,
 	if (i->far_bit)
 		o.linear += far_bit_offset(c, i);
 	o.direct = (o.linear & PAGE_MASK) == (o.gpa.v & PAGE_MASK) &&
-		   (o.linear & PAGE_MASK) + i->size <= PAGE_SIZE;
+		   (o.linear & PAGE_MASK) + i->size <= PAGE_SIZE && !gmem_is_rom(c->vm->mem, o.gpa);
 	return emulate(&o, i);
 }
 

@@ -56,6 +56,11 @@ void gmem_unpin(struct gmem *g, gpa_t a, void *p, bool for_write)
 {
 }
 
+bool gmem_is_rom(const struct gmem *g, gpa_t a)
+{
+	return a.v & SIZE_2M;
+}
+
 int gmem_fault(struct gmem *g, gpa_t a, bool write, bool fetch)
 {
 	return a.v < RAM ? 0 : -EFAULT;

@@ -22,8 +22,9 @@
 #define RAM 0x100000u
 #define DEV 0x100000ull
 #define CODE 0x1000ull
+#define ROM 0x200000ull
 
-static uint8_t ram[RAM], dev[16];
+static uint8_t ram[RAM], dev[16], rom[16];
 static char trace[512];
 static struct vm vm;
 static struct vcpu c;
@@ -37,8 +38,17 @@ static uint16_t port_data;
 
 /* ---- what the code under test calls ---- */
 
+bool gmem_is_rom(const struct gmem *g, gpa_t a)
+{
+	return a.v >= ROM && a.v < ROM + sizeof(rom);
+}
+
 int gmem_read(struct gmem *g, gpa_t a, void *buf, size_t len)
 {
+	if (gmem_is_rom(g, a)) {
+		memcpy(buf, rom + (a.v - ROM), len);
+		return 0;
+	}
 	if (a.v > RAM - len)
 		return -EFAULT;
 	memcpy(buf, ram + a.v, len);
@@ -233,6 +243,23 @@ static void read_modify_write(void **state)
 	RUN(DEV, "\x0f\xba\x2b\x01"); /* bts dword [rbx], 1 */
 	done(4, "r0.4=83828180 w0.4=83828182 ");
 	assert_false(c.v.rflags & RFLAGS_CF);
+}
+
+/* What is read is there, what is written goes nowhere. */
+static void rom_keeps(void **state)
+{
+	memset(rom, 0x40, sizeof(rom));
+	c.v.gpr[GPR_RBX] = ROM;
+	RUN(ROM, "\x83\x0b\x01"); /* or dword [rbx], 1 */
+	done(3, "");
+	assert_int_equal(c.v.rflags & (RFLAGS_SF | RFLAGS_ZF), 0);
+	setup(state);
+	c.v.gpr[GPR_RBX] = ROM;
+	c.v.gpr[GPR_RDX] = 5;
+	RUN(ROM, "\x87\x13"); /* xchg [rbx], edx */
+	done(2, "");
+	assert_int_equal(c.v.gpr[GPR_RDX], 0x40404040);
+	assert_int_equal(rom[0], 0x40);
 }
 
 static void compares(void **state)
@@ -539,6 +566,7 @@ int main(void)
 		cmocka_unit_test_setup(loads, setup),
 		cmocka_unit_test_setup(stores, setup),
 		cmocka_unit_test_setup(read_modify_write, setup),
+		cmocka_unit_test_setup(rom_keeps, setup),
 		cmocka_unit_test_setup(compares, setup),
 		cmocka_unit_test_setup(strings, setup),
 		cmocka_unit_test_setup(long_string_is_restartable, setup),
