@@ -17,7 +17,7 @@
 static int make_file(const char *path, uint64_t size, bool force)
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | (force ? 0 : O_EXCL), 0666);
-	int err = fd < 0 ? -errno : filedisk_lock(fd, FILEDISK_ALONE);
+	int err = fd < 0 ? -errno : filedisk_lock(fd, true);
 
 	if (!err && ftruncate(fd, (off_t)size))
 		err = -errno;
@@ -65,9 +65,8 @@ int cmd_mkfs(struct options *o, int argc, char **argv)
 	}
 	if (o->size && make_file(argv[0], o->size, o->force))
 		return 1;
-	err = filedisk_open(&d, argv[0], FILEDISK_ALONE);
-	if (err)
-		return cannot_open(argv[0], err);
+	if (image_open(&d, argv[0], IMAGE_ALONE))
+		return 1;
 	if (!o->force && looks_used(&d)) {
 		fprintf(stderr, "terndisk: %s is not empty: --force destroys what is there\n",
 			argv[0]);
@@ -94,9 +93,8 @@ int cmd_check(struct options *o, int argc, char **argv)
 	int err;
 
 	(void)argc;
-	err = filedisk_open(&d, argv[0], o->repair ? FILEDISK_ALONE : FILEDISK_READ);
-	if (err)
-		return cannot_open(argv[0], err);
+	if (image_open(&d, argv[0], o->repair ? IMAGE_ALONE : IMAGE_READ))
+		return 1;
 	err = ds_check(&d.dev, &c);
 	filedisk_close(&d);
 	if (err)

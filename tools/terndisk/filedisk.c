@@ -120,16 +120,15 @@ static bool qemu_has(int fd)
 	return !fcntl(fd, F_OFD_GETLK, &l) && l.l_type != F_UNLCK;
 }
 
-int filedisk_lock(int fd, enum filedisk_mode mode)
+int filedisk_lock(int fd, bool alone)
 {
-	if (mode != FILEDISK_READ && flock(fd, LOCK_EX | LOCK_NB))
+	if (flock(fd, LOCK_EX | LOCK_NB))
 		return -errno;
-	return mode == FILEDISK_ALONE && qemu_has(fd) ? -ETXTBSY : 0;
+	return alone && qemu_has(fd) ? -ETXTBSY : 0;
 }
 
-int filedisk_open(struct filedisk *d, const char *path, enum filedisk_mode mode)
+int filedisk_open(struct filedisk *d, const char *path, bool write)
 {
-	bool write = mode != FILEDISK_READ;
 	uint64_t bytes = 0;
 	uint32_t sector = 0;
 	int err;
@@ -138,9 +137,7 @@ int filedisk_open(struct filedisk *d, const char *path, enum filedisk_mode mode)
 	d->fd = open(path, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC);
 	if (d->fd < 0)
 		return -errno;
-	err = filedisk_lock(d->fd, mode);
-	if (!err)
-		err = measure(d, &bytes, &sector);
+	err = measure(d, &bytes, &sector);
 	if (err) {
 		close(d->fd);
 		return err;

@@ -14,18 +14,13 @@ struct filedisk {
 	bool is_block_device;
 };
 
-enum filedisk_mode {
-	FILEDISK_READ,	/* whoever else has it */
-	FILEDISK_WRITE, /* no other terndisk writes it meanwhile */
-	FILEDISK_ALONE	/* nor has QEMU it open, as far as its locks say */
-};
+/* Negative errno as open(2) and ioctl(2) give it; -EINVAL smaller than a sector. */
+MUST_CHECK int filedisk_open(struct filedisk *d, const char *path, bool write);
 /*
- * Negative errno as open(2) and ioctl(2) give it; -EINVAL smaller than a sector, -EWOULDBLOCK
- * another terndisk writes it, -ETXTBSY QEMU has it open.
+ * Until the descriptor is closed no other terndisk writes: -EWOULDBLOCK one does. With alone nor
+ * has QEMU it open, as far as its locks say: -ETXTBSY.
  */
-MUST_CHECK int filedisk_open(struct filedisk *d, const char *path, enum filedisk_mode mode);
-/* The same of a descriptor, until it is closed. */
-MUST_CHECK int filedisk_lock(int fd, enum filedisk_mode mode);
+MUST_CHECK int filedisk_lock(int fd, bool alone);
 void filedisk_close(struct filedisk *d);
 
 #endif

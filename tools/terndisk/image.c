@@ -43,6 +43,18 @@ int cannot_open(const char *path, int err)
 	return 1;
 }
 
+int image_open(struct filedisk *d, const char *path, enum image_mode mode)
+{
+	int err = filedisk_open(d, path, mode != IMAGE_READ);
+
+	if (!err && mode != IMAGE_READ) {
+		err = filedisk_lock(d->fd, mode == IMAGE_ALONE);
+		if (err)
+			filedisk_close(d);
+	}
+	return err ? cannot_open(path, err) : 0;
+}
+
 int complain(const char *path, const char *what, int err)
 {
 	fprintf(stderr, "terndisk: %s: %s: %s\n", path, what, reason(err));
@@ -73,10 +85,8 @@ int image_mount(struct image *im, const char *path, enum ds_mount_mode mode)
 
 	im->path = path;
 	im->ds = NULL;
-	err = filedisk_open(&im->disk, path,
-			    mode == DS_MOUNT_WRITE ? FILEDISK_WRITE : FILEDISK_READ);
-	if (err)
-		return cannot_open(path, err);
+	if (image_open(&im->disk, path, mode == DS_MOUNT_WRITE ? IMAGE_WRITE : IMAGE_READ))
+		return 1;
 	this_host(&host);
 	err = ds_mount(&im->disk.dev, &host, mode, &im->ds);
 	if (err) {

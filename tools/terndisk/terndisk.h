@@ -40,6 +40,13 @@ int cmd_push(struct options *o, int argc, char **argv);
 int cannot_open(const char *path, int err);
 /* "terndisk: IMAGE: what: why"; 1. */
 int complain(const char *path, const char *what, int err);
+enum image_mode {
+	IMAGE_READ,  /* whoever else has it */
+	IMAGE_WRITE, /* no other terndisk writes it meanwhile */
+	IMAGE_ALONE  /* nor has QEMU it open */
+};
+/* 0, or 1 after a message. */
+MUST_CHECK int image_open(struct filedisk *d, const char *path, enum image_mode mode);
 MUST_CHECK int image_mount(struct image *im, const char *path, enum ds_mount_mode mode);
 int image_close(struct image *im, int status);
 /* This machine as a host of the datastore. */
