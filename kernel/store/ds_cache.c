@@ -30,7 +30,7 @@ static uint8_t **cached(const struct datastore *ds, uint64_t block)
 	return &ds->cache[block - ds->super.root_block];
 }
 
-static void cache_drop(struct datastore *ds, uint64_t block)
+void ds_cache_drop(struct datastore *ds, uint64_t block)
 {
 	uint8_t **at = cached(ds, block);
 
@@ -43,7 +43,7 @@ static void cache_drop(struct datastore *ds, uint64_t block)
 void ds_cache_drop_all(struct datastore *ds)
 {
 	for (uint64_t i = 0; i < ds->nr_cache; i++)
-		cache_drop(ds, ds->super.root_block + i);
+		ds_cache_drop(ds, ds->super.root_block + i);
 }
 
 /* Blocks behind the one that is missing come along; those that are no good stay out. */

@@ -142,6 +142,7 @@ MUST_CHECK int ds_cluster_lock(struct datastore *ds);
 void ds_cluster_unlock(struct datastore *ds);
 
 /* ---- ds_cache.c ---- */
+void ds_cache_drop(struct datastore *ds, uint64_t block);
 void ds_cache_drop_all(struct datastore *ds);
 int ds_cache_take(struct datastore *ds, const uint8_t *record, uint32_t count);
 

@@ -137,30 +137,62 @@ int ds_log_overlay(struct datastore *ds)
 
 /* ---- beginning ---- */
 
-/* The newest sequence that either descriptor says, whole or not. */
-static int newest_said(struct datastore *ds, uint64_t *newest)
+/* Both descriptors, whether their records are whole or not; what is none has sequence 0. */
+static int read_descriptors(struct datastore *ds, const struct ds_log *log[2])
 {
-	struct ds_log *log = (struct ds_log *)ds->record; /* free between transactions */
 	int err = 0;
 
-	*newest = 0;
 	for (unsigned odd = 0; odd < 2 && !err; odd++) {
-		err = ds_read_blocks(ds, half(ds, odd), 1, log);
-		if (!err && ds_sealed(ds, log, DS_MAGIC_LOG, half(ds, odd), DS_BLOCK))
-			*newest = MAX(*newest, log->head.sequence);
+		uint64_t at = half(ds, odd);
+		uint8_t *b = ds->record + odd * DS_BLOCK; /* free between transactions */
+
+		err = ds_read_blocks(ds, at, 1, b);
+		log[odd] = (const struct ds_log *)b;
+		if (!err && (!ds_sealed(ds, b, DS_MAGIC_LOG, at, DS_BLOCK) ||
+			     log[odd]->count >= ds->super.log_blocks))
+			memset(b, 0, DS_BLOCK);
 	}
 	return err;
 }
 
-/* The lock is held. Our own last record is in place and in the cache: then nothing is to do. */
+/*
+ * Others have committed up to `newest`, and all of it is in place: what of the cache is old say
+ * the descriptors, when these are the last two records and no more came.
+ */
+static void forget_changed(struct datastore *ds, const struct ds_log *log[2], uint64_t newest)
+{
+	bool all = !ds->sequence || newest - ds->sequence > 2;
+
+	for (uint64_t s = ds->sequence + 1; s <= newest && !all; s++) {
+		const struct ds_log *l = log[s & 1];
+
+		all = l->head.sequence != s;
+		for (uint32_t i = 0; i < l->count && !all; i++)
+			ds_cache_drop(ds, l->entry[i].block);
+	}
+	if (all)
+		ds_cache_drop_all(ds);
+	ds->sequence = newest;
+}
+
+/* The lock is held, so the slots say what is in place. Only what is not is read and applied. */
 static int catch_up(struct datastore *ds)
 {
-	uint64_t newest = 0;
-	int err = ds->failed ? 0 : newest_said(ds, &newest);
+	const struct ds_log *log[2];
+	uint64_t newest;
+	int err = ds->failed ? 0 : read_descriptors(ds, log);
 
-	if (err || (!ds->failed && newest == ds->sequence && ds->sequence))
+	if (err)
 		return err;
-	return ds_log_recover(ds, false);
+	if (ds->failed)
+		return ds_log_recover(ds, false);
+	newest = MAX(log[0]->head.sequence, log[1]->head.sequence);
+	if (newest == ds->sequence && newest)
+		return 0;
+	if (newest < ds->sequence || newest != most_applied(ds))
+		return ds_log_recover(ds, false);
+	forget_changed(ds, log, newest);
+	return 0;
 }
 
 static int lock_and_catch_up(struct datastore *ds)

@@ -40,6 +40,43 @@ static void a_lease_keeps_the_other_out(void **state)
 	ds_detach(b);
 }
 
+static uint64_t bytes_read(void)
+{
+	struct blk_stats s;
+
+	blk_stats(&disk.dev, &s);
+	return s.bytes[BLK_READ];
+}
+
+/* Who begins after another's commit reads the descriptors and what changed, not the log's halves.
+ */
+static void anothers_commit_costs_little(void **state)
+{
+	struct datastore *b = dsf_other();
+	const uint64_t log_bytes = 2ull * ds->super.log_blocks * DS_BLOCK;
+	char name[8];
+	struct ds_entry e;
+
+	for (unsigned i = 0; i < 12; i++) {
+		uint64_t before;
+
+		/* One, two or three commits are seen at once. */
+		for (unsigned k = 0; k <= i % 3; k++) {
+			snprintf(name, sizeof(name), "%u.%u", i, k);
+			assert_int_equal(ds_create(ds, name, DS_KIND_THIN, 1 << 20, 0), 0);
+		}
+		before = bytes_read();
+		assert_int_equal(ds_stat(b, name, &e), 0);
+		if (i % 3 < 2)
+			assert_true(bytes_read() - before < log_bytes / 2);
+		assert_int_equal(ds_rename(b, name, "moved"), 0);
+		assert_int_equal(ds_stat(ds, name, &e), -ENOENT);
+		assert_int_equal(ds_remove(ds, "moved"), 0);
+		assert_int_equal(ds_stat(b, "moved", &e), -ENOENT);
+	}
+	ds_detach(b);
+}
+
 static unsigned nr_ended;
 
 static void ended(struct blk_req *r)
@@ -401,6 +438,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		test(a_lease_keeps_the_other_out),
+		test(anothers_commit_costs_little),
 		test(a_dead_hosts_lease_is_taken_and_it_writes_no_more),
 		test(a_write_ends_when_the_heartbeat_fails),
 		test(a_transaction_does_not_outlive_the_fence),
