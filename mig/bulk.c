@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The copy (bulk.h). A piece is claimed at the mirror, waits until no write is under way in
+ * it, is read and written part by part, and released. One that is skipped is claimed as well,
+ * and looked at again then: a write that began before may have filled the hole.
+ *
+ * Completions only wake the world; it alone moves the pieces on.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include <tern/page.h>
+#include <tern/store.h>
+#include <tern/timer.h>
+
+#include "bulk.h"
+
+/* ---- a piece ---- */
+
+static void ended(struct blk_req *r)
+{
+	struct bulk_piece *p = r->user;
+	struct bulk *b = p->b;
+
+	__atomic_store_n(&p->ended, 1, __ATOMIC_RELEASE);
+	event_signal(&b->m->changed);
+}
+
+static uint64_t bytes_of(const struct bulk *b, uint64_t blocks)
+{
+	return blocks * b->m->source->geo.block_bytes;
+}
+
+static void submit(struct bulk_piece *p, struct blkdev *d, enum blk_op op)
+{
+	uint64_t bytes = p->seg.len;
+
+	p->req = (struct blk_req){ .op = op,
+				   .block = bytes_of(p->b, p->at) / d->geo.block_bytes,
+				   .blocks = bytes / d->geo.block_bytes,
+				   .segs = &p->seg,
+				   .nr_segs = 1,
+				   .done = ended,
+				   .user = p };
+	__atomic_store_n(&p->ended, 0, __ATOMIC_RELAXED);
+	blk_submit(d, &p->req);
+}
+
+static void release(struct bulk *b, struct bulk_piece *p)
+{
+	mirror_release(b->m, &p->range);
+	p->state = PIECE_FREE;
+}
+
+/* The next part of it, or its end. */
+static void read_next(struct bulk *b, struct bulk_piece *p)
+{
+	uint64_t left = p->range.to - p->at, n = left;
+
+	while (left && b->linear && b->skip && b->skip(b->user, p->at, &n)) {
+		n = MIN(n, left);
+		b->skipped_bytes += bytes_of(b, n);
+		p->at += n;
+		left -= n;
+		n = left;
+	}
+	if (!left) {
+		release(b, p);
+		return;
+	}
+	n = MIN(MIN(n, left), b->piece_blocks);
+	p->seg = (struct blk_seg){ .addr = ptr_hpa(p->buf), .len = (uint32_t)bytes_of(b, n) };
+	p->state = PIECE_READING;
+	pace_begun(&b->pace, time_ns(), p->seg.len);
+	submit(p, b->m->source, BLK_READ);
+}
+
+static void part_done(struct bulk *b, struct bulk_piece *p)
+{
+	if (b->copied)
+		b->copied(b->user, p->at, p->buf, p->seg.len);
+	p->at += p->seg.len / b->m->source->geo.block_bytes;
+	read_next(b, p);
+}
+
+static int was_read(struct bulk *b, struct bulk_piece *p)
+{
+	if (p->req.status) {
+		b->fault = BULK_SOURCE;
+		return p->req.status;
+	}
+	if (b->linear && b->fresh && ds_all_zero(p->buf, p->seg.len)) {
+		b->skipped_bytes += p->seg.len;
+		part_done(b, p);
+		return 0;
+	}
+	p->state = PIECE_WRITING;
+	submit(p, b->m->target, BLK_WRITE);
+	return 0;
+}
+
+static int was_written(struct bulk *b, struct bulk_piece *p)
+{
+	if (p->req.status) {
+		b->fault = BULK_TARGET;
+		return p->req.status;
+	}
+	b->copied_bytes += p->seg.len;
+	part_done(b, p);
+	return 0;
+}
+
+static bool can_move(struct bulk *b, const struct bulk_piece *p)
+{
+	if (p->state == PIECE_CLAIMED)
+		return mirror_clear(b->m, &p->range);
+	return p->state != PIECE_FREE && __atomic_load_n(&p->ended, __ATOMIC_ACQUIRE);
+}
+
+static int move(struct bulk *b, struct bulk_piece *p)
+{
+	int err = 0;
+
+	while (!err && can_move(b, p)) {
+		if (p->state == PIECE_CLAIMED)
+			read_next(b, p);
+		else if (p->state == PIECE_READING)
+			err = was_read(b, p);
+		else
+			err = was_written(b, p);
+	}
+	if (err) {
+		mirror_release(b->m, &p->range);
+		p->state = PIECE_FREE;
+	}
+	return err;
+}
+
+/* ---- which pieces ---- */
+
+/* The next one's blocks; false: the pass is over. */
+static bool next_range(struct bulk *b, struct mirror_range *r)
+{
+	uint64_t left = b->m->front.geo.blocks - b->next, n = left;
+
+	if (!b->linear)
+		return cbt_take(b->m->cbt, &b->next, b->piece_blocks, &r->from, &r->to);
+	if (!left)
+		return false;
+	if (!b->skip || !b->skip(b->user, b->next, &n))
+		n = MIN(n, b->piece_blocks);
+	r->from = b->next;
+	r->to = b->next += MIN(n, left);
+	return true;
+}
+
+static struct bulk_piece *free_piece(struct bulk *b, unsigned *busy)
+{
+	struct bulk_piece *found = NULL;
+
+	*busy = 0;
+	for (unsigned i = 0; i < BULK_PIECES; i++) {
+		if (b->piece[i].state != PIECE_FREE)
+			++*busy;
+		else if (!found)
+			found = &b->piece[i];
+	}
+	return found;
+}
+
+/* Begins as many as may go now; false when the pass has no more. *busy are under way. */
+static bool begin(struct bulk *b, unsigned *busy)
+{
+	struct bulk_piece *p;
+
+	while ((p = free_piece(b, busy)) && *busy < b->pace.window &&
+	       time_ns() >= pace_at(&b->pace)) {
+		if (!next_range(b, &p->range))
+			return false;
+		p->at = p->range.from;
+		p->state = PIECE_CLAIMED;
+		mirror_claim(b->m, &p->range);
+	}
+	return true;
+}
+
+static int move_all(struct bulk *b)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < BULK_PIECES; i++) {
+		int one = move(b, &b->piece[i]);
+
+		err = err ? err : one;
+	}
+	return err;
+}
+
+/* What ends the copy from outside. */
+static int look(struct bulk *b)
+{
+	struct mirror_figures f;
+	int err = mirror_error(b->m);
+
+	if (err) {
+		b->fault = BULK_TARGET;
+		return err;
+	}
+	mirror_figures(b->m, &f);
+	pace_look(&b->pace, time_ns(), f.requests, f.busy_ns);
+	err = b->asked ? b->asked(b->user) : 0;
+	if (err)
+		b->fault = BULK_ASKED;
+	return err;
+}
+
+/* Until a piece can move on, or another may begin. */
+static void wait(struct bulk *b, bool more)
+{
+	uint64_t until = time_ns() + PACE_EVERY_NS, at = pace_at(&b->pace);
+
+	(void)event_wait(&b->m->changed, more && at > time_ns() ? MIN(at, until) : until);
+}
+
+static uint64_t first_undone(const struct bulk *b)
+{
+	uint64_t first = b->next;
+
+	for (unsigned i = 0; i < BULK_PIECES; i++)
+		if (b->piece[i].state != PIECE_FREE)
+			first = MIN(first, b->piece[i].range.from);
+	return first;
+}
+
+static int pass(struct bulk *b, bool linear)
+{
+	bool more = true;
+	unsigned busy = 0;
+	int err = 0;
+
+	b->linear = linear;
+	b->next = 0;
+	while (more || busy) {
+		int one;
+
+		if (!err)
+			err = look(b);
+		more = !err && more && begin(b, &busy);
+		one = move_all(b);
+		err = err ? err : one;
+		if (linear && !err)
+			b->done = first_undone(b);
+		(void)free_piece(b, &busy);
+		if (busy || (more && time_ns() < pace_at(&b->pace)))
+			wait(b, more && busy < b->pace.window);
+		if (world_should_yield())
+			world_yield();
+	}
+	return err;
+}
+
+int bulk_linear(struct bulk *b)
+{
+	return pass(b, true);
+}
+
+int bulk_marked(struct bulk *b)
+{
+	return pass(b, false);
+}
+
+int bulk_flush(struct bulk *b)
+{
+	struct blk_req r = { .op = BLK_FLUSH };
+	int err = blk_wait(b->m->target, &r);
+
+	if (err)
+		b->fault = BULK_TARGET;
+	return err;
+}
+
+/* ---- life ---- */
+
+int bulk_init(struct bulk *b, struct mirror *m)
+{
+	uint32_t most = MIN(m->source->geo.max_bytes, m->target->geo.max_bytes);
+
+	memset(b, 0, sizeof(*b));
+	b->m = m;
+	b->piece_blocks = MIN(most, BULK_BYTES) / m->source->geo.block_bytes;
+	if (!b->piece_blocks)
+		return -EINVAL;
+	for (unsigned i = 0; i < BULK_PIECES; i++) {
+		hpa_t buf;
+		int err = page_alloc(MIRROR_ORDER, 0, FRAME_MIG, &buf);
+
+		if (err) {
+			bulk_fini(b);
+			return err;
+		}
+		b->piece[i].b = b;
+		b->piece[i].buf = hpa_ptr(buf);
+	}
+	return 0;
+}
+
+void bulk_fini(struct bulk *b)
+{
+	for (unsigned i = 0; i < BULK_PIECES; i++)
+		if (b->piece[i].buf)
+			page_put(ptr_hpa(b->piece[i].buf));
+	memset(b, 0, sizeof(*b));
+}
