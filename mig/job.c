@@ -40,6 +40,10 @@ const char *mig_phase_name(enum mig_phase p)
 		[MIG_DONE] = "done",
 		[MIG_FAILED] = "failed",
 		[MIG_CANCELED] = "canceled",
+		[MIG_COPY] = "copy",
+		[MIG_ROUNDS] = "rounds",
+		[MIG_SWITCH] = "switch",
+		[MIG_CLEANUP] = "cleanup",
 	};
 
 	return p < MIG_PHASES ? names[p] : "?";
@@ -288,8 +292,10 @@ void job_drop_vm(struct mig_job *j)
 	if (!vm)
 		return;
 	mutex_lock(&vm->lock);
-	if (vm->mig == j)
+	if (vm->mig == j) {
 		vm->mig = NULL;
+		vm->doing = NULL;
+	}
 	mutex_unlock(&vm->lock);
 	vm_put(vm);
 }

@@ -28,6 +28,7 @@ struct mig_job {
 	struct mig_status st;	     /* [job] */
 	uint64_t started_ns;	     /* [const] */
 	bool cancel;		     /* [job] asked for */
+	bool no_return;		     /* [job] and not to be had any more */
 	bool go_on;		     /* [job] continue after a hold */
 	enum source_state src;	     /* [job] outgoing */
 	enum dest_state dst;	     /* [job] incoming */

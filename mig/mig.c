@@ -13,6 +13,7 @@
 
 #include "job.h"
 #include "phase.h"
+#include "smove.h"
 
 #define LISTEN_BACKLOG 8u
 #define MIG_STACK (64u << 10)
@@ -63,6 +64,7 @@ void mig_init(void)
 
 	jobs_init();
 	settle_init();
+	smove_queue_init();
 	if (err || world_create(NULL, &o, listener_world, l))
 		log_error("mig", "cannot listen on port %u: this host takes no VMs", MIG_PORT);
 }
@@ -177,7 +179,8 @@ int mig_cancel(uint32_t id, char *why, size_t why_len)
 	if (!j)
 		return -ENOENT;
 	f = spin_lock(&j->lock);
-	if (j->over || j->st.incoming || j->src == SRC_GO_SENT || j->src == SRC_RELEASED)
+	if (j->over || j->st.incoming || j->no_return || j->src == SRC_GO_SENT ||
+	    j->src == SRC_RELEASED)
 		err = -EPERM;
 	else
 		j->cancel = true;
@@ -187,6 +190,7 @@ int mig_cancel(uint32_t id, char *why, size_t why_len)
 		snprintf(why, why_len,
 			 j->over	  ? "job %u is over"
 			 : j->st.incoming ? "job %u is an incoming one: cancel it at its source"
+			 : j->no_return	  ? "job %u has switched: the VM is on its new disks"
 					  : "job %u has said GO: the VM is the other host's",
 			 (unsigned)id);
 	job_put(j);

@@ -20,8 +20,7 @@
 #include <tern/mig.h>
 #include <tern/vdev.h>
 
-#include "checkpoint.h"
-#include "phase.h"
+#include "stun.h"
 
 /* Stands in vm->mig for the job that there is not. */
 static char suspender;
@@ -38,68 +37,15 @@ static int claim(struct vm *vm, enum vm_state needed, const char *doing, char *w
 	return -EBUSY;
 }
 
-static void unpark(struct vm *vm)
-{
-	vm_set_state(vm, VM_RUNNING);
-	vm_unpark(vm);
-}
-
-static void go_on(struct vm *vm)
-{
-	vdevs_resume(vm);
-	unpark(vm);
-}
-
-static int quiet(struct vm *vm, char *why, size_t len)
-{
-	int err = vm_park(vm, time_ns() + QUIESCE_TIMEOUT_NS);
-
-	if (err) {
-		snprintf(why, len, "%s",
-			 err == -ESRCH ? "the VM ended by itself"
-				       : "its processors did not stop in time");
-		return err;
-	}
-	vm_set_state(vm, VM_STUNNED);
-	err = vdevs_quiesce(vm, time_ns() + QUIESCE_TIMEOUT_NS);
-	if (err)
-		snprintf(why, len, "a device did not finish its work in time");
-	if (err)
-		unpark(vm);
-	else if (vm_reset_asked(vm)) { /* by its watchdog, behind the processors' stop */
-		snprintf(why, len, "the VM is being reset just now: try again");
-		go_on(vm);
-		err = -EBUSY;
-	}
-	return err;
-}
-
-/* vm's state, through records, into the heir. */
-static int hand_over(struct vm *vm, struct vm *heir, char *why, size_t len)
-{
-	struct rec_writer w;
-	int err;
-
-	rec_writer_init(&w);
-	checkpoint_save(vm, &w);
-	err = rec_finish(&w);
-	if (!err)
-		err = checkpoint_check(heir, w.buf, w.len, why, len);
-	if (!err)
-		err = checkpoint_load(heir, w.buf, w.len, 0);
-	rec_writer_fini(&w);
-	return err;
-}
-
 static int bequeath(struct vm *vm, char *why, size_t len)
 {
 	struct vm *heir;
-	int err = vm_create_heir(vm, &heir, why, len);
+	int err = vm_create_heir(vm, &vm->cfg, &heir, why, len);
 
 	if (err)
 		return err;
 	snprintf(why, len, "its state could not be saved");
-	err = hand_over(vm, heir, why, len);
+	err = stun_hand_over(vm, heir, why, len);
 	if (!err)
 		err = vm_inherit(vm, heir);
 	vm_put(heir);
@@ -112,11 +58,11 @@ int mig_suspend(struct vm *vm, char *why, size_t len)
 
 	if (err)
 		return err;
-	err = quiet(vm, why, len);
+	err = stun(vm, why, len);
 	if (!err) {
 		err = bequeath(vm, why, len);
 		if (err)
-			go_on(vm);
+			stun_end(vm);
 	}
 	vm_disown(vm);
 	if (err)

@@ -29,9 +29,23 @@ enum mig_phase {
 	MIG_DONE,
 	MIG_FAILED,   /* source runs on */
 	MIG_CANCELED, /* source runs on */
+	/* Of Storage vMotion, which begins with QUEUED and PREFLIGHT too. */
+	MIG_COPY,    /* the disks, once over */
+	MIG_ROUNDS,  /* what was written meanwhile, until little is left */
+	MIG_SWITCH,  /* the VM stands still and goes on with the new disks */
+	MIG_CLEANUP, /* the old ones are removed */
 	MIG_PHASES
 };
 const char *mig_phase_name(enum mig_phase p);
+
+/* Disks that move to other datastores of the same host (Storage vMotion). */
+enum mig_disk_kind { MIG_DISK_KEEP, MIG_DISK_THIN, MIG_DISK_FLAT };
+struct mig_disks {
+	char to[VM_DISKS_MAX][32]; /* datastore of each; "": `all` says */
+	char all[32];		   /* of the others, but those that are only read; "": they stay */
+	enum mig_disk_kind kind;   /* what they are there */
+	bool cbt;		   /* by changed blocks, not by a mirror */
+};
 
 struct mig_request {
 	char vm[VM_NAME_MAX];
@@ -44,10 +58,23 @@ struct mig_request {
 		hold; /* stop at the start of this phase until mig_continue; MIG_QUEUED = none */
 	bool dry_run;
 	bool hipri;
+	bool storage; /* `disks` says what moves, `to` says nothing */
+	struct mig_disks disks;
 };
 
 struct mig_round {
 	uint64_t pages, zero_pages, delta_pages, bytes, ns, dirtied;
+};
+
+struct mig_disk_figures {
+	unsigned disks;				 /* that move; 0: no Storage vMotion */
+	char to[32];				 /* the first one's datastore */
+	uint64_t total_bytes, copied_bytes;	 /* of the disks; of that copied, rounds included */
+	uint64_t skipped_bytes;			 /* holes, and zeros */
+	uint64_t mirrored_bytes;		 /* written by the guest to both sides */
+	uint64_t held, held_ns;			 /* its requests that waited for a copy */
+	uint64_t before_ns, during_ns, after_ns; /* its requests, on average; 0: there were none */
+	char waits_for[64];			 /* why it is queued */
 };
 
 struct mig_status {
@@ -71,6 +98,7 @@ struct mig_status {
 	uint64_t base_pages;   /* most pages kept for it at a time */
 	uint64_t rate_bytes_s, dirty_pages_s;
 	uint64_t rtt_ns; /* best round trip of the clocks' exchange; half of it bounds its error */
+	struct mig_disk_figures disk;
 	char error_code[24]; /* "unreachable", "no-memory", ... */
 	char error[160];     /* for people */
 };
@@ -79,6 +107,9 @@ void mig_init(void); /* listener and its world */
 /* 0 with the job's id, or an error with code and text. */
 MUST_CHECK int mig_start(const struct mig_request *r, uint32_t *id, char *code, size_t code_len,
 			 char *why, size_t why_len);
+/* Storage vMotion, the same way: r->vm, budget_ms, bw_mbit, hold and disks count. */
+MUST_CHECK int mig_storage_start(const struct mig_request *r, uint32_t *id, char *code,
+				 size_t code_len, char *why, size_t why_len);
 bool mig_status(uint32_t id, struct mig_status *out);
 /* Jobs, newest last, from *cursor (0 to start). */
 bool mig_next(uint32_t *cursor, struct mig_status *out);

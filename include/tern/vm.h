@@ -232,7 +232,7 @@ struct msr_ops {
 };
 
 struct vm {
-	struct vm_config cfg;		   /* [const] */
+	struct vm_config cfg;		   /* [const], but disk is [vm] while it is off */
 	uint32_t refs;			   /* [atom] */
 	struct mutex lock;		   /* guards [vm] fields; LOCK_VM */
 	enum vm_state state;		   /* [vm], read racily for display */
@@ -290,12 +290,15 @@ MUST_CHECK int vm_create_incoming(const struct vm_config *cfg, struct vm **out, 
 				  size_t why_len);
 /*
  * A second instance of vm for its state to be loaded into: same name and identity, the same
- * memory object, no worlds, not in the registry. vm stays parked and quiet while there are both:
- * the memory has one user at a time.
+ * memory object, no worlds, not in the registry. cfg is vm's, but that disks may be on other
+ * paths. vm stays parked and quiet while there are both: the memory has one user at a time.
  */
-MUST_CHECK int vm_create_heir(struct vm *vm, struct vm **out, char *why, size_t why_len);
+MUST_CHECK int vm_create_heir(struct vm *vm, const struct vm_config *cfg, struct vm **out,
+			      char *why, size_t why_len);
 /* The heir takes vm's place in the registry, suspended. -ENOENT: vm is not there any more. */
 MUST_CHECK int vm_inherit(struct vm *vm, struct vm *heir);
+/* Other paths for its disks, while it is off: else -EBUSY. For its owner. */
+MUST_CHECK int vm_set_disks(struct vm *vm, const struct vm_disk *disk);
 struct vm *vm_find(const char *name); /* with a reference, or NULL */
 void vm_get(struct vm *vm);
 void vm_put(struct vm *vm);

@@ -10,6 +10,7 @@
 #include <tern/mig.h>
 #include <tern/timer.h>
 
+#include "cmd_mig.h"
 #include "shell_int.h"
 
 #define WHY_MAX 160
@@ -75,7 +76,7 @@ static void status_json(struct shell *sh, const struct mig_status *s)
 	json_object(sh, NULL);
 	json_u64(sh, "id", s->id);
 	json_str(sh, "vm", s->vm);
-	json_str(sh, "direction", s->incoming ? "in" : "out");
+	json_str(sh, "direction", s->disk.disks ? "disks" : s->incoming ? "in" : "out");
 	json_str(sh, "peer", peer);
 	json_str(sh, "phase", mig_phase_name(s->phase));
 	json_bool(sh, "held", s->held);
@@ -98,6 +99,8 @@ static void status_json(struct shell *sh, const struct mig_status *s)
 	json_u64(sh, "rounds", s->rounds);
 	rounds_json(sh, s);
 	blackout_json(sh, s);
+	if (s->disk.disks)
+		cmd_storage_json(sh, &s->disk);
 	json_str(sh, "error_code", s->error_code);
 	json_str(sh, "error", s->error);
 	if (s->phase == MIG_IN_DOUBT)
@@ -134,6 +137,8 @@ static void show(struct shell *sh, const struct mig_status *s)
 {
 	if (shell_json(sh))
 		status_json(sh, s);
+	else if (s->disk.disks)
+		cmd_storage_plain(sh, s);
 	else
 		status_plain(sh, s);
 }
@@ -152,7 +157,10 @@ static int follow(struct shell *sh, uint32_t id)
 			return 1;
 		}
 		if (!shell_json(sh) && (s.phase != shown || time_ns() >= due)) {
-			progress_line(sh, &s);
+			if (s.disk.disks)
+				cmd_storage_progress(sh, &s);
+			else
+				progress_line(sh, &s);
 			shown = s.phase;
 			due = time_ns() + PROGRESS_NS;
 		}
@@ -171,7 +179,21 @@ static int follow(struct shell *sh, uint32_t id)
 	return 0;
 }
 
-static bool number_opt(struct shell *sh, int *argc, char **argv, const char *name, uint32_t *out)
+int cmd_job_begun(struct shell *sh, uint32_t id, bool wait)
+{
+	if (wait)
+		return follow(sh, id);
+	if (shell_json(sh)) {
+		json_object(sh, NULL);
+		json_u64(sh, "id", id);
+		json_end(sh);
+	} else {
+		shell_printf(sh, "job %u\n", (unsigned)id);
+	}
+	return 0;
+}
+
+bool cmd_number_opt(struct shell *sh, int *argc, char **argv, const char *name, uint32_t *out)
 {
 	const char *text = shell_opt(argc, argv, name);
 	uint64_t n;
@@ -187,24 +209,23 @@ static bool number_opt(struct shell *sh, int *argc, char **argv, const char *nam
 	return true;
 }
 
-static bool hold_opt(struct shell *sh, int *argc, char **argv, enum mig_phase *hold)
+bool cmd_hold_opt(struct shell *sh, int *argc, char **argv, enum mig_phase *hold, bool storage)
 {
 	const char *text = shell_opt(argc, argv, "--hold");
 
 	*hold = MIG_QUEUED;
 	if (!text)
 		return true;
-	for (unsigned p = MIG_PREFLIGHT; p <= MIG_GO; p++) {
+	for (unsigned p = storage ? MIG_COPY : MIG_PREFLIGHT; p <= (storage ? MIG_SWITCH : MIG_GO);
+	     p++) {
 		if (!strcmp(text, mig_phase_name((enum mig_phase)p))) {
 			*hold = (enum mig_phase)p;
 			return true;
 		}
 	}
-	shell_error(
-		sh, "invalid",
-		"--hold %s: a phase is one of preflight skeleton precopy stun transfer ready lease "
-		"go",
-		text);
+	shell_error(sh, "invalid", "--hold %s: a phase is one of %s", text,
+		    storage ? "copy rounds switch"
+			    : "preflight skeleton precopy stun transfer ready lease go");
 	return false;
 }
 
@@ -229,11 +250,11 @@ static int migrate_cmd(struct shell *sh, int argc, char **argv)
 
 	r.dry_run = shell_flag(&argc, argv, "--dry-run");
 	r.hipri = shell_flag(&argc, argv, "--hipri");
-	if (!number_opt(sh, &argc, argv, "--budget", &r.budget_ms) ||
-	    !number_opt(sh, &argc, argv, "--bw", &r.bw_mbit) ||
-	    !number_opt(sh, &argc, argv, "--batch", &r.batch_pages) ||
-	    !number_opt(sh, &argc, argv, "--rounds", &r.max_rounds) ||
-	    !hold_opt(sh, &argc, argv, &r.hold))
+	if (!cmd_number_opt(sh, &argc, argv, "--budget", &r.budget_ms) ||
+	    !cmd_number_opt(sh, &argc, argv, "--bw", &r.bw_mbit) ||
+	    !cmd_number_opt(sh, &argc, argv, "--batch", &r.batch_pages) ||
+	    !cmd_number_opt(sh, &argc, argv, "--rounds", &r.max_rounds) ||
+	    !cmd_hold_opt(sh, &argc, argv, &r.hold, false))
 		return 1;
 	if (argc != 3)
 		return shell_error(sh, "usage", "migrate VM HOST: got %d argument(s)", argc - 1);
@@ -249,16 +270,7 @@ static int migrate_cmd(struct shell *sh, int argc, char **argv)
 				   argv[2]);
 	if (mig_start(&r, &id, code, sizeof(code), why, sizeof(why)))
 		return shell_error(sh, code, "%s", why);
-	if (wait || r.dry_run)
-		return follow(sh, id);
-	if (shell_json(sh)) {
-		json_object(sh, NULL);
-		json_u64(sh, "id", id);
-		json_end(sh);
-	} else {
-		shell_printf(sh, "job %u\n", (unsigned)id);
-	}
-	return 0;
+	return cmd_job_begun(sh, id, wait || r.dry_run);
 }
 
 static bool job_arg(struct shell *sh, int argc, char **argv, uint32_t *id)
@@ -338,7 +350,7 @@ static int job_act(struct shell *sh, int argc, char **argv, int (*fn)(uint32_t, 
 	return 0;
 }
 
-static int cancel_cmd(struct shell *sh, int argc, char **argv)
+int cmd_job_cancel(struct shell *sh, int argc, char **argv)
 {
 	return job_act(sh, argc, argv, mig_cancel);
 }
@@ -372,7 +384,8 @@ static const struct shell_cmd cmds[] = {
 	{ "migrate status", "[JOB]", "a job's state and figures, or all of them", status_cmd,
 	  NULL },
 	{ "migrate follow", "JOB", "watch a job until it ends", follow_cmd, NULL },
-	{ "migrate cancel", "JOB", "give a migration up; the VM goes on here", cancel_cmd, NULL },
+	{ "migrate cancel", "JOB", "give a migration up; the VM goes on here", cmd_job_cancel,
+	  NULL },
 	{ "migrate continue", "JOB", "let a job go on that --hold stopped", continue_cmd, NULL },
 	{ "migrate resolve", "VM here|there", "say who has a VM whose migration is in doubt",
 	  resolve_cmd, cmd_offer_vms },

@@ -334,6 +334,7 @@ void shell_start(const char *hostname)
 	cmd_vm_stats_register();
 	cmd_vm_top_register();
 	cmd_mig_register();
+	cmd_svmotion_register();
 	cmd_stats_register();
 	cmd_net_register();
 	cmd_disk_register();

@@ -162,6 +162,7 @@ void cmd_vm_sched_register(void);
 void cmd_vm_stats_register(void);
 void cmd_vm_top_register(void);
 void cmd_mig_register(void);
+void cmd_svmotion_register(void);
 void cmd_stats_register(void);
 void cmd_net_register(void);
 void cmd_disk_register(void);

@@ -16,10 +16,11 @@
 #include "registry.h"
 #include "vm_int.h"
 
-int vm_create_heir(struct vm *vm, struct vm **out, char *why, size_t why_len)
+int vm_create_heir(struct vm *vm, const struct vm_config *cfg, struct vm **out, char *why,
+		   size_t why_len)
 {
 	struct vm *heir;
-	int err = vm_build(&vm->cfg, NULL, vm->mem, &heir, why, why_len);
+	int err = vm_build(cfg, NULL, vm->mem, &heir, why, why_len);
 
 	if (err)
 		return err;

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <tern/log.h>
 
@@ -135,6 +136,19 @@ int vm_start(struct vm *vm, char *why, size_t why_len)
 
 	mutex_lock(&vm->lock);
 	err = start_locked(vm, why, why_len);
+	mutex_unlock(&vm->lock);
+	return err;
+}
+
+int vm_set_disks(struct vm *vm, const struct vm_disk *disk)
+{
+	int err = 0;
+
+	mutex_lock(&vm->lock);
+	if (vm->state == VM_OFF || vm->state == VM_STOPPED_ERROR)
+		memcpy(vm->cfg.disk, disk, sizeof(vm->cfg.disk));
+	else
+		err = -EBUSY;
 	mutex_unlock(&vm->lock);
 	return err;
 }

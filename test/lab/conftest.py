@@ -27,7 +27,8 @@ SUITES = {"lab": "tools/lab by itself, with toy hosts",
           "svm": "guests on one host", "vmx": "the same with VT-x, in Bochs",
           "migrate": "guests on the move",
           "fault": "what goes wrong while they are", "storage": "a host's disks",
-          "net": "the hosts' own network", "guests": "guests as people run them"}
+          "net": "the hosts' own network", "guests": "guests as people run them",
+          "svmotion": "guests whose disks move"}
 
 
 def pytest_configure(config):

@@ -3,7 +3,7 @@
  * Suspend and restore step by step: whatever fails, the VM is left as it was and is
  * its user's again; what succeeded leaves exactly one instance with the name.
  */
-// SOURCES: mig/suspend.c kernel/vm/registry.c kernel/lib/rec.c
+// SOURCES: mig/suspend.c mig/stun.c kernel/vm/registry.c kernel/lib/rec.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -87,7 +87,8 @@ int vm_stop(struct vm *v, char *why, size_t len)
 	return 0;
 }
 
-int vm_create_heir(struct vm *v, struct vm **out, char *why, size_t len)
+int vm_create_heir(struct vm *v, const struct vm_config *cfg, struct vm **out, char *why,
+		   size_t len)
 {
 	if (fake.create)
 		return fake.create;

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the commands that move VMs have in common: options, and how jobs are shown. */
+#ifndef KERNEL_SHELL_CMD_MIG_H
+#define KERNEL_SHELL_CMD_MIG_H
+
+#include <tern/mig.h>
+#include <tern/shell.h>
+
+/* cmd_mig.c. False, or 1, with the error said. */
+bool cmd_number_opt(struct shell *sh, int *argc, char **argv, const char *name, uint32_t *out);
+bool cmd_hold_opt(struct shell *sh, int *argc, char **argv, enum mig_phase *hold, bool storage);
+/* Its number, or with wait all of it. */
+int cmd_job_begun(struct shell *sh, uint32_t id, bool wait);
+int cmd_job_cancel(struct shell *sh, int argc, char **argv);
+
+/* cmd_svmotion.c: of a Storage vMotion. */
+void cmd_storage_json(struct shell *sh, const struct mig_disk_figures *f);
+void cmd_storage_progress(struct shell *sh, const struct mig_status *s);
+void cmd_storage_plain(struct shell *sh, const struct mig_status *s);
+
+#endif

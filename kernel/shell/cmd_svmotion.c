@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Storage vMotion on the console: svmotion, and how its jobs are shown beside the migrations
+ * (cmd_mig.c).
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <tern/mig.h>
+
+#include "cmd_mig.h"
+#include "shell_int.h"
+
+#define WHY_MAX 160
+#define CODE_MAX 24
+
+static unsigned mib(uint64_t bytes)
+{
+	return (unsigned)(bytes >> 20);
+}
+
+static unsigned us(uint64_t ns)
+{
+	return (unsigned)(ns / 1000);
+}
+
+/* ---- how a job is shown ---- */
+
+void cmd_storage_json(struct shell *sh, const struct mig_disk_figures *f)
+{
+	json_object(sh, "disk");
+	json_u64(sh, "disks", f->disks);
+	json_str(sh, "to", f->to);
+	json_str(sh, "waits_for", f->waits_for);
+	json_u64(sh, "total_bytes", f->total_bytes);
+	json_u64(sh, "copied_bytes", f->copied_bytes);
+	json_u64(sh, "skipped_bytes", f->skipped_bytes);
+	json_u64(sh, "mirrored_bytes", f->mirrored_bytes);
+	json_u64(sh, "held", f->held);
+	json_u64(sh, "latency_before_ns", f->before_ns);
+	json_u64(sh, "latency_during_ns", f->during_ns);
+	json_u64(sh, "latency_after_ns", f->after_ns);
+	json_end(sh);
+}
+
+void cmd_storage_progress(struct shell *sh, const struct mig_status *s)
+{
+	const struct mig_disk_figures *f = &s->disk;
+
+	shell_progress(sh, "%u disks %s %3u%%  %s%s%s  %u MiB copied  %u MiB mirrored  %u MB/s",
+		       (unsigned)s->id, s->vm, s->percent, mig_phase_name(s->phase),
+		       f->waits_for[0] ? ": " : "", f->waits_for, mib(f->copied_bytes),
+		       mib(f->mirrored_bytes), (unsigned)(s->rate_bytes_s / 1000000));
+}
+
+void cmd_storage_plain(struct shell *sh, const struct mig_status *s)
+{
+	const struct mig_disk_figures *f = &s->disk;
+
+	shell_printf(sh,
+		     "%u  %s to /ds/%s  %s%s%s%s  %u%%  %u ms  %u MiB copied  %u MiB mirrored  "
+		     "%u held  rounds %u  blackout %u ms  latency %u, %u, %u us",
+		     (unsigned)s->id, s->vm, f->to, mig_phase_name(s->phase),
+		     s->held ? " (held)" : "", f->waits_for[0] ? ": " : "", f->waits_for,
+		     s->percent, us(s->total_ns) / 1000, mib(f->copied_bytes),
+		     mib(f->mirrored_bytes), (unsigned)f->held, s->rounds,
+		     us(s->blackout_ns) / 1000, us(f->before_ns), us(f->during_ns),
+		     us(f->after_ns));
+	if (s->error[0])
+		shell_printf(sh, "  %s: %s", s->error_code, s->error);
+	shell_printf(sh, "\n");
+}
+
+/* ---- svmotion ---- */
+
+static bool set_name(struct shell *sh, char name[32], const char *text)
+{
+	if (!text[0] || strlen(text) >= 32) {
+		shell_error(sh, "not-found", "no datastore '%s' is mounted here: 'datastore list'",
+			    text);
+		return false;
+	}
+	strcpy(name, text);
+	return true;
+}
+
+/* N=DATASTORE */
+static bool disk_opt(struct shell *sh, struct mig_disks *d, const char *text)
+{
+	unsigned n = (unsigned)(text[0] - '0');
+
+	if (n >= VM_DISKS_MAX || text[1] != '=') {
+		shell_error(sh, "invalid", "--disk %s: it is N=DATASTORE, N from 0 to %u", text,
+			    VM_DISKS_MAX - 1);
+		return false;
+	}
+	return set_name(sh, d->to[n], text + 2);
+}
+
+static bool options(struct shell *sh, int *argc, char **argv, struct mig_request *r)
+{
+	bool thin = shell_flag(argc, argv, "--thin"), flat = shell_flag(argc, argv, "--flat");
+	const char *text;
+
+	if (thin && flat) {
+		shell_error(sh, "usage", "--thin or --flat, not both");
+		return false;
+	}
+	r->disks.kind = thin ? MIG_DISK_THIN : flat ? MIG_DISK_FLAT : MIG_DISK_KEEP;
+	r->disks.cbt = shell_flag(argc, argv, "--cbt");
+	while ((text = shell_opt(argc, argv, "--disk")) != NULL)
+		if (!disk_opt(sh, &r->disks, text))
+			return false;
+	return cmd_number_opt(sh, argc, argv, "--bw", &r->bw_mbit) &&
+	       cmd_number_opt(sh, argc, argv, "--budget", &r->budget_ms) &&
+	       cmd_hold_opt(sh, argc, argv, &r->hold, true);
+}
+
+static int svmotion_cmd(struct shell *sh, int argc, char **argv)
+{
+	char code[CODE_MAX] = "failed", why[WHY_MAX] = "";
+	bool wait = shell_flag(&argc, argv, "--wait"), any = false;
+	struct mig_request r = { .storage = true };
+	uint32_t id;
+
+	if (!options(sh, &argc, argv, &r))
+		return 1;
+	for (unsigned i = 0; i < VM_DISKS_MAX; i++)
+		any |= r.disks.to[i][0] != '\0';
+	if (argc != 3 && (argc != 2 || !any))
+		return shell_error(sh, "usage",
+				   "svmotion VM DATASTORE, or VM --disk N=DATASTORE...");
+	if (strlen(argv[1]) >= sizeof(r.vm))
+		return shell_error(sh, "not-found", "no VM '%s' here", argv[1]);
+	strcpy(r.vm, argv[1]);
+	if (argc == 3 && !set_name(sh, r.disks.all, argv[2]))
+		return 1;
+	if (mig_storage_start(&r, &id, code, sizeof(code), why, sizeof(why)))
+		return shell_error(sh, code, "%s", why);
+	return cmd_job_begun(sh, id, wait);
+}
+
+static const struct shell_cmd cmds[] = {
+	{ "svmotion",
+	  "VM [DATASTORE] [--disk N=DATASTORE]... [--cbt] [--thin] [--flat] [--bw MBIT] "
+	  "[--budget MS] [--hold PHASE] [--wait]",
+	  "move a VM's disks to another datastore of this host", svmotion_cmd, cmd_offer_vms },
+	{ "svmotion cancel", "JOB", "give it up; the VM stays on its disks", cmd_job_cancel, NULL },
+};
+
+void cmd_svmotion_register(void)
+{
+	shell_register(cmds, ARRAY_SIZE(cmds));
+}

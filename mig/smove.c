@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The world of a Storage vMotion (smove.h), from the queue to the end. The guest's disk requests
+ * go through the mirrors from PREFLIGHT to SWITCH; a VM that ends meanwhile moves on as one that is
+ * off, for all that it wrote is known.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <tern/log.h>
+#include <tern/random.h>
+#include <tern/vdev.h>
+
+#include "phase.h"
+#include "smove.h"
+
+#define STACK_BYTES (64u << 10)
+#define LOOK_NS (200 * NSEC_PER_MSEC)
+#define SHOW_NS (100 * NSEC_PER_MSEC)
+#define ROUNDS_MAX 20u
+#define STUCK_MAX 3u /* rounds that leave almost as much as there was */
+#define LITTLE_BYTES (1u << 20)
+#define SWITCH_TRIES 40u
+#define COPY_PERCENT 95u
+
+/* ---- figures ---- */
+
+static void add_figures(struct smove *s, struct mig_disk_figures *f)
+{
+	for (unsigned i = 0; i < s->nr; i++) {
+		struct smove_disk *d = &s->disk[i];
+		struct mirror_figures m;
+
+		if (!d->m)
+			continue;
+		mirror_figures(d->m, &m);
+		f->copied_bytes += d->bulk.copied_bytes;
+		f->skipped_bytes += d->bulk.skipped_bytes;
+		f->mirrored_bytes += m.mirrored_bytes;
+		f->held += m.held;
+	}
+}
+
+/* The guest's requests so far. */
+static void guest_requests(struct smove *s, uint64_t *requests, uint64_t *busy_ns)
+{
+	*requests = *busy_ns = 0;
+	for (unsigned i = 0; i < s->nr; i++) {
+		struct mirror_figures m;
+
+		mirror_figures(s->disk[i].m, &m);
+		*requests += m.requests;
+		*busy_ns += m.busy_ns;
+	}
+}
+
+static uint64_t bytes_of(const struct smove_disk *d, uint64_t blocks)
+{
+	return blocks * d->source->geo.block_bytes;
+}
+
+static void show(struct smove *s)
+{
+	struct mig_job *j = s->j;
+	struct mig_disk_figures f = { .disks = 0 };
+	uint64_t done = 0, took_ns = time_ns() - s->started_ns;
+	unsigned long flags;
+
+	add_figures(s, &f);
+	for (unsigned i = 0; i < s->nr; i++)
+		done += bytes_of(&s->disk[i], s->disk[i].bulk.done);
+	flags = spin_lock(&j->lock);
+	j->st.disk.copied_bytes = f.copied_bytes;
+	j->st.disk.skipped_bytes = f.skipped_bytes;
+	j->st.disk.mirrored_bytes = f.mirrored_bytes;
+	j->st.disk.held = f.held;
+	if (s->started_ns && took_ns)
+		j->st.rate_bytes_s = mul_div64(f.copied_bytes, NSEC_PER_SEC, took_ns);
+	spin_unlock(&j->lock, flags);
+	job_progress(j, (unsigned)(done * COPY_PERCENT / MAX(j->st.disk.total_bytes, 1ull)));
+	s->shown_ns = time_ns();
+}
+
+int smove_asked(void *user)
+{
+	struct smove *s = ((struct smove_disk *)user)->s;
+
+	if (time_ns() - s->shown_ns >= SHOW_NS)
+		show(s);
+	return s->j->cancel ? -ECANCELED : 0;
+}
+
+/* What the guest's requests take, over a moment; 0: there were none. */
+static uint64_t mean_now(struct smove *s)
+{
+	uint64_t r0, ns0, r1, ns1;
+
+	if (s->j->vm->state != VM_RUNNING)
+		return 0;
+	guest_requests(s, &r0, &ns0);
+	world_sleep_ns(LOOK_NS);
+	guest_requests(s, &r1, &ns1);
+	return r1 > r0 ? (ns1 - ns0) / (r1 - r0) : 0;
+}
+
+/* The same of the new disks, which nothing is between any more. */
+static uint64_t mean_after(struct smove *s)
+{
+	uint64_t requests = 0, busy_ns = 0;
+
+	if (s->j->vm->state != VM_RUNNING)
+		return 0;
+	for (unsigned pass = 0; pass < 2; pass++) {
+		for (unsigned i = 0; i < s->nr; i++) {
+			struct blk_stats b;
+
+			blk_stats(ds_file_blk(s->disk[i].file), &b);
+			requests = b.requests[BLK_READ] + b.requests[BLK_WRITE] - requests;
+			busy_ns = b.busy_ns[BLK_READ] + b.busy_ns[BLK_WRITE] - busy_ns;
+		}
+		if (!pass)
+			world_sleep_ns(LOOK_NS);
+	}
+	return requests ? busy_ns / requests : 0;
+}
+
+/* ---- steps ---- */
+
+/* The user may have asked to stop here. */
+static int enter(struct smove *s, enum mig_phase p)
+{
+	struct mig_job *j = s->j;
+	unsigned long flags;
+	int err;
+
+	job_phase(j, p);
+	flags = spin_lock(&j->lock);
+	j->st.held = j->req.hold == p && p != MIG_QUEUED;
+	while (j->st.held && !j->go_on && !j->cancel)
+		(void)job_wait_locked(j, &flags, NEVER_NS);
+	j->st.held = j->go_on = false;
+	err = j->cancel ? -ECANCELED : 0;
+	spin_unlock(&j->lock, flags);
+	return err;
+}
+
+static int preflight(struct smove *s)
+{
+	struct mig_disk_figures *f = &s->j->st.disk;
+	int err = enter(s, MIG_PREFLIGHT);
+
+	for (unsigned i = 0; i < s->nr && !err; i++) {
+		err = smove_disk_open(&s->disk[i]);
+		if (!err)
+			f->total_bytes += bytes_of(&s->disk[i], s->disk[i].source->geo.blocks);
+	}
+	for (unsigned i = 0; i < s->nr && !err; i++)
+		err = smove_disk_filter(&s->disk[i]);
+	if (!err)
+		f->before_ns = mean_now(s);
+	return err;
+}
+
+static int copy(struct smove *s)
+{
+	uint64_t r0, ns0, r1, ns1;
+	int err = enter(s, MIG_COPY);
+
+	s->started_ns = time_ns();
+	guest_requests(s, &r0, &ns0);
+	for (unsigned i = 0; i < s->nr && !err; i++) {
+		struct smove_disk *d = &s->disk[i];
+
+		pace_init(&d->bulk.pace, s->j->st.disk.before_ns, s->j->req.bw_mbit);
+		err = bulk_linear(&d->bulk);
+		if (err)
+			smove_disk_failed(d, err);
+	}
+	guest_requests(s, &r1, &ns1);
+	s->j->st.disk.during_ns = r1 > r0 ? (ns1 - ns0) / (r1 - r0) : 0;
+	show(s);
+	return err;
+}
+
+static uint64_t marked_bytes(struct smove *s)
+{
+	uint64_t bytes = 0;
+
+	for (unsigned i = 0; i < s->nr; i++)
+		bytes += bytes_of(&s->disk[i], cbt_marked(&s->disk[i].cbt));
+	return bytes;
+}
+
+/* What may be left for the switch: a quarter of its budget is the disks'. */
+static uint64_t little(const struct smove *s)
+{
+	uint64_t bytes = s->j->st.rate_bytes_s * s->j->req.budget_ms / 4000;
+
+	return MIN(bytes, (uint64_t)LITTLE_BYTES * 64);
+}
+
+static int round_once(struct smove *s)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < s->nr && !err; i++) {
+		struct smove_disk *d = &s->disk[i];
+
+		err = bulk_marked(&d->bulk);
+		if (!err)
+			err = bulk_flush(&d->bulk); /* little is left for the last one */
+		if (err)
+			smove_disk_failed(d, err);
+	}
+	show(s);
+	return err;
+}
+
+/*
+ * Rounds get shorter as long as the guest writes more slowly than the copy; where they do not, what
+ * it writes goes to both sides from then on, and what is marked only gets less.
+ */
+static int rounds(struct smove *s)
+{
+	uint64_t left = UINT64_MAX, before;
+	unsigned stuck = 0;
+	int err = enter(s, MIG_ROUNDS);
+
+	do {
+		before = left;
+		left = marked_bytes(s);
+		stuck += left > before / 10 * 9;
+		if (stuck == STUCK_MAX || s->j->st.rounds == ROUNDS_MAX)
+			for (unsigned i = 0; i < s->nr; i++)
+				mirror_both(s->disk[i].m);
+		if (!err)
+			err = round_once(s);
+		s->j->st.rounds++;
+	} while (!err && marked_bytes(s) > little(s));
+	return err;
+}
+
+static int switch_over(struct smove *s)
+{
+	int err = enter(s, MIG_SWITCH);
+
+	for (unsigned i = 0; i < SWITCH_TRIES && !err; i++) {
+		err = smove_switch(s);
+		if (err != -EAGAIN)
+			return err;
+		world_sleep_ns(LOOK_NS / 4);
+		err = s->j->cancel ? -ECANCELED : 0;
+	}
+	if (!err)
+		job_error(s->j, "busy",
+			  "%s does not stand still: it is being reset, or a device "
+			  "does not finish its work",
+			  s->j->st.vm);
+	return err ? err : -EBUSY;
+}
+
+/* ---- the end ---- */
+
+static void end_old(struct smove *s)
+{
+	char why[160] = "";
+
+	if (!s->old)
+		return;
+	vm_disown(s->old);
+	if (vm_stop(s->old, why, sizeof(why)))
+		log_error("mig", "%s: its former instance does not end: %s", s->j->st.vm, why);
+	vm_put(s->old);
+}
+
+static void clean_up(struct smove *s, bool moved)
+{
+	if (moved) {
+		job_phase(s->j, MIG_CLEANUP);
+		show(s);
+		end_old(s);
+		if (s->disk[0].adopted)
+			s->j->st.disk.after_ns = mean_after(s);
+	}
+	for (unsigned i = 0; i < s->nr; i++)
+		smove_disk_close(&s->disk[i], moved);
+	smove_queue_leave(s);
+}
+
+static int steps(struct smove *s)
+{
+	static int (*const step[])(struct smove *) = { smove_queue_enter, preflight, copy, rounds,
+						       switch_over };
+	int err = 0;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(step) && !err; i++)
+		err = step[i](s);
+	return err;
+}
+
+void smove_world(void *arg)
+{
+	struct smove *s = arg;
+	struct mig_job *j = s->j;
+	int err = steps(s);
+
+	if (err == -ECANCELED)
+		job_error(j, "canceled", "canceled in phase %s", mig_phase_name(j->st.phase));
+	else if (err)
+		job_error(j, ds_error_code(err), "it failed in phase %s: %s",
+			  mig_phase_name(j->st.phase), ds_error_text(err));
+	clean_up(s, !err);
+	job_drop_vm(j);
+	job_over(j, !err ? MIG_DONE : err == -ECANCELED ? MIG_CANCELED : MIG_FAILED);
+	job_put(j);
+	free(s);
+}
+
+/* ---- the begin ---- */
+
+static int claim(struct mig_job *j, struct vm *vm, char *why, size_t why_len)
+{
+	int err = vm_claim(vm, j, "having its disks moved", why, why_len);
+
+	if (err)
+		return err;
+	if (vm->state == VM_OFF || vm->state == VM_STOPPED_ERROR || vm->state == VM_RUNNING ||
+	    vm->state == VM_SUSPENDED)
+		return 0;
+	vm_disown(vm);
+	snprintf(why, why_len, "%s is %s: its disks move while it runs, is suspended or off",
+		 vm->cfg.name, vm_state_name(vm->state));
+	return -EBUSY;
+}
+
+static int begin(struct mig_job *j, struct vm *vm, char *code, size_t code_len, char *why,
+		 size_t why_len)
+{
+	struct world_opts o = {
+		.name = "smove", .prio = WORLD_NORMAL, .cpu = -1, .stack_size = STACK_BYTES
+	};
+	struct smove *s = calloc(1, sizeof(*s));
+	int err;
+
+	snprintf(code, code_len, "no-memory");
+	snprintf(why, why_len, "no memory for the move");
+	if (!s)
+		return -ENOMEM;
+	s->j = j;
+	err = smove_plan(s, &vm->cfg, code, code_len, why, why_len);
+	if (!err) {
+		snprintf(code, code_len, "busy");
+		err = claim(j, vm, why, why_len);
+	}
+	if (!err) {
+		j->vm = vm;
+		j->st.disk.disks = s->nr;
+		snprintf(j->st.disk.to, sizeof(j->st.disk.to), "%s", s->disk[0].ds_name);
+		err = world_create(NULL, &o, smove_world, s);
+		if (!err)
+			return 0; /* the job and s are its world's */
+		vm_disown(vm);
+		j->vm = NULL;
+	}
+	free(s);
+	return err;
+}
+
+int mig_storage_start(const struct mig_request *req, uint32_t *id, char *code, size_t code_len,
+		      char *why, size_t why_len)
+{
+	uint8_t wire_id[WIRE_ID_BYTES];
+	struct mig_request r = *req;
+	struct vm *vm = vm_find(r.vm);
+	struct mig_job *j;
+	int err;
+
+	if (!vm) {
+		snprintf(code, code_len, "not-found");
+		snprintf(why, why_len, "no VM '%s' here: 'vm list' shows those that are", r.vm);
+		return -ENOENT;
+	}
+	r.storage = true;
+	if (!r.budget_ms)
+		r.budget_ms = DEFAULT_BUDGET_MS;
+	random_bytes(wire_id, sizeof(wire_id));
+	j = job_new(&r, false, wire_id);
+	if (!j) {
+		vm_put(vm);
+		snprintf(code, code_len, "no-memory");
+		snprintf(why, why_len,
+			 "no memory for another job, or too many are unfinished ('tasks')");
+		return -ENOMEM;
+	}
+	*id = j->st.id;
+	err = begin(j, vm, code, code_len, why, why_len);
+	if (!err)
+		return 0;
+	vm_put(vm);
+	job_error(j, code, "%s", why);
+	job_over(j, MIG_FAILED);
+	job_put(j);
+	return err;
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Storage vMotion: a VM's disks go to other datastores of the same host while it runs.
+ *
+ *   smove.c         the job's world, step by step
+ *   smove_plan.c    which disks go where
+ *   smove_disk.c    one disk: its old and new file, the mirror between
+ *   smove_switch.c  the VM goes on with the new disks
+ *   smove_queue.c   who waits for whom
+ *
+ *   phase      what is done
+ *   QUEUED     until both datastores have a seat
+ *   PREFLIGHT  the new files, unfinished ones; the guest's requests go through mirrors
+ *   COPY       disk after disk, once
+ *   ROUNDS     what is marked as changed, until the rest fits the stun budget
+ *   SWITCH     VM parked, the rest copied, the new files finished, a new instance takes over
+ *              the memory: fast suspend and resume
+ *   CLEANUP    the old instance ends, the old files are removed
+ *
+ * Until the new files are finished everything that goes wrong leaves the VM as it was: a host that
+ * dies finds the old files whole, and the new ones are debris for the next mount.
+ */
+#ifndef MIG_SMOVE_H
+#define MIG_SMOVE_H
+
+#include <tern/store.h>
+
+#include "bulk.h"
+#include "job.h"
+
+#define SMOVE_PATH VM_DISK_PATH_MAX
+/* Moves that a datastore takes part in at a time, as source or target. */
+#define SMOVE_SEATS 2u
+
+struct smove;
+
+struct smove_disk {
+	struct smove *s;
+	unsigned index; /* of the VM's disks */
+	struct vm_disk to;
+	/* The old one: the VM's, held open, or a file or a device of a VM that is off. */
+	struct vdisk *share;
+	struct ds_file *old;
+	struct blkdev *claimed, *source;
+	struct datastore *old_ds; /* NULL: a whole disk, which is not removed */
+	char old_name[SMOVE_PATH];
+	uint64_t old_id;
+	/* The new one. */
+	char ds_name[32];
+	struct datastore *ds;
+	char name[SMOVE_PATH];
+	bool made;
+	struct ds_file *file;
+	struct vdisk *adopted;
+	struct cbt cbt;
+	struct mirror *m;
+	struct bulk bulk;
+	bool filtered; /* the guest's requests go through the mirror */
+};
+
+struct smove_seat {
+	struct smove_seat *next;
+	char ds[2 * VM_DISKS_MAX][32]; /* names: one that waits keeps nothing mounted */
+	unsigned nr;
+	bool seated;
+};
+
+struct smove {
+	struct mig_job *j;
+	unsigned nr;
+	struct smove_disk disk[VM_DISKS_MAX];
+	struct smove_seat seat;
+	uint64_t started_ns; /* the copy */
+	uint64_t shown_ns;   /* its progress was, last */
+	struct vm *old;	     /* the former instance, parked, to be ended; or NULL */
+};
+
+/* smove.c. Progress is shown; -ECANCELED when that was asked for. user: a struct smove_disk. */
+int smove_asked(void *user);
+void smove_world(void *arg);
+
+/* smove_disk.c. Errors are said to the job. */
+MUST_CHECK int smove_disk_open(struct smove_disk *d);
+MUST_CHECK int smove_disk_filter(struct smove_disk *d);
+/* The new one is whole, and the VM's next instance finds it open. */
+MUST_CHECK int smove_disk_adopt(struct smove_disk *d);
+/* Closes both; the old one, or else the new one, is removed. */
+void smove_disk_close(struct smove_disk *d, bool moved);
+/* An error of the disk's copy, for people. */
+void smove_disk_failed(struct smove_disk *d, int err);
+
+/* smove_switch.c: -EAGAIN: not just now. */
+MUST_CHECK int smove_switch(struct smove *s);
+
+/* smove_plan.c: the VM's disks as they will be. */
+void smove_new_disks(const struct smove *s, struct vm_disk disk[VM_DISKS_MAX]);
+/* What moves, and where to; -EINVAL and others with code and text, nothing begun. */
+MUST_CHECK int smove_plan(struct smove *s, const struct vm_config *cfg, char *code, size_t code_len,
+			  char *why, size_t why_len);
+
+/* smove_queue.c. The seat's datastores are known. -ECANCELED. */
+void smove_queue_init(void);
+MUST_CHECK int smove_queue_enter(struct smove *s);
+void smove_queue_leave(struct smove *s);
+
+#endif

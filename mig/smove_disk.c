@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One disk that moves (smove.h): the file that it is in, the unfinished one that it will be in,
+ * and the mirror between them. What fails here is said to the job with its remedy.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <tern/log.h>
+#include <tern/vdev.h>
+
+#include "smove.h"
+
+static struct mig_job *job(const struct smove_disk *d)
+{
+	return d->s->j;
+}
+
+static int store_error(struct smove_disk *d, const char *path, int err)
+{
+	job_error(job(d), ds_error_code(err), "%s: %s", path, ds_error_text(err));
+	return err;
+}
+
+/* ---- the old one ---- */
+
+static int old_whole(struct smove_disk *d, const char *path)
+{
+	d->source = blk_find(path);
+	if (!d->source) {
+		job_error(job(d), "not-found", "no disk '%s' here", path);
+		return -ENOENT;
+	}
+	if (d->share)
+		return 0;
+	if (blk_claim(d->source, job(d)->st.vm, true)) {
+		job_error(job(d), "busy", "%s is in use", path);
+		return -EBUSY;
+	}
+	d->claimed = d->source;
+	return 0;
+}
+
+static int old_file(struct smove_disk *d, const char *path)
+{
+	const char *name;
+	int err = ds_path(path, &d->old_ds, &name);
+
+	if (err)
+		return store_error(d, path, err);
+	snprintf(d->old_name, sizeof(d->old_name), "%s", name);
+	if (!d->share)
+		err = ds_open(d->old_ds, name, DS_OPEN_WRITE, &d->old);
+	if (err)
+		return store_error(d, path, err);
+	d->source = ds_file_blk(d->share ? vdisk_file(d->share) : d->old);
+	return 0;
+}
+
+/* A running or suspended VM has it open; else it is opened, that nobody writes it meanwhile. */
+static int open_old(struct smove_disk *d)
+{
+	struct vm *vm = job(d)->vm;
+	const struct vm_disk *from = &vm->cfg.disk[d->index];
+
+	d->share = vdisk_share(vm->cfg.name, d->index, from);
+	return from->path[0] == '/' ? old_file(d, from->path) : old_whole(d, from->path);
+}
+
+static struct ds_file *old_open_file(const struct smove_disk *d)
+{
+	return d->share ? vdisk_file(d->share) : d->old;
+}
+
+/* ---- the new one ---- */
+
+static int kind_of_new(struct smove_disk *d, enum ds_kind *kind)
+{
+	static const enum ds_kind asked[] = {
+		[MIG_DISK_THIN] = DS_KIND_THIN, [MIG_DISK_FLAT] = DS_KIND_FLAT
+	};
+	enum mig_disk_kind want = job(d)->req.disks.kind;
+	struct ds_entry e;
+	int err;
+
+	*kind = want == MIG_DISK_KEEP ? DS_KIND_THIN : asked[want];
+	if (!d->old_ds)
+		return 0;
+	err = ds_stat(d->old_ds, d->old_name, &e);
+	if (err)
+		return store_error(d, d->old_name, err);
+	if (e.kind == DS_KIND_DELTA || e.flags) {
+		job_error(job(d), "unsupported",
+			  e.kind == DS_KIND_DELTA
+				  ? "%s has snapshots: 'datastore merge' them first"
+				  : "%s is written by several or not whole: it does not move",
+			  d->old_name);
+		return -ENOTSUP;
+	}
+	d->old_id = e.id;
+	if (want == MIG_DISK_KEEP)
+		*kind = e.kind;
+	return 0;
+}
+
+/* A thin one is given its space as it is written: better to know before. */
+static int has_room(struct smove_disk *d, enum ds_kind kind, uint64_t bytes)
+{
+	struct ds_entry e;
+	struct ds_info i;
+	int err;
+
+	d->ds = ds_find(d->ds_name);
+	if (!d->ds) {
+		job_error(job(d), "not-found", "no datastore '%s' is mounted here", d->ds_name);
+		return -ENOENT;
+	}
+	err = ds_info(d->ds, &i);
+	if (!err && kind != DS_KIND_FLAT && d->old_ds && !ds_stat(d->old_ds, d->old_name, &e))
+		bytes = e.backed_bytes;
+	if (err)
+		return store_error(d, d->to.path, err);
+	if (bytes <= i.free_bytes)
+		return 0;
+	job_error(job(d), "no-space", "%s takes %u MiB, datastore %s has %u MiB free", d->to.path,
+		  (unsigned)(bytes >> 20), d->ds_name, (unsigned)(i.free_bytes >> 20));
+	return -ENOSPC;
+}
+
+static int make_new(struct smove_disk *d)
+{
+	uint64_t bytes = d->source->geo.blocks * d->source->geo.block_bytes;
+	enum ds_kind kind;
+	int err = kind_of_new(d, &kind);
+
+	if (!err)
+		err = has_room(d, kind, bytes);
+	if (err)
+		return err;
+	err = ds_create(d->ds, d->name, kind, bytes, DS_FILE_UNFINISHED);
+	if (err)
+		return store_error(d, d->to.path, err);
+	d->made = true;
+	err = ds_open(d->ds, d->name, DS_OPEN_WRITE, &d->file);
+	return err ? store_error(d, d->to.path, err) : 0;
+}
+
+/* ---- between them ---- */
+
+static bool is_hole(void *user, uint64_t block, uint64_t *blocks)
+{
+	struct smove_disk *d = user;
+	uint32_t block_bytes = d->source->geo.block_bytes;
+	struct ds_file *f = old_open_file(d);
+	uint64_t bytes;
+	bool hole;
+
+	if (!f)
+		return false;
+	hole = ds_file_map(f, block * block_bytes, &bytes) == DS_MAP_HOLE;
+	*blocks = (bytes + block_bytes - 1) / block_bytes;
+	return hole;
+}
+
+static int make_mirror(struct smove_disk *d)
+{
+	const struct blk_geometry *g = &d->source->geo;
+	enum mirror_mode mode = job(d)->req.disks.cbt ? MIRROR_MARK : MIRROR_BOTH;
+	int err = cbt_init(&d->cbt, g->blocks, g->block_bytes, CBT_GRANULE);
+
+	if (!err)
+		err = mirror_new(d->source, ds_file_blk(d->file), &d->cbt, mode, &d->m);
+	if (!err)
+		err = bulk_init(&d->bulk, d->m);
+	if (err == -EINVAL)
+		job_error(job(d), "unsupported",
+			  "%s: blocks of %u bytes there are larger than the disk's of %u",
+			  d->to.path, ds_file_blk(d->file)->geo.block_bytes, g->block_bytes);
+	else if (err)
+		job_error(job(d), "no-memory", "no memory for the copy of a disk");
+	if (err)
+		return err;
+	d->bulk.skip = is_hole;
+	d->bulk.fresh = true;
+	d->bulk.asked = smove_asked;
+	d->bulk.user = d;
+	return 0;
+}
+
+int smove_disk_open(struct smove_disk *d)
+{
+	int err = open_old(d);
+
+	if (!err)
+		err = make_new(d);
+	return err ? err : make_mirror(d);
+}
+
+/* A VM that is off, or has ended meanwhile, has no requests. */
+int smove_disk_filter(struct smove_disk *d)
+{
+	int err = d->share ? vdisk_filter(job(d)->vm, d->index, &d->m->front) : 0;
+
+	d->filtered = d->share && !err;
+	return err == -ENODEV ? 0 : err;
+}
+
+void smove_disk_failed(struct smove_disk *d, int err)
+{
+	const char *from = job(d)->vm->cfg.disk[d->index].path;
+
+	if (d->bulk.fault == BULK_SOURCE)
+		job_error(job(d), "io-error", "%s cannot be read (%s); the VM stays on it", from,
+			  ds_error_text(err));
+	else if (d->bulk.fault == BULK_TARGET)
+		job_error(job(d), ds_error_code(err), "%s: %s; the VM stays on %s", d->to.path,
+			  ds_error_text(err), from);
+}
+
+/* ---- the end ---- */
+
+int smove_disk_adopt(struct smove_disk *d)
+{
+	int err = vdisk_adopt(job(d)->st.vm, d->index, &d->to, d->file, &d->adopted);
+
+	if (err)
+		job_error(job(d), "no-memory", "no memory for the new disk");
+	return err;
+}
+
+static void close_new(struct smove_disk *d)
+{
+	if (d->adopted)
+		vdisk_close(d->adopted);
+	else if (d->file)
+		ds_close(d->file);
+	d->adopted = NULL;
+	d->file = NULL;
+}
+
+static void close_old(struct smove_disk *d)
+{
+	if (d->share)
+		vdisk_close(d->share);
+	else if (d->old)
+		ds_close(d->old);
+	if (d->claimed)
+		blk_disclaim(d->claimed);
+	d->share = NULL;
+	d->old = NULL;
+	d->claimed = NULL;
+}
+
+static void remove_file(struct smove_disk *d, struct datastore *ds, const char *name)
+{
+	int err = ds_remove(ds, name);
+
+	if (err)
+		log_warn("mig", "job %u: %s is left behind: %s", (unsigned)job(d)->st.id, name,
+			 ds_error_text(err));
+}
+
+void smove_disk_close(struct smove_disk *d, bool moved)
+{
+	if (d->filtered && !moved && vdisk_filter(job(d)->vm, d->index, NULL))
+		log_error("mig", "job %u: a disk's filter stays", (unsigned)job(d)->st.id);
+	bulk_fini(&d->bulk);
+	if (d->m)
+		mirror_free(d->m);
+	cbt_fini(&d->cbt);
+	close_new(d);
+	close_old(d);
+	if (d->made && !moved)
+		remove_file(d, d->ds, d->name);
+	if (moved && d->old_ds)
+		remove_file(d, d->old_ds, d->old_name);
+}

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The VM goes on with its new disks (smove.h): fast suspend and resume. While the VM stands still
+ * the rest is copied; a new instance with the new paths is made around the same memory object,
+ * so no frame moves; state goes to it as records; the new files are finished; it runs.
+ *
+ * All that can fail does so before the files are finished, and then the former instance goes on.
+ * Until that is on the disk a host that dies comes back to the old files, which are whole; from
+ * then on the new ones are.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <tern/log.h>
+#include <tern/vdev.h>
+
+#include "smove.h"
+#include "stun.h"
+
+#define WHY_MAX 160
+
+/* ---- the disks ---- */
+
+/* A snapshot taken meanwhile would be lost. */
+static int unchanged(struct smove_disk *d)
+{
+	struct ds_lease l;
+
+	if (!d->old_ds)
+		return 0;
+	ds_file_lease(d->share ? vdisk_file(d->share) : d->old, &l);
+	if (l.file == d->old_id)
+		return 0;
+	job_error(d->s->j, "busy", "a snapshot of %s was taken meanwhile: try again", d->old_name);
+	return -EBUSY;
+}
+
+/* Nothing is written any more. */
+static int copy_rest(struct smove *s)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < s->nr && !err; i++) {
+		struct smove_disk *d = &s->disk[i];
+
+		err = bulk_marked(&d->bulk);
+		if (!err)
+			err = bulk_flush(&d->bulk);
+		if (!err)
+			err = mirror_error(d->m);
+		if (err)
+			smove_disk_failed(d, err);
+		else
+			err = unchanged(d);
+	}
+	return err;
+}
+
+static int adopt(struct smove *s)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < s->nr && !err; i++)
+		err = smove_disk_adopt(&s->disk[i]);
+	return err;
+}
+
+static int finish(struct smove *s)
+{
+	struct mig_job *j = s->j;
+	unsigned long flags = spin_lock(&j->lock);
+	int err = j->cancel ? -ECANCELED : 0;
+
+	j->no_return = !err;
+	spin_unlock(&j->lock, flags);
+	for (unsigned i = 0; i < s->nr && !err; i++) {
+		err = ds_finish(s->disk[i].ds, s->disk[i].name);
+		if (err)
+			job_error(j, ds_error_code(err), "%s: %s", s->disk[i].to.path,
+				  ds_error_text(err));
+	}
+	return err;
+}
+
+/* ---- the instances ---- */
+
+/* One that has not run. */
+static void end_heir(struct vm *heir)
+{
+	char why[WHY_MAX] = "";
+
+	vm_disown(heir);
+	if (heir->state == VM_INCOMING)
+		vm_set_state(heir, VM_STUNNED);
+	if (heir->state == VM_STUNNED && vm_stop(heir, why, sizeof(why)))
+		log_error("mig", "%s: an instance that did not run does not end: %s",
+			  heir->cfg.name, why);
+	vm_put(heir);
+}
+
+static int make_heir(struct smove *s, struct vm **heir, bool runs)
+{
+	struct mig_job *j = s->j;
+	struct vm_config cfg = j->vm->cfg;
+	char why[WHY_MAX] = "its state could not be saved";
+	int err;
+
+	smove_new_disks(s, cfg.disk);
+	err = vm_create_heir(j->vm, &cfg, heir, why, sizeof(why));
+	if (err) {
+		job_error(j, "no-memory", "%s", why);
+		return err;
+	}
+	(*heir)->mig = j;
+	(*heir)->doing = j->vm->doing;
+	err = stun_hand_over(j->vm, *heir, why, sizeof(why));
+	if (!err && runs)
+		err = vm_prepare_incoming(*heir);
+	if (!err)
+		err = finish(s);
+	if (err) {
+		job_error(j, "failed", "%s", why);
+		end_heir(*heir);
+	}
+	return err;
+}
+
+static void take_over(struct smove *s, struct vm *heir, bool runs)
+{
+	struct mig_job *j = s->j;
+
+	if (vm_inherit(j->vm, heir)) /* it is this job's: nobody else takes its name */
+		log_error("mig", "job %u: %s is not registered", (unsigned)j->st.id, j->st.vm);
+	if (runs) {
+		vdevs_resume(heir);
+		vm_run_incoming(heir);
+	}
+	s->old = j->vm;
+	j->vm = heir;
+}
+
+/* ---- a VM that is off ---- */
+
+static int switch_off(struct smove *s)
+{
+	struct vm_disk disk[VM_DISKS_MAX];
+	int err = copy_rest(s);
+
+	if (!err)
+		err = finish(s);
+	if (!err)
+		smove_new_disks(s, disk);
+	if (!err)
+		err = vm_set_disks(s->j->vm, disk);
+	return err;
+}
+
+/* ---- one that has contents ---- */
+
+static int switch_quiet(struct smove *s, bool runs)
+{
+	struct vm *heir;
+	int err = copy_rest(s);
+
+	if (!err)
+		err = adopt(s);
+	if (!err)
+		err = make_heir(s, &heir, runs);
+	if (!err)
+		take_over(s, heir, runs);
+	return err;
+}
+
+int smove_switch(struct smove *s)
+{
+	struct mig_job *j = s->j;
+	uint64_t parked_ns = time_ns();
+	char why[WHY_MAX] = "";
+	int err;
+
+	if (j->vm->state == VM_SUSPENDED)
+		return switch_quiet(s, false);
+	if (j->vm->state != VM_RUNNING)
+		return switch_off(s);
+	err = stun(j->vm, why, sizeof(why));
+	if (err == -ESRCH || err == -EBUSY || err == -ETIMEDOUT)
+		return -EAGAIN; /* it is off now, or is reset, or its disk is slow */
+	j->st.park_ns = time_ns() - parked_ns;
+	if (!err)
+		err = switch_quiet(s, true);
+	if (!err)
+		j->st.blackout_ns = time_ns() - parked_ns;
+	else
+		stun_end(j->vm);
+	return err;
+}
