@@ -142,14 +142,12 @@ static unsigned latest(const struct ahci_port *p)
 /* True when it is to be handed over again; else r->status says how it ends. */
 static bool goes_again(struct ahci_port *p, struct blk_req *r, bool failed, const char *why)
 {
-	uint64_t now_ns = time_ns();
-
 	r->status = failed ? -EIO : -ETIMEDOUT;
 	if (p->state == AHCI_GONE)
 		return false;
 	if (failed)
 		return disk_again(r, why);
-	return p->late ? disk_again_after(r, now_ns) : now_ns < disk_end_ns(r);
+	return !p->late || disk_again_after(r, time_ns());
 }
 
 /* The port is empty: all in flight waits again, in front and in order, or is done, as what waited

@@ -41,12 +41,12 @@ static bool told(struct blk_req *r, const char *why, bool last)
 
 bool disk_again(struct blk_req *r, const char *why)
 {
-	return told(r, why, ++r->tries >= DISK_TRIES || time_ns() >= disk_end_ns(r));
+	return told(r, why, ++r->tries >= DISK_TRIES || disk_is_over(r, time_ns()));
 }
 
 bool disk_again_after(struct blk_req *r, uint64_t now_ns)
 {
-	return told(r, "no answer, reset", now_ns >= disk_end_ns(r));
+	return told(r, "no answer, reset", disk_is_over(r, now_ns));
 }
 
 uint64_t disk_expire(struct blk_req **first, struct blk_req **last, uint64_t now_ns,
@@ -57,12 +57,12 @@ uint64_t disk_expire(struct blk_req **first, struct blk_req **last, uint64_t now
 
 	for (*first = NULL; r; r = next) {
 		next = r->next;
-		if (now_ns >= disk_end_ns(r)) {
+		if (disk_is_over(r, now_ns)) {
 			r->status = -ETIMEDOUT;
 			disk_append(ended, ended_last, r);
 			continue;
 		}
-		next_ns = MIN(next_ns, disk_end_ns(r));
+		next_ns = MIN(next_ns, disk_end_ns(r) - DISK_LEAST_NS);
 		disk_append(first, last, r);
 	}
 	return next_ns;

@@ -6,9 +6,11 @@
  * A request's time runs from disk_came, when its driver gets it, whether it waits there or
  * is with the device. When the device has it and gives no answer for DISK_TRY_NS, the
  * device is reset and all that was in flight is handed over again, in order. After
- * DISK_GIVE_UP_NS it ends with -ETIMEDOUT: at once while it waits in the driver, behind a
- * last reset when the device has it, so that nothing of it reaches the medium later. A flush
- * may take all of that time in one try. Datastores rely on the sum [docs/datastore.md].
+ * DISK_GIVE_UP_NS it ends with -ETIMEDOUT, behind a last reset, so that nothing of it reaches
+ * the medium later; while it waits in the driver it ends at once, and earlier, when less than
+ * DISK_LEAST_NS are left: a device that is only busy is not reset for one that it got at the
+ * last moment. A flush may take all of that time in one try. Datastores rely on the sum
+ * [docs/datastore.md].
  */
 #ifndef DRIVERS_DISK_H
 #define DRIVERS_DISK_H
@@ -19,6 +21,7 @@
 #define DISK_TRIES 3u /* of a request that the device fails */
 #define DISK_TRY_NS (1300 * NSEC_PER_MSEC)
 #define DISK_GIVE_UP_NS (3 * DISK_TRY_NS)
+#define DISK_LEAST_NS (DISK_TRY_NS / 4)	      /* it is not handed over with less left */
 #define DISK_RESET_NS (900 * NSEC_PER_MSEC)   /* the longest wait for a reset */
 #define DISK_IO_TIMEOUT_NS (5 * NSEC_PER_SEC) /* of a datastore, unless made otherwise */
 _Static_assert(DISK_GIVE_UP_NS + DISK_RESET_NS < DISK_IO_TIMEOUT_NS, "ends before io_timeout");
@@ -33,6 +36,12 @@ static inline void disk_came(struct blk_req *r)
 static inline uint64_t disk_end_ns(const struct blk_req *r)
 {
 	return (uint64_t)(uintptr_t)r->driver + DISK_GIVE_UP_NS;
+}
+
+/* It is not to be handed over any more. */
+static inline bool disk_is_over(const struct blk_req *r, uint64_t now_ns)
+{
+	return now_ns >= disk_end_ns(r) - DISK_LEAST_NS;
 }
 
 /* When a try that begins now has had its time. */
@@ -60,8 +69,8 @@ static inline void disk_append(struct blk_req **first, struct blk_req **last, st
 	*last = r;
 }
 /*
- * Of a list that waits in a driver: what had its time goes to the end of another, with
- * -ETIMEDOUT. When the next one's is over; NEVER_NS when none is left.
+ * Of a list that waits in a driver: what is over goes to the end of another, with
+ * -ETIMEDOUT. When the next one will be over; NEVER_NS when none is left.
  */
 uint64_t disk_expire(struct blk_req **first, struct blk_req **last, uint64_t now_ns,
 		     struct blk_req **ended, struct blk_req **ended_last);

@@ -231,7 +231,7 @@ enum nvme_age nvme_queue_age(struct nvme_queue *q)
 	uint64_t now = time_ns();
 
 	for (const struct blk_req *r = q->first; r; r = r->next)
-		if (now >= disk_end_ns(r))
+		if (disk_is_over(r, now))
 			age = NVME_LATE;
 	for (unsigned i = 0; i < q->ring.entries; i++)
 		if (late(&q->slot[i], now))

@@ -371,6 +371,24 @@ static void test_waits_in_time(void **state)
 	assert_false(take(&t));
 }
 
+/* A device that is busy, not silent: what could only be handed over at the last moment is not. */
+static void test_not_at_the_last_moment(void **state)
+{
+	struct taken t;
+
+	(void)state;
+	for (unsigned i = 0; i < VBLK_RING + 1; i++)
+		submitted(i, BLK_FLUSH, 0, 0);
+	let_time_pass(DISK_GIVE_UP_NS - DISK_LEAST_NS);
+	assert_int_equal(fake_nr_done, 1);
+	assert_int_equal(req[VBLK_RING].status, -ETIMEDOUT);
+	for (unsigned i = 0; i < VBLK_RING; i++)
+		answer(VBLK_S_OK);
+	assert_int_equal(fake_nr_done, VBLK_RING + 1);
+	assert_false(take(&t));
+	assert_int_equal(resets, 0);
+}
+
 /* A flush may take its time, but does not keep a read from being noticed. */
 static void test_flush_is_patient(void **state)
 {
@@ -450,6 +468,7 @@ int main(void)
 		TEST(test_given_up),
 		TEST(test_lost_interrupt),
 		TEST(test_waits_in_time),
+		TEST(test_not_at_the_last_moment),
 		TEST(test_flush_is_patient),
 		TEST(test_stays_in_reset),
 		TEST(test_limits),
