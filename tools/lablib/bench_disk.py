@@ -46,10 +46,14 @@ def _images(directory, kinds):
 
 def _tern(lab, number, load):
     _, words, size, depth = LOADS[load]
+    before = lab.ask("a", "stats")["host"]
     got = lab.ask("a", f"disk bench disk{number} --seconds {SECONDS} --size {size} "
                         f"--depth {depth} {words}", 60)
+    after = lab.ask("a", "stats")["host"]
+    each = {name: (after[name] - before[name]) / got["requests"]
+            for name in ("interrupts", "switches")}
     return {"iops": got["requests"] / got["ns"] * 1e9, "mb_s": got["bytes"] / got["ns"] * 1e3,
-            "avg_us": got["avg_ns"] / 1e3}
+            "avg_us": got["avg_ns"] / 1e3, **each}
 
 
 def _linux(linux, kind, load):
@@ -104,10 +108,10 @@ def table(fig, median):
     if "disk" not in fig:
         return
     print(f"{'disk':8} {'load':14} {'tern /s':>9} {'fio /s':>9} {'tern MB/s':>10} "
-          f"{'fio MB/s':>9} {'tern us':>9} {'fio us':>9}")
+          f"{'fio MB/s':>9} {'tern us':>9} {'fio us':>9} {'irqs each':>9} {'switches':>9}")
     for kind, loads in fig["disk"].items():
         for load, got in loads.items():
             tern, linux = (_medians(got[who], median) for who in ("tern", "linux"))
             print(f"{kind:8} {load:14} {tern['iops']:9.0f} {linux['iops']:9.0f} "
                   f"{tern['mb_s']:10.1f} {linux['mb_s']:9.1f} {tern['avg_us']:9.0f} "
-                  f"{linux['avg_us']:9.0f}")
+                  f"{linux['avg_us']:9.0f} {tern['interrupts']:9.2f} {tern['switches']:9.2f}")
