@@ -13,6 +13,7 @@
 #include <tern/bootinfo.h>
 #include <tern/cpu.h>
 #include <tern/cpumodel.h>
+#include <tern/home.h>
 #include <tern/log.h>
 #include <tern/mig.h>
 #include <tern/net.h>
@@ -99,14 +100,14 @@ static void start_store(void)
 		memcpy(h.id + 8, n->mac, sizeof(n->mac));
 	snprintf(h.name, sizeof(h.name), "%s", hostname());
 	ds_host_set(&h);
-	ds_start();
+	ds_start(home_boot);
 }
 
 static void start_rooms(void)
 {
 	net_init();
 	virt_choose(virt_backends, ARRAY_SIZE(virt_backends));
-	vm_set_platform(&q35_platform);
+	vm_set_platform(home_platform(&q35_platform));
 	cpu_baseline_init();
 	mig_init();
 	start_store();

@@ -49,4 +49,59 @@ MUST_CHECK int vm_desc_write(const struct vm_desc *d, char *text, size_t room);
 const char *vm_desc_key(unsigned index, bool *option, bool *flag);
 const char *vm_disk_mode_name(unsigned mode);
 
+/* ---- VMs at home on a datastore; all is called in a world, errors have a text in why ---- */
+
+/* "/ds/DATASTORE/VM/VM.vm" */
+#define VM_HOME_PATH (2 * VM_NAME_MAX + VM_NAME_MAX + 16)
+
+/*
+ * The platform of which VMs at home are made: while one is on, this host has its description's
+ * lease, so that it runs on one host at a time whatever disks it has. Once, at boot.
+ */
+const struct vm_platform *home_platform(const struct vm_platform *base);
+/* At boot, when datastores are mounted: registers the VMs whose host this is, and starts those
+ * that say so, in their order ("autostart = no" in tern.conf: not). */
+void home_boot(void);
+
+/* vm_create, and its description is written; d's cfg.home says where. -EEXIST there is one. */
+MUST_CHECK int home_create(struct vm_desc *d, char *why, size_t why_len);
+/* The VM that this description describes is one of this host's, off; name is its. */
+MUST_CHECK int home_register(const char *path, char name[VM_NAME_MAX], char *why, size_t why_len);
+/* It is off, and none of this host's any more; what it has on the datastore stays. */
+MUST_CHECK int home_unregister(const char *name, char *why, size_t why_len);
+/* The same, and its description is removed, with all files of its home if files. */
+MUST_CHECK int home_destroy(const char *name, bool files, char *why, size_t why_len);
+/*
+ * vm_start, of a VM at home as its description is now. -EBUSY: another host has it or a disk of
+ * its, or it is not off.
+ */
+MUST_CHECK int home_start(const char *name, char *why, size_t why_len);
+/*
+ * Changes what a VM is: fn changes a copy, which is checked, written to the description, if there
+ * is one, and with `anew` the VM, which is off, is made anew of it: it loses its serial logs.
+ * fn returns 0, or an error with why filled.
+ */
+MUST_CHECK int home_edit(const char *name, bool anew,
+			 int (*fn)(struct vm_desc *d, void *arg, char *why, size_t why_len),
+			 void *arg, char *why, size_t why_len);
+
+struct home_info {
+	char path[VM_HOME_PATH];
+	uint32_t autostart, autostart_delay_s;
+};
+/* False: the VM has no home. */
+bool home_info(const char *name, struct home_info *out);
+
+/* ---- snapshots of VMs: of all disks but independent, nonpersistent, read-only and whole ones ----
+ */
+
+/* At one moment, also while it runs: each disk FILE is kept as FILE.SNAP; all of them, or none. */
+MUST_CHECK int home_snapshot(const char *name, const char *snap, char *why, size_t why_len);
+/* It is off. Disks that have the snapshot are what they were then. */
+MUST_CHECK int home_revert(const char *name, const char *snap, char *why, size_t why_len);
+/* The snapshot is deleted, also while the VM runs, if it is the last one taken. */
+MUST_CHECK int home_merge(const char *name, const char *snap, char *why, size_t why_len);
+/* Names of a disk's snapshots, the last taken first; -ENOENT past the first one. */
+MUST_CHECK int home_snap_at(const char *disk, unsigned index, char *snap, size_t room);
+
 #endif

@@ -16,7 +16,9 @@
 /* Spinlock levels, outermost first. Leave gaps. */
 enum lock_level {
 	LOCK_MIG = 10,
+	LOCK_HOME_EDIT = 15, /* a description is read, changed, written */
 	LOCK_VM = 20,
+	LOCK_HOME = 25, /* a description's file */
 	LOCK_VDEV = 30,
 	LOCK_GMEM = 40,
 	LOCK_SLAT = 50,

@@ -29,9 +29,9 @@ struct ds_host {
 /* This host, as datastores know it: set once at boot. */
 void ds_host_set(const struct ds_host *host);
 const struct ds_host *ds_host_self(void);
-/* Mounts, in a world of its own, what the host's disks carry ("datastores = none" in tern.conf:
- * not). */
-void ds_start(void);
+/* Mounts, in a world of its own, what the host's disks carry, then calls mounted there
+ * ("datastores = none" in tern.conf: neither). */
+void ds_start(void (*mounted)(void));
 
 struct ds_format_options {
 	char name[32]; /* of letters, digits, "._-" */

@@ -18,6 +18,9 @@ const char *cmd_vm_code(int err)
 	case -ENOMEM:
 		return "no-memory";
 	case -ENOSPC:
+	case -EMLINK:
+	case -EFBIG:
+	case -ENFILE:
 		return "no-space";
 	case -EROFS:
 		return "read-only";
@@ -231,6 +234,7 @@ static void info_json(struct shell *sh, struct vm *vm)
 	}
 	json_end(sh);
 	cmd_vm_disks_info(sh, vm);
+	cmd_vm_home_info(sh, vm);
 	json_str(sh, "cmdline", vm->cfg.cmdline);
 	json_str(sh, "cpu", cpu_kind(vm));
 	json_bool(sh, "hyperv", vm->cfg.hyperv);
@@ -271,6 +275,7 @@ static void info_plain(struct shell *sh, struct vm *vm)
 		shell_printf(sh, "net      %s %s\n", vm->cfg.nic[i].network, mac);
 	}
 	cmd_vm_disks_info(sh, vm);
+	cmd_vm_home_info(sh, vm);
 	shell_printf(sh, "cmdline  %s\n", vm->cfg.cmdline);
 	troubles_plain(sh, vm);
 	for (unsigned i = 0; vm->state == VM_STOPPED_ERROR && i < vm->nr_vcpus; i++)

@@ -20,12 +20,12 @@
 #define WHY_MAX 224
 #define CREATE_ARGS                                                                                \
 	"NAME --kernel FILE [--initrd FILE] | --firmware FILE | --multiboot FILE "                 \
-	"[--module FILE]... [--mem SIZE] "                                                         \
+	"[--module FILE]... [--home DATASTORE] [--mem SIZE] "                                      \
 	"[--vcpus N] [--cpu host|baseline] [--shares N] [--pin LIST] [--hyperv] [--on-panic "      \
 	"POLICY] "                                                                                 \
 	"[--on-crash POLICY] [--on-watchdog POLICY] "                                              \
 	"[--net NETWORK[,MAC][,queues=N][,rate=MBIT][,spoof=allow]]... "                           \
-	"[--disk PATH[,ro][,serial=TEXT][,mode=independent|nonpersistent]]... [--cmdline TEXT]"
+	"[--disk PATH[,ro][,iops=N][,mbps=N][,serial=TEXT][,mode=MODE]]... [--cmdline TEXT]"
 
 /* What the keys' readers refuse; 1. */
 static int refused(struct shell *sh, int err, const char *dashes, const char *why)
@@ -107,10 +107,12 @@ static int make(struct shell *sh, struct vm_desc *d)
 		return refused(sh, err, "", why);
 	if (!files_there(sh, &d->cfg))
 		return 1;
-	err = vm_create(&d->cfg, &vm, why, sizeof(why));
+	err = d->cfg.home[0] ? home_create(d, why, sizeof(why))
+			     : vm_create(&d->cfg, &vm, why, sizeof(why));
 	if (err)
 		return shell_error(sh, cmd_vm_code(err), "%s", why);
-	vm_put(vm);
+	if (!d->cfg.home[0])
+		vm_put(vm);
 	if (shell_json(sh)) {
 		json_object(sh, NULL);
 		json_str(sh, "vm", d->cfg.name);
@@ -120,21 +122,38 @@ static int make(struct shell *sh, struct vm_desc *d)
 	return 0;
 }
 
+/* Known before the keys: paths may begin at it. Options may stand before the name. */
+static bool take_place(struct shell *sh, const char *home, const char *name, struct vm_desc *d)
+{
+	if (!name_is_ok(name, VM_NAME_MAX)) {
+		shell_error(sh, "invalid", "'%s' is not a name: letters, digits, - _ . up to %u",
+			    name, VM_NAME_MAX - 1);
+		return false;
+	}
+	if (home && !name_is_ok(home, sizeof(d->cfg.home))) {
+		shell_error(sh, "invalid", "--home %s: it is the name of a datastore", home);
+		return false;
+	}
+	strcpy(d->cfg.name, name);
+	strcpy(d->cfg.home, home ? home : "");
+	return true;
+}
+
 static int create(struct shell *sh, int argc, char **argv, struct vm_desc *d)
 {
 	const char *shares = shell_opt(&argc, argv, "--shares");
 	const char *pin = shell_opt(&argc, argv, "--pin");
+	const char *home = shell_opt(&argc, argv, "--home");
+	int at;
 
 	vm_desc_init(d);
+	at = shell_options_end(CREATE_ARGS, argc, argv);
+	if (at < argc && !take_place(sh, home, argv[at], d))
+		return 1;
 	if (!take_options(sh, &argc, argv, d))
 		return 1;
 	if (argc != 2)
 		return shell_error(sh, "usage", "vm create " CREATE_ARGS);
-	if (!name_is_ok(argv[1], VM_NAME_MAX))
-		return shell_error(sh, "invalid",
-				   "'%s' is not a name: letters, digits, - _ . up to %u", argv[1],
-				   VM_NAME_MAX - 1);
-	strcpy(d->cfg.name, argv[1]);
 	if (!cmd_sched_opts(sh, shares, pin, d->cfg.vcpus, &d->cfg.sched))
 		return 1;
 	return make(sh, d);

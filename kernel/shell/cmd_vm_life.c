@@ -3,6 +3,9 @@
  * What is done to a VM as a whole: `vm start`, `vm stop` and the others that name one.
  * A guest shuts down by itself when its power button is pressed and it listens.
  */
+#include <errno.h>
+
+#include <tern/home.h>
 #include <tern/mig.h>
 #include <tern/timer.h>
 #include <tern/vdev.h>
@@ -12,6 +15,7 @@
 
 #define WHY_MAX 224
 #define OFF_POLL_NS (50 * NSEC_PER_MSEC)
+#define START_POLL_NS (500 * NSEC_PER_MSEC)
 #define STOP_SECONDS_MAX 3600u
 
 /* A suspend leaves the name to another instance. */
@@ -47,9 +51,47 @@ static int act(struct shell *sh, int argc, char **argv, int (*fn)(struct vm *, c
 	return err ? 1 : 0;
 }
 
+/* Until who has it gives it up, or is dead for long enough; Ctrl-C ends it. */
+static int start(struct shell *sh, const char *name, bool wait, char *why, size_t len)
+{
+	int err = home_start(name, why, len);
+
+	while (err == -EBUSY && wait && !shell_interrupted(sh)) {
+		struct vm *vm = vm_find(name);
+		bool off = vm && cmd_vm_is_off(vm);
+
+		if (vm)
+			vm_put(vm);
+		if (!off)
+			break;
+		if (!shell_json(sh))
+			shell_progress(sh, "waiting: %s", why);
+		world_sleep_ns(START_POLL_NS);
+		err = home_start(name, why, len);
+	}
+	return err;
+}
+
 static int vm_start_cmd(struct shell *sh, int argc, char **argv)
 {
-	return act(sh, argc, argv, vm_start);
+	bool wait = shell_flag(&argc, argv, "--wait");
+	struct vm *vm = cmd_find_vm(sh, argc, argv);
+	char why[WHY_MAX] = "";
+	int err;
+
+	if (!vm)
+		return 1;
+	vm_put(vm); /* it may be made anew, of its description */
+	err = start(sh, argv[1], wait, why, sizeof(why));
+	if (err)
+		return shell_error(sh, cmd_vm_code(err), "%s", why);
+	if (shell_json(sh)) {
+		json_object(sh, NULL);
+		json_str(sh, "vm", argv[1]);
+		json_str(sh, "state", vm_state_name(VM_RUNNING));
+		json_end(sh);
+	}
+	return 0;
 }
 
 static int vm_reset_cmd(struct shell *sh, int argc, char **argv)
@@ -137,13 +179,21 @@ static int vm_restore_cmd(struct shell *sh, int argc, char **argv)
 	return act(sh, argc, argv, mig_restore);
 }
 
+/* One at home is forgotten here, what it has on its datastore stays. */
+static int forget(struct vm *vm, char *why, size_t len)
+{
+	return vm->cfg.home[0] ? home_unregister(vm->cfg.name, why, len) : vm_delete(vm, why, len);
+}
+
 static int vm_delete_cmd(struct shell *sh, int argc, char **argv)
 {
-	return act(sh, argc, argv, vm_delete);
+	return act(sh, argc, argv, forget);
 }
 
 static const struct shell_cmd cmds[] = {
-	{ "vm start", "NAME", "power a VM on", vm_start_cmd, cmd_offer_vms },
+	{ "vm start", "NAME [--wait]",
+	  "power a VM on; --wait: as soon as no other host has it or a disk of its", vm_start_cmd,
+	  cmd_offer_vms },
 	{ "vm stop", "NAME [--timeout SECONDS] [--force]",
 	  "power a VM off at once; --timeout: press its power button and wait", vm_stop_cmd,
 	  cmd_offer_vms },

@@ -325,6 +325,8 @@ void shell_start(const char *hostname)
 	cmd_vm_create_register();
 	cmd_vm_life_register();
 	cmd_vm_register();
+	cmd_vm_home_register();
+	cmd_vm_disk_register();
 	cmd_vm_balloon_register();
 	cmd_vm_disk_limit_register();
 	cmd_vm_log_register();

@@ -121,6 +121,9 @@ const char *cmd_vm_code(int err);
 bool cmd_stop_seconds(struct shell *sh, const char *text, uint64_t *seconds);
 bool cmd_vm_is_off(const struct vm *vm);
 
+/* cmd_vm_home.c: where it is at home, in `vm info`. */
+void cmd_vm_home_info(struct shell *sh, struct vm *vm);
+
 /* cmd_console.c: the terminal as the shell needs it, whatever a guest has made of it. */
 void cmd_console_mend(struct shell *sh);
 
@@ -153,6 +156,8 @@ void cmd_cluster_register(void);
 void cmd_vm_create_register(void);
 void cmd_vm_register(void);
 void cmd_vm_life_register(void);
+void cmd_vm_home_register(void);
+void cmd_vm_disk_register(void);
 void cmd_vm_balloon_register(void);
 void cmd_vm_disk_limit_register(void);
 void cmd_vm_log_register(void);

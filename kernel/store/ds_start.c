@@ -41,14 +41,15 @@ static void mount_one(struct blkdev *d)
 
 static void mount_all(void *arg)
 {
+	void (*mounted)(void) = (void (*)(void))arg;
 	struct blkdev *d;
 
-	(void)arg;
 	for (unsigned i = 0; (d = blk_at(i)); i++)
 		mount_one(d);
+	mounted();
 }
 
-void ds_start(void)
+void ds_start(void (*mounted)(void))
 {
 	static const struct world_opts opts = { .name = "ds mount",
 						.prio = WORLD_NORMAL,
@@ -57,6 +58,6 @@ void ds_start(void)
 
 	if (which && !strcmp(which, "none"))
 		return;
-	if (blk_at(0) && world_create(NULL, &opts, mount_all, NULL))
+	if (blk_at(0) && world_create(NULL, &opts, mount_all, (void *)mounted))
 		log_error("store", "no memory to mount datastores: see 'datastore mount'");
 }

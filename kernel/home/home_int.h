@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Inside VMs' homes: home.c knows which VMs of this host have one, home_file.c reads and
+ * writes descriptions, home_life.c does what commands ask for, home_boot.c what a boot asks for.
+ */
+#ifndef KERNEL_HOME_HOME_INT_H
+#define KERNEL_HOME_HOME_INT_H
+
+#include <tern/home.h>
+#include <tern/store.h>
+
+/* What this host knows of a VM's home beside its vm_config. */
+struct home {
+	char name[VM_NAME_MAX]; /* [list_lock] the VM's; empty: the place is free */
+	struct mutex lock;	/* LOCK_HOME */
+	char store[VM_NAME_MAX];
+	char host[32];
+	uint32_t autostart, autostart_delay_s;
+	uint64_t file;	      /* [lock] identity of the description that the VM was made of */
+	struct ds_file *held; /* [lock] open for its lease while the VM is on, or NULL */
+};
+
+/* home.c. The VM's home, which stays where it is whatever happens; NULL: it has none. */
+struct home *home_find(const char *name);
+/* The same, made when there is none. NULL: too many. */
+struct home *home_add(const char *name);
+void home_forget(struct home *h);
+/* What the VM is now, as a description. */
+void home_describe(const struct vm *vm, struct vm_desc *d);
+/* ... and notes what of d is not in the VM. */
+void home_note(struct home *h, const struct vm_desc *d, uint64_t file);
+/* The description's lease, -EBUSY; -ESTALE: it is not the one that the VM was made of. */
+MUST_CHECK int home_hold_locked(struct home *h, char *why, size_t why_len);
+void home_let_go(struct home *h);
+
+/* home_file.c */
+void home_file_path(const char *store, const char *name, char out[VM_HOME_PATH]);
+/* Into d, whose cfg.name and cfg.home say which; *file is its identity. */
+MUST_CHECK int home_load(struct vm_desc *d, uint64_t *file, char *why, size_t why_len);
+/*
+ * Writes a new file that takes the old one's place. h's lock is held, or nobody knows h yet. The
+ * lease of a VM that is on goes over to the new one.
+ */
+MUST_CHECK int home_save_locked(struct home *h, const struct vm_desc *d, char *why, size_t why_len);
+/* What an error of the store means for a description. Returns err. */
+int home_say(int err, struct datastore *ds, const char *path, char *why, size_t why_len);
+MUST_CHECK int home_store(const char *name, struct datastore **out, char *why, size_t why_len);
+
+/* home_life.c. Registers what home_load gave; the edit lock is held. */
+MUST_CHECK int home_register_locked(struct vm_desc *d, uint64_t file, char *why, size_t why_len);
+extern struct mutex home_edit_lock;
+
+#endif
