@@ -50,6 +50,7 @@ struct blk_req {
 	uint64_t blocks;	    /* how many logical blocks; not for a flush */
 	const struct blk_seg *segs; /* reads and writes: lengths add up to the blocks' bytes */
 	uint32_t nr_segs;
+	bool unmap; /* write zeroes: the space behind them may be given back */
 	/*
 	 * Called once, in any context, with no lock held, perhaps before blk_submit has
 	 * returned. It must not sleep; it may submit, or free the request.

@@ -102,7 +102,7 @@ static void use_runs(struct checker *k, const struct ds_inode *n, const struct d
 	uint32_t doubles = 0;
 
 	for (uint32_t i = 0; i < r->nr; i++)
-		for (uint32_t e = 0; e < r->run[i].count; e++)
+		for (uint32_t e = 0; r->run[i].physical && e < r->run[i].count; e++)
 			doubles += !use_extent(k, r->run[i].physical + e);
 	if (doubles)
 		found(k, "%s shares %u extents with other files: remove one of them", n->name,

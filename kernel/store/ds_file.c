@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Open files (ds_open.c): their size, and giving the lease up.
+ * Open files (ds_open.c): what they have where, and giving the lease up.
  */
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include <tern/log.h>
 #include <tern/timer.h>
@@ -73,7 +70,7 @@ void ds_file_doubt(struct ds_file *f)
 		  f->ds->super.name, f->name);
 }
 
-/* ---- size ---- */
+/* ---- what there is ---- */
 
 struct blkdev *ds_file_blk(struct ds_file *f)
 {
@@ -102,85 +99,13 @@ enum ds_extent ds_file_map(struct ds_file *f, uint64_t at, uint64_t *bytes)
 		struct ds_file *below = f->below;
 
 		found = ds_runs_find(&f->runs, (uint32_t)(at / DS_EXTENT), &physical, &count);
+		if (found && !physical)
+			below = NULL; /* zeros that hide it */
+		found = found && physical;
 		spin_unlock(&f->lock, flags);
 		*bytes = MIN(*bytes, (uint64_t)count * DS_EXTENT - at % DS_EXTENT);
 		if (!found)
 			f = below;
 	}
 	return !found ? DS_MAP_HOLE : f == top ? DS_MAP_OWN : DS_MAP_BELOW;
-}
-
-static int set_size(struct ds_file *f, uint64_t size, struct ds_runs *r)
-{
-	uint32_t keep = (uint32_t)((size + DS_EXTENT - 1) / DS_EXTENT);
-	struct ds_inode *n;
-	int err;
-
-	n = ds_edit_mine(f, &err);
-	if (n)
-		err = ds_runs_load(f->ds, n, r);
-	if (err)
-		return err;
-	n->size = size;
-	return ds_cut(f->ds, f->index, r, keep);
-}
-
-/* What a shrinking left behind the end in the last extent is zeroed before it can be read again. */
-static int zero_tail(struct ds_file *f)
-{
-	uint32_t logical = (uint32_t)(f->size / DS_EXTENT), physical, count;
-	uint64_t in = f->size % DS_EXTENT;
-
-	if (!in || !ds_runs_find(&f->runs, logical, &physical, &count))
-		return 0;
-	return ds_zero_blocks(f->ds, f->epoch, ((uint64_t)physical * DS_EXTENT + in) / DS_BLOCK,
-			      (DS_EXTENT - in) / DS_BLOCK);
-}
-
-void ds_file_show(struct ds_file *f, uint64_t size, struct ds_runs *r)
-{
-	unsigned long flags = spin_lock(&f->lock);
-	struct ds_runs old = f->runs;
-
-	f->runs = *r;
-	f->size = size;
-	f->blk.geo.blocks = (size + f->blk.geo.block_bytes - 1) / f->blk.geo.block_bytes;
-	spin_unlock(&f->lock, flags);
-	ds_runs_fini(&old);
-}
-
-int ds_resize(struct ds_file *f, uint64_t size)
-{
-	int more = -EAGAIN, err = 0;
-
-	if (f->mode == DS_OPEN_READ || size / DS_EXTENT >= DS_NONE || size % DS_BLOCK ||
-	    f->size % DS_BLOCK)
-		return -EINVAL;
-	ds_turn_take(&f->turn);
-	blk_quiesce(&f->blk);
-	if (size > f->size)
-		err = zero_tail(f);
-	while (!err && more == -EAGAIN) {
-		struct ds_runs r = { .run = NULL };
-
-		err = ds_begin(f->ds);
-		if (err)
-			break;
-		more = set_size(f, size, &r);
-		if (more && more != -EAGAIN) {
-			ds_abort(f->ds);
-			ds_runs_fini(&r);
-			break;
-		}
-		err = ds_commit(f->ds);
-		if (!err) {
-			ds_file_show(f, size, &r);
-		} else {
-			ds_runs_fini(&r);
-			ds_file_doubt(f);
-		}
-	}
-	blk_resume(&f->blk);
-	ds_turn_end(&f->turn);
-	return err ? err : more;
 }

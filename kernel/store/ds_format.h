@@ -123,10 +123,12 @@ _Static_assert(sizeof(struct ds_map) == DS_BLOCK, "map");
 
 struct ds_run {
 	uint32_t logical;  /* 0 extent of the file */
-	uint32_t physical; /* 4 extent of the datastore */
+	uint32_t physical; /* 4 extent of the datastore, DS_ZEROS: none, it reads as zeros */
 	uint32_t count;	   /* 8 extents */
 	uint32_t flags;	   /* 12 zero */
 };
+
+#define DS_ZEROS 0u /* no file has extent 0 */
 
 #define DS_FILE_RUNS 240u
 #define DS_MORE_RUNS 252u

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What requests of open files leave to a world: writes that waited for the fence
- * (ds_fence.c), and extents for writes to holes. The writes wait here for the datastore's grower, a
- * world, because giving an extent is a transaction, which sleeps on the disk. Where the
- * extent before is there already the file seems to be written in a row, and gets some more at once.
+ * (ds_fence.c), extents for writes to holes, and those that are given back (ds_free.c). They wait
+ * here for the datastore's grower, a world, because giving an extent is a transaction, which sleeps
+ * on the disk. Where the extent before is there already the file seems to be written in a row, and
+ * gets some more at once.
  */
 #include <errno.h>
 
@@ -46,7 +47,7 @@ static uint32_t how_many(const struct ds_file *f, const struct ds_op *op, const 
 	uint64_t end = (op->parent->block + op->parent->blocks) * f->blk.geo.block_bytes;
 	uint32_t want = (uint32_t)((end + DS_EXTENT - 1) / DS_EXTENT) - logical;
 	uint32_t last = (uint32_t)((f->size + DS_EXTENT - 1) / DS_EXTENT), physical, count;
-	if (!f->below && logical && ds_runs_find(r, logical - 1, &physical, &count))
+	if (!f->below && logical && ds_runs_find(r, logical - 1, &physical, &count) && physical)
 		want = MAX(want, ROW_EXTENTS);
 	return MIN(MIN(want, hole), last - logical);
 }
@@ -63,7 +64,7 @@ static int fill(struct ds_op *op, struct ds_runs *r)
 	if (!n || n->id != f->id || n->generation != f->generation)
 		return err ? err : -EIO;
 	err = ds_runs_load(f->ds, n, r);
-	if (err || ds_runs_find(r, logical, &physical, &count))
+	if (err || (ds_runs_find(r, logical, &physical, &count) && physical))
 		return err; /* a write before this one filled it */
 	return ds_fill_hole(f->ds, f->index, r, logical, how_many(f, op, r, logical, count), f,
 			    &filled);
@@ -101,7 +102,9 @@ void ds_grow_run(struct datastore *ds)
 	ds_revalidate(ds);
 	ds_held_go(ds);
 	while ((op = take(ds))) {
-		int err = grow(op);
+		int err = op->frees ? ds_free(op) : grow(op);
+
+		op->frees = false;
 		if (err == -ESTALE)
 			ds_hold(op);
 		else if (err)

@@ -39,9 +39,11 @@ static bool run_ok(const struct datastore *ds, const struct ds_runs *r, const st
 {
 	const struct ds_run *last = r->nr ? &r->run[r->nr - 1] : NULL;
 
-	return n->count && n->physical >= ds->super.first_extent &&
-	       n->physical < ds->super.nr_extents - 1 &&
-	       n->count <= ds->super.nr_extents - 1 - n->physical &&
+	bool inside = n->physical >= ds->super.first_extent &&
+		      n->physical < ds->super.nr_extents - 1 &&
+		      n->count <= ds->super.nr_extents - 1 - n->physical;
+
+	return n->count && (inside || n->physical == DS_ZEROS) &&
 	       n->count <= DS_NONE - n->logical &&
 	       (!last || n->logical >= last->logical + last->count);
 }
@@ -194,14 +196,16 @@ bool ds_runs_find(const struct ds_runs *r, uint32_t logical, uint32_t *physical,
 		*count = (run ? run->logical : DS_NONE) - logical;
 		return false;
 	}
-	*physical = run->physical + (logical - run->logical);
+	*physical = run->physical ? run->physical + (logical - run->logical) : DS_ZEROS;
 	*count = run->count - (logical - run->logical);
 	return true;
 }
 
 static bool joins(const struct ds_run *a, uint32_t logical, uint32_t physical)
 {
-	return a->logical + a->count == logical && a->physical + a->count == physical;
+	if (a->logical + a->count != logical)
+		return false;
+	return a->physical ? a->physical + a->count == physical : physical == DS_ZEROS;
 }
 
 int ds_runs_add(struct ds_runs *r, uint32_t logical, uint32_t physical, uint32_t count)
@@ -226,11 +230,35 @@ int ds_runs_add(struct ds_runs *r, uint32_t logical, uint32_t physical, uint32_t
 	return 0;
 }
 
+int ds_runs_cut_out(struct ds_runs *r, uint32_t logical, uint32_t count)
+{
+	uint32_t i = position(r, logical);
+	struct ds_run rest = r->run[i], *run;
+	int err = room_for(r, r->nr + 1);
+
+	if (err)
+		return err;
+	run = &r->run[i];
+	run->count = logical - run->logical;
+	rest.count -= run->count + count;
+	rest.physical += rest.physical ? run->count + count : 0;
+	rest.logical = logical + count;
+	if (run->count && rest.count) {
+		memmove(run + 2, run + 1, (r->nr++ - i - 1) * sizeof(*run));
+		run[1] = rest;
+	} else if (rest.count) {
+		*run = rest;
+	} else if (!run->count) {
+		memmove(run, run + 1, (--r->nr - i) * sizeof(*run));
+	}
+	return 0;
+}
+
 uint64_t ds_runs_extents(const struct ds_runs *r)
 {
 	uint64_t n = 0;
 
 	for (uint32_t i = 0; i < r->nr; i++)
-		n += r->run[i].count;
+		n += r->run[i].physical ? r->run[i].count : 0;
 	return n;
 }

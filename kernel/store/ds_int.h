@@ -65,6 +65,7 @@ struct datastore {
 	struct ds_turn turn; /* the transaction's; guards what follows */
 	uint64_t txn_epoch;  /* in which the cluster lock was taken */
 	uint8_t *slots;	     /* all slots as last read by the lock */
+	uint8_t *zeros;	     /* [const] a block, for devices that write no zeroes by themselves */
 	uint8_t *record;     /* the log record being made: descriptor, then blocks */
 	uint32_t nr_dirty;   /* blocks in it */
 	uint64_t sequence;   /* of the last record known */
@@ -201,7 +202,12 @@ MUST_CHECK int ds_runs_load(struct datastore *ds, const struct ds_inode *n, stru
 MUST_CHECK int ds_runs_store(struct datastore *ds, uint32_t index, const struct ds_runs *r);
 /* Adds one; joins neighbours. -ENOMEM, -EFBIG. */
 MUST_CHECK int ds_runs_add(struct ds_runs *r, uint32_t logical, uint32_t physical, uint32_t count);
-/* Where a file's extent is: true and how many follow in a row; false and how long the hole is. */
+/* Takes extents that one run covers out of it: a hole. -ENOMEM, -EFBIG. */
+MUST_CHECK int ds_runs_cut_out(struct ds_runs *r, uint32_t logical, uint32_t count);
+/*
+ * Where a file's extent is: true and how many follow in a row, *physical is DS_ZEROS where zeros
+ * hide what is below; false and how long the hole is.
+ */
 bool ds_runs_find(const struct ds_runs *r, uint32_t logical, uint32_t *physical, uint32_t *count);
 uint64_t ds_runs_extents(const struct ds_runs *r);
 
@@ -221,6 +227,9 @@ MUST_CHECK int ds_fill_hole(struct datastore *ds, uint32_t index, struct ds_runs
  * -EAGAIN: some is done; commit and call again.
  */
 MUST_CHECK int ds_cut(struct datastore *ds, uint32_t index, struct ds_runs *r, uint32_t keep);
+
+/* Blocks of a record for so many runs, and for extents in a row that are freed, at most. */
+uint32_t ds_room_for(uint32_t nr_runs, uint32_t extents);
 
 /* ---- ds_lease.c ---- */
 enum ds_lease_state ds_lease_of(struct datastore *ds, const struct ds_inode *n);
@@ -247,7 +256,10 @@ struct ds_op {
 	struct blk_req child; /* the piece at the device */
 	struct blk_req *parent;
 	struct ds_file *file;
-	uint64_t at; /* bytes of the parent that are done */
+	uint64_t at;	/* bytes of the parent that are done */
+	unsigned phase; /* of the piece at the device */
+	bool frees;	/* it waits to give extents back */
+	bool keeps;	/* it tried, and does not */
 	uint32_t nr_segs;
 	struct blk_seg *segs; /* the piece's part of the parent's list */
 	struct ds_op *next;
@@ -268,10 +280,14 @@ struct ds_file {
 	enum ds_open_mode mode;
 	uint64_t size;
 	struct spinlock lock;
-	struct ds_runs runs;   /* [lock] */
-	bool given;	       /* [lock] the lease is another's: writes fail */
-	uint64_t epoch;	       /* [lock] in which its lease was last known to be ours */
-	struct ds_op *op_free; /* [lock] */
+	struct ds_runs runs;  /* [lock] */
+	bool given;	      /* [lock] the lease is another's: writes fail */
+	uint64_t epoch;	      /* [lock] in which its lease was last known to be ours */
+	bool frees;	      /* [own while quiesced] extents that are discarded are given back */
+	unsigned phase;	      /* [lock] 0 or 1: another one when runs have gone */
+	uint32_t pieces[2];   /* [lock] at the device, by the phase in which they found their run */
+	struct waitq drained; /* those of a phase have ended */
+	struct ds_op *op_free;			/* [lock] */
 	struct blk_req *waiting, *waiting_last; /* [lock] for an op */
 	struct ds_op *ops;
 	struct blk_seg *segs;
@@ -307,6 +323,10 @@ void ds_io_init(struct ds_file *f);
 void ds_io_go_on(struct ds_op *op);
 void ds_io_end(struct ds_op *op, int status);
 void ds_grow_queue(struct ds_op *op);
+/* ds_free.c. Gives whole extents back; does it now, in a world, and moves op->at on. */
+bool ds_op_frees(const struct ds_op *op);
+uint32_t ds_op_whole_end(const struct ds_op *op);
+MUST_CHECK int ds_free(struct ds_op *op);
 void ds_grow_run(struct datastore *ds); /* all that waits */
 /* Until ds_held_go: the fence is shut. */
 void ds_hold(struct ds_op *op);

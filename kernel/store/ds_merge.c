@@ -14,6 +14,7 @@ struct merge {
 	struct ds_runs from, to; /* the snapshot's and its child's */
 	uint32_t from_index, to_index;
 	uint32_t end; /* extents of the child */
+	bool bottom;  /* nothing is below the snapshot */
 };
 
 /* The last run of `from`: where `to` has a hole it goes there, else its extents are free. */
@@ -30,12 +31,12 @@ static int move_run(struct datastore *ds, struct merge *m, struct ds_run run)
 			there = true; /* the child is shorter */
 		else
 			n = MIN(n, m->end - run.logical);
-		if (there)
+		if (there && run.physical)
 			err = ds_extents_give(ds, run.physical, n);
-		else
+		else if (!there && (run.physical || !m->bottom))
 			err = ds_runs_add(&m->to, run.logical, run.physical, n);
 		run.logical += n;
-		run.physical += n;
+		run.physical += run.physical ? n : 0;
 		run.count -= n;
 	}
 	return err;
@@ -70,6 +71,16 @@ static int mark(struct datastore *ds, uint32_t index)
 	return err;
 }
 
+/* Some of it was given back: it is flat no more. */
+static bool has_zeros(const struct ds_runs *r)
+{
+	uint32_t i = 0;
+
+	while (i < r->nr && r->run[i].physical)
+		i++;
+	return i < r->nr;
+}
+
 /* The child takes the snapshot's place in the chain, and the snapshot goes. */
 static int unlink_it(struct datastore *ds, const struct merge *m)
 {
@@ -82,7 +93,7 @@ static int unlink_it(struct datastore *ds, const struct merge *m)
 	if (!c)
 		return err ? err : -ENOENT;
 	c->parent = s->parent;
-	c->kind = s->kind;
+	c->kind = s->kind == DS_KIND_FLAT && has_zeros(&m->to) ? DS_KIND_THIN : s->kind;
 	return ds_index_give(ds, m->from_index);
 }
 
@@ -107,6 +118,7 @@ static int merge_step(struct datastore *ds, const char *snap, struct ds_file *ch
 	if (err)
 		return err;
 	m.end = (uint32_t)((c->size + DS_EXTENT - 1) / DS_EXTENT);
+	m.bottom = !s->parent;
 	err = mark(ds, m.from_index);
 	s = err ? NULL : ds_inode_at(ds, m.from_index, &err);
 	if (!s)
@@ -135,8 +147,10 @@ static int reload(struct ds_file *f, bool gone)
 	int err;
 
 	n = ds_inode_at(ds, f->index, &err);
-	if (n)
+	if (n) {
+		f->frees = n->kind != DS_KIND_FLAT;
 		err = ds_runs_load(ds, n, &fresh[0]);
+	}
 	n = err || gone ? NULL : ds_inode_at(ds, below->index, &err);
 	if (n)
 		err = ds_runs_load(ds, n, &fresh[1]);

@@ -25,11 +25,13 @@ int ds_setup(struct datastore *ds)
 	ds->nr_cache = s->table_block + s->table_blocks - s->root_block;
 	ds->cache = calloc(ds->nr_cache, sizeof(*ds->cache));
 	ds->record = ds_block_alloc(s->log_blocks);
+	ds->zeros = ds_block_alloc(1);
 	ds->slots = ds_block_alloc(s->nr_slots);
 	ds->slots_beat = ds_block_alloc(s->nr_slots);
 	ds->mine = ds_block_alloc(1);
 	ds->slot_buf = ds_block_alloc(1);
-	return ds->cache && ds->record && ds->slots && ds->slots_beat && ds->mine && ds->slot_buf
+	return ds->cache && ds->record && ds->zeros && ds->slots && ds->slots_beat && ds->mine &&
+			       ds->slot_buf
 		       ? 0
 		       : -ENOMEM;
 }
@@ -40,6 +42,7 @@ void ds_teardown(struct datastore *ds)
 		ds_cache_drop_all(ds);
 	free(ds->cache);
 	free(ds->record);
+	free(ds->zeros);
 	free(ds->slots);
 	free(ds->slots_beat);
 	free(ds->mine);

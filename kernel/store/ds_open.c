@@ -137,6 +137,7 @@ struct ds_file *ds_file_new(struct datastore *ds, enum ds_open_mode mode)
 	f->refs = 1;
 	ds_turn_init(&f->turn, "ds file turn");
 	spin_init(&f->lock, LOCK_STORE_FILE, "ds file");
+	waitq_init(&f->drained, "ds file");
 	f->ops = calloc(DS_OP_POOL, sizeof(*f->ops));
 	f->segs = calloc((size_t)DS_OP_POOL * ds->dev->geo.max_segs, sizeof(*f->segs));
 	if (f->ops && f->segs)
@@ -186,6 +187,7 @@ int ds_file_fill(struct ds_file *f, const struct ds_inode *n, unsigned depth)
 	f->id = n->id;
 	f->size = n->size;
 	f->generation = n->generation;
+	f->frees = f->mode == DS_OPEN_WRITE && n->kind != DS_KIND_FLAT;
 	snprintf(f->name, sizeof(f->name), "%s", n->name);
 	ds_io_init(f);
 	return parent ? open_below(f, parent, depth) : 0;

@@ -81,6 +81,7 @@ static void become(struct ds_file *f, struct ds_file *below, const struct ds_ino
 	f->index = top;
 	f->generation = d->generation;
 	f->below = below;
+	f->frees = true;
 	spin_unlock(&f->lock, flags);
 	spin_unlock(&f->ds->lock, ds_flags);
 	ds_io_init(below);

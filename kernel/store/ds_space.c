@@ -90,15 +90,18 @@ static int copy_below(struct ds_file *f, uint32_t logical, uint32_t first, uint3
 int ds_fill_hole(struct datastore *ds, uint32_t index, struct ds_runs *r, uint32_t logical,
 		 uint32_t count, struct ds_file *f, uint32_t *filled)
 {
-	uint32_t first = 0, got = 0;
+	uint32_t first = 0, got = 0, none, row;
+	bool zeros = ds_runs_find(r, logical, &none, &row); /* hide what is below */
 	int err = ds_extents_take(ds, count, &first, &got);
 
-	if (!err && f && f->below)
+	if (!err && f && f->below && !zeros)
 		err = copy_below(f, logical, first, got);
 	else if (!err && f)
 		err = ds_zero_extents(ds, ds->txn_epoch, first, got);
 	if (!err && f)
 		err = ds_flush(ds); /* durable before a record can show them */
+	if (!err && zeros)
+		err = ds_runs_cut_out(r, logical, got);
 	if (!err)
 		err = ds_runs_add(r, logical, first, got);
 	if (!err)
@@ -121,6 +124,11 @@ static uint32_t maps_for(uint32_t count)
 	return count / DS_MAP_EXTENTS + 2;
 }
 
+uint32_t ds_room_for(uint32_t nr_runs, uint32_t extents)
+{
+	return blocks_for(nr_runs) + maps_for(extents);
+}
+
 int ds_cut(struct datastore *ds, uint32_t index, struct ds_runs *r, uint32_t keep)
 {
 	uint32_t need = blocks_for(r->nr), had = r->nr;
@@ -140,7 +148,8 @@ int ds_cut(struct datastore *ds, uint32_t index, struct ds_runs *r, uint32_t kee
 			count = MIN(count, DS_MAP_EXTENTS);
 		}
 		last->count -= count;
-		err = ds_extents_give(ds, last->physical + last->count, count);
+		if (last->physical)
+			err = ds_extents_give(ds, last->physical + last->count, count);
 		if (!last->count)
 			r->nr--;
 	}

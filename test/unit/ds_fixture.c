@@ -229,3 +229,41 @@ void dsf_check_reordered(const uint8_t *start, bool (*agrees)(void), unsigned sa
 		free(image);
 	}
 }
+
+static void apply_whole(uint8_t *image, uint32_t write)
+{
+	for (uint32_t s = 0; s < disk.log[write].blocks; s++)
+		fake_disk_apply(&disk, image, write, s);
+}
+
+/* With all before `from`, and of those from there to `end` all but the one or only that. */
+static void check_one(const uint8_t *before, uint32_t from, uint32_t end, uint32_t one, bool only,
+		      bool (*agrees)(void))
+{
+	uint8_t *image = dsf_copy_of(before);
+
+	for (uint32_t w = from; w < end; w++)
+		if ((w == one) == only)
+			apply_whole(image, w);
+	if (check_image(image, agrees))
+		fail_msg("%s write %u of those from %u to %u", only ? "only" : "without", one, from,
+			 end);
+	free(image);
+}
+
+void dsf_check_directed(const uint8_t *start, bool (*agrees)(void))
+{
+	uint8_t *before = dsf_copy_of(start);
+
+	for (uint32_t from = 0, end; from < disk.nr_log; from = end + 1) {
+		for (end = from; end < disk.nr_log && !disk.log[end].flush; end++)
+			;
+		for (uint32_t w = from; w < end; w++) {
+			check_one(before, from, end, w, false, agrees);
+			check_one(before, from, end, w, true, agrees);
+		}
+		for (uint32_t w = from; w < end; w++)
+			apply_whole(before, w);
+	}
+	free(before);
+}

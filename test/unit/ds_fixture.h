@@ -43,5 +43,10 @@ uint8_t *dsf_copy_of(const uint8_t *image); /* free() */
  */
 void dsf_check_prefixes(const uint8_t *start, bool (*agrees)(void));
 void dsf_check_reordered(const uint8_t *start, bool (*agrees)(void), unsigned samples);
+/*
+ * The same, of what came after each flush: for each write all but this one, and this one alone. So
+ * no order among writes that has no flush between them goes unseen.
+ */
+void dsf_check_directed(const uint8_t *start, bool (*agrees)(void));
 
 #endif

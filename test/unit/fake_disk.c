@@ -148,12 +148,20 @@ static void submit(struct blkdev *dev, struct blk_req *r)
 	}
 	if (d->fail_after > 0)
 		d->fail_after--;
+	if (d->holding && r->op == BLK_WRITE) {
+		assert_null(d->held);
+		d->held = r;
+		d->holding = false;
+		return;
+	}
 	switch (r->op) {
 	case BLK_FLUSH:
 		record(d, 0, 0, true);
 		break;
 	case BLK_WRITE_ZEROES:
-		memset(d->bytes + r->block * bytes, 0, r->blocks * bytes);
+	case BLK_DISCARD: /* anything may be there afterwards */
+		memset(d->bytes + r->block * bytes, r->op == BLK_DISCARD ? 0xdd : 0,
+		       r->blocks * bytes);
 		record(d, r->block, (uint32_t)r->blocks, false);
 		break;
 	case BLK_READ:
@@ -166,6 +174,20 @@ static void submit(struct blkdev *dev, struct blk_req *r)
 		break;
 	}
 	blk_complete(r, 0);
+}
+
+void fake_disk_hold(struct fake_disk *d)
+{
+	d->holding = true;
+}
+
+void fake_disk_release(struct fake_disk *d)
+{
+	struct blk_req *r = d->held;
+
+	assert_non_null(r);
+	d->held = NULL;
+	submit(&d->dev, r);
 }
 
 static const struct blk_ops ops = { .submit = submit };

@@ -24,11 +24,16 @@ struct fake_disk {
 	bool recording;
 	int fail_after; /* requests that still succeed; -1 all */
 	int fail_with;
+	bool holding; /* the next write waits for fake_disk_release */
+	struct blk_req *held;
 };
 
 /* All zeros; blocks of block_bytes. */
 void fake_disk_init(struct fake_disk *d, uint64_t bytes, uint32_t block_bytes);
 void fake_disk_fini(struct fake_disk *d);
+/* The next write is under way until it is released. */
+void fake_disk_hold(struct fake_disk *d);
+void fake_disk_release(struct fake_disk *d);
 /* Forgets what was recorded, and records from now on. */
 void fake_disk_record(struct fake_disk *d);
 /* Writes one sector of a recorded write into image. */
