@@ -200,7 +200,7 @@ static void init_config(struct vblk *b)
 	c->seg_max = VBLK_SEGS_MAX;
 	c->num_queues = b->v.nr_queues;
 	c->max_discard_sectors = c->max_zeroes_sectors = RANGE_MAX_SECTORS;
-	c->max_discard_seg = c->max_zeroes_seg = 1;
+	c->max_discard_seg = c->max_zeroes_seg = VBLK_RANGES_MAX;
 	c->discard_alignment = 1;
 	c->zeroes_may_unmap = 1;
 }

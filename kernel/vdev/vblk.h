@@ -30,6 +30,7 @@
 #define VBLK_POOL 64u	    /* requests worked at */
 #define VBLK_PART_PAGES 64u /* of guest memory, pinned for a part */
 #define VBLK_SEGS_MAX 128u  /* buffers of one request */
+#define VBLK_RANGES_MAX 16u /* of a discard or a write of zeroes */
 
 struct vblk;
 struct vblk_pin {
@@ -45,9 +46,12 @@ struct vblk_req {
 	unsigned queue;
 	uint32_t epoch; /* vblk->epoch when it was taken */
 	enum blk_op op;
-	uint64_t from, bytes; /* of the disk; none for a flush */
+	uint64_t from, bytes; /* of the disk, now; none for a flush */
 	uint64_t at;	      /* of them done, or under way */
-	bool flush;	      /* a flush is to end it */
+	uint64_t all_bytes;   /* with the other ranges */
+	unsigned nr_ranges, next_range;
+	struct vblk_range range[VBLK_RANGES_MAX]; /* as the guest had them, checked */
+	bool flush;				  /* a flush is to end it */
 	uint64_t start_ns;
 	unsigned nr_pins;
 	struct vblk_pin pin[VBLK_PART_PAGES];

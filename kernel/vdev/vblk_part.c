@@ -143,6 +143,7 @@ static void submit(struct vblk_req *q, enum blk_op op, uint64_t bytes)
 	const struct blk_geometry *g = &q->dev->blk->geo;
 
 	q->r.op = op;
+	q->r.unmap = q->nr_ranges && q->range[q->next_range - 1].flags & VBLK_RANGE_UNMAP;
 	q->r.block = (q->from + q->at) / g->block_bytes;
 	q->r.blocks = bytes / g->block_bytes;
 	q->r.segs = q->seg;

@@ -24,7 +24,8 @@ static struct vblk_req *req_new(struct vblk *b)
 	b->busy++;
 	spin_unlock(&b->lock, flags);
 	q->nr_pins = 0;
-	q->at = q->bytes = q->from = 0;
+	q->at = q->bytes = q->from = q->all_bytes = 0;
+	q->nr_ranges = q->next_range = 0;
 	q->flush = false;
 	return q;
 }
@@ -75,7 +76,7 @@ static void count(struct vblk_req *q, uint8_t status)
 	if (status != VBLK_S_OK)
 		s->errors++;
 	else
-		s->bytes[q->op] += q->bytes;
+		s->bytes[q->op] += q->all_bytes;
 }
 
 /* Its status byte is the last of what the device may write. */
@@ -108,13 +109,28 @@ static int finish(struct vblk_req *q, int err)
 	return rc;
 }
 
+/* The next range is what the request works on; those of no length are passed by. */
+static bool next_range(struct vblk_req *q)
+{
+	while (q->next_range < q->nr_ranges) {
+		const struct vblk_range *r = &q->range[q->next_range++];
+
+		q->from = r->sector * VBLK_SECTOR;
+		q->bytes = (uint64_t)r->sectors * VBLK_SECTOR;
+		q->at = 0;
+		if (q->bytes)
+			return true;
+	}
+	return false;
+}
+
 int vblk_go_on(struct vblk_req *q)
 {
 	int err = q->r.status;
 
 	vblk_unpin(q);
 	if (!err && q->epoch == q->dev->epoch) {
-		if (q->at < q->bytes) {
+		if (q->at < q->bytes || next_range(q)) {
 			err = vblk_part(q);
 			if (!err)
 				return 0;
@@ -149,36 +165,71 @@ static int may_write(const struct vblk *b)
 }
 
 /* A driver that cannot flush takes every completed write as durable [5.2.6.2]. */
+static bool writes_through(const struct vblk_req *q)
+{
+	return !(q->dev->v.features & VBLK_F_FLUSH);
+}
+
+static int begin_read(struct vblk_req *q, uint64_t sector, uint64_t bytes)
+{
+	q->all_bytes = bytes;
+	return set_range(q, sector, bytes);
+}
+
 static int begin_write(struct vblk_req *q, uint64_t sector, uint64_t bytes)
 {
 	int rc = may_write(q->dev);
 
-	q->flush = !(q->dev->v.features & VBLK_F_FLUSH);
-	return rc ? rc : set_range(q, sector, bytes);
+	q->flush = writes_through(q);
+	return rc ? rc : begin_read(q, sector, bytes);
+}
+
+static int check_range(struct vblk_req *q, const struct vblk_range *r)
+{
+	uint32_t known = q->op == BLK_WRITE_ZEROES ? VBLK_RANGE_UNMAP : 0;
+
+	if (r->flags & ~known)
+		return -ENOTSUP;
+	if (r->sectors > q->dev->config.max_discard_sectors)
+		return -EINVAL;
+	q->all_bytes += (uint64_t)r->sectors * VBLK_SECTOR;
+	return set_range(q, r->sector, (uint64_t)r->sectors * VBLK_SECTOR);
+}
+
+/* All ranges are checked before the first is begun. */
+static int take_ranges(struct vblk_req *q)
+{
+	uint64_t len = q->chain.out_len - sizeof(struct vblk_header);
+	unsigned n = (unsigned)(len / sizeof(q->range[0]));
+	int rc = 0;
+
+	if (!len || len % sizeof(q->range[0]) || len > sizeof(q->range))
+		return -EINVAL;
+	rc = virtq_get(&q->chain, q->dev->v.d.vm->mem, sizeof(struct vblk_header), q->range,
+		       (size_t)len);
+	for (unsigned i = 0; i < n && !rc; i++)
+		rc = check_range(q, &q->range[i]);
+	if (!rc)
+		q->nr_ranges = n;
+	q->bytes = 0;
+	return rc;
 }
 
 static int begin_discard(struct vblk_req *q)
 {
-	struct vblk *b = q->dev;
-	uint32_t known = q->op == BLK_WRITE_ZEROES ? VBLK_RANGE_UNMAP : 0;
-	struct vblk_range r;
-	int rc = may_write(b);
+	const struct blkdev *blk = q->dev->blk;
+	int rc = may_write(q->dev);
 
+	if (!rc)
+		rc = take_ranges(q);
 	if (rc)
 		return rc;
-	if (q->chain.out_len != sizeof(struct vblk_header) + sizeof(r))
-		return -EINVAL; /* the configuration says: one range */
-	rc = virtq_get(&q->chain, b->v.d.vm->mem, sizeof(struct vblk_header), &r, sizeof(r));
-	if (rc)
-		return rc;
-	if (r.flags & ~known)
-		return -ENOTSUP;
-	if (r.sectors > b->config.max_discard_sectors)
-		return -EINVAL;
-	rc = begin_write(q, r.sector, (uint64_t)r.sectors * VBLK_SECTOR);
-	if (!rc && q->op == BLK_DISCARD && !b->blk->geo.max_discard_blocks)
-		q->at = q->bytes; /* a hint that the disk has no use for */
-	return rc;
+	q->flush = writes_through(q);
+	if (q->op == BLK_DISCARD && !blk->geo.max_discard_blocks)
+		q->next_range = q->nr_ranges; /* a hint that the disk has no use for */
+	else
+		(void)next_range(q);
+	return 0;
 }
 
 static int give_id(struct vblk_req *q)
@@ -197,7 +248,7 @@ static int begin(struct vblk_req *q, const struct vblk_header *h)
 	switch (h->type) {
 	case VBLK_T_IN:
 		q->op = BLK_READ;
-		return set_range(q, h->sector, q->chain.in_len - 1);
+		return begin_read(q, h->sector, q->chain.in_len - 1);
 	case VBLK_T_OUT:
 		q->op = BLK_WRITE;
 		return begin_write(q, h->sector, q->chain.out_len - sizeof(*h));
@@ -239,7 +290,7 @@ static int start(struct vblk *b, struct vblk_req *q, unsigned queue)
 	if (rc)
 		return finish(q, rc);
 	if (q->op == BLK_READ || q->op == BLK_WRITE || zeroes_are_written(q))
-		vblk_limit_moves(b, q->bytes);
+		vblk_limit_moves(b, q->all_bytes);
 	q->r.status = 0;
 	return vblk_go_on(q);
 }

@@ -60,15 +60,19 @@ static void request(struct vm *vm, unsigned q, const uint8_t *s)
 	struct vblk_header h = { .type = types[s[4] % sizeof(types)], .sector = s[5] * 16u };
 	uint32_t len = (uint32_t)s[6] * 512u + s[7] % 3u, data = BUFFER + 64u * s[8];
 	bool in = h.type == VBLK_T_IN || h.type == VBLK_T_GET_ID;
-	struct vblk_range r = { h.sector, s[6], s[7] & 3u };
+	struct vblk_range r[VBLK_RANGES_MAX + 1];
+	unsigned n = s[9] % ARRAY_SIZE(r) + 1;
 	uint64_t d[6] = { BUFFER,     sizeof(h) | 1ull << 32 | 1ull << 48,
 			  data,	      len | (in ? 3ull : 1ull) << 32 | 2ull << 48,
 			  BUFFER - 1, 1 | 2ull << 32 };
 	uint16_t idx;
 
 	if (h.type == VBLK_T_DISCARD || h.type == VBLK_T_WRITE_ZEROES) {
-		d[3] = sizeof(r) | 1ull << 32 | 2ull << 48;
-		memcpy(fake_ram + data, &r, sizeof(r));
+		for (unsigned i = 0; i < n; i++)
+			r[i] = (struct vblk_range){ h.sector + i * s[10] * 9ull, s[6],
+						    i < 2 ? s[7] & 3u : s[7] & 1u };
+		d[3] = (n * sizeof(r[0]) - s[11] % 2u) | 1ull << 32 | 2ull << 48;
+		memcpy(fake_ram + data, r, n * sizeof(r[0]));
 	}
 	memcpy(fake_ram + BUFFER, &h, sizeof(h));
 	memcpy(fake_ram + RING(q), d, sizeof(d));

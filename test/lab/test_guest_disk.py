@@ -113,7 +113,9 @@ def test_files_of_a_datastore(lab, payload, tmp_path):
     (_, wrong, errors), name = guest.disk("vdc", "fill", 5)
     assert errors and not wrong and name == "EIO"
     assert guest.disk("vda", "check", 7) == ([sectors, 0, 0], None)
+    assert on_disk(lab) == ROOT_MIB * MIB
     assert guest.disk("vda", "discard", 5, 1)[0][2] == 0
+    assert on_disk(lab) == (ROOT_MIB - 1) * MIB
     assert guest.disk("vda", "zero", 1, 2)[0][2] == 0
 
     disks = lab.ask("a", "vm info g")["disks"]
@@ -131,12 +133,17 @@ def test_files_of_a_datastore(lab, payload, tmp_path):
     out = tmp_path / "out"
     terndisk("export", image, "g/root.disk", out)
     data = out.read_bytes()
-    # What was discarded may read as anything; nothing beside it has changed.
+    # What was discarded is a hole; nothing beside it has changed.
     assert data[:MIB] == pattern(7, 0, MIB // SECTOR)
     assert data[MIB:3 * MIB] == bytes(2 * MIB)
     assert data[3 * MIB:5 * MIB] == pattern(7, 3 * MIB // SECTOR, 2 * MIB // SECTOR)
+    assert data[5 * MIB:] == bytes(MIB)
     terndisk("export", image, "g/ro.disk", out)
     assert out.read_bytes() == ro.read_bytes()
+
+
+def on_disk(lab):
+    return lab.ask("a", "datastore ls /ds/ds1/g/root")[0]["backed_bytes"]
 
 
 def limited(lab, guest):

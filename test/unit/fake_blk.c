@@ -16,6 +16,7 @@ struct blkdev *fake_blk_last;
 uint8_t fake_blk_bytes[FAKE_BLK_BYTES];
 struct blkdev fake_blk;
 bool fake_blk_signal_held;
+unsigned fake_blk_unmaps;
 unsigned fake_pins, fake_blk_busy, fake_blk_seen[BLK_OPS];
 static struct blk_req *first, **last = &first;
 
@@ -27,7 +28,7 @@ void fake_blk_reset(void)
 	memset(fake_blk_seen, 0, sizeof(fake_blk_seen));
 	first = NULL;
 	last = &first;
-	fake_blk_busy = fake_pins = 0;
+	fake_blk_busy = fake_pins = fake_blk_unmaps = 0;
 	fake_blk.geo = (struct blk_geometry){ .blocks = FAKE_BLK_BYTES / 512,
 					      .block_bytes = 512,
 					      .physical_bytes = 4096,
@@ -54,6 +55,7 @@ void blk_submit(struct blkdev *d, struct blk_req *r)
 	last = &r->next;
 	fake_blk_busy++;
 	fake_blk_seen[r->op]++;
+	fake_blk_unmaps += r->unmap;
 }
 
 static void move(struct blk_req *r)

@@ -16,6 +16,7 @@ extern struct blkdev *fake_blk_last; /* whom the last request was for */
 extern unsigned fake_pins;	     /* held now */
 extern unsigned fake_blk_busy;	     /* requests that wait for fake_blk_complete */
 extern unsigned fake_blk_seen[BLK_OPS];
+extern unsigned fake_blk_unmaps;  /* of these, with leave to give space back */
 extern bool fake_blk_signal_held; /* the device's lock, when its world was last woken */
 
 /* Empty, with a small geometry that a test may change before the disk is opened. */

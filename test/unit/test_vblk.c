@@ -249,6 +249,50 @@ static void test_ranges(void **state)
 	done(vm);
 }
 
+static uint8_t ranges(struct vm *vm, uint32_t type, const struct vblk_range *r, size_t bytes)
+{
+	memcpy(fake_ram + DATA, r, bytes);
+	return ask(vm, type, 0, DATA, (uint32_t)bytes);
+}
+
+/* Several ranges in a request: all of them, or none when one of them is bad. */
+static void test_several_ranges(void **state)
+{
+	struct vm *vm = running(VBLK_F_FLUSH);
+	uint32_t end = FAKE_BLK_BYTES / 512;
+	struct vblk_range r[VBLK_RANGES_MAX + 1] = { { 2, 20, 1 }, { 9, 0, 0 }, { 100, 1, 0 } };
+	size_t one = sizeof(r[0]);
+
+	fake_blk.geo.max_discard_blocks = fake_blk.geo.max_zeroes_blocks = 16;
+	assert_int_equal(fake_read(vm, B0 + 0x2000 + 40, 4), VBLK_RANGES_MAX);
+	assert_int_equal(fake_read(vm, B0 + 0x2000 + 52, 4), VBLK_RANGES_MAX);
+	memset(fake_blk_bytes, 0x11, sizeof(fake_blk_bytes));
+	assert_int_equal(ranges(vm, VBLK_T_WRITE_ZEROES, r, 3 * one), VBLK_S_OK);
+	for (unsigned i = 0; i < 200; i++)
+		assert_int_equal(fake_blk_bytes[i * 512],
+				 (i >= 2 && i < 22) || i == 100 ? 0 : 0x11);
+	assert_int_equal(fake_blk_seen[BLK_WRITE_ZEROES], 3);
+	assert_int_equal(fake_blk_unmaps, 2); /* the parts of the first, which asks for it */
+	assert_int_equal(dev->stats.bytes[BLK_WRITE_ZEROES], 21 * 512);
+	memset(r, 0, sizeof(r));
+	for (unsigned i = 0; i < VBLK_RANGES_MAX; i++)
+		r[i] = (struct vblk_range){ 200 + 3 * i, 1, 0 };
+	assert_int_equal(ranges(vm, VBLK_T_DISCARD, r, VBLK_RANGES_MAX * one), VBLK_S_OK);
+	assert_int_equal(fake_blk_seen[BLK_DISCARD], VBLK_RANGES_MAX);
+	/* Too many, a part of one, none, the last one bad: nothing is done. */
+	assert_int_equal(ranges(vm, VBLK_T_DISCARD, r, sizeof(r)), VBLK_S_IOERR);
+	assert_int_equal(ranges(vm, VBLK_T_DISCARD, r, one + 8), VBLK_S_IOERR);
+	assert_int_equal(ask(vm, VBLK_T_DISCARD, 0, DATA, 0), VBLK_S_IOERR);
+	r[1] = (struct vblk_range){ end - 1, 2, 0 };
+	assert_int_equal(ranges(vm, VBLK_T_DISCARD, r, 2 * one), VBLK_S_IOERR);
+	r[1] = (struct vblk_range){ UINT64_MAX, UINT32_MAX, 0 };
+	assert_int_equal(ranges(vm, VBLK_T_DISCARD, r, 2 * one), VBLK_S_IOERR);
+	r[1] = (struct vblk_range){ 0, 1, 1 };
+	assert_int_equal(ranges(vm, VBLK_T_DISCARD, r, 2 * one), VBLK_S_UNSUPP);
+	assert_int_equal(fake_blk_seen[BLK_DISCARD], VBLK_RANGES_MAX);
+	done(vm);
+}
+
 static void test_what_is_refused(void **state)
 {
 	struct vm *vm = running(VBLK_F_FLUSH);
@@ -621,6 +665,7 @@ int main(void)
 		cmocka_unit_test(test_completion_is_done_with_the_device),
 		cmocka_unit_test(test_write_through),
 		cmocka_unit_test(test_ranges),
+		cmocka_unit_test(test_several_ranges),
 		cmocka_unit_test(test_what_is_refused),
 		cmocka_unit_test(test_errors_of_the_disk),
 		cmocka_unit_test(test_read_only),
