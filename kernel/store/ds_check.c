@@ -316,7 +316,7 @@ static void check_all(struct checker *k, uint8_t *b)
 	check_slots(k, b);
 	use_system(k);
 	root = ds_get(k->ds, s->root_block, DS_MAGIC_ROOT, &err);
-	if (root && root->table_high > s->table_blocks)
+	if (root && !ds_root_ok(k->ds, root))
 		root = NULL;
 	k->rooted = root;
 	high = root ? root->table_high : s->table_blocks;
@@ -349,6 +349,18 @@ static int check_open(struct checker *k)
 	return k->c->repair ? ds_log_recover(ds, true) : ds_log_overlay(ds);
 }
 
+/* Its records are in place: whoever applied them once more would undo what was mended. */
+static void empty_log(struct checker *k, uint8_t *b)
+{
+	const struct ds_super *s = &k->ds->super;
+
+	for (unsigned i = 0; i < 2 && !k->err; i++) {
+		memset(b, 0, DS_BLOCK);
+		k->err = ds_put_block(k->ds, b, DS_MAGIC_LOG,
+				      s->log_block + (uint64_t)i * s->log_blocks, DS_BLOCK);
+	}
+}
+
 int ds_check(struct blkdev *dev, struct ds_check *c)
 {
 	struct checker k = { .ds = calloc(1, sizeof(*k.ds)), .c = c };
@@ -365,8 +377,11 @@ int ds_check(struct blkdev *dev, struct ds_check *c)
 	k.err = check_open(&k);
 	if (!k.err)
 		check_all(&k, b);
-	if (!k.err && c->mended)
-		k.err = ds_flush(k.ds);
+	if (!k.err && c->mended) {
+		empty_log(&k, b);
+		if (!k.err)
+			k.err = ds_flush(k.ds);
+	}
 	free(k.used);
 	free(k.seen);
 	free(k.names);

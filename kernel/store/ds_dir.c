@@ -137,7 +137,9 @@ struct ds_inode *ds_inode_new(struct datastore *ds, const char *name, enum ds_ki
 	root = ds_edit(ds, ds->super.root_block, DS_MAGIC_ROOT, err);
 	if (root)
 		n = ds_edit_new(ds, ds_index_block(ds, *index), DS_MAGIC_FILE, err);
-	if (!n)
+	if (n && root->next_id == DS_ID_END)
+		*err = -ENFILE;
+	if (!n || *err)
 		return NULL;
 	n->id = root->next_id++;
 	n->kind = kind;

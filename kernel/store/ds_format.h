@@ -21,6 +21,7 @@
 #define DS_NAME 32u
 #define DS_FILE_NAME 128u
 #define DS_NONE 0xffffffffu
+#define DS_ID_END (1ull << 63) /* identities of files are from 1 to below */
 
 enum ds_magic {
 	DS_MAGIC_SUPER = 0x53445254,

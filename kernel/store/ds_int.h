@@ -178,6 +178,8 @@ const struct ds_inode *ds_lookup(struct datastore *ds, const char *name, uint32_
 const struct ds_inode *ds_lookup_id(struct datastore *ds, uint64_t id, uint32_t *index, int *err);
 /* NULL with *err 0 when the block there is no file. */
 const struct ds_inode *ds_inode_at(struct datastore *ds, uint32_t index, int *err);
+/* Does it say what a root can say? */
+bool ds_root_ok(const struct datastore *ds, const struct ds_root *root);
 /* Blocks of the table that were ever used. */
 uint32_t ds_table_high(struct datastore *ds, int *err);
 /* A block that is free, -ENFILE; the caller fills it in this transaction. */

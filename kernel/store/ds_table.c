@@ -32,14 +32,20 @@ bool ds_name_ok(const char *name)
 static bool inode_ok(const struct ds_inode *n)
 {
 	return memchr(n->name, 0, sizeof(n->name)) && n->nr_runs <= DS_FILE_RUNS &&
-	       n->kind >= DS_KIND_PLAIN && n->kind <= DS_KIND_DELTA;
+	       n->kind >= DS_KIND_PLAIN && n->kind <= DS_KIND_DELTA && n->id && n->id < DS_ID_END;
+}
+
+bool ds_root_ok(const struct datastore *ds, const struct ds_root *root)
+{
+	return root->table_high <= ds->super.table_blocks && root->next_id &&
+	       root->next_id <= DS_ID_END;
 }
 
 static const struct ds_root *root_of(struct datastore *ds, int *err)
 {
 	const struct ds_root *root = ds_get(ds, ds->super.root_block, DS_MAGIC_ROOT, err);
 
-	if (root && root->table_high > ds->super.table_blocks) {
+	if (root && !ds_root_ok(ds, root)) {
 		*err = -EBADMSG;
 		return NULL;
 	}

@@ -247,6 +247,31 @@ static void repair_mends_what_it_finds(void **state)
 	assert_true(dsf_has("f", 0, 2 << 20, 6));
 }
 
+/* The log holds the root as it was before: nobody may take it from there again. */
+static void what_is_mended_stays_so(void **state)
+{
+	struct ds_check c = { .repair = true };
+	uint64_t at = ds->super.table_block;
+	struct ds_inode *n = (struct ds_inode *)(disk.bytes + at * DS_BLOCK);
+	struct ds_entry e;
+
+	assert_int_equal(ds_create(ds, "f", DS_KIND_THIN, 1 << 20, 0), 0);
+	assert_int_equal(ds_create(ds, "g", DS_KIND_THIN, 1 << 20, 0), 0);
+	assert_int_equal(ds_create(ds, "h", DS_KIND_THIN, 1 << 20, 0), 0);
+	assert_string_equal(n->name, "f");
+	n->id = 1000;
+	ds_seal(ds, n, DS_MAGIC_FILE, at, n->head.sequence, DS_BLOCK);
+	dsf_unmount();
+	assert_int_equal(dsf_findings(), 1);
+	assert_int_equal(ds_check(&disk.dev, &c), 0);
+	assert_int_equal(c.mended, 1);
+	assert_int_equal(dsf_findings(), 0);
+	assert_int_equal(ds_mount(&disk.dev, &host_a, DS_MOUNT_WRITE, &ds), 0);
+	assert_int_equal(ds_create(ds, "i", DS_KIND_THIN, 1 << 20, 0), 0);
+	assert_int_equal(ds_stat(ds, "i", &e), 0);
+	assert_int_equal(e.id, 1001);
+}
+
 static void debris_goes_at_the_next_mount(void **state)
 {
 	struct ds_entry e;
@@ -294,6 +319,7 @@ int main(void)
 		test(rename_keeps_names_apart),
 		test(a_failing_disk_leaves_old_or_new),
 		test(repair_mends_what_it_finds),
+		test(what_is_mended_stays_so),
 		test(debris_goes_at_the_next_mount),
 		test(what_is_no_datastore),
 	};
