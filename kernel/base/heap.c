@@ -3,8 +3,9 @@
  * What newlib's malloc asks for: memory that only grows upwards (sbrk) and a
  * recursive lock. For set-up paths only; what moves data has its own pools.
  *
- * The heap is an arena of 4 MiB taken below 4 GiB; when it is used up another
- * block above it is taken (malloc copes with gaps, not with lower addresses).
+ * The heap is an arena of 4 MiB, the lowest that is free; when it is used up the next one
+ * above it is taken (malloc copes with gaps, not with lower addresses). So it
+ * begins low, and there is room above as long as there is memory.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -16,7 +17,6 @@
 #include <tern/page.h>
 
 #define ARENA_ORDER 10u
-#define TRIES 16
 
 /* lock guards the rest; malloc's own state is guarded by it through __malloc_lock. */
 static struct {
@@ -41,28 +41,6 @@ void __malloc_unlock(struct _reent *r)
 		spin_unlock(&heap.lock, heap.flags);
 }
 
-/* A block above the present arena. Blocks that lie below are given back at the end. */
-static int take_above(unsigned order, hpa_t *out)
-{
-	hpa_t rejected[TRIES];
-	unsigned n = 0;
-	int r;
-
-	for (;;) {
-		r = page_alloc(order, heap.end ? 0 : PAGE_LOW4G, FRAME_KERNEL, out);
-		if (r || (char *)hpa_ptr(*out) >= heap.end)
-			break;
-		rejected[n++] = *out;
-		if (n == TRIES) {
-			r = -ENOMEM;
-			break;
-		}
-	}
-	while (n)
-		page_put(rejected[--n]);
-	return r;
-}
-
 static int new_arena(size_t bytes)
 {
 	unsigned order = ARENA_ORDER;
@@ -71,7 +49,7 @@ static int new_arena(size_t bytes)
 
 	while (PAGE_SIZE << order < bytes)
 		order++;
-	r = take_above(order, &block);
+	r = page_alloc_above(order, heap.end ? ptr_hpa(heap.end) : HPA(0), FRAME_KERNEL, &block);
 	if (r)
 		return r;
 	heap.next = hpa_ptr(block);

@@ -133,6 +133,16 @@ void page_add(uint64_t first_pfn, uint64_t count)
 	spin_unlock(&mem.lock, flags);
 }
 
+/* Takes the free block of order `have`, and gives back what is beyond order. */
+static void cut_locked(uint64_t pfn, unsigned have, unsigned order)
+{
+	list_remove(pfn, have);
+	while (have > order) {
+		have--;
+		list_push(pfn + (1ull << have), have);
+	}
+}
+
 /* Smallest sufficient block of the zone, cut down to order; false when there is none. */
 static bool take_locked(bool low, unsigned order, uint64_t *pfn)
 {
@@ -143,11 +153,32 @@ static bool take_locked(bool low, unsigned order, uint64_t *pfn)
 	if (o == ORDERS)
 		return false;
 	*pfn = ptr_hpa(mem.list[low][o]).v >> PAGE_SHIFT;
-	list_remove(*pfn, o);
-	while (o > order) {
-		o--;
-		list_push(*pfn + (1ull << o), o);
+	cut_locked(*pfn, o, order);
+	return true;
+}
+
+/* The lowest one from a frame on. */
+static bool take_above_locked(uint64_t from_pfn, unsigned order, uint64_t *pfn)
+{
+	unsigned have = ORDERS;
+
+	for (unsigned i = 0; i < 2 * ORDERS; i++) {
+		unsigned o = i / 2;
+
+		if (o < order)
+			continue;
+		for (struct free_block *b = mem.list[i % 2][o]; b; b = b->next) {
+			uint64_t at = ptr_hpa(b).v >> PAGE_SHIFT;
+
+			if (at >= from_pfn && (have == ORDERS || at < *pfn)) {
+				*pfn = at;
+				have = o;
+			}
+		}
 	}
+	if (have == ORDERS)
+		return false;
+	cut_locked(*pfn, have, order);
 	return true;
 }
 
@@ -198,6 +229,23 @@ int page_alloc(unsigned order, unsigned flags, enum frame_owner owner, hpa_t *ou
 	if (clear)
 		for (uint64_t i = 0; i < 1ull << order; i++)
 			page_clear(hpa_ptr(HPA((pfn + i) << PAGE_SHIFT)));
+	return 0;
+}
+
+int page_alloc_above(unsigned order, hpa_t from, enum frame_owner owner, hpa_t *out)
+{
+	unsigned long irq = spin_lock(&mem.lock);
+	uint64_t pfn = 0;
+	bool ok = take_above_locked((from.v + PAGE_MASK) >> PAGE_SHIFT, order, &pfn);
+
+	if (ok) {
+		claim_locked(pfn, order, owner);
+		(void)take_fresh_locked(pfn, order);
+	}
+	spin_unlock(&mem.lock, irq);
+	if (!ok)
+		return -ENOMEM;
+	*out = HPA(pfn << PAGE_SHIFT);
 	return 0;
 }
 

@@ -209,6 +209,25 @@ static void test_moves(void **state)
 }
 
 /* Under an emulator: cleared at the first allocation, and only then. */
+/* Growing upwards is possible as long as there is memory, wherever the allocator takes others'. */
+static void test_above(void **state)
+{
+	hpa_t at = HPA(0), block, other;
+	unsigned got = 0, others = 0;
+
+	boot(0, RAM);
+	while (!page_alloc_above(8, at, FRAME_KERNEL, &block)) {
+		assert_true(block.v >= at.v);
+		if (got)
+			assert_true(block.v - at.v <= SIZE_2M); /* the next one that is free */
+		at = HPA(block.v + (PAGE_SIZE << 8));
+		got++;
+		if (got % 8 == 0 && !page_alloc(8, 0, FRAME_GUEST, &other))
+			others++;
+	}
+	assert_true(got + others >= RAM / (PAGE_SIZE << 8) - 8);
+}
+
 static void test_fresh(void **state)
 {
 	const hpa_t seen = HPA(8ull << 20);
@@ -237,9 +256,10 @@ static void test_fresh(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_boot),   cmocka_unit_test(test_blocks),
-		cmocka_unit_test(test_fresh),  cmocka_unit_test(test_zones),
-		cmocka_unit_test(test_random), cmocka_unit_test(test_moves),
+		cmocka_unit_test(test_boot),  cmocka_unit_test(test_blocks),
+		cmocka_unit_test(test_above), cmocka_unit_test(test_fresh),
+		cmocka_unit_test(test_zones), cmocka_unit_test(test_random),
+		cmocka_unit_test(test_moves),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
