@@ -211,8 +211,8 @@ void smove_disk_failed(struct smove_disk *d, int err)
 	const char *from = job(d)->vm->cfg.disk[d->index].path;
 
 	if (d->bulk.fault == BULK_SOURCE)
-		job_error(job(d), "io-error", "%s cannot be read (%s); the VM stays on it", from,
-			  ds_error_text(err));
+		job_error(job(d), ds_error_code(err), "%s cannot be read (%s); the VM stays on it",
+			  from, ds_error_text(err));
 	else if (d->bulk.fault == BULK_TARGET)
 		job_error(job(d), ds_error_code(err), "%s: %s; the VM stays on %s", d->to.path,
 			  ds_error_text(err), from);

@@ -6,6 +6,8 @@
 #include <errno.h>
 
 #include <tern/debug.h>
+#include <tern/gmem.h>
+#include <tern/page.h>
 #include <tern/timer.h>
 
 #include "shell_int.h"
@@ -185,9 +187,39 @@ static int vm_gdb_cmd(struct shell *sh, int argc, char **argv)
 	return gdb_on(sh, argv[1], port);
 }
 
+static int vm_frame_cmd(struct shell *sh, int argc, char **argv)
+{
+	struct vm *vm = argc == 3 ? cmd_find_vm(sh, 2, argv) : NULL;
+	uint64_t gpa;
+	void *p;
+	int err;
+
+	if (argc != 3)
+		return shell_error(sh, "usage", "vm frame NAME GUEST-PHYSICAL-ADDRESS");
+	if (!vm)
+		return 1;
+	err = parse_size(argv[2], &gpa);
+	if (!err)
+		err = gmem_pin(vm->mem, GPA(ALIGN_DOWN(gpa, PAGE_SIZE)), PAGE_SIZE, false, &p);
+	if (!err) {
+		gmem_unpin(vm->mem, GPA(ALIGN_DOWN(gpa, PAGE_SIZE)), p, false);
+		if (shell_json(sh)) {
+			json_object(sh, NULL);
+			json_u64(sh, "host_physical", ptr_hpa(p).v);
+			json_end(sh);
+		} else {
+			shell_printf(sh, "%#llx\n", (unsigned long long)ptr_hpa(p).v);
+		}
+	}
+	vm_put(vm);
+	return err ? shell_error(sh, "invalid", "no memory of the VM is at %s", argv[2]) : 0;
+}
+
 static const struct shell_cmd cmds[] = {
 	{ "vm gdb", "NAME [--port N] [--off]", "let debuggers of a VM in, at a TCP port",
 	  vm_gdb_cmd, cmd_offer_vms },
+	{ "vm frame", "NAME GUEST-PHYSICAL-ADDRESS", "where in the host's memory it is",
+	  vm_frame_cmd, cmd_offer_vms },
 	{ "vm dump", "NAME --to HOST | --listen [--port N]",
 	  "send a VM's memory and registers as an ELF core", vm_dump_cmd, cmd_offer_vms },
 };

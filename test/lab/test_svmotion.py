@@ -7,11 +7,11 @@ import time
 import pytest
 
 from lablib.client import Lab
-from test_guest_disk import MIB, TIMES, Disked, mounted, pattern, refused, terndisk
+from test_guest_disk import MIB, TIMES, Disked, pattern, refused, terndisk
 
 pytestmark = pytest.mark.svmotion
 
-DISK_MIB = 6
+DISK_MIB = 4
 OVER = ("done", "failed", "canceled")
 
 
@@ -63,53 +63,157 @@ def until(lab, number, ready, timeout=90):
         time.sleep(0.1)
 
 
+def seen(s):
+    return s["disk"]["copied_bytes"] + s["disk"]["skipped_bytes"]
+
+
 def files(lab, ds):
     return {f["name"] for f in lab.ask("a", f"datastore ls /ds/{ds}")}
 
 
-@pytest.fixture
-def lab(payload, tmp_path):
-    """Host a: datastores nv (NVMe), sata and tiny (AHCI), their images in lab.images."""
+def over(lab, number, phase, code=""):
+    s = until(lab, number, lambda s: s["phase"] in OVER)
+    assert (s["phase"], s["error_code"]) == (phase, code), s
+    return s
+
+
+INJECT = """[inject-error]
+event = "write_aio"
+errno = "5"
+sector = "{sector}"
+once = "off"
+"""
+
+
+def all_mounted(lab, count=4):
+    end = time.monotonic() + 60 * lab.patience
+    while len([d for d in lab.ask("a", "datastore list") if d["writable"]]) < count:
+        assert time.monotonic() < end, "not all datastores are mounted"
+        time.sleep(0.2)
+
+
+@pytest.fixture(scope="module")
+def lab(payload, tmp_path_factory):
+    """Host a: datastores nv (NVMe), sata, tiny and bad (AHCI; a block of bad's cannot be
+    written), their images in lab.images; the VM g, which writes, on nv."""
     lab = Lab(f"svmotion-{os.getpid()}")
     lab.remove()
-    lab.images = tmp_path
-    zeros = tmp_path / "zeros"
+    lab.images = tmp = tmp_path_factory.mktemp("svmotion")
+    zeros, rules = tmp / "zeros", tmp / "rules"
     zeros.write_bytes(bytes(DISK_MIB * MIB))
-    for name, size in (("nv", 24), ("sata", 24), ("tiny", 8)):
-        terndisk("mkfs", tmp_path / name, "--size", f"{size}M", "--name", name, *TIMES)
-    terndisk("import", tmp_path / "nv", zeros, "g/root.disk", "--kind", "thin")
-    lab.up(["a"], files=payload,
-           disks=[f"{tmp_path}/nv", f"{tmp_path}/sata,ahci", f"{tmp_path}/tiny,ahci"])
-    mounted(lab, "a")
+    rules.write_text(INJECT.format(sector=3 * MIB // 512))
+    for name, size in (("nv", 24), ("sata", 24), ("tiny", 8), ("bad", 24)):
+        terndisk("mkfs", tmp / name, "--size", f"{size}M", "--name", name, *TIMES)
+    for name in ("g/root.disk", "g/empty.disk", "off/a.disk"):
+        terndisk("import", tmp / "nv", zeros, name, "--kind", "thin")
+    zeros.write_bytes(bytes(3 * MIB))
+    terndisk("import", tmp / "tiny", zeros, "filler", "--kind", "flat")
+    lab.disks = [f"{tmp}/nv", f"{tmp}/sata,ahci", f"{tmp}/tiny,ahci",
+                 f"{tmp}/bad,ahci,debug={rules}"]
+    lab.up(["a"], files=payload, disks=lab.disks)
+    all_mounted(lab)
+    lab.guest = Writer(lab, "g").boot(["/ds/nv/g/root.disk", "/ds/nv/g/empty.disk"]).write()
     yield lab
     lab.down()
 
 
-def test_there_and_back(lab):
-    """By mirror and by changed blocks, under a writer that checks itself; canceled on the way."""
-    guest = Writer(lab, "g").boot(["/ds/nv/g/root.disk"]).write()
-    s = lab.ask("a", "svmotion g sata --bw 16")
-    mid = until(lab, s["id"], lambda s: s["phase"] == "copy" and 10 < s["percent"] < 90)
-    assert not mid["error"]
-    lab.run("a", f"svmotion cancel {s['id']}")
-    until(lab, s["id"], lambda s: s["phase"] == "canceled")
-    assert (files(lab, "nv"), files(lab, "sata")) == ({"g/root.disk"}, set())
-    guest.rounds(1)
+SUM = "md5sum /dev/vdb'"
+BOTH = {"g/root.disk", "g/empty.disk", "off/a.disk"}
 
-    s = lab.ask("a", "svmotion g sata --bw 32 --wait", timeout=120)
-    assert s["phase"] == "done" and s["blackout"]["total_ns"] > 0
-    assert s["disk"]["mirrored_bytes"] > 0
-    assert (files(lab, "nv"), files(lab, "sata")) == (set(), {"g/root.disk"})
+
+def test_there_and_back(lab):
+    """By mirror and by changed blocks, under a writer that checks itself; the memory's frames stay
+    where they are."""
+    frames = lab.ask("a", "vm frame g 16M")
+    s = lab.ask("a", "svmotion g --disk 0=sata --bw 24 --wait", timeout=120)
+    assert s["phase"] == "done" and seen(s) >= DISK_MIB * MIB
+    assert s["disk"]["mirrored_bytes"] > 0 and s["blackout"]["total_ns"] > 0
+    assert s["disk"]["latency_before_ns"] and s["disk"]["latency_during_ns"]
+    assert (files(lab, "nv"), files(lab, "sata")) == (BOTH - {"g/root.disk"}, {"g/root.disk"})
     assert lab.ask("a", "vm info g")["disks"][0]["path"] == "/ds/sata/g/root.disk"
-    guest.rounds(1)
+    assert lab.ask("a", "vm frame g 16M") == frames
+    lab.guest.rounds(1)
 
     s = lab.ask("a", "svmotion g --disk 0=nv --cbt --flat --wait", timeout=120)
-    assert s["phase"] == "done" and s["disk"]["copied_bytes"] >= DISK_MIB * MIB
-    assert (files(lab, "nv"), files(lab, "sata")) == ({"g/root.disk"}, set())
-    guest.rounds(1)
-    seed = guest.stop()
+    assert s["phase"] == "done" and seen(s) >= DISK_MIB * MIB
+    assert (files(lab, "nv"), files(lab, "sata")) == (BOTH, set())
+    lab.guest.rounds(1)
+
+
+def test_what_ends_it_on_the_old_disks(lab):
+    """Canceled, no room, a target that fails, one that fills up; the guest does not notice."""
+    for phase in ("copy", "switch"):
+        s = lab.ask("a", f"svmotion g --disk 0=sata --hold {phase}")
+        until(lab, s["id"], lambda s: s["held"])
+        assert refused(lab, "a", "vm stop g")[0] == "busy"
+        lab.run("a", f"svmotion cancel {s['id']}")
+        over(lab, s["id"], "canceled", "canceled")
+    over(lab, lab.ask("a", "svmotion g --disk 0=bad")["id"], "failed", "io")
+    over(lab, lab.ask("a", "svmotion g --disk 1=tiny --flat")["id"], "failed", "no-space")
+    s = lab.ask("a", "svmotion g --disk 1=tiny --hold switch")
+    until(lab, s["id"], lambda s: s["held"])
+    copied = lab.guest.tell("'dd if=/dev/vda of=/dev/vdb bs=64k conv=fsync 2>/dev/null && " + SUM,
+                            r"^[0-9a-f]{32}  /dev/vdb")
+    lab.run("a", f"migrate continue {s['id']}")
+    over(lab, s["id"], "failed", "no-space")
+    assert lab.guest.tell("'echo 3 > /proc/sys/vm/drop_caches; " + SUM,
+                          r"^[0-9a-f]{32}  /dev/vdb") == copied
+    for command, code in (("svmotion g nv", "invalid"), ("svmotion g none", "not-found"),
+                          ("svmotion g --disk 2=sata", "invalid"), ("svmotion g", "usage"),
+                          ("svmotion h sata", "not-found")):
+        assert refused(lab, "a", command)[0] == code
+    assert files(lab, "nv") == BOTH
+    assert files(lab, "sata") | files(lab, "tiny") | files(lab, "bad") == {"filler"}
+    lab.guest.rounds(1)
+
+
+def test_queue(lab):
+    """Two at a time; the third says what it waits for, and goes when one of them is over."""
+    for n in range(3):
+        lab.run("a", f"datastore cp /ds/nv/off/a.disk /ds/nv/q/{n}.disk")
+        lab.run("a", f"vm create q{n} --mem 16M --kernel /boot/vmlinuz --disk /ds/nv/q/{n}.disk")
+    jobs = [lab.ask("a", f"svmotion q{n} sata --hold copy")["id"] for n in range(3)]
+    for n in jobs[:2]:
+        until(lab, n, lambda s: s["held"])
+    s = until(lab, jobs[2], lambda s: s["disk"]["waits_for"])
+    assert s["phase"] == "queued" and "nv" in s["disk"]["waits_for"]
+    lab.run("a", f"svmotion cancel {jobs[0]}")
+    until(lab, jobs[2], lambda s: s["held"])
+    for n in jobs[1:]:
+        lab.run("a", f"migrate continue {n}")
+        over(lab, n, "done")
+    assert files(lab, "sata") == {"q/1.disk", "q/2.disk"}
+    for n in range(3):
+        lab.run("a", f"vm delete q{n}")
+        lab.run("a", f"datastore rm /ds/{'sata' if n else 'nv'}/q/{n}.disk")
+
+
+def test_suspended_and_off(lab):
+    seed = lab.guest.stop()
+    lab.run("a", "vm suspend g")
+    s = lab.ask("a", "svmotion g sata --wait", timeout=120)
+    assert s["phase"] == "done" and files(lab, "sata") == {"g/root.disk", "g/empty.disk"}
+    assert lab.ask("a", "vm info g")["state"] == "suspended"
+    lab.run("a", "vm restore g")
+    assert lab.guest.disk("vda", "check", seed)[0][1:] == [0, 0]
     lab.run("a", "vm stop g")
-    lab.run("a", "datastore umount nv")
+    s = lab.ask("a", "svmotion g nv --thin --wait", timeout=120)
+    assert s["phase"] == "done" and (files(lab, "nv"), files(lab, "sata")) == (BOTH, set())
+    lab.seed = seed
+
+
+def test_a_host_that_dies(lab):
+    """The old file is whole, what there is of the new one goes with the next mount."""
+    s = lab.ask("a", "svmotion g sata --hold switch")
+    until(lab, s["id"], lambda s: s["held"])
+    assert "g/root.disk" in files(lab, "sata")
+    lab.kill("a")
     out = lab.images / "out"
     terndisk("export", lab.images / "nv", "g/root.disk", out)
-    assert out.read_bytes() == pattern(seed, 0, DISK_MIB * MIB // 512)
+    assert out.read_bytes() == pattern(lab.seed, 0, DISK_MIB * MIB // 512)
+    lab.up(["a"], disks=lab.disks[:2])
+    all_mounted(lab, 2)
+    assert (files(lab, "nv"), files(lab, "sata")) == (BOTH, set())
+    lab.kill("a")
+    for name in ("nv", "sata", "tiny", "bad"):
+        assert "0 found" in terndisk("check", lab.images / name)
