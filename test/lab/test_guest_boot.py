@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Guests that start from files of a datastore: a whole Debian on its virtual disk."""
+"""Guests that start from files of a datastore: a whole Debian on its virtual disk, at work.
+
+It boots once. fio writes and verifies while it moves (TERN_FIO_MOVES times); its host is killed
+as it moves (in TERN_FIO_KILLS, phases of a migration), and it starts on the other.
+"""
 import os
+import re
 import subprocess
 import time
 
@@ -18,6 +23,13 @@ TERNDISK = f"{BUILD}/terndisk"
 DISK = "/ds/ds1/deb/root.disk"
 KERNEL = "--kernel /ds/ds1/deb/vmlinuz --initrd /ds/ds1/deb/initrd.img " \
          '--cmdline "root=/dev/vda ro quiet console=ttyS0"'
+FIO = "fio --name=v --filename=/root/v --size=24M --rw=randwrite --bsrange=4k-64k --direct=1 " \
+      "--ioengine=libaio --iodepth=8 --fsync=16 --verify=crc32c --verify_fatal=1 " \
+      "--verify_backlog=64 --time_based --runtime=7200".split()
+NUMBERS = 300000
+MOVES = int(os.environ.get("TERN_FIO_MOVES", "3"))
+PHASES = os.environ.get("TERN_FIO_KILLS", "ready").split(",")
+OTHER = {"a": "b", "b": "a"}
 PROMPT = r"^root@deb:~# "
 
 
@@ -27,13 +39,28 @@ def run(*argv, ok=True):
     return done.stdout
 
 
+def wait(condition, what, limit_s=60):
+    end = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < end, f"not yet: {what}"
+        time.sleep(0.3)
+
+
+def mounted(lab, host):
+    wait(lambda: [d for d in lab.ask(host, "datastore list") if d["writable"]],
+         f"a datastore on {host}", 60 * lab.patience)
+
+
 class Debian(Guest):
     """It, with root logged in on its serial line."""
 
     def boot(self, host):
-        self.host = host
-        self.start()
-        self.wait_text(r"^deb login: ", 300, len(self.text))
+        """From nothing; a dead host's lease is waited for."""
+        self.host, self.text, self.offset = host, "", 0
+        self.lab.run(host, f"vm create deb --mem 256M --vcpus 2 {KERNEL} --disk {DISK}")
+        wait(lambda: self.lab.cmd(host, "vm start deb").status == 0, "started",
+             60 * self.lab.patience)
+        self.wait_text(r"^deb login: ", 300)
         return self.tell("root", PROMPT)
 
     def tell(self, line, answer=PROMPT, timeout=120):
@@ -62,10 +89,7 @@ def lab(payload, image):
     lab.remove()
     lab.up(["a", "b"], files=payload, disks=[f"{image},shared"])
     for host in "ab":
-        end = time.monotonic() + 60 * lab.patience
-        while not [d for d in lab.ask(host, "datastore list") if d["writable"]]:
-            assert time.monotonic() < end, f"no datastore on {host}"
-            time.sleep(0.2)
+        mounted(lab, host)
     yield lab
     lab.down()
 
@@ -102,24 +126,115 @@ def test_a_payload_and_its_module(lab):
     lab.run("a", "vm delete c")
 
 
-def test_debian_from_its_disk(lab, image, tmp_path):
-    """To its login prompt; what it writes is on the disk; its file system ends clean."""
-    lab.run("a", f"vm create deb --mem 384M {KERNEL} --disk {DISK}")
+@pytest.fixture(scope="module")
+def deb(lab):
+    """The Debian, running on a, root logged in."""
     deb = Debian(lab, "deb")
     deb.boot("a")
+    return deb
+
+
+def again(lab, image, payload):
+    """Hosts that were killed, anew."""
+    dead = [h["name"] for h in lab.status()["hosts"] if not h["alive"]]
+    if dead:
+        lab.up(dead, files=payload, disks=[f"{image},shared"])
+    for host in dead:
+        mounted(lab, host)
+
+
+def lease(lab, host):
+    entry, = lab.ask(host, f"datastore ls {DISK}")
+    return entry["lease"], entry["holder"]
+
+
+def test_debian_from_its_disk(lab, deb):
     assert "/dev/vda / ext4 rw" in deb.tell("grep -w / /proc/mounts")
-    assert lab.ask("a", f"datastore ls {DISK}")[0]["lease"] == "here"
+    assert lease(lab, "a") == ("here", "a")
     status, said = Judge(lab, "deb", ["kernel-log"]).wait(60)
     assert status == 0, said
-    deb.tell("seq 300000 >/root/numbers; sync; systemctl --failed")
-    assert "0 loaded units listed" in deb.text
-    deb.tell("poweroff", "Power down|reboot: Power down", 120)
-    end = time.monotonic() + 60 * lab.patience
-    while deb.state() != "off":
-        assert time.monotonic() < end, "still on"
-        time.sleep(0.3)
+    assert "0 loaded units listed" in deb.tell("systemctl --failed --no-pager")
+    deb.tell(f"seq {NUMBERS} >/root/numbers; sync")
+
+
+def flushes(deb, more):
+    """What is at work in it goes on."""
+    def count():
+        return deb.lab.ask(deb.host, "vm stats deb")["disks"][0]["flush"]["count"]
+
+    goal = count() + more
+    deb.wait(lambda: count() >= goal, 60, f"{more} more flushes")
+
+
+def fio_ended(deb, fio):
+    """By our signal, and all that it has read was what it had written: reads, writes, flushes."""
+    deb.tell("kill -INT \\$(pidof fio)")
+    status, said = fio.wait(60)
+    text = "\n".join(said)
+    assert status == 128 and " err= 0: " in text and "verify:" not in text, text
+    return [int(n) for n in re.search(r"issued rwts: total=(\d+),(\d+),0,(\d+)", text).groups()]
+
+
+def test_fio_while_it_moves(lab, deb, image, payload):
+    """Random writes and flushes, read back, to and fro: the lease is the running host's."""
+    fio = Judge(lab, "deb", FIO)
+    for n in range(MOVES):
+        host, to = deb.host, OTHER[deb.host]
+        flushes(deb, 5)
+        deb.migrate(to, timeout=300)
+        assert lease(lab, to) == ("here", to) and lease(lab, host) == ("held", to)
+        fio.poll()
+        assert fio.verdict is None, fio.lines
+        if n == 0:      # its emulator would drop what it has translated, piece by piece
+            lab.kill(host)
+            again(lab, image, payload)
+    assert all(fio_ended(deb, fio))
+    status, said = Judge(lab, "deb", ["kernel-log"]).wait(60)
+    assert status == 0, said
+
+
+def starts_anew(lab, deb, to):
+    """What its disk had told it was written is there, and it goes on with a sound file system."""
+    told = int(re.findall(r"^mark (\d+)\r?$", deb.text, re.M)[-1])
+    wait(lambda: not deb.exists(to), "the VM that was moved is gone", 60 * lab.patience)
+    deb.boot(to)
+    kept = int(re.search(r"^(\d+)\r?$", deb.tell("cat /root/marks"), re.M)[1])
+    assert kept >= told, "what was on the disk is not"
+    return Judge(lab, "deb", FIO)
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_source_killed(lab, deb, image, payload, phase):
+    """It goes on at the other host when the lease was given, or can be started there when the
+    lease's time is over."""
+    again(lab, image, payload)
+    deb.tell("marks /root/marks &", "^mark 3")
+    fio = Judge(lab, "deb", FIO)
+    host, to = deb.host, OTHER[deb.host]
+    flushes(deb, 20)
+    fio.poll()
+    assert fio.verdict is None, fio.lines
+    deb.migrate_wait(deb.migrate_start(to, "--hold", phase), until=(phase,), timeout=300)
+    deb.poll()
+    lab.kill(host)
+    if phase == "go":
+        deb.host = to
+        wait(lambda: deb.state() == "running", "it goes on", 60 * lab.patience)
+    else:
+        fio = starts_anew(lab, deb, to)
+    assert lease(lab, to) == ("here", to)
+    flushes(deb, 20)
+    assert all(fio_ended(deb, fio))
+
+
+def test_its_disk_at_the_end(lab, deb, image, tmp_path):
+    """Its file system is clean, and a file of the beginning is what it was."""
+    deb.tell("poweroff", "reboot: Power down", 120)
+    wait(lambda: deb.state() == "off", "off")
     out = tmp_path / "root"
     run(TERNDISK, "export", image, "deb/root.disk", out)
     run("e2fsck", "-fn", out)
     numbers = run("debugfs", "-R", "cat /root/numbers", out)
-    assert numbers == "".join(f"{n}\n" for n in range(1, 300001))
+    assert numbers == "".join(f"{n}\n" for n in range(1, NUMBERS + 1))
+    lab.down()
+    assert "0 found" in run(TERNDISK, "check", image)

@@ -184,7 +184,7 @@ def test_lab_judge_says_what_is_wrong(hosts):
         return done.returncode, done.stderr
 
     assert lab("g", "sparkler") == (2, "lab: judge VM TOOL: stress-ng, memtester, cyclictest, "
-                                       "iperf3, kernel-log\n")
+                                       "iperf3, kernel-log, fio\n")
     assert lab("g", "memtester", "1M;reboot")[0] == 2
     status, said = lab("g", "kernel-log")
     assert status == 2 and "VM g: no such VM is running" in said

@@ -24,7 +24,7 @@ ROOT = f"{TOP}/build/third-party/judges"        # tools/setup's, from tools/deps
 SCRIPTS = f"{TOP}/test/guest/judges"
 PROGRAMS = {"stress-ng": "usr/bin/stress-ng", "memtester": "usr/sbin/memtester",
             "cyclictest": "usr/bin/cyclictest", "iperf3": "usr/bin/iperf3"}
-NAMES = (*PROGRAMS, "kernel-log")
+NAMES = (*PROGRAMS, "kernel-log", "fio")       # fio: in the Debian guest alone
 LOADER = "lib64/ld-linux-x86-64.so.2"
 LIBRARIES = "lib/x86_64-linux-gnu"
 PLAIN = re.compile(r"[\w./:=,%+@-]+")      # neither the console nor a shell changes it
