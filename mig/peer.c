@@ -60,11 +60,11 @@ void peer_send_text(struct peer *p, enum wire_type type, const char *code, const
 		return; /* the peer learns it from the stream's end */
 }
 
-int peer_send_pages(struct peer *p, const void *body, size_t len, const hpa_t *pages,
-		    unsigned count)
+int peer_send_pages(struct peer *p, enum wire_type type, const void *body, size_t len,
+		    const hpa_t *pages, unsigned count)
 {
 	struct wire_head h = { .magic = WIRE_MAGIC,
-			       .type = WIRE_PAGES,
+			       .type = (uint16_t)type,
 			       .length = (uint32_t)len,
 			       .payload = count * (uint32_t)PAGE_SIZE };
 	int err = send_bytes(p, &h, sizeof(h));

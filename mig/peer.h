@@ -22,10 +22,10 @@ void peer_init(struct peer *p, struct stream *s, bool from_source);
 MUST_CHECK int peer_send(struct peer *p, enum wire_type type, const void *body, size_t len);
 /* REFUSE and ABORT. Best effort: the stream may be gone. */
 void peer_send_text(struct peer *p, enum wire_type type, const char *code, const char *text);
-/* A PAGES batch: head and lists are copied, the pages go from where they are. One reference on each
+/* With a payload: head and body are copied, the pages go from where they are. One reference on each
  * is taken over. */
-MUST_CHECK int peer_send_pages(struct peer *p, const void *body, size_t len, const hpa_t *pages,
-			       unsigned count);
+MUST_CHECK int peer_send_pages(struct peer *p, enum wire_type type, const void *body, size_t len,
+			       const hpa_t *pages, unsigned count);
 
 /*
  * Next message: head checked, body in *body (at most cap bytes inside buf, or

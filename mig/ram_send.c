@@ -286,7 +286,7 @@ static int send_pages(struct ram_sender *s, struct mig_round *r)
 	h->zero_runs = make_runs(s->zero, s->nr_zero, run + h->raw_runs);
 	len = sizeof(*h) + (h->raw_runs + h->zero_runs) * sizeof(*run);
 	h->seq = number(s, sizeof(struct wire_head) + len + s->nr_raw * PAGE_SIZE, r);
-	return peer_send_pages(&s->j->peer, s->body, len, s->page, s->nr_raw);
+	return peer_send_pages(&s->j->peer, WIRE_PAGES, s->body, len, s->page, s->nr_raw);
 }
 
 static int send_delta(struct ram_sender *s, struct mig_round *r)

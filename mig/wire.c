@@ -38,9 +38,21 @@ static const struct {
 	[WIRE_SETTLE] = { BY_SOURCE, sizeof(struct wire_settle), sizeof(struct wire_settle) },
 	[WIRE_QUERY] = { BY_SOURCE, 0, 0 },
 	[WIRE_HOST] = { BY_DEST, 2 * sizeof(struct rec_header), WIRE_HOST_MAX },
+	[WIRE_DISKS] = { BY_SOURCE, 0, 0 },
+	[WIRE_DISKS_OK] = { BY_DEST, sizeof(struct wire_disks), sizeof(struct wire_disks) },
+	[WIRE_BLOCKS] = { BY_SOURCE, sizeof(struct wire_blocks), sizeof(struct wire_blocks) },
+	[WIRE_BLOCKS_DONE] = { BY_DEST, sizeof(struct wire_blocks_done),
+			       sizeof(struct wire_blocks_done) },
 	[WIRE_VERDICT] = { BY_DEST, sizeof(struct wire_verdict), sizeof(struct wire_verdict) },
 	[WIRE_DELTA] = { BY_SOURCE, sizeof(struct wire_delta) + sizeof(uint64_t), WIRE_DELTA_MAX },
 };
+
+static uint32_t payload_max(uint16_t type)
+{
+	return type == WIRE_PAGES    ? WIRE_BATCH_MAX * PAGE_SIZE
+	       : type == WIRE_BLOCKS ? WIRE_BLOCKS_MAX
+				     : 0;
+}
 
 int wire_head_check(const struct wire_head *h, bool from_source)
 {
@@ -50,10 +62,7 @@ int wire_head_check(const struct wire_head *h, bool from_source)
 		return -EBADMSG;
 	if (h->length < rules[h->type].min || h->length > rules[h->type].max)
 		return -EBADMSG;
-	if (h->type == WIRE_PAGES)
-		return h->payload % PAGE_SIZE || h->payload > WIRE_BATCH_MAX * PAGE_SIZE ? -EBADMSG
-											 : 0;
-	return h->payload ? -EBADMSG : 0;
+	return h->payload % PAGE_SIZE || h->payload > payload_max(h->type) ? -EBADMSG : 0;
 }
 
 size_t wire_body_max(void)
@@ -63,6 +72,20 @@ size_t wire_body_max(void)
 	for (unsigned t = 0; t < WIRE_TYPES; t++)
 		max = MAX(max, rules[t].max);
 	return max;
+}
+
+int wire_blocks_check(const struct wire_blocks *b, uint32_t payload)
+{
+	uint64_t bytes = b->op == BLOCKS_WRITE ? b->bytes : 0;
+
+	if (b->op < BLOCKS_WRITE || b->op > BLOCKS_FLUSH || bytes > WIRE_BLOCKS_MAX ||
+	    payload != ((bytes + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1)))
+		return -EBADMSG;
+	if (b->op == BLOCKS_FLUSH)
+		return b->disk || b->offset || b->bytes ? -EBADMSG : 0;
+	if (!b->bytes || b->bytes % WIRE_SECTOR || b->offset % WIRE_SECTOR)
+		return -EBADMSG;
+	return b->offset > UINT64_MAX - b->bytes ? -EBADMSG : 0;
 }
 
 /* Sum of the runs' pages, each inside [0, max_gfn); UINT64_MAX when one is not. */

@@ -24,6 +24,8 @@
 #define WIRE_DELTA_MAX (128u << 10) /* bytes of one DELTA body */
 #define WIRE_STATE_MAX (4u << 20)
 #define WIRE_REMAIN_MAX (4u << 20) /* bytes of run list */
+#define WIRE_BLOCKS_MAX (1u << 20) /* payload bytes of one BLOCKS */
+#define WIRE_SECTOR 512u	   /* what offset and bytes of BLOCKS are multiples of */
 #define WIRE_HOST_MAX (64u << 10)  /* bytes of a host's answer */
 #define WIRE_ID_BYTES 16
 #define WIRE_TEXT 160
@@ -38,21 +40,25 @@ enum wire_type {
 	WIRE_CLOCK_REPLY = 6,
 	WIRE_SKELETON = 7, /* S->D: make the VM */
 	WIRE_SKELETON_DONE = 8,
-	WIRE_PAGES = 9,	   /* S->D: one batch */
-	WIRE_ACK = 10,	   /* D->S: batches up to seq are in memory */
-	WIRE_REMAIN = 11,  /* S->D: the pages that still come, as runs */
-	WIRE_STATE = 12,   /* S->D: records of CPU and devices */
-	WIRE_END = 13,	   /* S->D: all is sent; check, load, say READY */
-	WIRE_READY = 14,   /* D->S */
-	WIRE_GO = 15,	   /* S->D: acknowledges READY; the VM is yours */
-	WIRE_RUNNING = 16, /* D->S: it runs */
-	WIRE_ABORT = 17,   /* either way before GO: code and text */
-	WIRE_ALIVE = 18,   /* either way, when nothing else is to say */
-	WIRE_SETTLE = 19,  /* S->D on a new stream: what became of this migration? */
-	WIRE_VERDICT = 20, /* D->S */
-	WIRE_DELTA = 21,   /* S->D: a batch of pages as what changed in them */
-	WIRE_QUERY = 22,   /* S->D instead of OFFER: who are you, what can guests be given? */
-	WIRE_HOST = 23,	   /* D->S */
+	WIRE_PAGES = 9,	       /* S->D: one batch */
+	WIRE_ACK = 10,	       /* D->S: batches up to seq are in memory */
+	WIRE_REMAIN = 11,      /* S->D: the pages that still come, as runs */
+	WIRE_STATE = 12,       /* S->D: records of CPU and devices */
+	WIRE_END = 13,	       /* S->D: all is sent; check, load, say READY */
+	WIRE_READY = 14,       /* D->S */
+	WIRE_GO = 15,	       /* S->D: acknowledges READY; the VM is yours */
+	WIRE_RUNNING = 16,     /* D->S: it runs */
+	WIRE_ABORT = 17,       /* either way before GO: code and text */
+	WIRE_ALIVE = 18,       /* either way, when nothing else is to say */
+	WIRE_SETTLE = 19,      /* S->D on a new stream: what became of this migration? */
+	WIRE_VERDICT = 20,     /* D->S */
+	WIRE_DELTA = 21,       /* S->D: a batch of pages as what changed in them */
+	WIRE_QUERY = 22,       /* S->D instead of OFFER: who are you, what can guests be given? */
+	WIRE_HOST = 23,	       /* D->S */
+	WIRE_DISKS = 24,       /* S->D on a stream of its own: the disks of this migration */
+	WIRE_DISKS_OK = 25,    /* D->S */
+	WIRE_BLOCKS = 26,      /* S->D: a change of a disk */
+	WIRE_BLOCKS_DONE = 27, /* D->S: changes up to seq are on the disks */
 	WIRE_TYPES
 };
 
@@ -155,12 +161,37 @@ struct wire_verdict {
 };
 _Static_assert(sizeof(struct wire_verdict) == 32, "verdict");
 
+struct wire_disks {	 /* DISKS_OK */
+	uint64_t credit; /* bytes of BLOCKS payload that may be under way */
+};
+
+enum wire_blocks_op {
+	BLOCKS_WRITE = 1, /* the payload, filled up with zeros to whole pages */
+	BLOCKS_ZEROES,
+	BLOCKS_DISCARD,
+	BLOCKS_FLUSH, /* of all disks: what came before is durable when this is done */
+};
+struct wire_blocks {
+	uint64_t seq;	 /* 0 from 1, without gaps */
+	uint32_t disk;	 /* 8 */
+	uint32_t op;	 /* 12 enum wire_blocks_op */
+	uint64_t offset; /* 16 bytes */
+	uint64_t bytes;	 /* 24 */
+};
+_Static_assert(sizeof(struct wire_blocks) == 32, "blocks");
+
+struct wire_blocks_done {
+	uint64_t seq;
+};
+
 /* Is this head acceptable from a peer in the given role? 0 or -EBADMSG. */
 MUST_CHECK int wire_head_check(const struct wire_head *h, bool from_source);
 /* Largest body that any acceptable head announces. */
 size_t wire_body_max(void);
 /* Has an ACCEPT of that many bytes what a stream of this version has in it? */
 MUST_CHECK int wire_accept_check(size_t len, uint16_t version);
+/* What can be said without knowing the disks: payload against bytes, alignment, op. */
+MUST_CHECK int wire_blocks_check(const struct wire_blocks *b, uint32_t payload);
 /* A batch: counts against limits, runs inside max_gfn, payload's size. */
 MUST_CHECK int wire_pages_check(const void *body, size_t len, uint32_t payload, uint64_t max_gfn);
 MUST_CHECK int wire_remain_check(const void *body, size_t len, uint64_t max_gfn);

@@ -138,7 +138,7 @@ static void test_pages_of_a_failed_batch_come_back(void **state)
 	struct peer p;
 
 	peer_init(&p, NULL, false);
-	assert_int_equal(peer_send_pages(&p, &b, sizeof(b), page, 3), -EPIPE);
+	assert_int_equal(peer_send_pages(&p, WIRE_PAGES, &b, sizeof(b), page, 3), -EPIPE);
 	assert_int_equal(pages_put, 3);
 }
 

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The disks of an arriving VM (blk_recv.h): order, answers, life.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "blk_recv_int.h"
+#include "phase.h"
+
+/* ---- order ---- */
+
+static bool overlaps_locked(struct blk_receiver *r, const struct wire_blocks *b)
+{
+	for (uint64_t i = r->done + 1; i <= r->taken; i++) {
+		const struct recv_slot *s = recv_slot_at(r, i);
+
+		if (!s->over && s->disk == b->disk && b->offset < s->to &&
+		    s->from < b->offset + b->bytes)
+			return true;
+	}
+	return false;
+}
+
+static bool must_wait_locked(struct blk_receiver *r, const struct wire_blocks *b, unsigned pages)
+{
+	if (r->taken - r->done == RECV_SLOTS ||
+	    pages > r->ring.nr - (r->ring.taken - r->ring.given))
+		return true;
+	return b->op == BLOCKS_FLUSH ? r->under_way > 0 : overlaps_locked(r, b);
+}
+
+/* A slot whose turn it is to be filled; NULL after an error of a disk. */
+static struct recv_slot *take(struct blk_receiver *r, const struct wire_blocks *b, unsigned pages)
+{
+	unsigned long f = spin_lock(&r->lock);
+	struct recv_slot *s = NULL;
+
+	while (!r->error && must_wait_locked(r, b, pages))
+		(void)waitq_sleep(&r->changed, &r->lock, &f, NEVER_NS); /* disks have time-outs */
+	if (!r->error) {
+		s = recv_slot_at(r, r->taken + 1);
+		s->page = pages ? page_ring_take(&r->ring, pages) : NULL;
+		s->pages = pages;
+		s->over = false;
+		s->disk = b->disk;
+		s->op = b->op;
+		s->at = s->from = b->offset;
+		s->to = b->offset + b->bytes;
+		s->left = b->op == BLOCKS_FLUSH ? r->nr_disks : b->bytes;
+	}
+	spin_unlock(&r->lock, f);
+	return s;
+}
+
+static int read_payload(struct peer *p, const struct recv_slot *s)
+{
+	int err = 0;
+
+	for (unsigned i = 0, n; !err && i < s->pages; i += n) {
+		for (n = 1; i + n < s->pages && s->page[i + n].v == s->page[i].v + n * PAGE_SIZE;
+		     n++)
+			;
+		err = stream_read_all(p->s, hpa_ptr(s->page[i]), n * PAGE_SIZE,
+				      time_ns() + LINK_TIMEOUT_NS);
+	}
+	return err;
+}
+
+static bool fits(const struct blk_receiver *r, const struct wire_blocks *b)
+{
+	const struct blk_geometry *g;
+
+	if (wire_blocks_check(b, r->peer->payload) || b->seq != r->taken + 1)
+		return false;
+	if (b->op == BLOCKS_FLUSH)
+		return true;
+	if (b->disk >= r->nr_disks)
+		return false;
+	g = &r->disk[b->disk]->geo;
+	return b->offset % g->block_bytes == 0 && b->bytes % g->block_bytes == 0 &&
+	       b->offset + b->bytes <= g->blocks * g->block_bytes;
+}
+
+int blk_receiver_take(struct blk_receiver *r, const struct wire_blocks *b)
+{
+	unsigned pages = r->peer->payload / (unsigned)PAGE_SIZE;
+	struct recv_slot *s;
+	unsigned long f;
+	int err;
+
+	if (!fits(r, b))
+		return -EBADMSG;
+	s = take(r, b, pages);
+	if (!s)
+		return r->error;
+	err = read_payload(r->peer, s);
+	f = spin_lock(&r->lock);
+	r->taken++;
+	r->under_way++;
+	spin_unlock(&r->lock, f);
+	if (err)
+		recv_slot_over(s, err); /* it never reached a disk, and nothing follows */
+	else
+		recv_slot_go(s);
+	return err;
+}
+
+/* ---- answers ---- */
+
+/* Gives back what is done; the number of the last, when the source does not know it yet. */
+static bool settle_locked(struct blk_receiver *r, uint64_t *seq)
+{
+	while (r->done < r->taken && recv_slot_at(r, r->done + 1)->over && !r->error)
+		page_ring_give(&r->ring, recv_slot_at(r, ++r->done)->pages);
+	*seq = r->done;
+	return r->done > r->told;
+}
+
+static int say(struct blk_receiver *r, uint64_t seq, bool news, int error)
+{
+	struct wire_blocks_done done = { .seq = seq };
+	char text[WIRE_TEXT];
+
+	if (error) {
+		snprintf(text, sizeof(text), "disk %u there: %s", (unsigned)r->error_disk,
+			 error == -ENOSPC   ? "its datastore is full"
+			 : error == -ESTALE ? "its datastore was lost"
+					    : "it failed a write");
+		peer_send_text(r->peer, WIRE_ABORT, error == -ENOSPC ? "no-space" : "disk-error",
+			       text);
+		return error;
+	}
+	return news ? peer_send(r->peer, WIRE_BLOCKS_DONE, &done, sizeof(done))
+		    : peer_send(r->peer, WIRE_ALIVE, NULL, 0);
+}
+
+static void acker_world(void *arg)
+{
+	struct blk_receiver *r = arg;
+	unsigned long f = spin_lock(&r->lock);
+	bool news = false, ended = false;
+	uint64_t seq;
+	int err;
+
+	while (!ended) {
+		while (!(news = settle_locked(r, &seq)) && !r->ending && !r->error && !r->asked)
+			(void)waitq_sleep(&r->changed, &r->lock, &f, NEVER_NS);
+		ended = r->error || (r->ending && !news);
+		if (ended && !r->error)
+			break;
+		r->asked = false;
+		r->told = seq;
+		err = r->error;
+		spin_unlock(&r->lock, f);
+		waitq_wake_all(&r->changed); /* there is room again */
+		err = say(r, seq, news, err);
+		f = spin_lock(&r->lock);
+		ended |= err != 0; /* the reader learns of a dead stream by itself */
+	}
+	spin_unlock(&r->lock, f);
+}
+
+void blk_receiver_alive(struct blk_receiver *r)
+{
+	unsigned long f = spin_lock(&r->lock);
+
+	r->asked = true;
+	spin_unlock(&r->lock, f);
+	waitq_wake_all(&r->changed);
+}
+
+/* ---- life ---- */
+
+int blk_receiver_new(struct peer *p, struct blkdev *const *disks, unsigned nr, uint64_t credit,
+		     struct blk_receiver **out)
+{
+	struct world_opts o = { .name = "disks-ack", .prio = WORLD_NORMAL, .cpu = -1 };
+	struct blk_receiver *r = calloc(1, sizeof(*r));
+	int err;
+
+	if (!r)
+		return -ENOMEM;
+	r->peer = p;
+	r->disk = disks;
+	r->nr_disks = nr;
+	spin_init(&r->lock, LOCK_MIG, "disks in");
+	waitq_init(&r->changed, "disks in");
+	for (unsigned i = 0; i < RECV_SLOTS; i++)
+		r->slot[i].receiver = r;
+	err = page_ring_init(&r->ring, (unsigned)(credit / PAGE_SIZE));
+	if (!err)
+		err = world_create(&r->acker, &o, acker_world, r);
+	if (err) {
+		page_ring_fini(&r->ring);
+		free(r);
+		return err;
+	}
+	*out = r;
+	return 0;
+}
+
+void blk_receiver_free(struct blk_receiver *r)
+{
+	unsigned long f = spin_lock(&r->lock);
+
+	while (r->under_way)
+		(void)waitq_sleep(&r->changed, &r->lock, &f, NEVER_NS);
+	r->ending = true;
+	spin_unlock(&r->lock, f);
+	waitq_wake_all(&r->changed);
+	world_join(r->acker);
+	page_ring_fini(&r->ring);
+	free(r);
+}
+
+bool blk_receiver_clean(struct blk_receiver *r)
+{
+	unsigned long f = spin_lock(&r->lock);
+	bool clean = !r->error && !r->under_way &&
+		     (!r->taken || recv_slot_at(r, r->taken)->op == BLOCKS_FLUSH);
+
+	spin_unlock(&r->lock, f);
+	return clean;
+}
+
+uint64_t blk_receiver_bytes(struct blk_receiver *r)
+{
+	unsigned long f = spin_lock(&r->lock);
+	uint64_t bytes = r->bytes;
+
+	spin_unlock(&r->lock, f);
+	return bytes;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Another host's disks as block devices, for writing: what a mirror and a bulk copy have as
+ * their target when the disks move with the VM. A write is complete when the buffer here has
+ * it, not when the other host does: a long round trip does not slow the guest. When the buffer
+ * is full the next writes wait, in order.
+ *
+ * Interface in order of use: blk_sender_new on a stream of its own, after the other host
+ * has said how much it takes (docs/wire.md "Disks"); writes, write-zeroes and discards to
+ * blk_sender_disk; blk_sender_flush, after which all of them are durable there;
+ * blk_sender_free. An error is the end: it is kept, and every further request fails.
+ *
+ * Invariants: requests reach the other host in the order in which they were taken; at most
+ * credit bytes are sent and not acknowledged.
+ */
+#ifndef MIG_BLK_SEND_H
+#define MIG_BLK_SEND_H
+
+#include <tern/blkdev.h>
+
+#include "peer.h"
+
+struct blk_sender;
+
+struct blk_send_geometry {
+	uint64_t bytes;
+	uint32_t block_bytes;
+};
+
+struct blk_sender_stats {
+	uint64_t writes, zeroes, discards;
+	uint64_t bytes;		 /* contents of writes */
+	uint64_t waits;		 /* requests that found the buffer full */
+	uint64_t acked;		 /* requests the other host has */
+	uint64_t buffered_most;	 /* bytes in the buffer at a time */
+	uint64_t under_way_most; /* bytes sent and not acknowledged */
+};
+
+/*
+ * Takes over the peer's stream, for reading and writing, until blk_sender_free. credit:
+ * bytes, at least WIRE_BLOCKS_MAX. -ENOMEM.
+ */
+MUST_CHECK int blk_sender_new(struct peer *p, const struct blk_send_geometry *disks, unsigned nr,
+			      uint64_t credit, struct blk_sender **out);
+/* The stream is ended, nobody submits any more; what waited fails. The stream stays open. */
+void blk_sender_free(struct blk_sender *s);
+
+/* Reads fail with -ENOTSUP. Not from interrupt handlers. */
+struct blkdev *blk_sender_disk(struct blk_sender *s, unsigned disk);
+/* Sleeps until the other host has made durable all that was complete before: 0, -ETIMEDOUT, or
+ * blk_sender_error. */
+MUST_CHECK int blk_sender_flush(struct blk_sender *s, uint64_t deadline_ns);
+/* 0, or what ended it: -ECONNABORTED with the other host's words, or the stream's error. */
+int blk_sender_error(struct blk_sender *s, struct wire_text *words);
+void blk_sender_stats(struct blk_sender *s, struct blk_sender_stats *out);
+
+#endif

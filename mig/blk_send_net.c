@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Writes to another host's disks (blk_send_int.h): a world sends the slots in turn, another one
+ * hears how far the other host is, gives slots and pages back and serves who waits for them.
+ */
+#include <errno.h>
+
+#include "blk_send_int.h"
+#include "phase.h"
+
+/* ---- the world that sends ---- */
+
+/* The other host has room for it, which it always has for one. */
+static bool may_go_locked(const struct blk_sender *s, const struct send_slot *slot)
+{
+	return slot->ready && s->under_way + send_slot_bytes(slot) <= s->credit;
+}
+
+/* What to send next; NULL after a second of nothing. An error: the end. */
+static int next_slot(struct blk_sender *s, struct send_slot **out)
+{
+	uint64_t deadline = time_ns() + ALIVE_EVERY_NS;
+	unsigned long f = spin_lock(&s->lock);
+	struct send_slot *slot = send_slot_at(s, s->sent + 1);
+	int err = 0;
+
+	*out = NULL;
+	while (!s->error && err != -ETIMEDOUT && (s->sent == s->taken || !may_go_locked(s, slot)))
+		err = waitq_sleep(&s->changed, &s->lock, &f, deadline);
+	err = s->error;
+	if (!err && s->sent < s->taken && may_go_locked(s, slot)) {
+		s->sent++;
+		s->under_way += send_slot_bytes(slot);
+		s->stats.under_way_most = MAX(s->stats.under_way_most, s->under_way);
+		*out = slot;
+	}
+	spin_unlock(&s->lock, f);
+	return err;
+}
+
+static int send_slot(struct peer *p, const struct send_slot *slot)
+{
+	for (unsigned i = 0; i < slot->pages; i++)
+		page_get(slot->page[i]); /* sending takes one over */
+	return peer_send_pages(p, WIRE_BLOCKS, &slot->b, sizeof(slot->b), slot->page, slot->pages);
+}
+
+void blk_send_world(void *arg)
+{
+	struct blk_sender *s = arg;
+	struct send_slot *slot;
+	int err;
+
+	while (!(err = next_slot(s, &slot))) {
+		err = slot ? send_slot(s->peer, slot) : peer_send(s->peer, WIRE_ALIVE, NULL, 0);
+		if (err)
+			blk_send_fail(s, err, NULL);
+	}
+}
+
+/* ---- the world that hears ---- */
+
+static int heard_done(struct blk_sender *s, uint64_t seq)
+{
+	unsigned long f = spin_lock(&s->lock);
+	int err = seq > s->sent ? -EBADMSG : 0;
+
+	while (!err && s->acked < seq) {
+		struct send_slot *slot = send_slot_at(s, ++s->acked);
+
+		s->under_way -= send_slot_bytes(slot);
+		page_ring_give(&s->ring, slot->pages);
+	}
+	spin_unlock(&s->lock, f);
+	waitq_wake_all(&s->changed);
+	blk_send_serve(s);
+	return err;
+}
+
+/* Its words become ours. */
+static int heard_end(struct blk_sender *s, const struct wire_text *t)
+{
+	if (wire_text_check(t))
+		return -EBADMSG;
+	blk_send_fail(s, -ECONNABORTED, t);
+	return -ECONNABORTED;
+}
+
+static int heard(struct blk_sender *s, const struct wire_head *h, const void *body)
+{
+	switch (h->type) {
+	case WIRE_ALIVE:
+		return 0;
+	case WIRE_BLOCKS_DONE:
+		return heard_done(s, ((const struct wire_blocks_done *)body)->seq);
+	case WIRE_ABORT:
+	case WIRE_REFUSE:
+		return heard_end(s, body);
+	default:
+		return -EBADMSG;
+	}
+}
+
+void blk_send_ears(void *arg)
+{
+	struct blk_sender *s = arg;
+	union { /* what is larger is not for us, and is refused */
+		struct wire_text text;
+		struct wire_blocks_done done;
+		uint64_t align;
+	} buf;
+	struct wire_head h;
+	void *body;
+	int err;
+
+	do {
+		err = peer_recv(s->peer, &h, &buf, sizeof(buf), &body, time_ns() + LINK_TIMEOUT_NS);
+		if (err)
+			break;
+		err = heard(s, &h, body);
+		peer_body_free(&buf, body);
+	} while (!err);
+	blk_send_fail(s, err, NULL);
+}
