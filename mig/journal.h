@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a host knew of a migration when it crashed: a file on one of its own datastores, for
+ * moves in which no disk is shared, so that no lease can say who owns the VM
+ * (docs/ownership.md). Each step is durable before the host acts on it.
+ *
+ * Interface in order of use: journal_create while the guest still runs; journal_note at each
+ * step; journal_end when nothing is in doubt any more. At the mount of a datastore
+ * journal_scan tells what an earlier life left behind.
+ *
+ * A note is written beside the one before it, so a power cut leaves one of the two.
+ */
+#ifndef MIG_JOURNAL_H
+#define MIG_JOURNAL_H
+
+#include <tern/net.h>
+#include <tern/store.h>
+#include <tern/vm.h>
+
+#include "wire.h"
+
+enum journal_step {
+	JOURNAL_NOTHING = 1, /* files may have been made, nothing is decided */
+	JOURNAL_GO,	     /* source: GO is decided; the VM may be the other host's */
+	JOURNAL_HELD,	     /* destination: READY may be said; it has not run here */
+	JOURNAL_OWNS,	     /* destination: it is this host's, and may have run */
+	JOURNAL_STEPS
+};
+
+struct journal_record {
+	uint8_t id[WIRE_ID_BYTES]; /* of the migration */
+	uint8_t uuid[16];	   /* of the VM */
+	char vm[VM_NAME_MAX];
+	struct net_addr peer;
+	enum journal_step step;
+	uint32_t disks;
+	char disk[VM_DISKS_MAX][VM_DISK_PATH_MAX]; /* of this side, that the move is about */
+};
+
+struct journal;
+
+/* -ENOSPC and the other errors of the store. */
+MUST_CHECK int journal_create(struct datastore *ds, const struct journal_record *first,
+			      struct journal **out);
+/* Durable when it returns 0; otherwise the step before is what a crash would find. */
+MUST_CHECK int journal_note(struct journal *j, enum journal_step step);
+/* Removes the file; without it, a crash in between leaves a record that settles again. */
+void journal_end(struct journal *j);
+/* Ends the use of it here, and leaves the file. */
+void journal_keep(struct journal *j);
+
+/*
+ * Calls fn for every record that this host left on the datastore, with the journal open; fn
+ * ends or keeps it. A record that is damaged is logged and left alone. Records of other hosts are
+ * not touched. 0, or the store's error.
+ */
+MUST_CHECK int journal_scan(struct datastore *ds,
+			    void (*fn)(const struct journal_record *r, struct journal *j,
+				       void *arg),
+			    void *arg);
+
+#endif

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a host finds of its migrations after a crash: the step that it noted last, whatever the
+ * power cut left of the one after it; nothing of other hosts, nothing of what is settled, and no
+ * belief in a damaged record.
+ */
+// SOURCES: mig/journal.c drivers/blkdev.c kernel/lib/crc32c.c kernel/store/ds_*.c
+// SOURCES: test/unit/fake_disk.c test/unit/ds_fixture.c
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <errno.h>
+
+#include "mig/journal.h"
+#include "test/unit/ds_fixture.h"
+
+static struct journal_record record(uint8_t id)
+{
+	struct journal_record r = { .id = { id, 0xab },
+				    .uuid = { 7 },
+				    .vm = "deb",
+				    .peer = { 4, { 10, 0, 0, 2 } },
+				    .step = JOURNAL_NOTHING,
+				    .disks = 2,
+				    .disk = { "/ds/ds1/deb/root.disk", "/ds/ds1/deb/data.disk" } };
+
+	return r;
+}
+
+static struct {
+	unsigned records;
+	struct journal_record last;
+	bool end;
+} seen;
+
+static void see(const struct journal_record *r, struct journal *j, void *arg)
+{
+	seen.records++;
+	seen.last = *r;
+	if (seen.end)
+		journal_end(j);
+	else
+		journal_keep(j);
+}
+
+static unsigned scan(void)
+{
+	memset(&seen, 0, sizeof(seen));
+	assert_int_equal(journal_scan(ds, see, NULL), 0);
+	return seen.records;
+}
+
+static void a_record_comes_back_as_it_was(void **state)
+{
+	struct journal_record r = record(1);
+	struct journal *j;
+
+	ds_host_set(&host_a);
+	assert_int_equal(scan(), 0);
+	assert_int_equal(journal_create(ds, &r, &j), 0);
+	assert_int_equal(journal_note(j, JOURNAL_GO), 0);
+	journal_keep(j);
+	dsf_again();
+	assert_int_equal(scan(), 1);
+	r.step = JOURNAL_GO;
+	assert_memory_equal(&seen.last, &r, sizeof(r));
+}
+
+static void what_is_settled_is_gone(void **state)
+{
+	struct journal_record r = record(1), r2 = record(2);
+	struct journal *j, *k;
+	uint64_t free_bytes = dsf_free_bytes();
+
+	ds_host_set(&host_a);
+	assert_int_equal(journal_create(ds, &r, &j), 0);
+	assert_int_equal(journal_create(ds, &r2, &k), 0);
+	assert_int_equal(journal_create(ds, &r2, &k), -EEXIST);
+	journal_end(j);
+	journal_keep(k);
+	assert_int_equal(scan(), 1);
+	assert_int_equal(seen.last.id[0], 2);
+	seen.end = true;
+	assert_int_equal(journal_scan(ds, see, NULL), 0);
+	assert_int_equal(scan(), 0);
+	assert_int_equal(dsf_free_bytes(), free_bytes);
+}
+
+static void others_are_left_alone(void **state)
+{
+	struct journal_record r = record(1);
+	struct journal *j;
+
+	ds_host_set(&host_b);
+	assert_int_equal(journal_create(ds, &r, &j), 0);
+	journal_keep(j);
+	ds_host_set(&host_a);
+	assert_int_equal(scan(), 0);
+	ds_host_set(&host_b);
+	assert_int_equal(scan(), 1);
+}
+
+/* One that is in use, as by a migration that goes on, is no leftover. */
+static void in_use(void **state)
+{
+	struct journal_record r = record(1);
+	struct journal *j;
+
+	ds_host_set(&host_a);
+	assert_int_equal(journal_create(ds, &r, &j), 0);
+	assert_int_equal(scan(), 0);
+	journal_end(j);
+}
+
+static bool held_or_owns(void)
+{
+	return scan() == 1 && (seen.last.step == JOURNAL_HELD || seen.last.step == JOURNAL_OWNS);
+}
+
+static bool nothing_or_none(void)
+{
+	return scan() == 0 || seen.last.step == JOURNAL_NOTHING;
+}
+
+static void a_power_cut_leaves_nothing_or_all(void **state)
+{
+	struct journal_record r = record(1);
+	uint8_t *start = dsf_copy_of(disk.bytes);
+	struct journal *j;
+
+	ds_host_set(&host_a);
+	fake_disk_record(&disk);
+	assert_int_equal(journal_create(ds, &r, &j), 0);
+	disk.recording = false;
+	journal_keep(j);
+	dsf_check_prefixes(start, nothing_or_none);
+	dsf_check_reordered(start, nothing_or_none, 50);
+	free(start);
+}
+
+static void a_power_cut_leaves_a_step(void **state)
+{
+	struct journal_record r = record(1);
+	struct journal *j;
+	uint8_t *start;
+
+	ds_host_set(&host_a);
+	assert_int_equal(journal_create(ds, &r, &j), 0);
+	assert_int_equal(journal_note(j, JOURNAL_HELD), 0);
+	start = dsf_copy_of(disk.bytes);
+	fake_disk_record(&disk);
+	assert_int_equal(journal_note(j, JOURNAL_OWNS), 0);
+	disk.recording = false;
+	assert_true(disk.nr_log >= 2 && disk.log[disk.nr_log - 1].flush);
+	journal_keep(j);
+	assert_int_equal(scan(), 1);
+	assert_int_equal(seen.last.step, JOURNAL_OWNS);
+	dsf_check_prefixes(start, held_or_owns);
+	dsf_check_reordered(start, held_or_owns, 50);
+	free(start);
+}
+
+/* Every byte of the latest note that is wrong makes it none: the one before counts. */
+static void a_damaged_note_is_none(void **state)
+{
+	struct journal_record r = record(1);
+	struct journal *j;
+	struct ds_file *f;
+	uint8_t *place = calloc(1, 4096);
+	struct ds_entry e;
+	uint32_t cursor = 0;
+
+	ds_host_set(&host_a);
+	assert_int_equal(journal_create(ds, &r, &j), 0); /* its sequence is 1: the second place */
+	assert_int_equal(journal_note(j, JOURNAL_HELD), 0); /* the first */
+	journal_keep(j);
+	assert_int_equal(ds_list(ds, &cursor, &e), 0);
+	for (unsigned at = 0; at < 1200; at += 37) {
+		assert_int_equal(ds_open(ds, e.name, DS_OPEN_WRITE, &f), 0);
+		assert_int_equal(blk_transfer(ds_file_blk(f), BLK_READ, 0, 8, place), 0);
+		place[at] ^= 0x40;
+		assert_int_equal(blk_transfer(ds_file_blk(f), BLK_WRITE, 0, 8, place), 0);
+		ds_close(f);
+		assert_int_equal(scan(), 1);
+		assert_int_equal(seen.last.step, JOURNAL_NOTHING);
+		assert_int_equal(ds_open(ds, e.name, DS_OPEN_WRITE, &f), 0);
+		place[at] ^= 0x40;
+		assert_int_equal(blk_transfer(ds_file_blk(f), BLK_WRITE, 0, 8, place), 0);
+		ds_close(f);
+	}
+	assert_int_equal(scan(), 1);
+	assert_int_equal(seen.last.step, JOURNAL_HELD);
+	free(place);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		test(a_record_comes_back_as_it_was),
+		test(what_is_settled_is_gone),
+		test(others_are_left_alone),
+		test(in_use),
+		test(a_power_cut_leaves_nothing_or_all),
+		test(a_power_cut_leaves_a_step),
+		test(a_damaged_note_is_none),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
