@@ -22,7 +22,6 @@
 enum journal_step {
 	JOURNAL_NOTHING = 1, /* files may have been made, nothing is decided */
 	JOURNAL_GO,	     /* source: GO is decided; the VM may be the other host's */
-	JOURNAL_HELD,	     /* destination: READY may be said; it has not run here */
 	JOURNAL_OWNS,	     /* destination: it is this host's, and may have run */
 	JOURNAL_STEPS
 };

@@ -117,9 +117,9 @@ static void in_use(void **state)
 	journal_end(j);
 }
 
-static bool held_or_owns(void)
+static bool go_or_owns(void)
 {
-	return scan() == 1 && (seen.last.step == JOURNAL_HELD || seen.last.step == JOURNAL_OWNS);
+	return scan() == 1 && (seen.last.step == JOURNAL_GO || seen.last.step == JOURNAL_OWNS);
 }
 
 static bool nothing_or_none(void)
@@ -151,7 +151,7 @@ static void a_power_cut_leaves_a_step(void **state)
 
 	ds_host_set(&host_a);
 	assert_int_equal(journal_create(ds, &r, &j), 0);
-	assert_int_equal(journal_note(j, JOURNAL_HELD), 0);
+	assert_int_equal(journal_note(j, JOURNAL_GO), 0);
 	start = dsf_copy_of(disk.bytes);
 	fake_disk_record(&disk);
 	assert_int_equal(journal_note(j, JOURNAL_OWNS), 0);
@@ -160,8 +160,8 @@ static void a_power_cut_leaves_a_step(void **state)
 	journal_keep(j);
 	assert_int_equal(scan(), 1);
 	assert_int_equal(seen.last.step, JOURNAL_OWNS);
-	dsf_check_prefixes(start, held_or_owns);
-	dsf_check_reordered(start, held_or_owns, 50);
+	dsf_check_prefixes(start, go_or_owns);
+	dsf_check_reordered(start, go_or_owns, 50);
 	free(start);
 }
 
@@ -177,7 +177,7 @@ static void a_damaged_note_is_none(void **state)
 
 	ds_host_set(&host_a);
 	assert_int_equal(journal_create(ds, &r, &j), 0); /* its sequence is 1: the second place */
-	assert_int_equal(journal_note(j, JOURNAL_HELD), 0); /* the first */
+	assert_int_equal(journal_note(j, JOURNAL_GO), 0); /* the first */
 	journal_keep(j);
 	assert_int_equal(ds_list(ds, &cursor, &e), 0);
 	for (unsigned at = 0; at < 1200; at += 37) {
@@ -194,7 +194,7 @@ static void a_damaged_note_is_none(void **state)
 		ds_close(f);
 	}
 	assert_int_equal(scan(), 1);
-	assert_int_equal(seen.last.step, JOURNAL_HELD);
+	assert_int_equal(seen.last.step, JOURNAL_GO);
 	free(place);
 }
 
