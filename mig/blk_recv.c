@@ -40,7 +40,8 @@ static struct recv_slot *take(struct blk_receiver *r, const struct wire_blocks *
 
 	while (!r->error && must_wait_locked(r, b, pages))
 		(void)waitq_sleep(&r->changed, &r->lock, &f, NEVER_NS); /* disks have time-outs */
-	if (!r->error) {
+	if (!r->error && !r->closed) {
+		r->taking = true;
 		s = recv_slot_at(r, r->taken + 1);
 		s->page = pages ? page_ring_take(&r->ring, pages) : NULL;
 		s->pages = pages;
@@ -95,11 +96,12 @@ int blk_receiver_take(struct blk_receiver *r, const struct wire_blocks *b)
 		return -EBADMSG;
 	s = take(r, b, pages);
 	if (!s)
-		return r->error;
+		return r->error ? r->error : -EBADMSG;
 	err = read_payload(r->peer, s);
 	f = spin_lock(&r->lock);
 	r->taken++;
 	r->under_way++;
+	r->taking = false;
 	spin_unlock(&r->lock, f);
 	if (err)
 		recv_slot_over(s, err); /* it never reached a disk, and nothing follows */
@@ -186,7 +188,7 @@ int blk_receiver_new(struct peer *p, struct blkdev *const *disks, unsigned nr, u
 	r->peer = p;
 	r->disk = disks;
 	r->nr_disks = nr;
-	spin_init(&r->lock, LOCK_MIG, "disks in");
+	spin_init(&r->lock, LOCK_MIG_DISKS, "disks in");
 	waitq_init(&r->changed, "disks in");
 	for (unsigned i = 0; i < RECV_SLOTS; i++)
 		r->slot[i].receiver = r;
@@ -216,14 +218,14 @@ void blk_receiver_free(struct blk_receiver *r)
 	free(r);
 }
 
-bool blk_receiver_clean(struct blk_receiver *r)
+bool blk_receiver_close(struct blk_receiver *r)
 {
 	unsigned long f = spin_lock(&r->lock);
-	bool clean = !r->error && !r->under_way &&
-		     (!r->taken || recv_slot_at(r, r->taken)->op == BLOCKS_FLUSH);
 
+	r->closed = !r->error && !r->under_way && !r->taking &&
+		    (!r->taken || recv_slot_at(r, r->taken)->op == BLOCKS_FLUSH);
 	spin_unlock(&r->lock, f);
-	return clean;
+	return r->closed;
 }
 
 uint64_t blk_receiver_bytes(struct blk_receiver *r)

@@ -27,8 +27,8 @@ void blk_receiver_free(struct blk_receiver *r);
 MUST_CHECK int blk_receiver_take(struct blk_receiver *r, const struct wire_blocks *b);
 /* The source asks whether somebody is here: answers in the acker's turn. */
 void blk_receiver_alive(struct blk_receiver *r);
-/* All that was taken is written and durable; read when the stream is at its end. */
-bool blk_receiver_clean(struct blk_receiver *r);
+/* Is all that was taken written and durable? Then nothing more is taken. */
+bool blk_receiver_close(struct blk_receiver *r);
 uint64_t blk_receiver_bytes(struct blk_receiver *r); /* written */
 
 #endif

@@ -46,6 +46,7 @@ struct blk_receiver {
 	uint32_t under_way;	    /* [lock] */
 	int error;		    /* [lock] of a disk, sticky */
 	uint32_t error_disk;	    /* [lock] */
+	bool taking, closed;	    /* [lock] one is being taken; no more are */
 	bool ending, asked;	    /* [lock] asked: the source wants a sign of life */
 	uint64_t bytes;		    /* [lock] written */
 	struct page_ring ring;	    /* [lock] */

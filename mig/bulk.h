@@ -61,5 +61,8 @@ MUST_CHECK int bulk_linear(struct bulk *b);
 /* What is marked, once over the disk. */
 MUST_CHECK int bulk_marked(struct bulk *b);
 MUST_CHECK int bulk_flush(struct bulk *b);
+/* For skip: what disk, which is f's or, with f NULL, a whole one, has at the block. */
+struct ds_file;
+bool bulk_is_hole(struct ds_file *f, const struct blkdev *disk, uint64_t block, uint64_t *blocks);
 
 #endif

@@ -43,6 +43,8 @@ static int on_alive(struct dest *d, const void *body, size_t len)
 {
 	(void)body;
 	(void)len;
+	if (d->disks)
+		return dest_disks_alive(d);
 	return peer_send(&d->peer, WIRE_ALIVE, NULL, 0);
 }
 
@@ -54,8 +56,10 @@ static const struct {
 	[WIRE_OFFER] = { T_OFFER, dest_on_offer },
 	[WIRE_SETTLE] = { T_OFFER, dest_on_settle },
 	[WIRE_QUERY] = { T_OFFER, dest_on_query },
+	[WIRE_DISKS] = { T_OFFER, dest_on_disks },
+	[WIRE_BLOCKS] = { T_DISKS, dest_on_blocks },
 	[WIRE_CLOCK] = { T_ACCEPTED | T_MEMORY, on_clock },
-	[WIRE_ALIVE] = { T_ACCEPTED | T_MEMORY | T_REMAIN | T_STATE | T_READY, on_alive },
+	[WIRE_ALIVE] = { T_ACCEPTED | T_MEMORY | T_REMAIN | T_STATE | T_READY | T_DISKS, on_alive },
 	[WIRE_SKELETON] = { T_ACCEPTED, dest_on_skeleton },
 	[WIRE_PAGES] = { T_MEMORY | T_REMAIN, dest_on_pages },
 	[WIRE_DELTA] = { T_MEMORY | T_REMAIN, dest_on_delta },
@@ -113,7 +117,7 @@ static int one_message(struct dest *d, uint8_t *buf, size_t cap)
 				  h.type);
 	peer_body_free(buf, body);
 	progress(d, h.type);
-	if (!err && is_sign_of_life(h.type))
+	if (!err && d->j && is_sign_of_life(h.type))
 		err = check_idle(d);
 	return err;
 }
@@ -174,7 +178,9 @@ void dest_world(void *arg)
 	d->talk = T_HELLO;
 	while (!err && d->talk != T_OVER)
 		err = one_message(d, buf, cap);
-	if (err)
+	if (d->disks)
+		dest_disks_end(d);
+	else if (err)
 		broken(d, err);
 	if (stream_drain(d->peer.s, time_ns() + ALIVE_EVERY_NS))
 		log_debug("mig", "a source went before it heard the last word");

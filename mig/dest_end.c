@@ -20,6 +20,7 @@ static void run(struct mig_job *j)
 {
 	struct vm *vm = j->vm;
 
+	vdisks_settle(vm, true);
 	vdevs_resume(vm);
 	j->running.started_ns = time_ns();
 	vm_run_incoming(vm);

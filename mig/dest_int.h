@@ -22,6 +22,7 @@ enum talk {
 	T_STATE = 32,	/* records are here */
 	T_READY = 64,	/* READY said */
 	T_OVER = 128,
+	T_DISKS = 256, /* this is a stream of disks */
 };
 
 struct dest {
@@ -31,8 +32,9 @@ struct dest {
 	struct mig_job *j; /* from OFFER on */
 	uint8_t id[WIRE_ID_BYTES];
 	struct offer offer;
-	struct pageset owed; /* pages of REMAIN that have not come */
-	void *state;	     /* the records, malloc'ed */
+	struct dest_disks *disks; /* of a stream of disks */
+	struct pageset owed;	  /* pages of REMAIN that have not come */
+	void *state;		  /* the records, malloc'ed */
 	size_t state_len;
 	char code[WIRE_CODE], why[WIRE_TEXT]; /* what to tell the source */
 };
@@ -44,6 +46,7 @@ PRINTF_LIKE(4, 5) int dest_refuse(struct dest *d, int err, const char *code, con
 int dest_on_hello(struct dest *d, const void *body, size_t len);
 int dest_on_offer(struct dest *d, const void *body, size_t len);
 int dest_on_query(struct dest *d, const void *body, size_t len);
+int dest_on_disks(struct dest *d, const void *body, size_t len);
 int dest_on_settle(struct dest *d, const void *body, size_t len);
 
 int dest_on_skeleton(struct dest *d, const void *body, size_t len);
@@ -54,5 +57,12 @@ int dest_on_state(struct dest *d, const void *body, size_t len);
 int dest_on_end(struct dest *d, const void *body, size_t len);
 int dest_on_go(struct dest *d, const void *body, size_t len);
 int dest_on_abort(struct dest *d, const void *body, size_t len);
+
+/* dest_disks.c: a stream of disks, in its own world; the job is another stream's. */
+int dest_on_blocks(struct dest *d, const void *body, size_t len);
+int dest_disks_alive(struct dest *d);
+void dest_disks_end(struct dest *d);
+/* For the job's stream: all disks are complete, and nothing is written to them any more. */
+MUST_CHECK bool dest_disks_close(struct mig_job *j);
 
 #endif

@@ -116,6 +116,23 @@ int dest_on_state(struct dest *d, const void *body, size_t len)
 	return 0;
 }
 
+/* Those whose contents came on a stream of their own. */
+static int complete_disks(struct dest *d)
+{
+	char why[WIRE_TEXT] = "";
+	bool any = false;
+	int err;
+
+	for (unsigned i = 0; i < d->offer.cfg.disks; i++)
+		any |= d->offer.disk[i].how == VDISK_COPIED;
+	if (!any)
+		return 0;
+	if (!dest_disks_close(d->j))
+		return dest_refuse(d, -EBADMSG, "bad-stream", "its disks are not complete here");
+	err = vdisks_finish(d->j->vm, why, sizeof(why));
+	return err ? dest_refuse(d, err, "disk", "%s", why) : 0;
+}
+
 /* Everything is here: check all, load all, make the processors, then say READY. */
 int dest_on_end(struct dest *d, const void *body, size_t len)
 {
@@ -133,6 +150,9 @@ int dest_on_end(struct dest *d, const void *body, size_t len)
 		return dest_refuse(d, -EBADMSG, "bad-stream",
 				   "%u of the remaining pages did not come",
 				   (unsigned)pageset_count(&d->owed));
+	err = complete_disks(d);
+	if (err)
+		return err;
 	err = checkpoint_check(j->vm, d->state, d->state_len, why, sizeof(why));
 	if (err)
 		return dest_refuse(d, err, "bad-state", "%s",

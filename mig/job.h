@@ -44,10 +44,11 @@ struct mig_job {
 	struct vm *vm;		     /* [own] with a reference */
 	struct peer peer;	     /* [own]; peer.s under stream_lock for others' aborts */
 	struct mutex stream_lock;
-	bool settling;	      /* [list] the settle world has work with it */
-	bool asking;	      /* [job] it is talking to the peer: the operator waits */
-	bool complete;	      /* [job] incoming: READY may have been said */
-	bool taking;	      /* [job] incoming: its leases are being accepted just now */
+	bool settling;		       /* [list] the settle world has work with it */
+	bool asking;		       /* [job] it is talking to the peer: the operator waits */
+	bool complete;		       /* [job] incoming: READY may have been said */
+	struct blk_receiver *disks_in; /* [job] incoming: takes its disks' contents; NULL: nobody */
+	bool taking;		       /* [job] incoming: its leases are being accepted just now */
 	uint64_t progress_ns; /* [job] incoming: when its source last brought something new */
 	uint64_t heard_ns;    /* [job] incoming: when its source last said anything */
 	bool give_way;	      /* [job] incoming: it is to end, another needs its place */

@@ -8,17 +8,19 @@
 #include <string.h>
 
 #include "offer.h"
+#include "wire.h"
 
 #define DISKS_VERSION 1
 #define DISK_READ_ONLY 1u
 #define DISK_LEASED 2u
 #define DISK_INDEPENDENT 4u
-#define DISK_FLAGS (DISK_READ_ONLY | DISK_LEASED | DISK_INDEPENDENT)
+#define DISK_THIN 8u /* of a copied one */
+#define DISK_FLAGS (DISK_READ_ONLY | DISK_LEASED | DISK_INDEPENDENT | DISK_THIN)
 
 static uint32_t flags_of(const struct vm_disk *d, const struct vdisk_id *id)
 {
 	return (d->read_only ? DISK_READ_ONLY : 0) | (id->leased ? DISK_LEASED : 0) |
-	       (d->mode == VM_DISK_INDEPENDENT ? DISK_INDEPENDENT : 0);
+	       (d->mode == VM_DISK_INDEPENDENT ? DISK_INDEPENDENT : 0) | (id->thin ? DISK_THIN : 0);
 }
 
 void offer_disks_save(const struct vm_config *cfg, const struct vdisk_id *disk,
@@ -36,7 +38,7 @@ void offer_disks_save(const struct vm_config *cfg, const struct vdisk_id *disk,
 		rec_u64(w, disk[i].file);
 		rec_u64(w, disk[i].size);
 		rec_u64(w, disk[i].generation);
-		rec_str(w, cfg->disk[i].path);
+		rec_str(w, disk[i].how == VDISK_COPIED ? disk[i].to : cfg->disk[i].path);
 		rec_str(w, cfg->disk[i].serial);
 	}
 	rec_end(w);
@@ -50,23 +52,38 @@ static bool is_plain(const char *text)
 	return true;
 }
 
+/* What goes with how: a copied disk is written, by nobody else, and is nowhere yet. */
+static bool goes_together(const struct vdisk_id *id, uint32_t flags)
+{
+	static const uint8_t nowhere[sizeof(id->ds)];
+
+	if (flags & ~DISK_FLAGS || (flags & DISK_READ_ONLY && flags & DISK_LEASED))
+		return false;
+	if (id->how == VDISK_SHARED)
+		return !(flags & DISK_THIN);
+	return id->how == VDISK_COPIED && !(flags & (DISK_READ_ONLY | DISK_LEASED)) && !id->file &&
+	       !id->generation && !memcmp(id->ds, nowhere, sizeof(nowhere)) && id->size &&
+	       id->size % WIRE_SECTOR == 0;
+}
+
 static int disk_check(struct rec_reader *r, struct vm_disk *d, struct vdisk_id *id)
 {
 	uint32_t how = rec_get_u32(r), flags = rec_get_u32(r);
 
-	if (how != VDISK_SHARED || flags & ~DISK_FLAGS ||
-	    (flags & DISK_READ_ONLY && flags & DISK_LEASED))
-		return -EBADMSG;
-	id->how = VDISK_SHARED;
+	id->how = (enum vdisk_how)how;
 	d->read_only = flags & DISK_READ_ONLY;
 	d->mode = flags & DISK_INDEPENDENT ? VM_DISK_INDEPENDENT : VM_DISK_NORMAL;
 	id->leased = flags & DISK_LEASED;
+	id->thin = flags & DISK_THIN;
+	d->arriving = how == VDISK_COPIED;
 	rec_get_bytes(r, id->ds, sizeof(id->ds));
 	id->file = rec_get_u64(r);
 	id->size = rec_get_u64(r);
 	id->generation = rec_get_u64(r);
 	rec_get_str(r, d->path, sizeof(d->path));
 	rec_get_str(r, d->serial, sizeof(d->serial));
+	if (!goes_together(id, flags))
+		return -EBADMSG;
 	return d->path[0] == '/' && is_plain(d->path) && is_plain(d->serial) ? 0 : -EBADMSG;
 }
 

@@ -58,6 +58,9 @@ struct smove_disk {
 	bool filtered; /* the guest's requests go through the mirror */
 };
 
+/* smove_plan.c: "/ds/NAME/FILE" in two. False: the path is no file's. */
+bool smove_split(const char *path, char ds[32], const char **file);
+
 struct smove_seat {
 	struct smove_seat *next;
 	char ds[2 * VM_DISKS_MAX][32]; /* names: one that waits keeps nothing mounted */

@@ -151,16 +151,8 @@ static int make_new(struct smove_disk *d)
 static bool is_hole(void *user, uint64_t block, uint64_t *blocks)
 {
 	struct smove_disk *d = user;
-	uint32_t block_bytes = d->source->geo.block_bytes;
-	struct ds_file *f = old_open_file(d);
-	uint64_t bytes;
-	bool hole;
 
-	if (!f)
-		return false;
-	hole = ds_file_map(f, block * block_bytes, &bytes) == DS_MAP_HOLE;
-	*blocks = (bytes + block_bytes - 1) / block_bytes;
-	return hole;
+	return bulk_is_hole(old_open_file(d), d->source, block, blocks);
 }
 
 static int make_mirror(struct smove_disk *d)

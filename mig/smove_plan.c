@@ -28,8 +28,7 @@ static int PRINTF_LIKE(4, 5) refuse(struct plan *p, int err, const char *code, c
 	return err;
 }
 
-/* "/ds/NAME/FILE": the datastore's name, and the file. False: a whole disk. */
-static bool split(const char *path, char ds[32], const char **file)
+bool smove_split(const char *path, char ds[32], const char **file)
 {
 	const char *name = path + 4;
 	size_t len = strcspn(name, "/");
@@ -55,7 +54,7 @@ static int name_it(struct plan *p, struct smove_disk *d, const struct vm_config 
 	const char *file;
 	int n;
 
-	if (!split(from->path, old_ds, &file))
+	if (!smove_split(from->path, old_ds, &file))
 		n = snprintf(d->name, sizeof(d->name), "%s/%s.disk", cfg->name, from->path);
 	else
 		n = snprintf(d->name, sizeof(d->name), "%s%s", file,
@@ -101,7 +100,7 @@ static bool goes_along(const struct vm_disk *d, const char *all, enum mig_disk_k
 
 	if (!all[0] || d->read_only || d->mode == VM_DISK_NONPERSISTENT)
 		return false;
-	return kind != MIG_DISK_KEEP || !split(d->path, ds, &file) || strcmp(ds, all) != 0;
+	return kind != MIG_DISK_KEEP || !smove_split(d->path, ds, &file) || strcmp(ds, all) != 0;
 }
 
 /* A disk that is named goes, or it is an error. */
@@ -116,7 +115,7 @@ static int plan_one(struct plan *p, const struct vm_config *cfg, unsigned i)
 	if (i >= cfg->disks)
 		return refuse(p, -EINVAL, "invalid", "%s has no disk %u: 'vm info' lists them",
 			      cfg->name, i);
-	if (r->kind == MIG_DISK_KEEP && split(cfg->disk[i].path, ds, &file) &&
+	if (r->kind == MIG_DISK_KEEP && smove_split(cfg->disk[i].path, ds, &file) &&
 	    !strcmp(ds, r->to[i]))
 		return refuse(p, -EINVAL, "invalid", "disk %u is on %s already", i, ds);
 	return add(p, cfg, i, r->to[i]);

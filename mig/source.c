@@ -20,6 +20,7 @@
 #include "offer.h"
 #include "phase.h"
 #include "source.h"
+#include "source_disks.h"
 
 static int hello(struct source *s)
 {
@@ -63,7 +64,9 @@ static int offer(struct source *s)
 	struct rec_writer w;
 	int err;
 
-	err = vdisks_identify(j->vm, s->disk, why, sizeof(why));
+	err = source_disks_plan(s);
+	if (!err)
+		err = vdisks_identify(j->vm, s->disk, why, sizeof(why));
 	if (err) {
 		job_error(j, err == -ENOTSUP ? "unsupported" : "disk", "%s", why);
 		return err;
@@ -167,6 +170,9 @@ static int stun(struct source *s)
 		job_error(j, "not-running", "the VM is being reset just now: try again");
 		return -EBUSY;
 	}
+	err = source_disks_drain(s);
+	if (err)
+		return err;
 	t1 = time_ns();
 	j->st.park_ns = t1 - t0;
 	err = order_collect(&s->order, &s->todo);
@@ -291,15 +297,16 @@ static void clean_up(struct source *s)
 	job_close_stream(j);
 	if (s->ram)
 		ram_sender_free(s->ram);
+	source_disks_free(s);
 	order_fini(&s->order);
 	pageset_fini(&s->todo);
 }
 
 static int steps_before_go(struct source *s)
 {
-	static int (*const step[])(struct source *) = { preflight,    skeleton, precopy,
-							stun,	      transfer, await_ready,
-							source_lease, source_go };
+	static int (*const step[])(
+		struct source *) = { preflight, skeleton,    source_disks_copy, precopy,  stun,
+				     transfer,	await_ready, source_lease,	source_go };
 	int err = 0;
 
 	for (unsigned i = 0; !err && i < ARRAY_SIZE(step); i++) {

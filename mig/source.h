@@ -19,6 +19,7 @@ struct source {
 	struct order order;  /* pre-copy: pages owed, in the order of sending */
 	struct pageset todo; /* stun: all pages still owed */
 	struct vdisk_id disk[VM_DISKS_MAX];
+	struct source_disks *disks; /* those that are copied; NULL: none */
 	bool tracking, parked, quiesced;
 	uint64_t rate_bytes_s; /* smoothed, by acknowledgements */
 	uint64_t rate_mark_ns, rate_mark_bytes;

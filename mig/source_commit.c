@@ -125,6 +125,8 @@ static void go_on(struct source *s)
 		vdevs_resume(j->vm);
 	if (s->parked)
 		source_resume(j);
+	else
+		vdisks_settle(j->vm, true);
 	if (j->peer.s)
 		peer_send_text(&j->peer, WIRE_ABORT, j->st.error_code, j->st.error);
 	if (s->tracking)

@@ -11,6 +11,7 @@
 
 void source_resume(struct mig_job *j)
 {
+	vdisks_settle(j->vm, true);
 	vm_set_state(j->vm, VM_RUNNING);
 	vm_unpark(j->vm);
 }
@@ -31,6 +32,7 @@ void source_release(struct mig_job *j)
 	mutex_lock(&vm->lock);
 	vm->mig = NULL;
 	mutex_unlock(&vm->lock);
+	vdisks_settle(vm, false);
 	vm_set_state(vm, VM_STUNNED); /* parked, and now to be taken apart */
 	if (vm_stop(vm, why, sizeof(why)) || vm_delete(vm, why, sizeof(why)))
 		log_error("mig", "job %u: %s has moved but its copy here stays: %s",

@@ -25,8 +25,9 @@
 #define WIRE_STATE_MAX (4u << 20)
 #define WIRE_REMAIN_MAX (4u << 20) /* bytes of run list */
 #define WIRE_BLOCKS_MAX (1u << 20) /* payload bytes of one BLOCKS */
-#define WIRE_SECTOR 512u	   /* what offset and bytes of BLOCKS are multiples of */
-#define WIRE_HOST_MAX (64u << 10)  /* bytes of a host's answer */
+#define WIRE_CREDIT_MAX (256u << 20)
+#define WIRE_SECTOR 512u	  /* what offset and bytes of BLOCKS are multiples of */
+#define WIRE_HOST_MAX (64u << 10) /* bytes of a host's answer */
 #define WIRE_ID_BYTES 16
 #define WIRE_TEXT 160
 #define WIRE_CODE 24

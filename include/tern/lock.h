@@ -16,6 +16,7 @@
 /* Spinlock levels, outermost first. Leave gaps. */
 enum lock_level {
 	LOCK_MIG = 10,
+	LOCK_MIG_DISKS = 12, /* contents of disks that come */
 	LOCK_HOME_EDIT = 15, /* a description is read, changed, written */
 	LOCK_VM = 20,
 	LOCK_HOME = 25, /* a description's file */

@@ -157,16 +157,22 @@ MUST_CHECK int vdisk_filter(struct vm *vm, unsigned index, struct blkdev *blk);
  */
 enum vdisk_how {
 	VDISK_SHARED = 1, /* the file is the same at both ends */
+	VDISK_COPIED,	  /* the destination makes a new file, whose contents are sent */
 };
 struct vdisk_id {
 	enum vdisk_how how;
 	bool leased; /* written by who holds the lease; else read-only or multi-writer */
+	bool thin;   /* COPIED: what it is to be there */
+	char to[VM_DISK_PATH_MAX]; /* COPIED: its path there */
 	uint8_t ds[16];
 	uint64_t file, size, generation; /* generation of the lease as the source has it */
 };
 /* This host, as others name it when they give it a lease. */
 void vdisks_host(uint8_t id[16]);
-/* At the source; VM_DISKS_MAX of ids. -ENOTSUP: one of them cannot move, and why. */
+/*
+ * At the source; VM_DISKS_MAX of ids, in which COPIED ones are named already, with thin and to.
+ * -ENOTSUP: one of them cannot move, and why.
+ */
 MUST_CHECK int vdisks_identify(struct vm *vm, struct vdisk_id *ids, char *why, size_t why_len);
 /* Has it disks with leases? Then these decide. */
 bool vdisks_leased(struct vm *vm);
@@ -184,6 +190,16 @@ MUST_CHECK int vdisks_await(struct vm *vm, const struct vdisk_id *ids, char *why
  * be repeated.
  */
 MUST_CHECK int vdisks_accept(struct vm *vm);
+/*
+ * Copied ones. At the source from vdisks_copied on they have no part in what leases decide. At the
+ * destination each is removed when it is closed, until the VM is its own; vdisks_finish comes before
+ * READY: all is written, and a crash leaves them as they are. vdisks_settle: the VM is this
+ * host's, and they are disks as any; or it is not, and each is removed when it is closed.
+ */
+void vdisks_copied(struct vm *vm, const struct vdisk_id *ids);
+MUST_CHECK int vdisks_finish(struct vm *vm, char *why, size_t why_len);
+void vdisks_settle(struct vm *vm, bool here);
+bool vdisk_is_copied(const struct vdisk *d);
 
 /*
  * Guest serial ports 0 and 1: kept log and input. The functions take

@@ -68,6 +68,12 @@ void json_resolve(struct shell *sh, const char *vm)
 	json_str(sh, "resolve", text);
 }
 
+/* Of this host alone: no other takes part. */
+static bool is_storage(const struct mig_status *s)
+{
+	return s->disk.disks && !s->peer.family;
+}
+
 static void status_json(struct shell *sh, const struct mig_status *s)
 {
 	char peer[48];
@@ -76,7 +82,7 @@ static void status_json(struct shell *sh, const struct mig_status *s)
 	json_object(sh, NULL);
 	json_u64(sh, "id", s->id);
 	json_str(sh, "vm", s->vm);
-	json_str(sh, "direction", s->disk.disks ? "disks" : s->incoming ? "in" : "out");
+	json_str(sh, "direction", is_storage(s) ? "disks" : s->incoming ? "in" : "out");
 	json_str(sh, "peer", peer);
 	json_str(sh, "phase", mig_phase_name(s->phase));
 	json_bool(sh, "held", s->held);
@@ -110,10 +116,14 @@ static void status_json(struct shell *sh, const struct mig_status *s)
 
 static void progress_line(struct shell *sh, const struct mig_status *s)
 {
-	shell_progress(sh, "%u %s %s %3u%%  %s round %u  %u MiB sent  %u MB/s  dirty %u pages/s",
+	shell_progress(sh,
+		       "%u %s %s %3u%%  %s round %u  %u MiB of disks, %u MiB sent  %u MB/s  dirty "
+		       "%u pages/s",
 		       (unsigned)s->id, s->incoming ? "in" : "out", s->vm, s->percent,
-		       mig_phase_name(s->phase), s->rounds, (unsigned)(s->bytes_sent >> 20),
-		       (unsigned)(s->rate_bytes_s / 1000000), (unsigned)s->dirty_pages_s);
+		       mig_phase_name(s->phase), s->rounds,
+		       (unsigned)((s->disk.copied_bytes + s->disk.mirrored_bytes) >> 20),
+		       (unsigned)(s->bytes_sent >> 20), (unsigned)(s->rate_bytes_s / 1000000),
+		       (unsigned)s->dirty_pages_s);
 }
 
 static void status_plain(struct shell *sh, const struct mig_status *s)
@@ -137,7 +147,7 @@ static void show(struct shell *sh, const struct mig_status *s)
 {
 	if (shell_json(sh))
 		status_json(sh, s);
-	else if (s->disk.disks)
+	else if (is_storage(s))
 		cmd_storage_plain(sh, s);
 	else
 		status_plain(sh, s);
@@ -157,7 +167,7 @@ static int follow(struct shell *sh, uint32_t id)
 			return 1;
 		}
 		if (!shell_json(sh) && (s.phase != shown || time_ns() >= due)) {
-			if (s.disk.disks)
+			if (is_storage(&s))
 				cmd_storage_progress(sh, &s);
 			else
 				progress_line(sh, &s);
@@ -216,16 +226,18 @@ bool cmd_hold_opt(struct shell *sh, int *argc, char **argv, enum mig_phase *hold
 	*hold = MIG_QUEUED;
 	if (!text)
 		return true;
-	for (unsigned p = storage ? MIG_COPY : MIG_PREFLIGHT; p <= (storage ? MIG_SWITCH : MIG_GO);
-	     p++) {
-		if (!strcmp(text, mig_phase_name((enum mig_phase)p))) {
+	for (unsigned p = MIG_PREFLIGHT; p <= MIG_SWITCH; p++) {
+		bool local = p > MIG_COPY, both = p == MIG_COPY;
+
+		if ((p <= MIG_GO ? !storage : both || (local && storage)) &&
+		    !strcmp(text, mig_phase_name((enum mig_phase)p))) {
 			*hold = (enum mig_phase)p;
 			return true;
 		}
 	}
 	shell_error(sh, "invalid", "--hold %s: a phase is one of %s", text,
 		    storage ? "copy rounds switch"
-			    : "preflight skeleton precopy stun transfer ready lease go");
+			    : "preflight skeleton copy precopy stun transfer ready lease go");
 	return false;
 }
 
@@ -254,7 +266,8 @@ static int migrate_cmd(struct shell *sh, int argc, char **argv)
 	    !cmd_number_opt(sh, &argc, argv, "--bw", &r.bw_mbit) ||
 	    !cmd_number_opt(sh, &argc, argv, "--batch", &r.batch_pages) ||
 	    !cmd_number_opt(sh, &argc, argv, "--rounds", &r.max_rounds) ||
-	    !cmd_hold_opt(sh, &argc, argv, &r.hold, false))
+	    !cmd_hold_opt(sh, &argc, argv, &r.hold, false) ||
+	    !cmd_disks_opts(sh, &argc, argv, &r.disks))
 		return 1;
 	if (argc != 3)
 		return shell_error(sh, "usage", "migrate VM HOST: got %d argument(s)", argc - 1);
@@ -377,8 +390,8 @@ static int resolve_cmd(struct shell *sh, int argc, char **argv)
 
 static const struct shell_cmd cmds[] = {
 	{ "migrate",
-	  "VM HOST [--wait] [--dry-run] [--hipri] [--budget MS] [--bw MBIT] [--batch PAGES] "
-	  "[--rounds N] "
+	  "VM HOST [--disks DATASTORE] [--disk N=DATASTORE]... [--thin] [--flat] [--wait] "
+	  "[--dry-run] [--hipri] [--budget MS] [--bw MBIT] [--batch PAGES] [--rounds N] "
 	  "[--hold PHASE]",
 	  "move a running VM to another host", migrate_cmd, cmd_offer_vms },
 	{ "migrate status", "[JOB]", "a job's state and figures, or all of them", status_cmd,

@@ -13,7 +13,8 @@ bool cmd_hold_opt(struct shell *sh, int *argc, char **argv, enum mig_phase *hold
 int cmd_job_begun(struct shell *sh, uint32_t id, bool wait);
 int cmd_job_cancel(struct shell *sh, int argc, char **argv);
 
-/* cmd_svmotion.c: of a Storage vMotion. */
+/* cmd_svmotion.c: --disk, --disks, --thin, --flat; and of a Storage vMotion how it is shown. */
+bool cmd_disks_opts(struct shell *sh, int *argc, char **argv, struct mig_disks *d);
 void cmd_storage_json(struct shell *sh, const struct mig_disk_figures *f);
 void cmd_storage_progress(struct shell *sh, const struct mig_status *s);
 void cmd_storage_plain(struct shell *sh, const struct mig_status *s);

@@ -77,7 +77,7 @@ void cmd_storage_plain(struct shell *sh, const struct mig_status *s)
 static bool set_name(struct shell *sh, char name[32], const char *text)
 {
 	if (!text[0] || strlen(text) >= 32) {
-		shell_error(sh, "not-found", "no datastore '%s' is mounted here: 'datastore list'",
+		shell_error(sh, "not-found", "no datastore has the name '%s': 'datastore list'",
 			    text);
 		return false;
 	}
@@ -98,7 +98,7 @@ static bool disk_opt(struct shell *sh, struct mig_disks *d, const char *text)
 	return set_name(sh, d->to[n], text + 2);
 }
 
-static bool options(struct shell *sh, int *argc, char **argv, struct mig_request *r)
+bool cmd_disks_opts(struct shell *sh, int *argc, char **argv, struct mig_disks *d)
 {
 	bool thin = shell_flag(argc, argv, "--thin"), flat = shell_flag(argc, argv, "--flat");
 	const char *text;
@@ -107,12 +107,19 @@ static bool options(struct shell *sh, int *argc, char **argv, struct mig_request
 		shell_error(sh, "usage", "--thin or --flat, not both");
 		return false;
 	}
-	r->disks.kind = thin ? MIG_DISK_THIN : flat ? MIG_DISK_FLAT : MIG_DISK_KEEP;
-	r->disks.cbt = shell_flag(argc, argv, "--cbt");
+	d->kind = thin ? MIG_DISK_THIN : flat ? MIG_DISK_FLAT : MIG_DISK_KEEP;
 	while ((text = shell_opt(argc, argv, "--disk")) != NULL)
-		if (!disk_opt(sh, &r->disks, text))
+		if (!disk_opt(sh, d, text))
 			return false;
-	return cmd_number_opt(sh, argc, argv, "--bw", &r->bw_mbit) &&
+	text = shell_opt(argc, argv, "--disks");
+	return !text || set_name(sh, d->all, text);
+}
+
+static bool options(struct shell *sh, int *argc, char **argv, struct mig_request *r)
+{
+	r->disks.cbt = shell_flag(argc, argv, "--cbt");
+	return cmd_disks_opts(sh, argc, argv, &r->disks) &&
+	       cmd_number_opt(sh, argc, argv, "--bw", &r->bw_mbit) &&
 	       cmd_number_opt(sh, argc, argv, "--budget", &r->budget_ms) &&
 	       cmd_hold_opt(sh, argc, argv, &r->hold, true);
 }

@@ -127,3 +127,34 @@ int vdisks_accept(struct vm *vm)
 	}
 	return 0;
 }
+
+/* ---- those whose contents go ---- */
+
+void vdisks_copied(struct vm *vm, const struct vdisk_id *ids)
+{
+	for (unsigned i = 0; i < vm->cfg.disks; i++)
+		if (disk_of(vm, i))
+			vdisk_copy_set(disk_of(vm, i), ids[i].how == VDISK_COPIED, false);
+}
+
+void vdisks_settle(struct vm *vm, bool here)
+{
+	for (unsigned i = 0; i < vm->cfg.disks; i++)
+		if (disk_of(vm, i) && vdisk_is_copied(disk_of(vm, i)))
+			vdisk_copy_set(disk_of(vm, i), !here, !here);
+}
+
+int vdisks_finish(struct vm *vm, char *why, size_t len)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < vm->cfg.disks && !rc; i++) {
+		if (!disk_of(vm, i) || !vdisk_is_copied(disk_of(vm, i)))
+			continue;
+		rc = vdisk_copy_finish(disk_of(vm, i));
+		if (rc)
+			snprintf(why, len, "%s: at the destination: %s", vm->cfg.disk[i].path,
+				 ds_error_text(rc));
+	}
+	return rc;
+}

@@ -85,6 +85,8 @@ int vdisk_check(const struct vm_disk *d, char *why, size_t len)
 	struct ds_entry e;
 	const char *name;
 
+	if (d->arriving)
+		return 0;
 	return is_file(d) ? find_file(d, &ds, &name, &e, why, len) : check_whole(d, why, len);
 }
 
@@ -226,7 +228,16 @@ static int open_file(struct vdisk *v, const struct vm_disk *d, char *why, size_t
 	return rc ? say_not_open(d, ds, name, rc, why, len) : 0;
 }
 
-/* What the run has written is forgotten. */
+static int remove_dropped(const struct vdisk *v)
+{
+	struct datastore *ds;
+	const char *name;
+	int rc = ds_path(v->what.path, &ds, &name);
+
+	return rc ? rc : ds_remove(ds, name);
+}
+
+/* What the run has written is forgotten; so is a disk that has moved away. */
 static void close_file(struct vdisk *v)
 {
 	struct datastore *ds = ds_file_store(v->file);
@@ -238,6 +249,9 @@ static void close_file(struct vdisk *v)
 		log_warn("vm", "%s: %s is left until the next mount: %s", v->vm, v->run,
 			 ds_error_text(rc));
 	free(v->run);
+	rc = v->drop ? remove_dropped(v) : 0;
+	if (rc)
+		log_warn("vm", "%s: %s is left behind: %s", v->vm, v->what.path, ds_error_text(rc));
 }
 
 static int open_whole(struct vdisk *v, const struct vm_disk *d, char *why, size_t len)

@@ -38,5 +38,14 @@ MUST_CHECK int vdisk_await(const char *vm, unsigned index, const struct vm_disk 
 			   size_t why_len);
 /* As ds_lease_accept; 0 changes what vdisk_blk gives. */
 MUST_CHECK int vdisk_accept(struct vdisk *d);
+/* vdisk_copy.c: the same of one whose contents come; vdisk_await makes its file. */
+MUST_CHECK int vdisk_copy_identify(struct vdisk *d, struct vdisk_id *id, char *why, size_t why_len);
+MUST_CHECK int vdisk_copy_check(const struct vm_disk *d, const struct vdisk_id *id, char *why,
+				size_t why_len);
+MUST_CHECK int vdisk_copy_await(const char *vm, unsigned index, const struct vm_disk *d,
+				const struct vdisk_id *id, struct vdisk **out, char *why,
+				size_t why_len);
+MUST_CHECK int vdisk_copy_finish(struct vdisk *d);
+void vdisk_copy_set(struct vdisk *d, bool copied, bool drop);
 
 #endif

@@ -19,6 +19,8 @@ struct vdisk {
 	struct blkdev *blk;   /* [own] once it is open */
 	struct ds_lease told; /* [own] of a move: the lease as its source had it */
 	bool awaits;	      /* [own] file is open for reading until its lease is accepted */
+	bool copied;	      /* [own] of a move: not the file goes, but its contents */
+	bool drop;	      /* [own] the file is removed when it is closed */
 	unsigned refs;	      /* [list_lock] */
 	struct vdisk *next;   /* [list_lock] */
 };

@@ -14,7 +14,7 @@
 
 bool vdisk_leased(const struct vdisk *d)
 {
-	return d->file && (d->awaits || ds_file_leased(d->file));
+	return d->file && !d->copied && (d->awaits || ds_file_leased(d->file));
 }
 
 int vdisk_identify(struct vdisk *d, struct vdisk_id *out, char *why, size_t len)
@@ -22,6 +22,8 @@ int vdisk_identify(struct vdisk *d, struct vdisk_id *out, char *why, size_t len)
 	struct ds_info ds;
 	int rc;
 
+	if (out->how == VDISK_COPIED)
+		return vdisk_copy_identify(d, out, why, len);
 	if (!d->file || d->run) {
 		snprintf(why, len, "%s is %s", d->what.path,
 			 d->run ? "nonpersistent: what it has written stays with this host"
@@ -113,6 +115,8 @@ int vdisk_id_check(const struct vm_disk *d, const struct vdisk_id *id, char *why
 	struct datastore *ds;
 	const char *name;
 
+	if (id->how == VDISK_COPIED)
+		return vdisk_copy_check(d, id, why, len);
 	return find_same(d, id, &ds, &name, why, len);
 }
 
@@ -123,8 +127,11 @@ int vdisk_await(const char *vm, unsigned index, const struct vm_disk *d, const s
 	struct datastore *ds;
 	struct ds_file *f;
 	const char *name;
-	int rc = find_same(d, id, &ds, &name, why, len);
+	int rc;
 
+	if (id->how == VDISK_COPIED)
+		return vdisk_copy_await(vm, index, d, id, out, why, len);
+	rc = find_same(d, id, &ds, &name, why, len);
 	if (rc)
 		return rc;
 	rc = ds_open(ds, name, shared ? DS_OPEN_SHARED : DS_OPEN_READ, &f);

@@ -28,7 +28,8 @@ SUITES = {"lab": "tools/lab by itself, with toy hosts",
           "migrate": "guests on the move",
           "fault": "what goes wrong while they are", "storage": "a host's disks",
           "net": "the hosts' own network", "guests": "guests as people run them",
-          "svmotion": "guests whose disks move"}
+          "svmotion": "guests whose disks move",
+          "xvmotion": "guests that move with their disks"}
 
 
 def pytest_configure(config):

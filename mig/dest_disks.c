@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The stream of an arriving VM's disks (dest_int.h): found by the migration's id, once the
+ * VM's own stream has made the skeleton. It holds the disks open by itself, so it may outlive
+ * the VM; what it was sent by then goes nowhere.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include <tern/vdev.h>
+
+#include "blk_recv.h"
+#include "dest_int.h"
+
+#define CREDIT_BYTES (8u << 20)
+
+struct dest_disks {
+	struct mig_job *j; /* with a reference; the VM's stream's */
+	struct blk_receiver *r;
+	unsigned nr;
+	struct vdisk *share[VM_DISKS_MAX];
+	struct blkdev *disk[VM_DISKS_MAX];
+};
+
+static void put(struct dest_disks *k)
+{
+	for (unsigned i = 0; i < k->nr; i++)
+		vdisk_close(k->share[i]);
+	job_put(k->j);
+	free(k);
+}
+
+/* The job's VM, with a reference, if its disks are waited for; else NULL. */
+static struct vm *waits_for_disks(struct mig_job *j)
+{
+	unsigned long f = spin_lock(&j->lock);
+	bool waits = j->vm && j->st.phase == MIG_PRECOPY && !j->disks_in;
+	struct vm *vm = waits ? j->vm : NULL;
+
+	if (vm)
+		vm_get(vm);
+	spin_unlock(&j->lock, f);
+	return vm;
+}
+
+static void open_disks(struct dest_disks *k, struct vm *vm)
+{
+	for (unsigned i = 0; i < vm->cfg.disks; i++) {
+		struct vdisk *d = vdisk_share(vm->cfg.name, i, &vm->cfg.disk[i]);
+
+		if (d && vdisk_is_copied(d)) {
+			k->disk[k->nr] = vdisk_blk(d);
+			k->share[k->nr++] = d;
+		} else if (d) {
+			vdisk_close(d);
+		}
+	}
+}
+
+/* Two streams for one job: the first counts. */
+static bool attach(struct dest_disks *k)
+{
+	unsigned long f = spin_lock(&k->j->lock);
+	bool first = !k->j->disks_in;
+
+	if (first)
+		k->j->disks_in = k->r;
+	spin_unlock(&k->j->lock, f);
+	return first;
+}
+
+static struct dest_disks *find(const uint8_t id[WIRE_ID_BYTES])
+{
+	struct mig_job *j = job_find_wire_id(id);
+	struct dest_disks *k = NULL;
+	struct vm *vm = j ? waits_for_disks(j) : NULL;
+
+	if (vm)
+		k = calloc(1, sizeof(*k));
+	if (k) {
+		k->j = j;
+		open_disks(k, vm);
+	} else if (j) {
+		job_put(j);
+	}
+	if (vm)
+		vm_put(vm);
+	return k;
+}
+
+int dest_on_disks(struct dest *d, const void *body, size_t len)
+{
+	struct wire_disks ok = { .credit = CREDIT_BYTES };
+	struct dest_disks *k = find(d->id);
+
+	(void)body;
+	(void)len;
+	if (!k || !k->nr) {
+		if (k)
+			put(k);
+		return dest_refuse(d, -ENOENT, "refused",
+				   "no migration of this id waits for disks here");
+	}
+	if (blk_receiver_new(&d->peer, k->disk, k->nr, CREDIT_BYTES, &k->r)) {
+		put(k);
+		return dest_refuse(d, -ENOMEM, "no-memory", "no memory for the contents of disks");
+	}
+	if (!attach(k)) {
+		blk_receiver_free(k->r);
+		put(k);
+		return dest_refuse(d, -EBUSY, "refused", "its disks have a stream already");
+	}
+	d->disks = k;
+	d->talk = T_DISKS;
+	return peer_send(&d->peer, WIRE_DISKS_OK, &ok, sizeof(ok));
+}
+
+int dest_on_blocks(struct dest *d, const void *body, size_t len)
+{
+	struct dest_disks *k = d->disks;
+	struct mig_job *j = k->j;
+	unsigned long f;
+	int err = blk_receiver_take(k->r, body);
+
+	(void)len;
+	f = spin_lock(&j->lock);
+	j->progress_ns = time_ns();
+	j->st.disk.copied_bytes = blk_receiver_bytes(k->r);
+	spin_unlock(&j->lock, f);
+	return err;
+}
+
+int dest_disks_alive(struct dest *d)
+{
+	blk_receiver_alive(d->disks->r);
+	return 0;
+}
+
+void dest_disks_end(struct dest *d)
+{
+	struct dest_disks *k = d->disks;
+	unsigned long f = spin_lock(&k->j->lock);
+
+	k->j->disks_in = NULL;
+	spin_unlock(&k->j->lock, f);
+	blk_receiver_free(k->r);
+	put(k);
+	d->disks = NULL;
+}
+
+bool dest_disks_close(struct mig_job *j)
+{
+	unsigned long f = spin_lock(&j->lock);
+	bool complete = j->disks_in && blk_receiver_close(j->disks_in);
+
+	spin_unlock(&j->lock, f);
+	return complete;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Disks whose contents go to the destination with their VM (X-vMotion), at the source: each has a
+ * mirror under the guest, whose target is the other host's disk (blk_send.h), and one bulk copy
+ * before the memory goes. From then on what the guest writes goes to both.
+ *
+ * Interface in order of use: source_disks_plan; source_disks_copy, a step; in the stun, when
+ * devices are quiet, source_disks_drain, after which both sides are the same and nothing is
+ * between guest and disk any more; source_disks_free, at any time, also before the others.
+ */
+#ifndef MIG_SOURCE_DISKS_H
+#define MIG_SOURCE_DISKS_H
+
+#include "source.h"
+
+/* Says of each disk that the request names where it goes: in s->disk, as vdisks_identify takes it.
+ */
+MUST_CHECK int source_disks_plan(struct source *s);
+MUST_CHECK int source_disks_copy(struct source *s);
+MUST_CHECK int source_disks_drain(struct source *s);
+void source_disks_free(struct source *s);
+
+#endif
