@@ -192,8 +192,8 @@ MUST_CHECK int vdisks_await(struct vm *vm, const struct vdisk_id *ids, char *why
 MUST_CHECK int vdisks_accept(struct vm *vm);
 /*
  * Copied ones. At the source from vdisks_copied on they have no part in what leases decide. At the
- * destination each is removed when it is closed, until the VM is its own; vdisks_finish comes before
- * READY: all is written, and a crash leaves them as they are. vdisks_settle: the VM is this
+ * destination each is removed when it is closed, until the VM is its own; vdisks_finish comes
+ * before READY: all is written, and a crash leaves them as they are. vdisks_settle: the VM is this
  * host's, and they are disks as any; or it is not, and each is removed when it is closed.
  */
 void vdisks_copied(struct vm *vm, const struct vdisk_id *ids);

@@ -92,7 +92,7 @@ struct vm_disk {
 	char path[VM_DISK_PATH_MAX];
 	char serial[VM_SERIAL_MAX]; /* empty: vm_create makes one of the VM's name */
 	bool read_only;
-	bool arriving; /* made with the VM's arrival: its file is not looked for */
+	bool arriving;		    /* made with the VM's arrival: its file is not looked for */
 	uint8_t mode;		    /* enum vm_disk_mode */
 	struct vm_disk_limit limit; /* [the disk's mutex] moves with the VM */
 };

@@ -176,7 +176,7 @@ static void a_damaged_note_is_none(void **state)
 	uint32_t cursor = 0;
 
 	ds_host_set(&host_a);
-	assert_int_equal(journal_create(ds, &r, &j), 0); /* its sequence is 1: the second place */
+	assert_int_equal(journal_create(ds, &r, &j), 0);  /* its sequence is 1: the second place */
 	assert_int_equal(journal_note(j, JOURNAL_GO), 0); /* the first */
 	journal_keep(j);
 	assert_int_equal(ds_list(ds, &cursor, &e), 0);
