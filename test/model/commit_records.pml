@@ -125,10 +125,12 @@ end:	do
 		dj = J_OWNS;
 #endif
 		d = TAKES }
-	:: atomic { d == TAKES -> d = OWNS; d_ran = true; m_running = stream; m_v_running = true }
+	:: atomic { d == TAKES -> d = OWNS; d_ran = true;
+		m_running = stream; m_v_running = true }
 	:: atomic { m_go && d == OWNS -> deliver(m_go); m_running = stream }
 	:: atomic { m_go && d == EMPTY -> m_go = false }
-	:: atomic { m_settle_go && d == OWNS && d_knows -> deliver(m_settle_go); m_v_running = true }
+	:: atomic { m_settle_go && d == OWNS && d_knows ->
+		deliver(m_settle_go); m_v_running = true }
 
 	/* no record of owning it: this copy never ran and never will */
 	:: atomic { m_settle_go && (d == EMPTY || !d_knows) -> deliver(m_settle_go);
@@ -163,7 +165,7 @@ end:	do
 		s_crashes--; drop_stream();
 		if
 		:: sj == J_GO -> s = GO_SENT
-		:: sj == J_NOTHING -> s = RUNS; s_unsettled = true /* started again from its disks */
+		:: sj == J_NOTHING -> s = RUNS; s_unsettled = true /* from its disks */
 		:: sj == NONE && s != RELEASED -> s = RUNS; s_unsettled = false
 		:: sj == NONE && s == RELEASED -> skip /* no disks, no record */
 		fi }
@@ -209,8 +211,9 @@ init {
 	atomic { run source(); run dest(); run faults(); run operator() }
 }
 
-#define one_has_it ((s == RUNS && !s_unsettled && d != OWNS) || ((s == RELEASED || s == BURNT) && d == OWNS))
+#define here_alone (s == RUNS && !s_unsettled && d != OWNS)
+#define there_alone ((s == RELEASED || s == BURNT) && d == OWNS)
 /* What may stay without an owner: the source burnt down before the copy was complete. */
 #define burnt_down (s == BURNT && (d == EMPTY || d == BURNT))
-ltl settles { <> [] (one_has_it || burnt_down || !stunned || s == PARKED) }
+ltl settles { <> [] (here_alone || there_alone || burnt_down || !stunned || s == PARKED) }
 ltl unparks { [] ((s == PARKED) -> <> (s != PARKED)) }
