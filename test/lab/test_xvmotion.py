@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""X-vMotion: a guest and its disk go to a host that shares nothing with this one but the network."""
+"""X-vMotion: a guest and its disk go to a host that shares nothing but the network."""
 import os
 
 import pytest

@@ -173,7 +173,7 @@ end:	do
 		d_crashes--; drop_stream();
 		if
 		:: dj == J_OWNS -> d = OWNS; d_ran = true /* started again from its disks */
-		:: dj == NONE && (d == OWNS || d == TAKES) -> d_knows = false /* closed: as any VM */
+		:: dj == NONE && (d == OWNS || d == TAKES) -> d_knows = false
 		:: else -> d = EMPTY; d_over = true; dj = NONE
 		fi }
 	/* never to come back */
