@@ -13,8 +13,8 @@
  *   PREFLIGHT  the new files, unfinished ones; the guest's requests go through mirrors
  *   COPY       disk after disk, once
  *   ROUNDS     what is marked as changed, until the rest fits the stun budget
- *   SWITCH     VM parked, the rest copied, the new files finished, a new instance takes over
- *              the memory: fast suspend and resume
+ *   SWITCH     VM parked, the rest copied, the new files finished, the description of a VM at home
+ *              names them, a new instance takes over the memory: fast suspend and resume
  *   CLEANUP    the old instance ends, the old files are removed
  *
  * Until the new files are finished everything that goes wrong leaves the VM as it was: a host that

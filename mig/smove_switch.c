@@ -66,9 +66,12 @@ static int adopt(struct smove *s)
 	return err;
 }
 
+/* The new files are whole, and the VM's description names them. */
 static int finish(struct smove *s)
 {
+	struct vm_disk disk[VM_DISKS_MAX];
 	struct mig_job *j = s->j;
+	char why[WHY_MAX] = "";
 	unsigned long flags = spin_lock(&j->lock);
 	int err = j->cancel ? -ECANCELED : 0;
 
@@ -80,6 +83,12 @@ static int finish(struct smove *s)
 			job_error(j, ds_error_code(err), "%s: %s", s->disk[i].to.path,
 				  ds_error_text(err));
 	}
+	if (err)
+		return err;
+	smove_new_disks(s, disk);
+	err = vm_disks_moved(j->vm, disk, why, sizeof(why));
+	if (err)
+		job_error(j, ds_error_code(err), "its description: %s", why);
 	return err;
 }
 

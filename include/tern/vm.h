@@ -275,6 +275,11 @@ struct vm_platform {
 	 */
 	int (*acquire)(struct vm *vm, char *why, size_t why_len);
 	void (*release)(struct vm *vm);
+	/*
+	 * vm's disks are about to be these: what describes the VM says so from now on. May be
+	 * NULL, as there may be no such thing.
+	 */
+	int (*moved)(struct vm *vm, const struct vm_disk *disk, char *why, size_t why_len);
 	int (*reset)(struct vm *vm); /* devices to power-on state */
 	/* Loads firmware or kernel and sets vCPU 0's start state. Error text in why. */
 	int (*boot)(struct vm *vm, char *why, size_t why_len);
@@ -300,6 +305,8 @@ MUST_CHECK int vm_create_heir(struct vm *vm, const struct vm_config *cfg, struct
 MUST_CHECK int vm_inherit(struct vm *vm, struct vm *heir);
 /* Other paths for its disks, while it is off: else -EBUSY. For its owner. */
 MUST_CHECK int vm_set_disks(struct vm *vm, const struct vm_disk *disk);
+/* Before that, or before an heir takes over: what describes the VM names these. */
+MUST_CHECK int vm_disks_moved(struct vm *vm, const struct vm_disk *disk, char *why, size_t why_len);
 struct vm *vm_find(const char *name); /* with a reference, or NULL */
 void vm_get(struct vm *vm);
 void vm_put(struct vm *vm);

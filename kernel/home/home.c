@@ -196,6 +196,7 @@ const struct vm_platform *home_platform(const struct vm_platform *b)
 	mine.acquire = acquire;
 	mine.release = release;
 	mine.destroy = destroy;
+	mine.moved = home_moved;
 	mutex_init(&home_edit_lock, LOCK_HOME_EDIT, "home edit");
 	for (unsigned i = 0; i < HOMES_MAX; i++)
 		mutex_init(&homes[i].lock, LOCK_HOME, "home");

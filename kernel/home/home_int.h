@@ -49,5 +49,7 @@ MUST_CHECK int home_store(const char *name, struct datastore **out, char *why, s
 /* home_life.c. Registers what home_load gave; the edit lock is held. */
 MUST_CHECK int home_register_locked(struct vm_desc *d, uint64_t file, char *why, size_t why_len);
 extern struct mutex home_edit_lock;
+/* Of vm_platform: the description names the new disks. */
+MUST_CHECK int home_moved(struct vm *vm, const struct vm_disk *disk, char *why, size_t why_len);
 
 #endif

@@ -437,3 +437,29 @@ int home_edit(const char *name, bool anew,
 		end(w);
 	return err;
 }
+
+/* ---- moved ---- */
+
+struct moved {
+	const struct vm_disk *from, *to;
+};
+
+/* Somebody may have changed the description since: what names another disk by now stays. */
+static int set_disks(struct vm_desc *d, void *arg, char *why, size_t len)
+{
+	const struct moved *m = arg;
+
+	(void)why;
+	(void)len;
+	for (unsigned i = 0; i < d->cfg.disks; i++)
+		if (!strcmp(d->cfg.disk[i].path, m->from[i].path))
+			memcpy(d->cfg.disk[i].path, m->to[i].path, sizeof(m->to[i].path));
+	return 0;
+}
+
+int home_moved(struct vm *vm, const struct vm_disk *disk, char *why, size_t len)
+{
+	struct moved m = { vm->cfg.disk, disk };
+
+	return vm->cfg.home[0] ? home_edit(vm->cfg.name, false, set_disks, &m, why, len) : 0;
+}

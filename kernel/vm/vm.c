@@ -140,6 +140,11 @@ int vm_start(struct vm *vm, char *why, size_t why_len)
 	return err;
 }
 
+int vm_disks_moved(struct vm *vm, const struct vm_disk *disk, char *why, size_t len)
+{
+	return platform->moved ? platform->moved(vm, disk, why, len) : 0;
+}
+
 int vm_set_disks(struct vm *vm, const struct vm_disk *disk)
 {
 	int err = 0;

@@ -112,13 +112,14 @@ def lab(payload, tmp_path_factory):
                  f"{tmp}/bad,ahci,debug={rules}"]
     lab.up(["a"], files=payload, disks=lab.disks)
     all_mounted(lab)
-    lab.guest = Writer(lab, "g").boot(["/ds/nv/g/root.disk", "/ds/nv/g/empty.disk"]).write()
+    lab.guest = Writer(lab, "g").boot(
+        ["/ds/nv/g/root.disk", "/ds/nv/g/empty.disk --home nv"]).write()
     yield lab
     lab.down()
 
 
 SUM = "md5sum /dev/vdb'"
-BOTH = {"g/root.disk", "g/empty.disk", "off/a.disk"}
+BOTH = {"g/root.disk", "g/empty.disk", "off/a.disk", "g/g.vm"}
 
 
 def test_there_and_back(lab):
@@ -197,23 +198,27 @@ def test_suspended_and_off(lab):
     lab.run("a", "vm restore g")
     assert lab.guest.disk("vda", "check", seed)[0][1:] == [0, 0]
     lab.run("a", "vm stop g")
-    s = lab.ask("a", "svmotion g nv --thin --wait", timeout=120)
-    assert s["phase"] == "done" and (files(lab, "nv"), files(lab, "sata")) == (BOTH, set())
+    s = lab.ask("a", "svmotion g --disk 0=nv --thin --wait", timeout=120)
+    assert s["phase"] == "done" and files(lab, "sata") == {"g/empty.disk"}
+    assert files(lab, "nv") == BOTH - {"g/empty.disk"}
     lab.seed = seed
 
 
 def test_a_host_that_dies(lab):
     """The old file is whole, what there is of the new one goes with the next mount."""
-    s = lab.ask("a", "svmotion g sata --hold switch")
+    s = lab.ask("a", "svmotion g --disk 0=sata --hold switch")
     until(lab, s["id"], lambda s: s["held"])
-    assert "g/root.disk" in files(lab, "sata")
+    assert files(lab, "sata") == {"g/root.disk", "g/empty.disk"}
     lab.kill("a")
     out = lab.images / "out"
     terndisk("export", lab.images / "nv", "g/root.disk", out)
     assert out.read_bytes() == pattern(lab.seed, 0, DISK_MIB * MIB // 512)
+    terndisk("export", lab.images / "nv", "g/g.vm", out)
+    assert re.findall(r"^disk = ([^,\s]+)", out.read_text(), re.M) == \
+        ["./root.disk", "/ds/sata/g/empty.disk"]
     lab.up(["a"], disks=lab.disks[:2])
     all_mounted(lab, 2)
-    assert (files(lab, "nv"), files(lab, "sata")) == (BOTH, set())
+    assert (files(lab, "nv"), files(lab, "sata")) == (BOTH - {"g/empty.disk"}, {"g/empty.disk"})
     lab.kill("a")
     for name in ("nv", "sata", "tiny", "bad"):
         assert "0 found" in terndisk("check", lab.images / name)
