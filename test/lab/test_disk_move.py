@@ -14,7 +14,7 @@ import pytest
 from lablib.client import Lab
 from lablib.guest import OVER
 from lablib.paths import BUILD
-from test_guest_disk import MIB, SECTOR, Disked, mounted, refused, terndisk
+from test_guest_disk import MIB, SECTOR, Disked, mounted, pattern, refused, terndisk
 
 pytestmark = pytest.mark.storage
 
@@ -22,6 +22,7 @@ pytestmark = pytest.mark.storage
 TIMES = ["--beat", "500", "--lease", "4000", "--io-timeout", "500"]
 DISK_MIB = 2
 OTHER = {"a": "b", "b": "a"}
+DISKS = ["/ds/ds1/g/root.disk", "/ds/ds1/g/second.disk", "/ds/ds1/g/ro.disk,ro"]
 LONG = "TERN_DISK_FAULTS" in os.environ
 
 
@@ -38,6 +39,10 @@ class Lair:
         zeros.write_bytes(bytes(DISK_MIB * MIB))
         terndisk("mkfs", self.image, "--size", "24M", "--name", "ds1", *TIMES)
         terndisk("import", self.image, zeros, "g/root.disk", "--kind", "thin")
+        terndisk("import", self.image, zeros, "g/second.disk", "--kind", "flat")
+        ro = folder / "ro"
+        ro.write_bytes(pattern(9, 0, MIB // SECTOR))
+        terndisk("import", self.image, ro, "g/ro.disk", "--kind", "thin")
         lab.up(["a", "b"], files=payload, disks=self.disks)
         self.ready()
 
@@ -56,7 +61,7 @@ class Lair:
         if not self.guest or self.running() != [self.guest.host]:
             if self.guest:
                 self.guest.remove()
-            self.guest = Disked(self.lab, "g").boot(["/ds/ds1/g/root.disk"])
+            self.guest = Disked(self.lab, "g").boot(DISKS)
             self.seed += 100
             self.guest.tell(f"/init disk /dev/vda loop {self.seed} &", r"^disk: loop")
         self.passes(1)
@@ -71,8 +76,8 @@ class Lair:
         lines = re.findall(r"^disk: .*\r?\n", g.text, re.M)
         assert all("wrong=0 errors=0" in line for line in lines), lines[-3:]
 
-    def lease(self, host):
-        entry, = self.lab.ask(host, "datastore ls /ds/ds1/g/")
+    def lease(self, host, disk="root"):
+        entry, = self.lab.ask(host, f"datastore ls /ds/ds1/g/{disk}.disk")
         return entry
 
     def alive(self):
@@ -120,19 +125,22 @@ def lair(payload, tmp_path_factory):
 def test_to_and_fro(lair):
     """The lease goes along each time, and the disk is never wrong."""
     g = lair.works()
-    before = lair.lease("a")["generation"]
+    before = [lair.lease("a", disk)["generation"] for disk in ("root", "second", "ro")]
     moves = int(os.environ.get("TERN_DISK_MOVES", "3"))
     for _ in range(moves):
         to = OTHER[g.host]
-        g.migrate(to, timeout=120)
+        st = g.migrate(to, timeout=120)
         assert lair.lease(to)["lease"] == "here"
         held = lair.lease(OTHER[to])
         assert (held["lease"], held["holder"]) == ("held", to)
         lair.passes(1)
-    # Given and accepted, each time.
-    assert lair.lease(g.host)["generation"] == before + 2 * moves
+    # Given and accepted, each time; what is only read has no lease.
+    assert [lair.lease(g.host, disk)["generation"] for disk in ("root", "second", "ro")] == \
+        [before[0] + 2 * moves, before[1] + 2 * moves, before[2]]
     lair.runs_on(g.host)
-    assert [d["open"] for d in lair.lab.ask(g.host, "vm info g")["disks"]] == [True]
+    assert [d["open"] for d in lair.lab.ask(g.host, "vm info g")["disks"]] == [True] * 3
+    assert g.disk("vdb", "fill", 5)[0][1:] == [0, 0]
+    assert g.disk("vdc", "check", 9)[0][1:] == [0, 0]
 
 
 def test_destination_without_the_datastore(lair):
@@ -191,7 +199,7 @@ def test_source_killed_with_the_lease(lair, phase):
     job = [t for t in lair.lab.ask(to, "tasks") if t["direction"] == "in"][-1]
     assert (job["phase"], job["error_code"]) == ("failed", "discarded"), job
     assert lair.lease(to)["lease"] in ("dead", "held")
-    lair.guest.create(to, mode="shell", options="--disk /ds/ds1/g/root.disk")
+    lair.guest.create(to, mode="shell", options=" ".join(f"--disk {d}" for d in DISKS))
     lair.until(lambda: not lair.lab.cmd(to, "vm start g").status)
     assert lair.lease(to)["lease"] == "here"
     lair.lab.run(to, "vm stop g")
