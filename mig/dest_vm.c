@@ -12,6 +12,7 @@
 #include "checkpoint.h"
 #include "delta.h"
 #include "dest_int.h"
+#include "phase.h"
 #include "ram_recv.h"
 
 int dest_on_skeleton(struct dest *d, const void *body, size_t len)
@@ -183,10 +184,24 @@ int dest_on_end(struct dest *d, const void *body, size_t len)
 	return peer_send(&d->peer, WIRE_READY, NULL, 0);
 }
 
+/* A trouble of the moment, as want of memory, may pass while the source still waits for RUNNING. */
+static int take_patiently(struct mig_job *j)
+{
+	uint64_t deadline_ns = time_ns() + TAKE_TRY_NS;
+	int err = dest_take(j);
+
+	while (err && err != -EPERM && err != -ESTALE && err != -EAGAIN &&
+	       time_ns() < deadline_ns) {
+		world_sleep_ns(TAKE_AGAIN_NS);
+		err = dest_take(j);
+	}
+	return err;
+}
+
 int dest_on_go(struct dest *d, const void *body, size_t len)
 {
 	struct wire_running r;
-	int err = dest_take(d->j);
+	int err = take_patiently(d->j);
 
 	(void)body;
 	(void)len;

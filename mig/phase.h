@@ -38,6 +38,9 @@
 #define READY_TIMEOUT_NS (5 * NSEC_PER_SEC)
 /* From GO to RUNNING; then the migration is in doubt and is settled in the background. */
 #define RUNNING_TIMEOUT_NS (5 * NSEC_PER_SEC)
+/* On GO: how long leases are tried for that could not be accepted at once, and how often. */
+#define TAKE_TRY_NS NSEC_PER_SEC
+#define TAKE_AGAIN_NS (20 * NSEC_PER_MSEC)
 #define SETTLE_EVERY_NS (2 * NSEC_PER_SEC)
 #define QUIESCE_TIMEOUT_NS NSEC_PER_SEC
 /* So many, and more for a while when none was quick: the guest's clock is off by half the best. */
