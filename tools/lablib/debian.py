@@ -10,6 +10,7 @@ signed shim and GRUB, in the places where firmware looks) and the same file syst
 datastore that has them all as /ds/ds1/deb/... . It needs no network and no loop devices: packages
 are tools/setup's, and file systems are filled as they are made.
 """
+import fcntl
 import glob
 import hashlib
 import os
@@ -145,10 +146,16 @@ def _made(mark):
 
 
 def make(directory, uefi=False, force=False):
-    """True when something had to be made."""
+    """True when something had to be made. Two at once wait for each other."""
     directory = os.path.abspath(directory)
-    mark, disk = f"{directory}/made", f"{directory}/uefi.disk"
     os.makedirs(directory, exist_ok=True)
+    with open(f"{directory}/lock", "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _make(directory, uefi, force)
+
+
+def _make(directory, uefi, force):
+    mark, disk = f"{directory}/made", f"{directory}/uefi.disk"
     current = not force and _made(mark) == _key()
     if current and (os.path.exists(disk) or not uefi):
         return False
