@@ -39,6 +39,7 @@ struct msr_def {
 	}
 
 static const struct msr_def msr_list[] = {
+	{ 0x17, 0, 0, 0, "PLATFORM_ID: read by firmware before it looks for microcode" },
 	{ 0x8b, 0, 0, ~0ull, "microcode revision: none; a write before the read selects it" },
 	{ 0xfe, 0x500 | MTRR_VAR, 0, 0, "MTRRCAP: WC, fixed, 8 variable ranges" },
 	{ 0x179, 0, 0, 0, "MCG_CAP: no machine-check banks" },
