@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Guests that start by Debian's UEFI firmware, which starts the loader of their disk."""
+import contextlib
 import os
 import subprocess
 import time
 
 import pytest
 
-from lablib import debian
+from lablib import bochs, debian
 from lablib.client import Lab
 from lablib.guest import Guest
 from lablib.paths import BUILD
 
 pytestmark = pytest.mark.guests
 
+long = pytest.mark.skipif(not os.environ.get("TERN_FIRMWARE_LONG"),
+                          reason="some minutes: make soak")
 TERNDISK = f"{BUILD}/terndisk"
 OVMF = "/usr/share/ovmf/OVMF.fd"
 FIRMWARE = "--firmware /ds/ds1/OVMF.fd"
@@ -66,20 +69,33 @@ def refused(lab, line, code, text):
 
 
 @pytest.fixture
-def lab(tmp_path):
-    """Two hosts with a datastore that has the firmware and a disk with a boot loader."""
+def image(tmp_path):
+    """A datastore that has the firmware and a disk with a boot loader."""
     image, esp, cfg = tmp_path / "ds1.img", tmp_path / "esp", tmp_path / "grub.cfg"
     cfg.write_text(GRUB_CFG)
     debian.boot_partition(esp, 8, cfg)
     terndisk("mkfs", image, "--size", "64M", "--name", "ds1", *TIMES)
     terndisk("import", image, OVMF, "OVMF.fd", "--kind", "plain")
     terndisk("import", image, esp, "esp.disk", "--kind", "flat")
+    return image
+
+
+@contextlib.contextmanager
+def hosts(names, **options):
     lab = Lab(f"fw-{os.getpid()}")
     lab.remove()
-    lab.up(["a", "b"], disks=[f"{image},shared"])
-    mounted(lab, "a")
-    yield lab
-    lab.down()
+    try:
+        lab.up(names, **options)
+        mounted(lab, "a")
+        yield lab
+    finally:
+        lab.down()
+
+
+@pytest.fixture
+def lab(image):
+    with hosts(["a", "b"], disks=[f"{image},shared"]) as lab:
+        yield lab
 
 
 def test_firmware(lab):
@@ -108,7 +124,21 @@ def test_firmware(lab):
     assert "OVMF.fd" in lab.cmd("b", "vm start fw").text
 
 
-@pytest.mark.skipif(not os.environ.get("TERN_FIRMWARE_DEBIAN"), reason="some minutes: make soak")
+@long
+def test_firmware_with_vt_x(image):
+    os.truncate(image, 131 * bochs.DISK_UNIT)
+    with hosts(["a"], cpu="vmx", disks=[str(image)]) as lab:
+        vm = Firmware(lab, "fw")
+        vm.boot("a", f"--mem 128M --vcpus 2 {FIRMWARE} --disk /ds/ds1/esp.disk")
+        vm.wait_next(GRUB, 300)
+        vm.type("reboot")
+        vm.wait_next(GRUB, 300)
+        vm.tell("cat /EFI/debian/grub.cfg", "no menu: a prompt")
+        vm.type("halt")
+        vm.wait_off()
+
+
+@long
 def test_debian_by_its_own_loader(payload, tmp_path):
     """Firmware, shim, GRUB, Debian's kernel with four processors, its prompt; it reboots by itself,
     and powers off."""
@@ -116,11 +146,7 @@ def test_debian_by_its_own_loader(payload, tmp_path):
     image = tmp_path / "ds1.img"
     subprocess.run(["cp", "--sparse=always", f"{BUILD}/debian/ds1.img", image], check=True)
     terndisk("import", image, OVMF, "OVMF.fd", "--kind", "plain")
-    lab = Lab(f"fwdeb-{os.getpid()}")
-    lab.remove()
-    try:
-        lab.up(["a"], disks=[f"{image},shared"], mem=1200)
-        mounted(lab, "a")
+    with hosts(["a"], disks=[f"{image},shared"], mem=1200) as lab:
         deb = Firmware(lab, "deb")
         deb.boot("a", f"--mem 640M --vcpus 4 {FIRMWARE} --disk /ds/ds1/deb/uefi.disk")
         for last_word in ("reboot", "poweroff"):
@@ -130,6 +156,4 @@ def test_debian_by_its_own_loader(payload, tmp_path):
             assert deb.tell("nproc", r"^\d+\s").strip() == "4"
             deb.type(last_word)
         deb.wait_off()
-    finally:
-        lab.down()
     image.unlink()
