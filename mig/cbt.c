@@ -79,6 +79,18 @@ bool cbt_take(struct cbt *c, uint64_t *at, uint64_t most, uint64_t *from, uint64
 	return true;
 }
 
+bool cbt_marks(const struct cbt *c, uint64_t block)
+{
+	uint64_t i = block >> c->shift;
+
+	return __atomic_load_n(&c->bits[i / 64], __ATOMIC_ACQUIRE) & BIT(i % 64);
+}
+
+void cbt_clear(struct cbt *c, uint64_t block)
+{
+	(void)clear_bit(c, block >> c->shift);
+}
+
 uint64_t cbt_marked(const struct cbt *c)
 {
 	return __atomic_load_n(&c->granules, __ATOMIC_RELAXED) << c->shift;

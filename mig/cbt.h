@@ -31,6 +31,8 @@ void cbt_mark(struct cbt *c, uint64_t from, uint64_t to);
  * then *from and *to. False: there are none from *at to the end. *at goes behind them.
  */
 bool cbt_take(struct cbt *c, uint64_t *at, uint64_t most, uint64_t *from, uint64_t *to);
-uint64_t cbt_marked(const struct cbt *c); /* blocks, a granule counted whole */
+bool cbt_marks(const struct cbt *c, uint64_t block);
+void cbt_clear(struct cbt *c, uint64_t block); /* its granule */
+uint64_t cbt_marked(const struct cbt *c);      /* blocks, a granule counted whole */
 
 #endif

@@ -42,6 +42,7 @@ const char *mig_phase_name(enum mig_phase p)
 		[MIG_CANCELED] = "canceled",
 		[MIG_COPY] = "copy",
 		[MIG_ROUNDS] = "rounds",
+		[MIG_VERIFY] = "verify",
 		[MIG_SWITCH] = "switch",
 		[MIG_CLEANUP] = "cleanup",
 	};

@@ -47,6 +47,8 @@ static void activate(struct mirror *m, struct mirror_op *op)
 	bool both = m->mode == MIRROR_BOTH && !m->error;
 
 	op->active = true;
+	if (op->waited)
+		m->fig.held_ns += time_ns() - op->guest->start_ns;
 	m->held--;
 	op->mark = m->mode == MIRROR_MARK;
 	op->flush_target = both && op->guest->op == BLK_FLUSH && m->cursor;
@@ -75,8 +77,8 @@ static void admit(struct mirror *m)
 	*m->last = op;
 	m->last = &op->next;
 	m->held++;
-	if (blocked(m, op))
-		m->fig.held++;
+	op->waited = blocked(m, op);
+	m->fig.held += op->waited;
 }
 
 /* One that may go, now active; NULL: none may. */

@@ -54,6 +54,7 @@ struct mirror_op {
 	uint64_t target_to;	/* what of them goes to the target: [from, target_to) */
 	bool active;		/* [m->lock] handed over, else it waits */
 	bool mark;		/* to be copied again when it has ended */
+	bool waited;		/* for a copy or another request */
 	bool flush_target;
 	uint8_t sides;	    /* [m->lock] not done */
 	int status;	    /* of the source */

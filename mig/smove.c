@@ -23,6 +23,7 @@
 #define STUCK_MAX 3u /* rounds that leave almost as much as there was */
 #define LITTLE_BYTES (1u << 20)
 #define SWITCH_TRIES 40u
+#define VERIFY_PASSES 3u
 #define COPY_PERCENT 95u
 
 /* ---- figures ---- */
@@ -40,6 +41,7 @@ static void add_figures(struct smove *s, struct mig_disk_figures *f)
 		f->skipped_bytes += d->bulk.skipped_bytes;
 		f->mirrored_bytes += m.mirrored_bytes;
 		f->held += m.held;
+		f->held_ns += m.held_ns;
 	}
 }
 
@@ -76,6 +78,7 @@ static void show(struct smove *s)
 	j->st.disk.skipped_bytes = f.skipped_bytes;
 	j->st.disk.mirrored_bytes = f.mirrored_bytes;
 	j->st.disk.held = f.held;
+	j->st.disk.held_ns = f.held_ns;
 	if (s->started_ns && took_ns)
 		j->st.rate_bytes_s = mul_div64(f.copied_bytes, NSEC_PER_SEC, took_ns);
 	spin_unlock(&j->lock, flags);
@@ -193,8 +196,7 @@ static uint64_t marked_bytes(struct smove *s)
 	return bytes;
 }
 
-/* What may be left for the switch: a quarter of its budget is the disks'. */
-static uint64_t little(const struct smove *s)
+uint64_t smove_little(const struct smove *s)
 {
 	uint64_t bytes = s->j->st.rate_bytes_s * s->j->req.budget_ms / 4000;
 
@@ -238,7 +240,27 @@ static int rounds(struct smove *s)
 		if (!err)
 			err = round_once(s);
 		s->j->st.rounds++;
-	} while (!err && marked_bytes(s) > little(s));
+	} while (!err && marked_bytes(s) > smove_little(s));
+	return err;
+}
+
+/*
+ * From here on all is mirrored. What the guest writes after its piece was compared is compared
+ * again; what is left after some passes, in the switch, if it is little.
+ */
+static int verify(struct smove *s)
+{
+	int err = s->j->req.disks.verify ? enter(s, MIG_VERIFY) : 0;
+
+	if (!s->j->req.disks.verify)
+		return 0;
+	for (unsigned i = 0; i < s->nr; i++)
+		mirror_both(s->disk[i].m);
+	while (!err && marked_bytes(s))
+		err = round_once(s);
+	for (unsigned pass = 0; pass < VERIFY_PASSES && !err; pass++)
+		for (unsigned i = 0; i < s->nr && !err; i++)
+			err = smove_disk_verify(&s->disk[i]);
 	return err;
 }
 
@@ -291,8 +313,9 @@ static void clean_up(struct smove *s, bool moved)
 
 static int steps(struct smove *s)
 {
-	static int (*const step[])(struct smove *) = { smove_queue_enter, preflight, copy, rounds,
-						       switch_over };
+	static int (*const step[])(struct smove *) = {
+		smove_queue_enter, preflight, copy, rounds, verify, switch_over
+	};
 	int err = 0;
 
 	for (unsigned i = 0; i < ARRAY_SIZE(step) && !err; i++)

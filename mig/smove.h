@@ -26,6 +26,7 @@
 #include <tern/store.h>
 
 #include "bulk.h"
+#include "digest.h"
 #include "job.h"
 
 #define SMOVE_PATH VM_DISK_PATH_MAX
@@ -55,7 +56,8 @@ struct smove_disk {
 	struct cbt cbt;
 	struct mirror *m;
 	struct bulk bulk;
-	bool filtered; /* the guest's requests go through the mirror */
+	struct digest digest; /* with --verify */
+	bool filtered;	      /* the guest's requests go through the mirror */
 };
 
 /* smove_plan.c: "/ds/NAME/FILE" in two. False: the path is no file's. */
@@ -81,6 +83,8 @@ struct smove {
 /* smove.c. Progress is shown; -ECANCELED when that was asked for. user: a struct smove_disk. */
 int smove_asked(void *user);
 void smove_world(void *arg);
+/* Bytes that may be left for the switch: a quarter of its budget is the disks'. */
+uint64_t smove_little(const struct smove *s);
 
 /* smove_disk.c. Errors are said to the job. */
 MUST_CHECK int smove_disk_open(struct smove_disk *d);
@@ -89,6 +93,8 @@ MUST_CHECK int smove_disk_filter(struct smove_disk *d);
 MUST_CHECK int smove_disk_adopt(struct smove_disk *d);
 /* Closes both; the old one, or else the new one, is removed. */
 void smove_disk_close(struct smove_disk *d, bool moved);
+/* --verify: once over what is not compared. */
+MUST_CHECK int smove_disk_verify(struct smove_disk *d);
 /* An error of the disk's copy, for people. */
 void smove_disk_failed(struct smove_disk *d, int err);
 

@@ -155,6 +155,31 @@ static bool is_hole(void *user, uint64_t block, uint64_t *blocks)
 	return bulk_is_hole(old_open_file(d), d->source, block, blocks);
 }
 
+static void copied(void *user, uint64_t block, const void *buf, uint64_t bytes)
+{
+	digest_copied(&((struct smove_disk *)user)->digest, block, buf, bytes);
+}
+
+static void touched(struct mirror *m, uint64_t from, uint64_t to)
+{
+	digest_touched(&((struct smove_disk *)m->user)->digest, from, to);
+}
+
+/* Nobody uses the mirror yet. */
+static int make_digest(struct smove_disk *d)
+{
+	int err = digest_init(&d->digest, &d->bulk);
+
+	if (err) {
+		job_error(job(d), "no-memory", "no memory for the digests of a disk");
+		return err;
+	}
+	d->bulk.copied = copied;
+	d->m->user = d;
+	d->m->touched = touched;
+	return 0;
+}
+
 static int make_mirror(struct smove_disk *d)
 {
 	const struct blk_geometry *g = &d->source->geo;
@@ -177,7 +202,7 @@ static int make_mirror(struct smove_disk *d)
 	d->bulk.fresh = true;
 	d->bulk.asked = smove_asked;
 	d->bulk.user = d;
-	return 0;
+	return job(d)->req.disks.verify ? make_digest(d) : 0;
 }
 
 int smove_disk_open(struct smove_disk *d)
@@ -208,6 +233,19 @@ void smove_disk_failed(struct smove_disk *d, int err)
 	else if (d->bulk.fault == BULK_TARGET)
 		job_error(job(d), ds_error_code(err), "%s: %s; the VM stays on %s", d->to.path,
 			  ds_error_text(err), from);
+}
+
+int smove_disk_verify(struct smove_disk *d)
+{
+	uint64_t at = 0;
+	int err = digest_verify(&d->digest, &at);
+
+	if (err == -EILSEQ)
+		job_error(job(d), "differs", "%s is not what was written to it, near byte %llu",
+			  d->to.path, (unsigned long long)(at * d->source->geo.block_bytes));
+	else if (err)
+		smove_disk_failed(d, err);
+	return err;
 }
 
 /* ---- the end ---- */
@@ -257,6 +295,7 @@ void smove_disk_close(struct smove_disk *d, bool moved)
 {
 	if (d->filtered && !moved && vdisk_filter(job(d)->vm, d->index, NULL))
 		log_error("mig", "job %u: a disk's filter stays", (unsigned)job(d)->st.id);
+	digest_fini(&d->digest);
 	bulk_fini(&d->bulk);
 	if (d->m)
 		mirror_free(d->m);

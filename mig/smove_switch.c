@@ -36,6 +36,24 @@ static int unchanged(struct smove_disk *d)
 	return -EBUSY;
 }
 
+static int compare_rest(struct smove *s)
+{
+	struct mig_disk_figures *f = &s->j->st.disk;
+	int err = 0;
+
+	for (unsigned i = 0; i < s->nr && !err; i++) {
+		struct smove_disk *d = &s->disk[i];
+		uint64_t left = digest_left(&d->digest) * d->source->geo.block_bytes;
+
+		if (left > smove_little(s))
+			f->uncompared_bytes += left;
+		else
+			err = smove_disk_verify(d);
+		f->compared_bytes += d->digest.compared_bytes;
+	}
+	return err;
+}
+
 /* Nothing is written any more. */
 static int copy_rest(struct smove *s)
 {
@@ -54,7 +72,7 @@ static int copy_rest(struct smove *s)
 		else
 			err = unchanged(d);
 	}
-	return err;
+	return err || !s->j->req.disks.verify ? err : compare_rest(s);
 }
 
 static int adopt(struct smove *s)

@@ -32,6 +32,7 @@ enum mig_phase {
 	/* Of Storage vMotion, which begins with QUEUED and PREFLIGHT too. */
 	MIG_COPY,    /* the disks, once over */
 	MIG_ROUNDS,  /* what was written meanwhile, until little is left */
+	MIG_VERIFY,  /* where that is asked for: the sides are compared */
 	MIG_SWITCH,  /* the VM stands still and goes on with the new disks */
 	MIG_CLEANUP, /* the old ones are removed */
 	MIG_PHASES
@@ -45,6 +46,7 @@ struct mig_disks {
 	char all[32];		   /* of the others, but those that are only read; "": they stay */
 	enum mig_disk_kind kind;   /* what they are there */
 	bool cbt;		   /* by changed blocks, not by a mirror */
+	bool verify;		   /* both sides are compared before the switch */
 };
 
 struct mig_request {
@@ -67,12 +69,13 @@ struct mig_round {
 };
 
 struct mig_disk_figures {
-	unsigned disks;				 /* that move; 0: no Storage vMotion */
-	char to[32];				 /* the first one's datastore */
-	uint64_t total_bytes, copied_bytes;	 /* of the disks; of that copied, rounds included */
-	uint64_t skipped_bytes;			 /* holes, and zeros */
-	uint64_t mirrored_bytes;		 /* written by the guest to both sides */
-	uint64_t held, held_ns;			 /* its requests that waited for a copy */
+	unsigned disks;			    /* that move; 0: no Storage vMotion */
+	char to[32];			    /* the first one's datastore */
+	uint64_t total_bytes, copied_bytes; /* of the disks; of that copied, rounds included */
+	uint64_t skipped_bytes;		    /* holes, and zeros */
+	uint64_t mirrored_bytes;	    /* written by the guest to both sides */
+	uint64_t held, held_ns;		    /* its requests that waited for a copy */
+	uint64_t compared_bytes, uncompared_bytes; /* with verify; the latter at the switch */
 	uint64_t before_ns, during_ns, after_ns; /* its requests, on average; 0: there were none */
 	char waits_for[64];			 /* why it is queued */
 };

@@ -236,7 +236,7 @@ bool cmd_hold_opt(struct shell *sh, int *argc, char **argv, enum mig_phase *hold
 		}
 	}
 	shell_error(sh, "invalid", "--hold %s: a phase is one of %s", text,
-		    storage ? "copy rounds switch"
+		    storage ? "copy rounds verify switch"
 			    : "preflight skeleton copy precopy stun transfer ready lease go");
 	return false;
 }

@@ -38,6 +38,9 @@ void cmd_storage_json(struct shell *sh, const struct mig_disk_figures *f)
 	json_u64(sh, "skipped_bytes", f->skipped_bytes);
 	json_u64(sh, "mirrored_bytes", f->mirrored_bytes);
 	json_u64(sh, "held", f->held);
+	json_u64(sh, "held_ns", f->held_ns);
+	json_u64(sh, "compared_bytes", f->compared_bytes);
+	json_u64(sh, "uncompared_bytes", f->uncompared_bytes);
 	json_u64(sh, "latency_before_ns", f->before_ns);
 	json_u64(sh, "latency_during_ns", f->during_ns);
 	json_u64(sh, "latency_after_ns", f->after_ns);
@@ -118,6 +121,7 @@ bool cmd_disks_opts(struct shell *sh, int *argc, char **argv, struct mig_disks *
 static bool options(struct shell *sh, int *argc, char **argv, struct mig_request *r)
 {
 	r->disks.cbt = shell_flag(argc, argv, "--cbt");
+	r->disks.verify = shell_flag(argc, argv, "--verify");
 	return cmd_disks_opts(sh, argc, argv, &r->disks) &&
 	       cmd_number_opt(sh, argc, argv, "--bw", &r->bw_mbit) &&
 	       cmd_number_opt(sh, argc, argv, "--budget", &r->budget_ms) &&
@@ -150,7 +154,7 @@ static int svmotion_cmd(struct shell *sh, int argc, char **argv)
 
 static const struct shell_cmd cmds[] = {
 	{ "svmotion",
-	  "VM [DATASTORE] [--disk N=DATASTORE]... [--cbt] [--thin] [--flat] [--bw MBIT] "
+	  "VM [DATASTORE] [--disk N=DATASTORE]... [--cbt] [--verify] [--thin] [--flat] [--bw MBIT] "
 	  "[--budget MS] [--hold PHASE] [--wait]",
 	  "move a VM's disks to another datastore of this host", svmotion_cmd, cmd_offer_vms },
 	{ "svmotion cancel", "JOB", "give it up; the VM stays on its disks", cmd_job_cancel, NULL },

@@ -126,9 +126,10 @@ def test_there_and_back(lab):
     """By mirror and by changed blocks, under a writer that checks itself; the memory's frames stay
     where they are."""
     frames = lab.ask("a", "vm frame g 16M")
-    s = lab.ask("a", "svmotion g --disk 0=sata --bw 24 --wait", timeout=120)
+    s = lab.ask("a", "svmotion g --disk 0=sata --bw 24 --verify --wait", timeout=120)
     assert s["phase"] == "done" and seen(s) >= DISK_MIB * MIB
     assert s["disk"]["mirrored_bytes"] > 0 and s["blackout"]["total_ns"] > 0
+    assert s["disk"]["compared_bytes"] + s["disk"]["uncompared_bytes"] >= 2 * MIB
     assert s["disk"]["latency_before_ns"] and s["disk"]["latency_during_ns"]
     assert (files(lab, "nv"), files(lab, "sata")) == (BOTH - {"g/root.disk"}, {"g/root.disk"})
     assert lab.ask("a", "vm info g")["disks"][0]["path"] == "/ds/sata/g/root.disk"

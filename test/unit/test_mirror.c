@@ -5,7 +5,8 @@
  * then is what the source is, but where the guest discarded; and the source is what a guest that
  * asks for one thing after the other expects. What fails, fails on the side where it failed.
  */
-// SOURCES: mig/mirror.c mig/mirror_op.c mig/bulk.c mig/pace.c mig/cbt.c
+// SOURCES: mig/mirror.c mig/mirror_op.c mig/bulk.c mig/pace.c mig/cbt.c mig/digest.c
+// SOURCES: kernel/lib/crc32c.c
 // SOURCES: drivers/blkdev.c test/unit/mem_disk.c
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,7 +22,7 @@
 #include <tern/page.h>
 #include <tern/store.h>
 
-#include "mig/bulk.h"
+#include "mig/digest.h"
 #include "test/unit/mem_disk.h"
 
 #define BLOCK 512u
@@ -399,6 +400,68 @@ static void a_write_across_the_cursor(void **state)
 	end();
 }
 
+/* ---- digests ---- */
+
+static struct digest digest;
+
+static void copied(void *user, uint64_t block, const void *buf, uint64_t bytes)
+{
+	digest_copied(&digest, block, buf, bytes);
+}
+
+static void touched(struct mirror *of, uint64_t from, uint64_t to)
+{
+	digest_touched(&digest, from, to);
+}
+
+/* Under a writing guest: no alarm where the sides agree, one where a block is another. */
+static void digests_tell(void **state)
+{
+	uint64_t at;
+
+	for (uint64_t s = 0; s < 400; s++) {
+		begin(s, s & 1 ? MIRROR_MARK : MIRROR_BOTH);
+		assert_int_equal(digest_init(&digest, &bulk), 0);
+		bulk.copied = copied;
+		m->touched = touched;
+		guest.scribbles = s & 2;
+		assert_int_equal(bulk_linear(&bulk), 0);
+		mirror_both(m);
+		while (cbt_marked(&cbt))
+			assert_int_equal(bulk_marked(&bulk), 0);
+		assert_int_equal(digest_verify(&digest, &at), 0);
+		assert_true(digest.compared_bytes >= BLOCKS * BLOCK);
+		switch_over();
+		assert_int_equal(digest_verify(&digest, &at), 0);
+		assert_int_equal(digest_left(&digest), 0);
+		digest_touched(&digest, 17, 18);
+		target.bytes[17 * BLOCK + chance(BLOCK)] ^= 1;
+		assert_int_equal(digest_verify(&digest, &at), -EILSEQ);
+		assert_int_equal(at, 16);
+		digest_fini(&digest);
+		end();
+	}
+}
+
+/* What the target did not keep of the copy itself, without reading the source again. */
+static void a_target_that_lies(void **state)
+{
+	uint64_t at;
+
+	begin(2, MIRROR_BOTH);
+	guest.left = 0;
+	assert_int_equal(digest_init(&digest, &bulk), 0);
+	bulk.copied = copied;
+	assert_int_equal(bulk_linear(&bulk), 0);
+	target.bytes[40 * BLOCK + 5]++;
+	source.seen[BLK_READ] = 0;
+	assert_int_equal(digest_verify(&digest, &at), -EILSEQ);
+	assert_int_equal(at, 40);
+	assert_int_equal(source.seen[BLK_READ], 0);
+	digest_fini(&digest);
+	end();
+}
+
 /* ---- what fails ---- */
 
 static int some_writes_fail(struct mem_disk *d, const struct blk_req *r)
@@ -579,6 +642,8 @@ int main(void)
 		cmocka_unit_test(rounds_converge),
 		cmocka_unit_test(holes_stay_holes),
 		cmocka_unit_test(a_write_across_the_cursor),
+		cmocka_unit_test(digests_tell),
+		cmocka_unit_test(a_target_that_lies),
 		cmocka_unit_test(a_write_that_the_source_fails),
 		cmocka_unit_test(a_target_that_fails),
 		cmocka_unit_test(a_source_that_cannot_be_read),

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The comparison of a disk's two sides (digest.h). */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <tern/page.h>
+
+#include "digest.h"
+#include "kernel/lib/crc32c.h"
+
+int digest_init(struct digest *d, struct bulk *b)
+{
+	const struct blk_geometry *g = &b->m->front.geo;
+	uint64_t pieces = g->blocks / b->piece_blocks + 1;
+	int err;
+
+	*d = (struct digest){ .b = b, .piece_blocks = b->piece_blocks };
+	d->sum = calloc(pieces, sizeof(*d->sum));
+	if (!d->sum)
+		return -ENOMEM;
+	err = cbt_init(&d->unknown, pieces, 1, 1);
+	if (!err)
+		err = cbt_init(&d->todo, pieces, 1, 1);
+	if (err)
+		digest_fini(d);
+	return err;
+}
+
+void digest_fini(struct digest *d)
+{
+	free(d->sum);
+	d->sum = NULL;
+	cbt_fini(&d->unknown);
+	cbt_fini(&d->todo);
+}
+
+void digest_copied(struct digest *d, uint64_t block, const void *buf, uint64_t bytes)
+{
+	uint64_t i = block / d->piece_blocks, end, blocks = bytes / d->b->m->front.geo.block_bytes;
+	bool whole = block % d->piece_blocks == 0 &&
+		     (blocks == d->piece_blocks || block + blocks == d->b->m->front.geo.blocks);
+
+	end = (block + blocks - 1) / d->piece_blocks + 1;
+	if (whole) {
+		d->sum[i] = crc32c(0, buf, bytes);
+		cbt_clear(&d->unknown, i);
+	} else {
+		cbt_mark(&d->unknown, i, end);
+	}
+	cbt_mark(&d->todo, i, end);
+}
+
+void digest_touched(struct digest *d, uint64_t from, uint64_t to)
+{
+	uint64_t i = from / d->piece_blocks, end = (to - 1) / d->piece_blocks + 1;
+
+	cbt_mark(&d->unknown, i, end);
+	cbt_mark(&d->todo, i, end);
+}
+
+uint64_t digest_left(const struct digest *d)
+{
+	return MIN(cbt_marked(&d->todo) * d->piece_blocks, d->b->m->front.geo.blocks);
+}
+
+/* The sum of a side's piece now. */
+static int sum_of(struct digest *d, struct blkdev *side, const struct mirror_range *r,
+		  uint32_t *sum)
+{
+	void *buf = d->b->piece[0].buf;
+	uint64_t bytes = (r->to - r->from) * d->b->m->front.geo.block_bytes;
+	uint64_t at = r->from * d->b->m->front.geo.block_bytes;
+	int err = blk_transfer(side, BLK_READ, at / side->geo.block_bytes,
+			       bytes / side->geo.block_bytes, buf);
+
+	if (err)
+		d->b->fault = side == d->b->m->source ? BULK_SOURCE : BULK_TARGET;
+	else
+		*sum = crc32c(0, buf, bytes);
+	return err;
+}
+
+/* Nothing is written to it meanwhile. */
+static int compare(struct digest *d, uint64_t i, const struct mirror_range *r)
+{
+	uint32_t there = 0, here = d->sum[i];
+	int err = sum_of(d, d->b->m->target, r, &there);
+
+	if (!err && cbt_marks(&d->unknown, i)) {
+		err = sum_of(d, d->b->m->source, r, &here);
+		d->sum[i] = here;
+		cbt_clear(&d->unknown, i);
+	}
+	if (!err)
+		d->compared_bytes += (r->to - r->from) * d->b->m->front.geo.block_bytes;
+	return err ? err : here == there ? 0 : -EILSEQ;
+}
+
+int digest_verify(struct digest *d, uint64_t *at)
+{
+	uint64_t pos = 0, i, end;
+	int err = 0;
+
+	while (!err && cbt_take(&d->todo, &pos, 1, &i, &end)) {
+		struct mirror_range r = { .from = i * d->piece_blocks };
+
+		r.to = MIN(r.from + d->piece_blocks, d->b->m->front.geo.blocks);
+		mirror_claim(d->b->m, &r);
+		while (!mirror_clear(d->b->m, &r))
+			(void)event_wait(&d->b->m->changed, NEVER_NS);
+		err = compare(d, i, &r);
+		mirror_release(d->b->m, &r);
+		*at = r.from;
+		if (!err)
+			err = mirror_error(d->b->m);
+		if (!err && d->b->asked)
+			err = d->b->asked(d->b->user);
+	}
+	return err;
+}
