@@ -7,7 +7,8 @@
  * The extents may be another file's as soon as the record holds. So, in this order: the file's
  * requests do not find them any more; those that found them before have ended; the device hears
  * that it may forget them; the commit. Nothing is taken back when the commit fails: whether it
- * holds, nobody knows, and the next write to the place looks it up in the table (ds_grow.c).
+ * holds, nobody knows. What the file does not show may be its own still, with what was there
+ * before; so the next request that changes anything looks the runs up in the table first.
  */
 #include <errno.h>
 
@@ -135,6 +136,33 @@ static void tell_device(struct datastore *ds, const struct freed *freed)
 	}
 }
 
+static void set_unsure(struct ds_file *f, bool unsure)
+{
+	unsigned long flags = spin_lock(&f->lock);
+
+	f->unsure = unsure;
+	spin_unlock(&f->lock, flags);
+}
+
+/* A transaction that begins knows what became of the one before. */
+static int look_up(struct ds_file *f)
+{
+	struct ds_runs r = { .run = NULL };
+	int err = ds_begin(f->ds);
+
+	if (err)
+		return err;
+	err = load(f, &r);
+	ds_abort(f->ds);
+	if (err) {
+		ds_runs_fini(&r);
+		return err;
+	}
+	ds_file_show(f, f->size, &r);
+	set_unsure(f, false);
+	return 0;
+}
+
 /* The record is full, or the runs of the file are: its extents stay, and are zeroed. */
 static bool no_room(int err)
 {
@@ -147,8 +175,11 @@ int ds_free(struct ds_op *op)
 	uint32_t at = (uint32_t)((begin_of(op) + op->at) / DS_EXTENT), end = ds_op_whole_end(op);
 	struct ds_runs fresh = { .run = NULL };
 	struct freed freed = { .nr = 0 };
-	int err = ds_begin(f->ds);
+	int err;
 
+	if (f->unsure)
+		return look_up(f);
+	err = ds_begin(f->ds);
 	if (err)
 		return err;
 	/* Who reads it here by itself has its runs too. */
@@ -163,6 +194,7 @@ int ds_free(struct ds_op *op)
 		show(f, &fresh);
 		tell_device(f->ds, &freed);
 		err = ds_commit(f->ds);
+		set_unsure(f, err);
 	}
 	ds_runs_fini(&fresh);
 	if (no_room(err)) {

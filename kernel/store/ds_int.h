@@ -260,7 +260,7 @@ struct ds_op {
 	struct ds_file *file;
 	uint64_t at;	/* bytes of the parent that are done */
 	unsigned phase; /* of the piece at the device */
-	bool frees;	/* it waits to give extents back */
+	bool frees;	/* it waits to give extents back, or for what the table says of them */
 	bool keeps;	/* it tried, and does not */
 	uint32_t nr_segs;
 	struct blk_seg *segs; /* the piece's part of the parent's list */
@@ -286,6 +286,7 @@ struct ds_file {
 	bool given;	      /* [lock] the lease is another's: writes fail */
 	uint64_t epoch;	      /* [lock] in which its lease was last known to be ours */
 	bool frees;	      /* [own while quiesced] extents that are discarded are given back */
+	bool unsure;	      /* [lock] giving some back broke off: runs may lack them */
 	unsigned phase;	      /* [lock] 0 or 1: another one when runs have gone */
 	uint32_t pieces[2];   /* [lock] at the device, by the phase in which they found their run */
 	struct waitq drained; /* those of a phase have ended */

@@ -207,7 +207,8 @@ static bool gives_back(const struct ds_op *op, enum place at, uint64_t from, uin
 
 /*
  * Where the rest of op begins, *n bytes that are alike: of extents, they are at byte *pos of the
- * device, and the piece is counted. op->frees is set when these are to be given back.
+ * device, and the piece is counted. op->frees is set when these are to be given back,
+ * or when nobody knows whether they are there.
  */
 static enum place find(struct ds_op *op, uint64_t *pos, uint64_t *n)
 {
@@ -220,7 +221,7 @@ static enum place find(struct ds_op *op, uint64_t *pos, uint64_t *n)
 
 	*pos = (uint64_t)physical * DS_EXTENT + from % DS_EXTENT;
 	*n = MIN((uint64_t)count * DS_EXTENT - from % DS_EXTENT, bytes_of(op) - op->at);
-	op->frees = gives_back(op, at, from, n);
+	op->frees = f->unsure ? changes(op->parent->op) : gives_back(op, at, from, n);
 	op->phase = f->phase;
 	if (at == AT_EXTENTS && !op->frees && asks_device(op))
 		f->pieces[op->phase]++;

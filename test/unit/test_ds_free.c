@@ -296,6 +296,30 @@ static void many_pieces(void **state)
 	assert_int_equal(dsf_free_bytes(), before);
 }
 
+/* What is said to be zero is so on the disk too, whichever request of a try before failed. */
+static void zeroes_after_a_failure(void **state)
+{
+	struct blk_req z = { .op = BLK_WRITE_ZEROES, .blocks = 2 * MIB / 512, .unmap = true };
+	unsigned failures = 0;
+	struct ds_file *f;
+	int err = -EIO;
+
+	assert_int_equal(ds_create(ds, "t", DS_KIND_THIN, 2 * MIB, 0), 0);
+	for (int n = 0; err; n++) {
+		assert_int_equal(dsf_write("t", 0, 2 * MIB, 3), 0);
+		assert_int_equal(ds_open(ds, "t", DS_OPEN_WRITE, &f), 0);
+		disk.fail_after = n;
+		disk.fail_with = -EIO;
+		err = blk_wait(ds_file_blk(f), &z);
+		disk.fail_after = -1;
+		failures += err != 0;
+		assert_int_equal(blk_wait(ds_file_blk(f), &z), 0);
+		ds_close(f);
+		assert_true(dsf_has("t", 0, 2 * MIB, 0));
+	}
+	assert_true(failures > 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -310,6 +334,7 @@ int main(void)
 		test(requests_of_before_end_first),
 		test(not_while_it_is_read),
 		test(many_pieces),
+		test(zeroes_after_a_failure),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
