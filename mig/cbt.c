@@ -75,7 +75,8 @@ bool cbt_take(struct cbt *c, uint64_t *at, uint64_t most, uint64_t *from, uint64
 	if (i == first)
 		return false;
 	*from = first << c->shift;
-	*at = *to = MIN(i << c->shift, c->blocks);
+	*at = i << c->shift; /* behind a last granule that the disk has a part of, too */
+	*to = MIN(*at, c->blocks);
 	return true;
 }
 
