@@ -20,10 +20,22 @@
 static void ended(struct blk_req *r)
 {
 	struct bulk_piece *p = r->user;
-	struct bulk *b = p->b;
+	struct mirror *m = p->b->m;
+	unsigned long flags = spin_lock(&m->lock);
 
-	__atomic_store_n(&p->ended, 1, __ATOMIC_RELEASE);
-	event_signal(&b->m->changed);
+	p->ended = true;
+	/* Under the lock: once the world has seen it, it may free all this. */
+	event_signal(&m->changed);
+	spin_unlock(&m->lock, flags);
+}
+
+static bool has_ended(const struct bulk_piece *p)
+{
+	unsigned long flags = spin_lock(&p->b->m->lock);
+	bool ended = p->ended;
+
+	spin_unlock(&p->b->m->lock, flags);
+	return ended;
 }
 
 static uint64_t bytes_of(const struct bulk *b, uint64_t blocks)
@@ -42,7 +54,7 @@ static void submit(struct bulk_piece *p, struct blkdev *d, enum blk_op op)
 				   .nr_segs = 1,
 				   .done = ended,
 				   .user = p };
-	__atomic_store_n(&p->ended, 0, __ATOMIC_RELAXED);
+	p->ended = false;
 	blk_submit(d, &p->req);
 }
 
@@ -114,7 +126,7 @@ static bool can_move(struct bulk *b, const struct bulk_piece *p)
 {
 	if (p->state == PIECE_CLAIMED)
 		return mirror_clear(b->m, &p->range);
-	return p->state != PIECE_FREE && __atomic_load_n(&p->ended, __ATOMIC_ACQUIRE);
+	return p->state != PIECE_FREE && has_ended(p);
 }
 
 static int move(struct bulk *b, struct bulk_piece *p)

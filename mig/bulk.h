@@ -25,7 +25,7 @@ struct bulk_piece {
 	uint64_t at; /* block: what is before it is copied */
 	struct blk_req req;
 	struct blk_seg seg;
-	uint32_t ended; /* [atom] the request is complete */
+	bool ended; /* [m->lock] the request is complete */
 };
 
 /* Whose error ended the copy. */

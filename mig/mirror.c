@@ -173,8 +173,8 @@ void mirror_end(struct mirror_op *op)
 	spin_unlock(&m->lock, flags);
 	if (wake)
 		event_signal(&m->changed);
+	go(m); /* the guest's request ends last: who saw all of them end may free the mirror */
 	blk_complete(guest, status);
-	go(m);
 }
 
 void mirror_fail(struct mirror *m, int err)
@@ -317,6 +317,7 @@ int mirror_new(struct blkdev *source, struct blkdev *target, struct cbt *cbt, en
 
 void mirror_free(struct mirror *m)
 {
+	blk_quiesce(&m->front); /* whoever ends a request has left */
 	for (unsigned i = 0; i < MIRROR_OPS; i++)
 		if (m->op[i].buf)
 			page_put(ptr_hpa(m->op[i].buf));
