@@ -130,18 +130,30 @@ int vdisks_accept(struct vm *vm)
 
 /* ---- those whose contents go ---- */
 
+/* The VM may run, and end at any time: so with references of its own. */
 void vdisks_copied(struct vm *vm, const struct vdisk_id *ids)
 {
-	for (unsigned i = 0; i < vm->cfg.disks; i++)
-		if (disk_of(vm, i))
-			vdisk_copy_set(disk_of(vm, i), ids[i].how == VDISK_COPIED, false);
+	for (unsigned i = 0; i < vm->cfg.disks; i++) {
+		struct vdisk *d = vdisk_share(vm->cfg.name, i, &vm->cfg.disk[i]);
+
+		if (!d)
+			continue;
+		vdisk_copy_set(d, ids[i].how == VDISK_COPIED, false);
+		vdisk_close(d);
+	}
 }
 
 void vdisks_settle(struct vm *vm, bool here)
 {
-	for (unsigned i = 0; i < vm->cfg.disks; i++)
-		if (disk_of(vm, i) && vdisk_is_copied(disk_of(vm, i)))
-			vdisk_copy_set(disk_of(vm, i), !here, !here);
+	for (unsigned i = 0; i < vm->cfg.disks; i++) {
+		struct vdisk *d = vdisk_share(vm->cfg.name, i, &vm->cfg.disk[i]);
+
+		if (!d)
+			continue;
+		if (vdisk_is_copied(d))
+			vdisk_copy_set(d, !here, !here);
+		vdisk_close(d);
+	}
 }
 
 int vdisks_finish(struct vm *vm, char *why, size_t len)
