@@ -213,9 +213,10 @@ int smove_switch(struct smove *s)
 	err = stun(j->vm, why, sizeof(why));
 	if (err == -ESRCH || err == -EBUSY || err == -ETIMEDOUT)
 		return -EAGAIN; /* it is off now, or is reset, or its disk is slow */
+	if (err)
+		return err; /* and it goes on */
 	j->st.park_ns = time_ns() - parked_ns;
-	if (!err)
-		err = switch_quiet(s, true);
+	err = switch_quiet(s, true);
 	if (!err)
 		j->st.blackout_ns = time_ns() - parked_ns;
 	else
