@@ -59,8 +59,8 @@ void recv_slot_over(struct recv_slot *s, int err)
 	}
 	if (!err && s->op == BLOCKS_WRITE)
 		r->bytes += s->to - s->from;
+	waitq_wake_all(&r->changed); /* under the lock: who sees the last one end frees it */
 	spin_unlock(&r->lock, f);
-	waitq_wake_all(&r->changed);
 }
 
 static void part_done(struct blk_req *q);

@@ -263,14 +263,21 @@ int blk_sender_new(struct peer *p, const struct blk_send_geometry *disks, unsign
 	return 0;
 }
 
+void blk_sender_stop(struct blk_sender *s, int err)
+{
+	blk_send_fail(s, err, NULL);
+}
+
 void blk_sender_free(struct blk_sender *s)
 {
-	blk_send_fail(s, -ECANCELED, NULL);
+	blk_sender_stop(s, -ECANCELED);
 	stream_abort(s->peer->s);
 	if (s->sender)
 		world_join(s->sender);
 	if (s->ears)
 		world_join(s->ears);
+	for (unsigned i = 0; i < s->nr_disks; i++)
+		blk_quiesce(&s->disk[i].dev); /* whoever ends a request has left */
 	page_ring_fini(&s->ring);
 	free(s);
 }

@@ -42,6 +42,8 @@ struct blk_sender_stats {
  */
 MUST_CHECK int blk_sender_new(struct peer *p, const struct blk_send_geometry *disks, unsigned nr,
 			      uint64_t credit, struct blk_sender **out);
+/* What waits fails now, and all that comes: before who waits for its end is waited for. */
+void blk_sender_stop(struct blk_sender *s, int err);
 /* The stream is ended, nobody submits any more; what waited fails. The stream stays open. */
 void blk_sender_free(struct blk_sender *s);
 

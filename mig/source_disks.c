@@ -202,13 +202,15 @@ static int asked(void *user)
 	struct source *s = ((struct source_disk *)user)->s;
 	struct source_disks *d = s->disks;
 	uint64_t now = time_ns();
+	int err;
 
 	if (now - d->shown_ns >= SHOW_NS)
 		show(s);
-	if (s->j->cancel)
-		return -ECANCELED;
-	if (s->j->link_error)
-		return s->j->link_error;
+	err = s->j->cancel ? -ECANCELED : s->j->link_error;
+	if (err) {
+		blk_sender_stop(d->sender, err); /* pieces may wait for it */
+		return err;
+	}
 	if (now - d->alive_ns < ALIVE_EVERY_NS)
 		return 0;
 	d->alive_ns = now;
@@ -381,6 +383,8 @@ void source_disks_free(struct source *s)
 
 	if (!d)
 		return;
+	if (d->sender)
+		blk_sender_stop(d->sender, -ECANCELED); /* the guest's writes may wait for it */
 	for (unsigned i = 0; i < d->nr; i++)
 		free_one(&d->disk[i]);
 	if (d->sender)
