@@ -82,11 +82,14 @@ static int send(void *user, enum push_type type, const void *body, size_t len)
 	return err;
 }
 
+/* A stretch without contents may be as long as the pusher likes, and waits for nobody. */
 static int take(void *user, uint64_t at, size_t bytes, void *buf)
 {
 	struct push_in *in = user;
 
-	return push_take(in, at, bytes, buf);
+	if (world_should_yield())
+		world_yield();
+	return state_now() == ON ? push_take(in, at, bytes, buf) : -ECANCELED;
 }
 
 /* Why it failed, where the connection is still good for it. */
