@@ -115,6 +115,9 @@ static int merge_step(struct datastore *ds, const char *snap, struct ds_file *ch
 		err = ds_lease_free(ds, c);
 	if (c && !err && (child ? child->id != c->id : ds_is_open(ds, c->id)))
 		err = -EBUSY;
+	/* From the mark on it is opened by nobody; who has it open by itself would read on. */
+	if (!err && !(s->flags & DS_FILE_MERGING) && ds_opens(ds, s->id) > (child ? 1u : 0u))
+		err = -EBUSY;
 	if (err)
 		return err;
 	m.end = (uint32_t)((c->size + DS_EXTENT - 1) / DS_EXTENT);

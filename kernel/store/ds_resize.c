@@ -122,14 +122,15 @@ static int clear_behind(struct ds_file *f)
 
 int ds_resize(struct ds_file *f, uint64_t size)
 {
-	bool grows = size > f->size;
+	bool grows;
 	int err = 0;
 
 	if (f->mode == DS_OPEN_READ || size / DS_EXTENT >= DS_NONE || size % DS_BLOCK ||
 	    f->size % DS_BLOCK)
 		return -EINVAL;
-	ds_turn_take(&f->turn);
+	ds_turn_take(&f->turn); /* another resizing may be under way */
 	blk_quiesce(&f->blk);
+	grows = size > f->size;
 	if (grows)
 		err = clear_behind(f);
 	if (!err)
