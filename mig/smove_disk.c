@@ -242,7 +242,7 @@ int smove_disk_verify(struct smove_disk *d)
 
 	if (err == -EILSEQ)
 		job_error(job(d), "differs", "%s is not what was written to it, near byte %llu",
-			  d->to.path, (unsigned long long)(at * d->source->geo.block_bytes));
+			  d->to.path, (unsigned long long)at * d->source->geo.block_bytes);
 	else if (err)
 		smove_disk_failed(d, err);
 	return err;
