@@ -17,6 +17,7 @@
 #include <tern/vdev.h>
 
 #include "dest_int.h"
+#include "owner.h"
 #include "phase.h"
 
 int dest_refuse(struct dest *d, int err, const char *code, const char *fmt, ...)
@@ -139,7 +140,7 @@ static void broken(struct dest *d, int err)
 	}
 	f = spin_lock(&j->lock);
 	action = dst_lost(&j->dst);
-	leases = action == COMMIT_ASK && vdisks_leased(j->vm);
+	leases = action == COMMIT_ASK && owner_leased(j->vm);
 	if (action ==
 	    COMMIT_ASK) { /* with the step: whoever settles it from here on ends the job */
 		j->st.phase = MIG_IN_DOUBT;

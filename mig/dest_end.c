@@ -8,17 +8,28 @@
 #include <errno.h>
 #include <string.h>
 
+#include <tern/home.h>
 #include <tern/log.h>
 #include <tern/vdev.h>
 
 #include "history.h"
 #include "job.h"
+#include "owner.h"
 #include "phase.h"
+
+/* The VM of the same name that was registered here and has stepped aside, if any. */
+static struct vm *take_instead(struct mig_job *j)
+{
+	struct vm *vm = j->instead;
+
+	j->instead = NULL;
+	return vm;
+}
 
 /* COMMIT_RUN: the VM is this host's. All that could fail was done before READY. */
 static void run(struct mig_job *j)
 {
-	struct vm *vm = j->vm;
+	struct vm *vm = j->vm, *former = take_instead(j);
 
 	vdisks_settle(vm, true);
 	vdevs_resume(vm);
@@ -30,6 +41,9 @@ static void run(struct mig_job *j)
 	memcpy(vm->came_by, j->id, sizeof(vm->came_by));
 	mutex_unlock(&vm->lock);
 	j->vm = NULL;
+	if (former)
+		vm_put(former);
+	home_arrived(vm);
 	vm_put(vm);
 }
 
@@ -53,7 +67,7 @@ int dest_take(struct mig_job *j)
 	spin_unlock(&j->lock, f);
 	if (was != DST_HELD)
 		return was == DST_OWNS ? 0 : -EPERM;
-	err = vdisks_accept(j->vm);
+	err = owner_accept(j->vm);
 	f = spin_lock(&j->lock);
 	j->taking = false;
 	if (!err)
@@ -70,7 +84,7 @@ static void take_apart(struct mig_job *j)
 {
 	char why[96] = "";
 	unsigned long f = spin_lock(&j->lock);
-	struct vm *vm = j->vm;
+	struct vm *vm = j->vm, *former;
 
 	j->vm = NULL;
 	spin_unlock(&j->lock, f);
@@ -80,7 +94,11 @@ static void take_apart(struct mig_job *j)
 	vm->mig = NULL;
 	mutex_unlock(&vm->lock);
 	vm_set_state(vm, VM_STUNNED); /* no more in doubt, if it was */
-	if (vm_stop(vm, why, sizeof(why)) || vm_delete(vm, why, sizeof(why)))
+	home_not_come(vm);
+	former = take_instead(j);
+	if (!vm_stop(vm, why, sizeof(why)) && former)
+		vm_give_place_back(vm, former);
+	else if (why[0] || vm_delete(vm, why, sizeof(why)))
 		log_error("mig", "job %u: the incomplete %s stays: %s", (unsigned)j->st.id,
 			  j->st.vm, why);
 	vm_put(vm);
@@ -199,7 +217,7 @@ void dest_settle(const struct wire_settle *m, struct wire_verdict *v)
 int dest_resolve(struct mig_job *j, bool here)
 {
 	unsigned long f = lock_decided(j);
-	bool leases = here && j->dst == DST_HELD && vdisks_leased(j->vm);
+	bool leases = here && j->dst == DST_HELD && owner_leased(j->vm);
 	enum commit_action action = leases ? COMMIT_REFUSE : dst_resolve(&j->dst, here);
 
 	spin_unlock(&j->lock, f);

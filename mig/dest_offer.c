@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <tern/bootinfo.h>
+#include <tern/home.h>
 #include <tern/vdev.h>
 
 #include "dest_int.h"
@@ -81,13 +82,17 @@ static int check_room(struct dest *d)
 	struct page_stats p;
 	char why[WIRE_TEXT] = "";
 	struct vm *vm = vm_find(d->offer.cfg.name);
+	bool same = vm && home_gives_way(vm, &d->offer.home);
 
-	if (vm) {
+	if (vm)
 		vm_put(vm);
+	if (vm && !same)
 		return dest_refuse(d, -EEXIST, "exists",
 				   "the destination has a VM named '%s' already",
 				   d->offer.cfg.name);
-	}
+	if (d->offer.home.store[0] &&
+	    home_check(d->offer.cfg.name, &d->offer.home, why, sizeof(why)))
+		return dest_refuse(d, -ENOENT, "disk", "%s", why);
 	if (vdisks_check(&d->offer.cfg, d->offer.disk, why, sizeof(why)))
 		return dest_refuse(d, -ENOENT, "disk", "%s", why);
 	if (vm_check(&d->offer.cfg, why, sizeof(why)))

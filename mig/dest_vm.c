@@ -4,9 +4,11 @@
  * records, READY, GO. Everything is checked before anything is loaded.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <tern/home.h>
 #include <tern/vdev.h>
 
 #include "checkpoint.h"
@@ -15,14 +17,54 @@
 #include "phase.h"
 #include "ram_recv.h"
 
+/* A VM of its name that is at the same home is the same VM: registered here, and off. */
+static int step_aside(struct dest *d, char *why, size_t len)
+{
+	struct vm *vm = vm_find(d->offer.cfg.name);
+	int err;
+
+	if (!vm)
+		return 0;
+	err = home_gives_way(vm, &d->offer.home)
+		      ? vm_claim(vm, d->j, "making place for itself", why, len)
+		      : -EEXIST;
+	if (!err && vm->state != VM_OFF && vm->state != VM_STOPPED_ERROR) {
+		vm_disown(vm); /* started just now */
+		err = -EEXIST;
+	}
+	if (err == -EEXIST)
+		snprintf(why, len, "the destination has a VM named '%s' already", vm->cfg.name);
+	if (!err)
+		d->j->instead = vm;
+	else
+		vm_put(vm);
+	return err;
+}
+
+static int make(struct dest *d, struct vm **vm, char *why, size_t len)
+{
+	struct vm *former = d->j->instead;
+	int err = vm_create_incoming(&d->offer.cfg, former, vm, why, len);
+
+	if (former && err)
+		vm_disown(former);
+	if (former)
+		vm_put(former); /* the registry's is the job's now, or its own still */
+	if (err)
+		d->j->instead = NULL;
+	return err;
+}
+
 int dest_on_skeleton(struct dest *d, const void *body, size_t len)
 {
 	char why[WIRE_TEXT] = "";
 	struct vm *vm;
-	int err = vm_create_incoming(&d->offer.cfg, &vm, why, sizeof(why));
+	int err = step_aside(d, why, sizeof(why));
 
 	(void)body;
 	(void)len;
+	if (!err)
+		err = make(d, &vm, why, sizeof(why));
 	if (err)
 		return dest_refuse(d, err,
 				   err == -ENOMEM   ? "no-memory"
@@ -36,6 +78,9 @@ int dest_on_skeleton(struct dest *d, const void *body, size_t len)
 	vm->mig = d->j;
 	d->j->vm = vm;
 	err = vdisks_await(vm, d->offer.disk, why, sizeof(why));
+	if (err)
+		return dest_refuse(d, err, "disk", "%s", why);
+	err = home_await(vm, &d->offer.home, why, sizeof(why));
 	if (err)
 		return dest_refuse(d, err, "disk", "%s", why);
 	err = pageset_init(&d->owed, gmem_max_gfn(vm->mem));

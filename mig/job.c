@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <tern/home.h>
 #include <tern/log.h>
 #include <tern/timer.h>
 
@@ -292,6 +293,7 @@ void job_drop_vm(struct mig_job *j)
 	j->vm = NULL;
 	if (!vm)
 		return;
+	home_stay(vm);
 	mutex_lock(&vm->lock);
 	if (vm->mig == j) {
 		vm->mig = NULL;

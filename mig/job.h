@@ -42,7 +42,8 @@ struct mig_job {
 	struct wire_running running; /* [job] */
 	uint64_t rtt_ns;	     /* [job] best of the probes */
 	struct vm *vm;		     /* [own] with a reference */
-	struct peer peer;	     /* [own]; peer.s under stream_lock for others' aborts */
+	struct vm *instead; /* [own] incoming: stepped aside for vm, see dest_vm.c; or NULL */
+	struct peer peer;   /* [own]; peer.s under stream_lock for others' aborts */
 	struct mutex stream_lock;
 	bool settling;		       /* [list] the settle world has work with it */
 	bool asking;		       /* [job] it is talking to the peer: the operator waits */

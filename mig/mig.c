@@ -12,6 +12,7 @@
 #include <tern/vdev.h>
 
 #include "job.h"
+#include "owner.h"
 #include "phase.h"
 #include "smove.h"
 
@@ -229,7 +230,7 @@ static int source_resolve(struct mig_job *j, bool here)
 	unsigned long f = spin_lock(&j->lock);
 	enum commit_action action;
 
-	if (here && vdisks_leased(j->vm)) {
+	if (here && owner_leased(j->vm)) {
 		spin_unlock(&j->lock, f);
 		return -EBUSY;
 	}
@@ -270,7 +271,7 @@ int mig_resolve(const char *vm, bool here, char *why, size_t why_len)
 	err = j->st.incoming ? dest_resolve(j, here) : source_resolve(j, here);
 	if (err == -EBUSY)
 		snprintf(why, why_len,
-			 "the leases of its disks say where it is, as soon as they can be read: "
+			 "the leases of its files say where it is, as soon as they can be read: "
 			 "'datastore ls' shows them");
 	else if (err)
 		snprintf(why, why_len, "it has just been settled: see 'vm list'");

@@ -202,12 +202,14 @@ static int shares_check(struct rec_reader *r, struct offer *o)
 	return rec_done(r);
 }
 
-void offer_save(struct vm *vm, const struct vdisk_id *disk, struct rec_writer *w)
+void offer_save(struct vm *vm, const struct vdisk_id *disk, const struct home_id *home,
+		struct rec_writer *w)
 {
 	vm_record_save(vm, w);
 	boot_record_save(vm, w);
 	nics_save(vm, w);
 	offer_disks_save(&vm->cfg, disk, w);
+	offer_home_save(home, w);
 	cpu_kind_save(vm, w);
 	policy_save(vm, w);
 	shares_save(vm, w);
@@ -236,6 +238,8 @@ static int offer_record(struct rec_reader *r, struct offer *o, unsigned *seen)
 		return nics_check(r, o);
 	case REC_DISKS:
 		return offer_disks_check(r, &o->cfg, o->disk);
+	case REC_HOME:
+		return offer_home_check(r, &o->cfg, &o->home);
 	case REC_SHARES:
 		return shares_check(r, o);
 	case REC_HYPERV:

@@ -7,12 +7,14 @@
 #define MIG_OFFER_H
 
 #include <tern/cpumodel.h>
+#include <tern/home.h>
 #include <tern/rec.h>
 #include <tern/vdev.h>
 #include <tern/vm.h>
 
 /* REC_VM, REC_BOOT when needed, REC_CPU_KIND and REC_CPUID. Of each disk what is in disk. */
-void offer_save(struct vm *vm, const struct vdisk_id *disk, struct rec_writer *w);
+void offer_save(struct vm *vm, const struct vdisk_id *disk, const struct home_id *home,
+		struct rec_writer *w);
 struct offer {
 	struct vm_config cfg;
 	uint8_t uuid[16];
@@ -20,6 +22,7 @@ struct offer {
 	uint32_t tsc_khz;
 	struct cpu_model cpu; /* that the guest was shown */
 	struct vdisk_id disk[VM_DISKS_MAX];
+	struct home_id home; /* cfg.home is its store */
 };
 /* 0 or -EBADMSG. */
 MUST_CHECK int offer_read(const void *buf, size_t len, struct offer *o);
@@ -31,5 +34,9 @@ void offer_disks_save(const struct vm_config *cfg, const struct vdisk_id *disk,
 		      struct rec_writer *w);
 MUST_CHECK int offer_disks_check(struct rec_reader *r, struct vm_config *cfg,
 				 struct vdisk_id *disk);
+
+/* offer_home.c: REC_HOME, nothing without a home; sets cfg's home too. */
+void offer_home_save(const struct home_id *home, struct rec_writer *w);
+MUST_CHECK int offer_home_check(struct rec_reader *r, struct vm_config *cfg, struct home_id *home);
 
 #endif

@@ -67,11 +67,13 @@ static int offer(struct source *s)
 	err = source_disks_plan(s);
 	if (!err)
 		err = vdisks_identify(j->vm, s->disk, why, sizeof(why));
+	if (!err)
+		err = home_identify(j->vm, !source_disks_any(s), &s->home, why, sizeof(why));
 	if (err) {
 		job_error(j, err == -ENOTSUP ? "unsupported" : "disk", "%s", why);
 		return err;
 	}
-	if (j->vm->cfg.disks && j->version < WIRE_VERSION_DISKS) {
+	if ((j->vm->cfg.disks || s->home.store[0]) && j->version < WIRE_VERSION_DISKS) {
 		job_error(
 			j, "version",
 			"the destination speaks protocol %u and takes no VMs with disks: update it",
@@ -79,7 +81,7 @@ static int offer(struct source *s)
 		return -ENOTSUP;
 	}
 	rec_writer_init(&w);
-	offer_save(j->vm, s->disk, &w);
+	offer_save(j->vm, s->disk, &s->home, &w);
 	err = rec_finish(&w);
 	if (!err)
 		err = peer_send(&j->peer, WIRE_OFFER, w.buf, w.len);

@@ -6,6 +6,7 @@
 #ifndef MIG_SOURCE_H
 #define MIG_SOURCE_H
 
+#include <tern/home.h>
 #include <tern/vdev.h>
 
 #include "job.h"
@@ -19,6 +20,7 @@ struct source {
 	struct order order;  /* pre-copy: pages owed, in the order of sending */
 	struct pageset todo; /* stun: all pages still owed */
 	struct vdisk_id disk[VM_DISKS_MAX];
+	struct home_id home;
 	struct source_disks *disks; /* those that are copied; NULL: none */
 	bool tracking, parked, quiesced;
 	uint64_t rate_bytes_s; /* smoothed, by acknowledgements */

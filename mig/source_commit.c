@@ -10,6 +10,7 @@
 #include <tern/log.h>
 #include <tern/vdev.h>
 
+#include "owner.h"
 #include "phase.h"
 #include "source.h"
 
@@ -22,13 +23,13 @@ int source_lease(struct source *s)
 	unsigned long f;
 	uint64_t t0;
 
-	if (err || !vdisks_leased(j->vm))
+	if (err || !owner_leased(j->vm))
 		return err;
 	t0 = time_ns();
 	f = spin_lock(&j->lock);
 	src_give(&j->src);
 	spin_unlock(&j->lock, f);
-	err = vdisks_give(j->vm, j->there, why, sizeof(why));
+	err = owner_give(j->vm, j->there, why, sizeof(why));
 	if (err)
 		job_error(j, "lease", "%s; the VM goes on here", why);
 	j->st.lease_ns = time_ns() - t0;
@@ -138,7 +139,7 @@ static void go_on(struct source *s)
 
 enum commit_action source_ask_leases(struct mig_job *j)
 {
-	int err = vdisks_take_back(j->vm);
+	int err = owner_take_back(j->vm);
 	unsigned long f = spin_lock(&j->lock);
 	enum commit_action action = !err	     ? src_taken_back(&j->src)
 				    : err == -ESTALE ? src_moved_on(&j->src)

@@ -296,7 +296,7 @@ static int open_disks(struct source *s)
 	return 0;
 }
 
-static bool any_copied(const struct source *s)
+bool source_disks_any(const struct source *s)
 {
 	for (unsigned i = 0; i < VM_DISKS_MAX; i++)
 		if (s->disk[i].how == VDISK_COPIED)
@@ -308,7 +308,7 @@ int source_disks_copy(struct source *s)
 {
 	int err;
 
-	if (!any_copied(s))
+	if (!source_disks_any(s))
 		return 0;
 	err = source_hold(s->j, MIG_COPY);
 	if (err)

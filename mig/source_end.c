@@ -4,6 +4,7 @@
  * them: the VM goes on here, or this host's copy is freed.
  */
 #include <tern/dirty.h>
+#include <tern/home.h>
 #include <tern/log.h>
 #include <tern/vdev.h>
 
@@ -34,9 +35,11 @@ void source_release(struct mig_job *j)
 	mutex_unlock(&vm->lock);
 	vdisks_settle(vm, false);
 	vm_set_state(vm, VM_STUNNED); /* parked, and now to be taken apart */
+	home_leave(vm);
 	if (vm_stop(vm, why, sizeof(why)) || vm_delete(vm, why, sizeof(why)))
 		log_error("mig", "job %u: %s has moved but its copy here stays: %s",
 			  (unsigned)j->st.id, j->st.vm, why);
+	home_left(vm);
 	j->vm = NULL;
 	vm_put(vm);
 }

@@ -7,6 +7,7 @@
 #ifndef TERN_HOME_H
 #define TERN_HOME_H
 
+#include <tern/store.h>
 #include <tern/vm.h>
 
 /* ---- descriptions ---- */
@@ -91,6 +92,40 @@ struct home_info {
 };
 /* False: the VM has no home. */
 bool home_info(const char *name, struct home_info *out);
+
+/*
+ * A VM at home that moves to another host: the lease of its description goes along, before those
+ * of its disks (docs/ownership.md), so it is given after them, taken back and accepted before them.
+ * Results as those of the vdisks_ functions of the same name (vdev.h).
+ */
+struct home_id {
+	char store[VM_NAME_MAX]; /* its datastore; empty: it has no home, or leaves it */
+	uint8_t ds[16];
+	struct ds_lease lease; /* as the source has it */
+};
+/* Does the lease of its description decide? */
+bool home_leased(const struct vm *vm);
+/* At the source; the VM is the caller's (vm->mig). */
+MUST_CHECK int home_identify(struct vm *vm, bool goes, struct home_id *out, char *why,
+			     size_t why_len);
+MUST_CHECK int home_give(struct vm *vm, const uint8_t host[16], char *why, size_t why_len);
+MUST_CHECK int home_take_back(struct vm *vm);
+/* The move is over, and it stays at the source. */
+void home_stay(const struct vm *vm);
+/* It has moved: this host's copy is about to end; it has ended. */
+void home_leave(const struct vm *vm);
+void home_left(const struct vm *vm);
+/* At the destination: is the description here? */
+MUST_CHECK int home_check(const char *name, const struct home_id *id, char *why, size_t why_len);
+/* One of the same name that is registered here: the same VM, off, so that the one that comes
+ * may take its place? */
+bool home_gives_way(const struct vm *vm, const struct home_id *id);
+MUST_CHECK int home_await(const struct vm *vm, const struct home_id *id, char *why, size_t why_len);
+MUST_CHECK int home_accept(const struct vm *vm);
+/* It will not come. */
+void home_not_come(const struct vm *vm);
+/* It runs here: soon its description says so. */
+void home_arrived(struct vm *vm);
 
 /* ---- snapshots of VMs: of all disks but independent, nonpersistent, read-only and whole ones ----
  */

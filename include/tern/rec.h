@@ -41,6 +41,7 @@ enum rec_type {
 	REC_HYPERV = 8,	  /* MSRs of Microsoft's interface, of VMs that have it */
 	REC_SHARES = 9,	  /* of its vCPUs, when they are not the usual ones */
 	REC_DISKS = 10,	  /* its disks, when it has any, and how each comes along */
+	REC_HOME = 11,	  /* where its description is, when it moves with it */
 	REC_LAPIC = 16,
 	REC_IOAPIC = 17,
 	REC_PIC = 18,

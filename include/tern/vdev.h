@@ -178,8 +178,11 @@ MUST_CHECK int vdisks_identify(struct vm *vm, struct vdisk_id *ids, char *why, s
 bool vdisks_leased(struct vm *vm);
 /* Devices are quiet. After an error some may be given: vdisks_take_back. */
 MUST_CHECK int vdisks_give(struct vm *vm, const uint8_t host[16], char *why, size_t why_len);
-/* 0 they are this host's again; -ESTALE the VM is not; else nobody knows yet: to be repeated. */
-MUST_CHECK int vdisks_take_back(struct vm *vm);
+/*
+ * 0 they are this host's again; -ESTALE the VM is not; else nobody knows yet: to be repeated.
+ * decided: the VM is this host's already, by another file's lease.
+ */
+MUST_CHECK int vdisks_take_back(struct vm *vm, bool decided);
 /* At the destination: are they here? The reason, and what to do. */
 MUST_CHECK int vdisks_check(const struct vm_config *cfg, const struct vdisk_id *ids, char *why,
 			    size_t why_len);
@@ -189,7 +192,7 @@ MUST_CHECK int vdisks_await(struct vm *vm, const struct vdisk_id *ids, char *why
  * 0 the VM is this host's; -EAGAIN not given yet; -ESTALE it will not be; else nobody knows yet: to
  * be repeated.
  */
-MUST_CHECK int vdisks_accept(struct vm *vm);
+MUST_CHECK int vdisks_accept(struct vm *vm, bool decided);
 /*
  * Copied ones. At the source from vdisks_copied on they have no part in what leases decide. At the
  * destination each is removed when it is closed, until the VM is its own; vdisks_finish comes

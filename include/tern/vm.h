@@ -291,9 +291,16 @@ void vm_set_platform(const struct vm_platform *p);
 MUST_CHECK int vm_create(const struct vm_config *cfg, struct vm **out, char *why, size_t why_len);
 /* What vm_create would say of it, before anything is made. */
 MUST_CHECK int vm_check(const struct vm_config *cfg, char *why, size_t why_len);
-/* Migration's skeleton: like vm_create but VM_INCOMING, named in the registry, no boot. */
-MUST_CHECK int vm_create_incoming(const struct vm_config *cfg, struct vm **out, char *why,
-				  size_t why_len);
+/*
+ * Migration's skeleton: like vm_create but VM_INCOMING, named in the registry, no boot. instead,
+ * or NULL: the VM of this name, off and the caller's (vm_claim), whose place it takes; the
+ * registry's reference to that is the caller's then, who puts it once the new one runs, or gives
+ * the place back.
+ */
+MUST_CHECK int vm_create_incoming(const struct vm_config *cfg, struct vm *instead, struct vm **out,
+				  char *why, size_t why_len);
+/* vm, which is off, is not registered any more, instead is again, and nobody's. */
+void vm_give_place_back(struct vm *vm, struct vm *instead);
 /*
  * A second instance of vm for its state to be loaded into: same name and identity, the same
  * memory object, no worlds, not in the registry. cfg is vm's, but that disks may be on other

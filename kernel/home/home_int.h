@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Inside VMs' homes: home.c knows which VMs of this host have one, home_file.c reads and
- * writes descriptions, home_life.c does what commands ask for, home_boot.c what a boot asks for.
+ * writes descriptions, home_life.c does what commands ask for, home_boot.c what a boot asks for,
+ * home_move.c what moves between hosts ask for.
  */
 #ifndef KERNEL_HOME_HOME_INT_H
 #define KERNEL_HOME_HOME_INT_H
@@ -18,6 +19,11 @@ struct home {
 	uint32_t autostart, autostart_delay_s;
 	uint64_t file;	      /* [lock] identity of the description that the VM was made of */
 	struct ds_file *held; /* [lock] open for its lease while the VM is on, or NULL */
+	/* Of a move (home_move.c), between hosts. */
+	bool moves;		/* [lock] its lease goes along, and is not accepted yet */
+	bool comes;		/* [lock] known by the move alone: forgotten if that fails */
+	struct ds_lease told;	/* [lock] as the source has it, or had it */
+	struct ds_file *awaits; /* [lock] open for reading until its lease is accepted, or NULL */
 };
 
 /* home.c. The VM's home, which stays where it is whatever happens; NULL: it has none. */
@@ -48,6 +54,8 @@ MUST_CHECK int home_store(const char *name, struct datastore **out, char *why, s
 
 /* home_life.c. Registers what home_load gave; the edit lock is held. */
 MUST_CHECK int home_register_locked(struct vm_desc *d, uint64_t file, char *why, size_t why_len);
+/* The description of a VM that has come says that it is this host's. */
+void home_claim(struct vm *vm);
 extern struct mutex home_edit_lock;
 /* Of vm_platform: the description names the new disks. */
 MUST_CHECK int home_moved(struct vm *vm, const struct vm_disk *disk, char *why, size_t why_len);

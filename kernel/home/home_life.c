@@ -54,6 +54,16 @@ static bool is_off(const struct vm *vm)
 	return !vm->mig && (vm->state == VM_OFF || vm->state == VM_STOPPED_ERROR);
 }
 
+/* Its description's lease may be on its way to another host, or from there. */
+static int refuse_moving(const struct home *h, const struct vm *vm, char *why, size_t len)
+{
+	if (!h->moves)
+		return 0;
+	snprintf(why, len, "VM %s is %s: try again when that is over ('tasks')", vm->cfg.name,
+		 vm->doing ? vm->doing : "being moved");
+	return -EBUSY;
+}
+
 static const char *own_name(void)
 {
 	const char *name = ds_host_self()->name;
@@ -92,6 +102,32 @@ static void claim_host(struct home *h, struct vm_desc *d, const char *host)
 	snprintf(d->host, sizeof(d->host), "%s", host);
 	if (save(h, d, why, sizeof(why)))
 		log_info("home", "%s: its host is not noted: %s", h->name, why);
+}
+
+static bool is_this(const struct vm *vm)
+{
+	struct vm *now = vm_find(vm->cfg.name);
+
+	if (now)
+		vm_put(now);
+	return now == vm;
+}
+
+void home_claim(struct vm *vm)
+{
+	char why[192];
+	struct work *w = begin(why, sizeof(why));
+	struct home *h = w && is_this(vm) ? home_find(vm->cfg.name) : NULL;
+	uint64_t file;
+
+	if (h && !load(h, &w->d, &file, why, sizeof(why))) {
+		mutex_lock(&h->lock);
+		home_note(h, &w->d, h->file);
+		mutex_unlock(&h->lock);
+		claim_host(h, &w->d, own_name());
+	}
+	if (w)
+		end(w);
 }
 
 /* ---- made and registered ---- */
@@ -280,7 +316,7 @@ int home_destroy(const char *name, bool files, char *why, size_t len)
 	mutex_lock(&home_edit_lock);
 	vm = find(name, why, len);
 	h = vm && vm->cfg.home[0] ? home_find(name) : NULL;
-	err = !vm ? -ENOENT : !h ? no_home(name, why, len) : 0;
+	err = !vm ? -ENOENT : !h ? no_home(name, why, len) : refuse_moving(h, vm, why, len);
 	if (!err) {
 		mutex_lock(&h->lock);
 		err = home_hold_locked(h, why, len);
@@ -407,8 +443,10 @@ static int edit(struct work *w, struct vm *vm, bool anew,
 		return -EBUSY;
 	}
 	if (h)
+		err = refuse_moving(h, vm, why, len);
+	if (h && !err)
 		err = load(h, &w->d, &file, why, len);
-	else
+	else if (!h)
 		home_describe(vm, &w->d);
 	if (!err)
 		err = fn(&w->d, arg, why, len);

@@ -78,10 +78,8 @@ static void say_lost(struct vm *vm, unsigned i, int rc)
 		  vm->cfg.disk[i].path, ds_error_text(rc));
 }
 
-int vdisks_take_back(struct vm *vm)
+int vdisks_take_back(struct vm *vm, bool decided)
 {
-	bool decided = false;
-
 	for (unsigned i = 0; i < vm->cfg.disks; i++) {
 		int rc = leased(vm, i) ? vdisk_take_back(disk_of(vm, i)) : 0;
 
@@ -112,10 +110,8 @@ int vdisks_await(struct vm *vm, const struct vdisk_id *ids, char *why, size_t le
 	return rc;
 }
 
-int vdisks_accept(struct vm *vm)
+int vdisks_accept(struct vm *vm, bool decided)
 {
-	bool decided = false;
-
 	for (unsigned i = 0; i < vm->cfg.disks; i++) {
 		int rc = leased(vm, i) ? vblk_accept(q35_of(vm)->disk[i]) : 0;
 

@@ -217,8 +217,10 @@ static void unbuild(struct vm *vm)
 	free_vm(vm);
 }
 
+/* instead: the VM of this name whose place it takes, or NULL; that VM's reference is the caller's.
+ */
 static int create(const struct vm_config *cfg, const struct cpu_model *model, enum vm_state state,
-		  struct vm **out, char *why, size_t len)
+		  struct vm *instead, struct vm **out, char *why, size_t len)
 {
 	struct vm *vm;
 	int err = vm_check(cfg, why, len);
@@ -226,8 +228,9 @@ static int create(const struct vm_config *cfg, const struct cpu_model *model, en
 	if (err)
 		return err;
 	vm = vm_find(cfg->name);
-	if (vm) {
+	if (vm)
 		vm_put(vm);
+	if (vm != instead) {
 		snprintf(why, len, "there is a VM %s already", cfg->name);
 		return -EEXIST;
 	}
@@ -235,7 +238,10 @@ static int create(const struct vm_config *cfg, const struct cpu_model *model, en
 	if (err)
 		return err;
 	vm->state = state;
-	err = registry_add(vm); /* takes its own reference */
+	if (instead)
+		err = registry_replace(instead, vm) ? 0 : -EEXIST;
+	else
+		err = registry_add(vm); /* takes its own reference */
 	if (err) {
 		snprintf(why, len,
 			 err == -EEXIST ? "there is a VM %s already" : "too many VMs for %s",
@@ -252,20 +258,29 @@ int vm_create(const struct vm_config *cfg, struct vm **out, char *why, size_t wh
 	struct cpu_model model;
 
 	if (!cfg->baseline)
-		return create(cfg, NULL, VM_OFF, out, why, why_len);
+		return create(cfg, NULL, VM_OFF, NULL, out, why, why_len);
 	if (!cpu_baseline_get(&model)) {
 		snprintf(why, why_len,
 			 "there is no CPU baseline here: 'cluster baseline HOST...' "
 			 "computes one, cpu.baseline in tern.conf keeps it");
 		return -ENOENT;
 	}
-	return create(cfg, &model, VM_OFF, out, why, why_len);
+	return create(cfg, &model, VM_OFF, NULL, out, why, why_len);
 }
 
 /* Its CPUID table comes with the stream. */
-int vm_create_incoming(const struct vm_config *cfg, struct vm **out, char *why, size_t why_len)
+int vm_create_incoming(const struct vm_config *cfg, struct vm *instead, struct vm **out, char *why,
+		       size_t why_len)
 {
-	return create(cfg, NULL, VM_INCOMING, out, why, why_len);
+	return create(cfg, NULL, VM_INCOMING, instead, out, why, why_len);
+}
+
+void vm_give_place_back(struct vm *vm, struct vm *instead)
+{
+	if (registry_replace(vm, instead))
+		vm_put(vm); /* the registry's */
+	vm_disown(instead);
+	vm_put(instead);
 }
 
 void vm_get(struct vm *vm)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """VMs at home on a datastore that two hosts share: who may start one, what stays of it when its
-host dies, its start with its host, its disks' snapshots and modes."""
+host dies, its start with its host, how it moves, its disks' snapshots and modes."""
 import json
 import os
 import time
@@ -8,6 +8,7 @@ import time
 import pytest
 
 from lablib.client import Lab
+from lablib.guest import Guest
 from test_guest_disk import Disked, mounted, refused, terndisk
 
 pytestmark = pytest.mark.storage
@@ -69,6 +70,56 @@ def start_again(guest, host):
     guest.wait_text(r"guest# ", 180)
 
 
+def states(lab, host):
+    return {v["name"]: v["state"] for v in lab.ask(host, "vm list")}
+
+
+def lease(lab, host):
+    """Of the description of VM m, as this host sees it."""
+    return {f["name"]: f for f in lab.ask(host, "datastore ls /ds/ds1/m/")}["m/m.vm"]["lease"]
+
+
+def until(lab, what):
+    end = time.monotonic() + 60 * lab.patience
+    while not what():
+        assert time.monotonic() < end, lab.log("b")[-2000:]
+        time.sleep(0.2)
+
+
+def moves(lab, image, folder):
+    """Its home goes along: it is at home where it runs, and gives way where it was registered."""
+    m = Guest(lab, "m")
+    m.create("a", mode="shell", mem="128M", options="--home ds1")
+    m.start()
+    m.migrate("b", timeout=120)
+    assert "m" not in states(lab, "a") and states(lab, "b")["m"] == "running"
+    assert lease(lab, "b") == "here" and lease(lab, "a") == "held"
+    assert lab.ask("b", "vm info m")["home"] == "/ds/ds1/m/m.vm"
+
+    def is_bs():
+        terndisk("export", image, "m/m.vm", folder / "m.vm")
+        return "host = b\n" in (folder / "m.vm").read_text()
+    until(lab, is_bs)
+
+    # Given, not accepted, taken back: what was registered at a is there as before.
+    lab.run("a", "vm register /ds/ds1/m/m.vm")
+    job = m.migrate_start("a", "--hold", "go")
+    assert m.migrate_wait(job, until=("go",), timeout=60)["held"]
+    assert states(lab, "a")["m"] == "incoming" and lease(lab, "b") == "held"
+    assert refused(lab, "a", "vm destroy m --files")[0] == "busy"
+    assert refused(lab, "b", "vm autostart m --order 1")[0] == "busy"
+    lab.run("b", f"migrate cancel {job}")
+    until(lab, lambda: states(lab, "a").get("m") == "off")
+    assert states(lab, "b")["m"] == "running" and lease(lab, "b") == "here"
+    assert refused(lab, "a", "vm start m")[0] == "busy"
+
+    m.migrate("a", timeout=120)
+    assert states(lab, "a")["m"] == "running" and "m" not in states(lab, "b")
+    assert lease(lab, "a") == "here"
+    lab.run("a", "vm stop m")
+    lab.run("a", "vm destroy m --files")
+
+
 def test_a_vm_at_home(lab, payload, tmp_path):
     image, zeros = tmp_path / "ds.img", tmp_path / "zeros"
     zeros.write_bytes(bytes(DISK_MIB * MIB))
@@ -81,14 +132,11 @@ def test_a_vm_at_home(lab, payload, tmp_path):
     guest = Disked(lab, "h")
     made_on_a(lab, guest)
     only_one_starts_it(lab)
+    moves(lab, image, tmp_path)
 
     # Its host is gone: the other takes it when the lease has run out, not before.
     lab.kill("a")
     lab.run("b", "vm start h --wait", timeout=180)
-    start_again(guest, "b")
-    assert guest.disk("vda", "check", 9) == ([SECTORS, 0, 0], None)
-    (sectors, wrong, errors), _ = guest.disk("vdb", "check", 3)
-    assert wrong == sectors and not errors      # what a run wrote there is forgotten
     lab.run("b", "vm stop h")
     assert not [f for f in files(lab, "b") if f.endswith((".run", ".new"))]
 
@@ -104,6 +152,8 @@ def test_a_vm_at_home(lab, payload, tmp_path):
         time.sleep(0.3)
     start_again(guest, "b")
     assert guest.disk("vda", "check", 7) == ([SECTORS, 0, 0], None)
+    (sectors, wrong, errors), _ = guest.disk("vdb", "check", 3)
+    assert wrong == sectors and not errors      # what a run wrote there is forgotten
     lab.run("b", "vm disk merge h one")
     assert guest.disk("vda", "check", 7) == ([SECTORS, 0, 0], None)
     assert [d["snapshots"] for d in lab.ask("b", "vm disk list h")] == [[]] * 4
