@@ -160,9 +160,13 @@ static void acker_world(void *arg)
 		waitq_wake_all(&r->changed); /* there is room again */
 		err = say(r, seq, news, err);
 		f = spin_lock(&r->lock);
-		ended |= err != 0; /* the reader learns of a dead stream by itself */
+		/* The reader may be waiting for room, which nobody makes from now on. */
+		if (err && !r->error)
+			r->error = err;
+		ended |= err != 0;
 	}
 	spin_unlock(&r->lock, f);
+	waitq_wake_all(&r->changed);
 }
 
 void blk_receiver_alive(struct blk_receiver *r)
