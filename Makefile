@@ -4,6 +4,7 @@
 #   make demo [CPU=vmx]   two hosts in an emulator, a guest moves between them
 #   make test [SUITE=..]  unit, lint, svm, vmx, migrate, fault, storage, guests, lab; all without
 #   make bench | soak     figures; the long runs
+#   make torture [SEED=N] [MINUTES=N]   random moves of a guest's disks, random faults
 #   make lint             text, format, headers, rooms, clang-tidy
 #   make fuzz [SECONDS=60]  make model  make clean  make help
 #

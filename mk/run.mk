@@ -6,7 +6,7 @@ SUITE ?= all
 
 export BUILD FUZZ_SECONDS
 
-.PHONY: demo test bench soak model guest
+.PHONY: demo test bench soak torture model guest
 
 guest: $(SETUP_STAMP) $(CPU_GUEST)
 	@tools/guest
@@ -26,3 +26,6 @@ bench: all guest
 
 soak: all guest unit fuzz-build
 	@tools/soak $(ARGS)
+
+torture: all guest
+	@tools/torture $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)

@@ -2,14 +2,17 @@
 """A TCP relay that spoils what it carries; run inside a lab's network.
 
     proxy.py LISTEN-ADDR TARGET-ADDR PORT [--cut N] [--flip OFFSET:BIT]... [--append HEX]
-             [--record FILE] [--flip-back OFFSET:BIT]...
+             [--record FILE] [--flip-back OFFSET:BIT]... [--garbage N:FILE]
 
 Bytes from the connecting side are counted over one connection: after N both
 sides are closed (--cut); bits are turned (--flip; --flip-back in what comes
 back); the rest of the stream is replaced by HEX repeated for 4 MiB (--append,
-with --cut).  Prints `ready`.
+with --cut); once FILE exists all bits of connection N are turned (--garbage; the
+first one is 0).  Prints `ready`.
 """
 import argparse
+import itertools
+import os
 import socket
 import sys
 import threading
@@ -21,16 +24,18 @@ def turn(data, start, flips):
             data[offset - start] ^= 1 << bit
 
 
-def spoil(data, start, args):
+def spoil(data, start, number, args):
     """(bytes to pass on, whether the stream ends here)"""
     data = bytearray(data)
+    if args.garbage and number == int(args.garbage[0]) and os.path.exists(args.garbage[1]):
+        data = bytearray(b ^ 0xff for b in data)
     turn(data, start, args.flip)
     if args.cut is not None and start + len(data) >= args.cut:
         return bytes(data[:max(0, args.cut - start)]), True
     return bytes(data), False
 
 
-def forward(source, sink, args, record):
+def forward(source, sink, number, args, record):
     """The spoiled direction."""
     count = 0
     try:
@@ -38,7 +43,7 @@ def forward(source, sink, args, record):
             data = source.recv(65536)
             if not data:
                 break
-            out, end = spoil(data, count, args)
+            out, end = spoil(data, count, number, args)
             count += len(data)
             sink.sendall(out)
             if record:
@@ -88,6 +93,7 @@ def main():
                         action="append", default=[])
     ap.add_argument("--append")
     ap.add_argument("--record")
+    ap.add_argument("--garbage", type=lambda t: t.split(":", 1))
     args = ap.parse_args()
     record = open(args.record, "wb") if args.record else None
     server = socket.socket()
@@ -95,11 +101,12 @@ def main():
     server.bind((args.listen, args.port))
     server.listen()
     print("ready", flush=True)
-    while True:
+    for number in itertools.count():
         near, _ = server.accept()
         far = socket.create_connection((args.target, args.port), 10)
         far.settimeout(None)
-        threading.Thread(target=forward, args=(near, far, args, record), daemon=True).start()
+        threading.Thread(target=forward, args=(near, far, number, args, record),
+                         daemon=True).start()
         threading.Thread(target=back, args=(far, near, args.flip_back), daemon=True).start()
 
 

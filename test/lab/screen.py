@@ -5,7 +5,7 @@ import re
 import time
 
 from lablib.paths import BUILD
-from qmp import qmp
+from lablib.qmp import qmp
 
 WIDTH, HEIGHT = 8, 16
 

@@ -8,7 +8,7 @@ import pytest
 
 from lablib.client import Lab
 from lablib.paths import LabError
-from qmp import qmp
+from lablib.qmp import qmp
 
 pytestmark = pytest.mark.svm
 

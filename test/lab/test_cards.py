@@ -7,7 +7,7 @@ import pytest
 from conftest import third
 from lablib.client import Lab
 from lablib.guest import Guest
-from qmp import qmp
+from lablib.qmp import qmp
 from test_guest_net import ADDR, Netted, echo
 
 pytestmark = pytest.mark.net

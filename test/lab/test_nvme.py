@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from lablib.client import Lab
-from qmp import qmp
+from lablib.qmp import qmp
 from test_disk import FLUSH_FAILS, INJECT, MIB, PATTERN, image, pattern
 
 pytestmark = pytest.mark.storage

@@ -47,8 +47,9 @@ def disk_words(disks):
     """A disk is `FILE[,WORD]...`: NVMe, or with `ide` a drive of a PIIX3, with `ahci` one of
     the chipset's AHCI, with `virtio` virtio-blk; `shared` with other hosts; `ro`;
     `debug=FILE`: fails as that file of QEMU's blkdebug says; `log=FILE`: all writes are
-    recorded there in the format of dm-log-writes; `ns`: another namespace of the NVMe
-    controller before it; `KEY=VALUE`: the device's own."""
+    recorded there in the format of dm-log-writes; `faults`: errors can be put in while it runs
+    (diskfault.py); `ns`: another namespace of the NVMe controller before it; `KEY=VALUE`: the
+    device's own."""
     out = []
     ide = ahci = nvme = 0
     for k, disk in enumerate(disks):
@@ -63,6 +64,9 @@ def disk_words(disks):
         drive = (f"driver=blklogwrites,file.driver=file,file.filename={path},"
                  f"log.driver=file,log.filename={log}" if log else
                  f"format=raw,file={path},cache=none,discard=unmap")
+        if "faults" in words:
+            drive = (f"driver=raw,node-name=f{k},file.driver=file,file.node-name=p{k},"
+                     f"file.filename={path},cache=none,discard=unmap")
         lock += ",readonly=on" if "ro" in words else ""
         out += ["-drive", f"if=none,id=d{k},{drive}{lock}", "-device"]
         if "ide" in words:
