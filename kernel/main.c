@@ -90,6 +90,13 @@ static void start_drivers(void)
 	pci_attach(pci_drivers, ARRAY_SIZE(pci_drivers));
 }
 
+/* What may be another host's first: then a VM that starts by itself is not one of these. */
+static void datastores_mounted(void)
+{
+	mig_recover();
+	home_boot();
+}
+
 /* Datastores know a host by its first card's address: no two have the same. */
 static void start_store(void)
 {
@@ -100,7 +107,7 @@ static void start_store(void)
 		memcpy(h.id + 8, n->mac, sizeof(n->mac));
 	snprintf(h.name, sizeof(h.name), "%s", hostname());
 	ds_host_set(&h);
-	ds_start(home_boot);
+	ds_start(datastores_mounted);
 }
 
 static void start_rooms(void)

@@ -60,7 +60,8 @@ static const struct {
 	[WIRE_DISKS] = { T_OFFER, dest_on_disks },
 	[WIRE_BLOCKS] = { T_DISKS, dest_on_blocks },
 	[WIRE_CLOCK] = { T_ACCEPTED | T_MEMORY, on_clock },
-	[WIRE_ALIVE] = { T_ACCEPTED | T_MEMORY | T_REMAIN | T_STATE | T_READY | T_DISKS, on_alive },
+	[WIRE_ALIVE] = { T_ACCEPTED | T_MEMORY | T_REMAIN | T_STATE | T_READY | T_DISKS | T_RUNS,
+			 on_alive },
 	[WIRE_SKELETON] = { T_ACCEPTED, dest_on_skeleton },
 	[WIRE_PAGES] = { T_MEMORY | T_REMAIN, dest_on_pages },
 	[WIRE_DELTA] = { T_MEMORY | T_REMAIN, dest_on_delta },
@@ -68,6 +69,7 @@ static const struct {
 	[WIRE_STATE] = { T_REMAIN, dest_on_state },
 	[WIRE_END] = { T_STATE, dest_on_end },
 	[WIRE_GO] = { T_READY, dest_on_go },
+	[WIRE_CLOSED] = { T_RUNS, dest_on_closed },
 	[WIRE_ABORT] = { T_ACCEPTED | T_MEMORY | T_REMAIN | T_STATE | T_READY, dest_on_abort },
 };
 
@@ -191,6 +193,8 @@ void dest_world(void *arg)
 		stream_close(d->peer.s);
 	if (d->j && d->j->st.phase != MIG_IN_DOUBT)
 		job_over(d->j, d->j->dst == DST_OWNS || d->j->st.dry_run ? MIG_DONE : MIG_FAILED);
+	if (d->j && d->j->dst == DST_OWNS)
+		job_journal_keep(d->j);
 	if (d->j)
 		job_put(d->j);
 	pageset_fini(&d->owed);

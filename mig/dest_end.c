@@ -14,6 +14,7 @@
 
 #include "history.h"
 #include "job.h"
+#include "journal.h"
 #include "owner.h"
 #include "phase.h"
 
@@ -68,6 +69,8 @@ int dest_take(struct mig_job *j)
 	if (was != DST_HELD)
 		return was == DST_OWNS ? 0 : -EPERM;
 	err = owner_accept(j->vm);
+	if (!err && j->journal)
+		err = journal_note(j->journal, JOURNAL_OWNS);
 	f = spin_lock(&j->lock);
 	j->taking = false;
 	if (!err)
@@ -102,6 +105,7 @@ static void take_apart(struct mig_job *j)
 		log_error("mig", "job %u: the incomplete %s stays: %s", (unsigned)j->st.id,
 			  j->st.vm, why);
 	vm_put(vm);
+	job_journal_end(j);
 }
 
 void dest_discard(struct mig_job *j)
@@ -121,6 +125,8 @@ static void end_held(struct mig_job *j)
 		return;
 	if (j->dst != DST_OWNS)
 		job_error(j, "discarded", "the copy here was given up: the VM is the source's");
+	else
+		job_journal_keep(j); /* until its source says that it has forgotten */
 	job_over(j, j->dst == DST_OWNS ? MIG_DONE : MIG_FAILED);
 }
 
@@ -199,9 +205,13 @@ void dest_settle(const struct wire_settle *m, struct wire_verdict *v)
 	*v = (struct wire_verdict){ .verdict = VERDICT_UNKNOWN };
 	memcpy(v->id, m->id, sizeof(v->id));
 	if (!j) {
-		(void)history_find(v);
+		if (history_find(v) &&
+		    (v->verdict == VERDICT_DISCARDED || m->outcome == OUTCOME_CLOSED))
+			journal_forget(m->id);
 		return;
 	}
+	if (m->outcome == OUTCOME_CLOSED && j->dst == DST_OWNS)
+		job_journal_end(j);
 	err = m->outcome == OUTCOME_GO ? dest_take(j) : 0;
 	if (err)
 		log_warn("mig", "job %u: the source says GO for a copy that %s", (unsigned)j->st.id,
@@ -216,8 +226,9 @@ void dest_settle(const struct wire_settle *m, struct wire_verdict *v)
 
 int dest_resolve(struct mig_job *j, bool here)
 {
+	int err = here && j->journal ? journal_note(j->journal, JOURNAL_OWNS) : 0;
 	unsigned long f = lock_decided(j);
-	bool leases = here && j->dst == DST_HELD && owner_leased(j->vm);
+	bool leases = (here && j->dst == DST_HELD && owner_leased(j->vm)) || err;
 	enum commit_action action = leases ? COMMIT_REFUSE : dst_resolve(&j->dst, here);
 
 	spin_unlock(&j->lock, f);

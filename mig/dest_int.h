@@ -22,6 +22,7 @@ enum talk {
 	T_STATE = 32,	/* records are here */
 	T_READY = 64,	/* READY said */
 	T_OVER = 128,
+	T_RUNS = 512,  /* it runs here, and its source keeps a record of it */
 	T_DISKS = 256, /* this is a stream of disks */
 };
 
@@ -56,6 +57,7 @@ int dest_on_remain(struct dest *d, const void *body, size_t len);
 int dest_on_state(struct dest *d, const void *body, size_t len);
 int dest_on_end(struct dest *d, const void *body, size_t len);
 int dest_on_go(struct dest *d, const void *body, size_t len);
+int dest_on_closed(struct dest *d, const void *body, size_t len);
 int dest_on_abort(struct dest *d, const void *body, size_t len);
 
 /* dest_disks.c: a stream of disks, in its own world; the job is another stream's. */

@@ -171,7 +171,7 @@ int dest_on_settle(struct dest *d, const void *body, size_t len)
 	struct wire_verdict v;
 
 	memcpy(&m, body, len);
-	if (m.reserved || (m.outcome != OUTCOME_ABORTED && m.outcome != OUTCOME_GO))
+	if (m.reserved || m.outcome < OUTCOME_ABORTED || m.outcome > OUTCOME_CLOSED)
 		return dest_refuse(d, -EBADMSG, "bad-stream", "settle with an unknown outcome");
 	if (memcmp(m.id, d->id, sizeof(m.id)))
 		return dest_refuse(d, -EBADMSG, "bad-stream",

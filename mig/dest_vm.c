@@ -9,13 +9,51 @@
 #include <string.h>
 
 #include <tern/home.h>
+#include <tern/store.h>
 #include <tern/vdev.h>
 
 #include "checkpoint.h"
 #include "delta.h"
 #include "dest_int.h"
+#include "journal.h"
 #include "phase.h"
 #include "ram_recv.h"
+
+static bool any_copied(const struct dest *d)
+{
+	for (unsigned i = 0; i < d->offer.cfg.disks; i++)
+		if (d->offer.disk[i].how == VDISK_COPIED)
+			return true;
+	return false;
+}
+
+/* Beside the first of the disks that are made here. */
+static int open_journal(struct dest *d, char *why, size_t len)
+{
+	struct journal_record r = { .incoming = true,
+				    .step = JOURNAL_NOTHING,
+				    .peer = d->j->st.peer };
+	const struct vm_config *cfg = &d->offer.cfg;
+	struct datastore *ds;
+	const char *name;
+	int err;
+
+	if (!any_copied(d))
+		return 0;
+	memcpy(r.id, d->id, sizeof(r.id));
+	memcpy(r.uuid, d->offer.uuid, sizeof(r.uuid));
+	memcpy(r.vm, cfg->name, sizeof(r.vm));
+	for (unsigned i = 0; i < cfg->disks; i++)
+		if (d->offer.disk[i].how == VDISK_COPIED)
+			memcpy(r.disk[r.disks++], cfg->disk[i].path, sizeof(r.disk[0]));
+	err = ds_path(r.disk[0], &ds, &name);
+	if (!err)
+		err = journal_create(ds, &r, &d->j->journal);
+	if (err)
+		snprintf(why, len, "no record of the move can be kept there: %s",
+			 ds_error_text(err));
+	return err;
+}
 
 /* A VM of its name that is at the same home is the same VM: registered here, and off. */
 static int step_aside(struct dest *d, char *why, size_t len)
@@ -78,6 +116,8 @@ int dest_on_skeleton(struct dest *d, const void *body, size_t len)
 	vm->mig = d->j;
 	d->j->vm = vm;
 	err = vdisks_await(vm, d->offer.disk, why, sizeof(why));
+	if (!err)
+		err = open_journal(d, why, sizeof(why));
 	if (err)
 		return dest_refuse(d, err, "disk", "%s", why);
 	err = home_await(vm, &d->offer.home, why, sizeof(why));
@@ -166,12 +206,9 @@ int dest_on_state(struct dest *d, const void *body, size_t len)
 static int complete_disks(struct dest *d)
 {
 	char why[WIRE_TEXT] = "";
-	bool any = false;
 	int err;
 
-	for (unsigned i = 0; i < d->offer.cfg.disks; i++)
-		any |= d->offer.disk[i].how == VDISK_COPIED;
-	if (!any)
+	if (!any_copied(d))
 		return 0;
 	if (!dest_disks_close(d->j))
 		return dest_refuse(d, -EBADMSG, "bad-stream", "its disks are not complete here");
@@ -259,7 +296,7 @@ int dest_on_go(struct dest *d, const void *body, size_t len)
 				   "the leases of its disks cannot be accepted there (%d)", err);
 	r.started_ns = d->j->running.started_ns;
 	r.load_ns = d->j->st.state_ns;
-	d->talk = T_OVER;
+	d->talk = d->j->journal ? T_RUNS : T_OVER;
 	return peer_send(&d->peer, WIRE_RUNNING, &r, sizeof(r));
 }
 
@@ -269,6 +306,15 @@ static void mark_dry_run(struct mig_job *j)
 
 	j->st.dry_run = true;
 	spin_unlock(&j->lock, f);
+}
+
+int dest_on_closed(struct dest *d, const void *body, size_t len)
+{
+	(void)body;
+	(void)len;
+	job_journal_end(d->j);
+	d->talk = T_OVER;
+	return 0;
 }
 
 int dest_on_abort(struct dest *d, const void *body, size_t len)

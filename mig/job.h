@@ -42,8 +42,10 @@ struct mig_job {
 	struct wire_running running; /* [job] */
 	uint64_t rtt_ns;	     /* [job] best of the probes */
 	struct vm *vm;		     /* [own] with a reference */
-	struct vm *instead; /* [own] incoming: stepped aside for vm, see dest_vm.c; or NULL */
-	struct peer peer;   /* [own]; peer.s under stream_lock for others' aborts */
+	struct vm *instead;	 /* [own] incoming: stepped aside for vm, see dest_vm.c; or NULL */
+	struct journal *journal; /* [job] of a move with copied disks; NULL: none */
+	struct leftover *left;	 /* [own] of a move that a crash ended: instead of vm */
+	struct peer peer;	 /* [own]; peer.s under stream_lock for others' aborts */
 	struct mutex stream_lock;
 	bool settling;		       /* [list] the settle world has work with it */
 	bool asking;		       /* [job] it is talking to the peer: the operator waits */
@@ -114,6 +116,14 @@ void job_abort_stream(struct mig_job *j);
 void job_close_stream(struct mig_job *j);
 /* Ends the job's hold on its VM, which lives on. */
 void job_drop_vm(struct mig_job *j);
+
+/* The record of a move of which nothing is in doubt any more goes. After each step that may be the
+ * last. */
+void job_journal_end(struct mig_job *j);
+void job_journal_keep(struct mig_job *j); /* it goes, the file stays */
+
+/* recover.c: of a move that a crash of this host ended, the end: vm is NULL. */
+void recover_end(struct mig_job *j, bool gone);
 
 /* source_commit.c */
 /*

@@ -19,6 +19,8 @@
 #define VERSION 1u
 #define PLACE_BYTES 4096u
 #define PLACES 2u
+#define SIDE_SOURCE 1u
+#define SIDE_DESTINATION 2u
 #define DIRECTORY "migrations/"
 #define NAME_BYTES (sizeof(DIRECTORY) + 2 * WIRE_ID_BYTES)
 
@@ -36,7 +38,7 @@ struct place {
 	uint8_t zero0[7];  /* 105 */
 	uint8_t ip[16];	   /* 112 */
 	uint32_t disks;	   /* 128 */
-	uint32_t zero1;	   /* 132 */
+	uint32_t side;	   /* 132 1: source, 2: destination */
 	char disk[8][128]; /* 136 */
 	uint8_t zero2[PLACE_BYTES - 1160];
 };
@@ -98,6 +100,7 @@ static bool whole(struct place *p)
 	if (p->magic != MAGIC || p->crc != crc_of(p) || p->version != VERSION)
 		return false;
 	if (p->step < JOURNAL_NOTHING || p->step >= JOURNAL_STEPS || p->disks > VM_DISKS_MAX ||
+	    (p->side != SIDE_SOURCE && p->side != SIDE_DESTINATION) ||
 	    !text_ok(p->vm, sizeof(p->vm)))
 		return false;
 	for (uint32_t i = 0; i < p->disks; i++)
@@ -176,6 +179,7 @@ int journal_create(struct datastore *ds, const struct journal_record *first, str
 	memcpy(p->vm, first->vm, sizeof(p->vm));
 	p->family = first->peer.family;
 	memcpy(p->ip, first->peer.ip, sizeof(p->ip));
+	p->side = first->incoming ? SIDE_DESTINATION : SIDE_SOURCE;
 	p->disks = first->disks;
 	memcpy(p->disk, first->disk, sizeof(p->disk));
 	err = journal_note(j, first->step);
@@ -212,6 +216,17 @@ void journal_end(struct journal *j)
 			 ds_error_text(err));
 }
 
+void journal_forget(const uint8_t id[WIRE_ID_BYTES])
+{
+	char name[NAME_BYTES];
+	struct datastore *ds;
+
+	name_of(id, name);
+	for (unsigned i = 0; (ds = ds_at(i)); i++)
+		if (!ds_remove(ds, name))
+			log_debug("mig", "record %s is settled", name);
+}
+
 /* ---- after a crash ---- */
 
 /* The later of the two places that is whole. */
@@ -233,7 +248,9 @@ static int read_latest(struct journal *j)
 
 static void fill(const struct place *p, struct journal_record *r)
 {
-	*r = (struct journal_record){ .step = (enum journal_step)p->step, .disks = p->disks };
+	*r = (struct journal_record){ .step = (enum journal_step)p->step,
+				      .incoming = p->side == SIDE_DESTINATION,
+				      .disks = p->disks };
 	memcpy(r->id, p->id, sizeof(r->id));
 	memcpy(r->uuid, p->uuid, sizeof(r->uuid));
 	memcpy(r->vm, p->vm, sizeof(r->vm));

@@ -31,6 +31,7 @@ struct journal_record {
 	uint8_t uuid[16];	   /* of the VM */
 	char vm[VM_NAME_MAX];
 	struct net_addr peer;
+	bool incoming; /* this host is the destination */
 	enum journal_step step;
 	uint32_t disks;
 	char disk[VM_DISKS_MAX][VM_DISK_PATH_MAX]; /* of this side, that the move is about */
@@ -47,6 +48,8 @@ MUST_CHECK int journal_note(struct journal *j, enum journal_step step);
 void journal_end(struct journal *j);
 /* Ends the use of it here, and leaves the file. */
 void journal_keep(struct journal *j);
+/* Removes what there is of that migration, wherever it is, if nobody uses it. */
+void journal_forget(const uint8_t id[WIRE_ID_BYTES]);
 
 /*
  * Calls fn for every record that this host left on the datastore, with the journal open; fn

@@ -230,7 +230,7 @@ static int source_resolve(struct mig_job *j, bool here)
 	unsigned long f = spin_lock(&j->lock);
 	enum commit_action action;
 
-	if (here && owner_leased(j->vm)) {
+	if (here && j->vm && owner_leased(j->vm)) {
 		spin_unlock(&j->lock, f);
 		return -EBUSY;
 	}
@@ -250,6 +250,7 @@ static int source_resolve(struct mig_job *j, bool here)
 		source_release(j);
 		job_over(j, MIG_DONE);
 	}
+	job_journal_end(j);
 	return 0;
 }
 

@@ -79,7 +79,7 @@ static enum commit_action peers_word(struct mig_job *j, enum wire_verdict_kind v
 /* The commit's step while in doubt, by what the peer has said (UNKNOWN: nothing). */
 static void in_doubt_verdict(struct mig_job *j, enum wire_verdict_kind verdict)
 {
-	bool leases = verdict != VERDICT_RUNNING && owner_leased(j->vm);
+	bool leases = verdict != VERDICT_RUNNING && j->vm && owner_leased(j->vm);
 	enum commit_action action = leases ? source_ask_leases(j) : peers_word(j, verdict);
 
 	if (action == COMMIT_FREE) {
@@ -122,6 +122,17 @@ static void end(struct mig_job *j)
 	spin_unlock(&j->lock, f);
 }
 
+/* The record goes; and, as far as the peer hears it, the peer's. */
+static void forget(struct mig_job *j)
+{
+	bool moved = j->journal && j->src == SRC_RELEASED;
+	struct wire_verdict v;
+
+	job_journal_end(j);
+	if (moved && ask(j, OUTCOME_CLOSED, &v))
+		log_debug("mig", "job %u: the destination keeps its record", (unsigned)j->st.id);
+}
+
 static void settle_one(struct mig_job *j)
 {
 	struct wire_verdict v = { .verdict = VERDICT_UNKNOWN };
@@ -131,7 +142,7 @@ static void settle_one(struct mig_job *j)
 		job_set_settling(j, false);
 		return;
 	}
-	if (ask(j, outcome, &v) && !(outcome == OUTCOME_GO && owner_leased(j->vm))) {
+	if (ask(j, outcome, &v) && !(outcome == OUTCOME_GO && j->vm && owner_leased(j->vm))) {
 		end(j);
 		return;
 	}
@@ -143,6 +154,7 @@ static void settle_one(struct mig_job *j)
 	if (j->src != SRC_GO_SENT)
 		job_set_settling(j, false);
 	end(j);
+	forget(j);
 }
 
 struct pass {

@@ -286,6 +286,20 @@ static int await_ready(struct source *s)
 	return err;
 }
 
+/* The VM runs there: its disks here go, then the record, then the destination may forget as well.
+ */
+static void forget(struct source *s)
+{
+	struct mig_job *j = s->j;
+
+	if (!s->disks || j->src != SRC_RELEASED)
+		return;
+	source_disks_free(s);
+	job_journal_end(j);
+	if (peer_send(&j->peer, WIRE_CLOSED, NULL, 0))
+		log_debug("mig", "job %u: the destination keeps its record", (unsigned)j->st.id);
+}
+
 /* Ends what the steps opened, in reverse. */
 static void clean_up(struct source *s)
 {
@@ -326,6 +340,7 @@ static void migrate(struct source *s)
 
 	if (!err) {
 		source_commit(s);
+		forget(s);
 		clean_up(s);
 	} else if (j->req.dry_run && err == -ECANCELED && !j->cancel) {
 		peer_send_text(&j->peer, WIRE_ABORT, "dry-run",
@@ -335,10 +350,12 @@ static void migrate(struct source *s)
 		job_over(j, MIG_DONE);
 	} else if (source_give_up(s, err)) {
 		clean_up(s);
+		job_journal_end(j);
 		job_drop_vm(j);
 		job_over(j, err == -ECANCELED ? MIG_CANCELED : MIG_FAILED);
 	} else {
 		clean_up(s);
+		job_journal_end(j);
 	}
 }
 

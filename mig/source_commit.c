@@ -8,11 +8,25 @@
 
 #include <tern/dirty.h>
 #include <tern/log.h>
+#include <tern/store.h>
 #include <tern/vdev.h>
 
+#include "journal.h"
 #include "owner.h"
 #include "phase.h"
 #include "source.h"
+
+/* A host that crashes after GO must know of it. */
+static int note_go(struct mig_job *j)
+{
+	int err = j->journal ? journal_note(j->journal, JOURNAL_GO) : 0;
+
+	if (err)
+		job_error(j, ds_error_code(err),
+			  "the record of the move cannot be written: %s; the VM goes on here",
+			  ds_error_text(err));
+	return err;
+}
 
 /* READY is here: what the disks hold is the destination's to take, but not yet for good. */
 int source_lease(struct source *s)
@@ -24,6 +38,9 @@ int source_lease(struct source *s)
 	uint64_t t0;
 
 	if (err || !owner_leased(j->vm))
+		return err;
+	err = note_go(j); /* without GO the destination may take them: a crash must find it */
+	if (err)
 		return err;
 	t0 = time_ns();
 	f = spin_lock(&j->lock);
@@ -43,6 +60,9 @@ int source_go(struct source *s)
 	unsigned long f;
 	int err = source_hold(j, MIG_GO);
 
+	if (err)
+		return err;
+	err = note_go(j);
 	if (err)
 		return err;
 	f = spin_lock(&j->lock);

@@ -11,6 +11,7 @@
 
 #include "blk_send.h"
 #include "bulk.h"
+#include "journal.h"
 #include "phase.h"
 #include "smove.h"
 #include "source_disks.h"
@@ -296,6 +297,34 @@ static int open_disks(struct source *s)
 	return 0;
 }
 
+/* Beside the first of the disks; where that is a whole disk of the host, on any datastore. */
+static int open_journal(struct source *s)
+{
+	const struct vm_config *cfg = &s->j->vm->cfg;
+	struct journal_record r = { .step = JOURNAL_NOTHING, .peer = s->j->req.to };
+	struct datastore *ds = NULL;
+	const char *name;
+	int err;
+
+	memcpy(r.id, s->j->id, sizeof(r.id));
+	memcpy(r.uuid, s->j->vm->uuid, sizeof(r.uuid));
+	memcpy(r.vm, cfg->name, sizeof(r.vm));
+	for (unsigned i = 0; i < s->disks->nr; i++) {
+		const char *path = cfg->disk[s->disks->disk[i].index].path;
+
+		memcpy(r.disk[r.disks++], path, sizeof(r.disk[0]));
+		if (!ds && ds_path(path, &ds, &name))
+			ds = NULL;
+	}
+	if (!ds)
+		ds = ds_at(0);
+	err = ds ? journal_create(ds, &r, &s->j->journal) : -ENOENT;
+	if (err)
+		job_error(s->j, ds_error_code(err), "no record of the move can be kept here: %s",
+			  ds ? ds_error_text(err) : "no datastore is mounted");
+	return err;
+}
+
 bool source_disks_any(const struct source *s)
 {
 	for (unsigned i = 0; i < VM_DISKS_MAX; i++)
@@ -318,6 +347,8 @@ int source_disks_copy(struct source *s)
 		return -ENOMEM;
 	vdisks_copied(s->j->vm, s->disk);
 	err = open_disks(s);
+	if (!err)
+		err = open_journal(s);
 	if (!err)
 		err = open_sender(s);
 	for (unsigned i = 0; i < s->disks->nr && !err; i++)

@@ -19,6 +19,10 @@ void source_resume(struct mig_job *j)
 
 void source_resume_all(struct mig_job *j)
 {
+	if (!j->vm) {
+		recover_end(j, false);
+		return;
+	}
 	vdevs_resume(j->vm);
 	source_resume(j);
 	dirty_stop(j->vm);
@@ -30,6 +34,10 @@ void source_release(struct mig_job *j)
 	struct vm *vm = j->vm;
 	char why[96] = "";
 
+	if (!vm) {
+		recover_end(j, true);
+		return;
+	}
 	mutex_lock(&vm->lock);
 	vm->mig = NULL;
 	mutex_unlock(&vm->lock);

@@ -43,6 +43,7 @@ static const struct {
 	[WIRE_BLOCKS] = { BY_SOURCE, sizeof(struct wire_blocks), sizeof(struct wire_blocks) },
 	[WIRE_BLOCKS_DONE] = { BY_DEST, sizeof(struct wire_blocks_done),
 			       sizeof(struct wire_blocks_done) },
+	[WIRE_CLOSED] = { BY_SOURCE, 0, 0 },
 	[WIRE_VERDICT] = { BY_DEST, sizeof(struct wire_verdict), sizeof(struct wire_verdict) },
 	[WIRE_DELTA] = { BY_SOURCE, sizeof(struct wire_delta) + sizeof(uint64_t), WIRE_DELTA_MAX },
 };

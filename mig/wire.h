@@ -60,6 +60,7 @@ enum wire_type {
 	WIRE_DISKS_OK = 25,    /* D->S */
 	WIRE_BLOCKS = 26,      /* S->D: a change of a disk */
 	WIRE_BLOCKS_DONE = 27, /* D->S: changes up to seq are on the disks */
+	WIRE_CLOSED = 28,      /* S->D: nothing of the VM is here any more */
 	WIRE_TYPES
 };
 
@@ -140,7 +141,11 @@ struct wire_running {
 	uint64_t load_ns;    /* check and load */
 };
 
-enum wire_outcome { OUTCOME_ABORTED = 1, OUTCOME_GO = 2 };
+enum wire_outcome {
+	OUTCOME_ABORTED = 1,
+	OUTCOME_GO = 2,
+	OUTCOME_CLOSED = 3 /* nothing of the VM is there any more: as CLOSED */
+};
 struct wire_settle {
 	uint8_t id[WIRE_ID_BYTES];
 	uint32_t outcome; /* what the source decided, enum wire_outcome */

@@ -106,6 +106,8 @@ struct mig_status {
 	char error[160];     /* for people */
 };
 
+/* After a boot, in a world, when the datastores are mounted: what a crash has left is settled. */
+void mig_recover(void);
 void mig_init(void); /* listener and its world */
 /* 0 with the job's id, or an error with code and text. */
 MUST_CHECK int mig_start(const struct mig_request *r, uint32_t *id, char *code, size_t code_len,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """X-vMotion: a guest and its disk go to a host that shares nothing but the network."""
 import os
+import time
 
 import pytest
 
@@ -41,8 +42,66 @@ def test_there_and_back(lab):
         s = guest.migrate(target, "--disks", NAMES[target])
         assert s["phase"] == "done" and s["disk"]["copied_bytes"] > 0
         other = "a" if target == "b" else "b"
-        assert files(lab, target) == {"g/root.disk"} and files(lab, other) == set()
+        until("nothing but the disk is left, and that there",
+              lambda: (files(lab, target), files(lab, other)) == ({"g/root.disk"}, set()), lab)
         guest.rounds(1)
+    seed = guest.stop()
+    lab.run("b", "vm stop g")
+    lab.run("b", "datastore umount there")
+    out = lab.images / "out"
+    terndisk("export", lab.images / "b", "g/root.disk", out)
+    assert out.read_bytes() == pattern(seed, 0, DISK_MIB * MIB // 512)
+
+
+def hold(lab, guest, target, phase):
+    job = guest.migrate_start(target, "--disks", NAMES[target], "--hold", phase)
+    guest.migrate_wait(job, until=(phase,))
+    return job
+
+
+def until(what, condition, lab, timeout=60):
+    end = time.monotonic() + timeout * lab.patience
+    while not condition():
+        assert time.monotonic() < end, what
+        time.sleep(0.2)
+
+
+def again(lab, payload, host):
+    lab.up([host], files=payload, disks=[str(lab.images / host)])
+    mounted(lab, host)
+
+
+def vms(lab, host):
+    return [v["name"] for v in lab.ask(host, "vm list")]
+
+
+def test_crashes(lab, payload):
+    """A host crashes in the commit, and finds in its record what it may do when it is back."""
+    guest = Writer(lab, "g").boot(["/ds/here/g/root.disk"]).write()
+    # The destination, before GO: the source goes on, and the copy there is debris.
+    hold(lab, guest, "b", "go")
+    lab.kill("b")
+    until("the source goes on", lambda: not lab.ask("a", "vm list")[0]["state"] == "stunned", lab)
+    guest.rounds(1)
+    again(lab, payload, "b")
+    until("the copy is removed", lambda: files(lab, "b") <= {r for r in files(lab, "b")
+                                                             if r.startswith("migrations/")}, lab)
+    # The link, with GO on the way; then the source. It asks when it is back, and lets go.
+    job = hold(lab, guest, "b", "go")
+    lab.link("b", "down")
+    lab.run("a", f"migrate continue {job}")
+    until("the source is in doubt",
+          lambda: guest.migrate_status(job)["phase"] == "in-doubt", lab)
+    lab.kill("a")
+    lab.link("b", "up")
+    again(lab, payload, "a")
+    until("the VM runs at b",
+          lambda: [v["state"] for v in lab.ask("b", "vm list")] == ["running"],
+          lab)
+    until("nothing is left at a", lambda: files(lab, "a") == set(), lab)
+    assert vms(lab, "a") == []
+    guest.host = "b"
+    guest.rounds(1)
     seed = guest.stop()
     lab.run("b", "vm stop g")
     lab.run("b", "datastore umount there")

@@ -26,6 +26,7 @@ static struct journal_record record(uint8_t id)
 				    .vm = "deb",
 				    .peer = { 4, { 10, 0, 0, 2 } },
 				    .step = JOURNAL_NOTHING,
+				    .incoming = true,
 				    .disks = 2,
 				    .disk = { "/ds/ds1/deb/root.disk", "/ds/ds1/deb/data.disk" } };
 

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Moves with copied disks that a crash of this host ended (journal.h, docs/ownership.md): after a
+ * boot, once the datastores are mounted, each record that this host has left tells what it
+ * may do with the disks that it names.
+ *
+ *   source, nothing decided   the VM is here; the other side is told, until it answers, that its
+ *                             copy is not wanted
+ *   source, GO                the disks are held, so that nobody starts the VM, until the other
+ *                             side or the operator has said whose it is
+ *   destination, nothing      the copy has never run: its disks are removed, and its source hears
+ * so destination, owns         the VM is here, as any whose host has crashed; its source hears so
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <tern/log.h>
+#include <tern/store.h>
+
+#include "history.h"
+#include "job.h"
+#include "journal.h"
+
+/* The disks of a VM that may be another host's. */
+struct leftover {
+	unsigned disks;
+	char disk[VM_DISKS_MAX][VM_DISK_PATH_MAX];
+	struct ds_file *file[VM_DISKS_MAX]; /* NULL: not there, or a whole disk of the host */
+};
+
+static void remove_file(const char *path)
+{
+	struct datastore *ds;
+	const char *name;
+	int err = ds_path(path, &ds, &name);
+
+	if (!err)
+		err = ds_remove(ds, name);
+	if (err && err != -ENOENT)
+		log_warn("mig", "%s is left behind: %s", path, ds_error_text(err));
+}
+
+static void hold(struct leftover *l, const struct journal_record *r)
+{
+	struct datastore *ds;
+	const char *name;
+
+	l->disks = r->disks;
+	memcpy(l->disk, r->disk, sizeof(l->disk));
+	for (unsigned i = 0; i < l->disks; i++) {
+		int err = ds_path(l->disk[i], &ds, &name);
+
+		if (!err)
+			err = ds_open(ds, name, DS_OPEN_WRITE, &l->file[i]);
+		if (err)
+			l->file[i] = NULL;
+	}
+}
+
+void recover_end(struct mig_job *j, bool gone)
+{
+	struct leftover *l = j->left;
+
+	j->left = NULL;
+	for (unsigned i = 0; l && i < l->disks; i++) {
+		if (l->file[i])
+			ds_close(l->file[i]);
+		if (gone)
+			remove_file(l->disk[i]);
+	}
+	free(l);
+	log_info("mig", "job %u: %s is %s", (unsigned)j->st.id, j->st.vm,
+		 gone ? "the other host's" : "this host's: it can be started");
+}
+
+/* ---- the source's ---- */
+
+static struct mig_job *job_of(const struct journal_record *r)
+{
+	struct mig_request q = { .to = r->peer };
+
+	memcpy(q.vm, r->vm, sizeof(q.vm));
+	return job_new(&q, false, r->id);
+}
+
+static void source_left(const struct journal_record *r, struct journal *k)
+{
+	struct mig_job *j = job_of(r);
+	struct leftover *l = j ? calloc(1, sizeof(*l)) : NULL;
+
+	if (!l) {
+		log_error("mig", "no memory to settle the move of %s that a crash has ended",
+			  r->vm);
+		if (j) {
+			job_over(j, MIG_FAILED);
+			job_put(j);
+		}
+		journal_keep(k);
+		return;
+	}
+	j->journal = k;
+	j->left = l;
+	if (r->step == JOURNAL_GO) {
+		hold(l, r);
+		j->src = SRC_GO_SENT;
+		job_error(j, "crashed", "this host crashed after it had said GO");
+		job_phase(j, MIG_IN_DOUBT);
+	} else {
+		job_error(j, "crashed", "this host crashed before it had said GO: %s is here",
+			  r->vm);
+	}
+	settle_add(j);
+	if (r->step != JOURNAL_GO) {
+		recover_end(j, false);
+		job_over(j, MIG_FAILED);
+	}
+	job_put(j);
+}
+
+/* ---- the destination's ---- */
+
+static void destination_left(const struct journal_record *r, struct journal *k)
+{
+	struct wire_verdict v = { .verdict = VERDICT_RUNNING };
+
+	memcpy(v.id, r->id, sizeof(v.id));
+	if (r->step != JOURNAL_OWNS) {
+		v.verdict = VERDICT_DISCARDED;
+		for (uint32_t i = 0; i < r->disks; i++)
+			remove_file(r->disk[i]);
+		log_warn("mig",
+			 "the copy of %s that was coming here is given up: this host crashed",
+			 r->vm);
+	}
+	history_add(&v);
+	journal_keep(k); /* its source may ask; after another crash too */
+}
+
+static void left(const struct journal_record *r, struct journal *k, void *arg)
+{
+	(void)arg;
+	if (r->incoming)
+		destination_left(r, k);
+	else
+		source_left(r, k);
+}
+
+void mig_recover(void)
+{
+	struct datastore *ds;
+
+	for (unsigned i = 0; (ds = ds_at(i)); i++) {
+		int err = journal_scan(ds, left, NULL);
+
+		if (err)
+			log_warn("mig", "records of moves cannot be read: %s", ds_error_text(err));
+	}
+}
