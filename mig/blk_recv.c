@@ -226,8 +226,8 @@ bool blk_receiver_close(struct blk_receiver *r)
 {
 	unsigned long f = spin_lock(&r->lock);
 
-	r->closed = !r->error && !r->under_way && !r->taking &&
-		    (!r->taken || recv_slot_at(r, r->taken)->op == BLOCKS_FLUSH);
+	r->closed = !r->error && !r->under_way && !r->taking && r->taken &&
+		    recv_slot_at(r, r->taken)->op == BLOCKS_FLUSH;
 	spin_unlock(&r->lock, f);
 	return r->closed;
 }

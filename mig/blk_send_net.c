@@ -8,6 +8,9 @@
 #include "blk_send_int.h"
 #include "phase.h"
 
+/* Above what a disk there may take for one request, its resets included. */
+#define STALL_NS (2 * LINK_TIMEOUT_NS)
+
 /* ---- the world that sends ---- */
 
 /* The other host has room for it, which it always has for one. */
@@ -29,6 +32,8 @@ static int next_slot(struct blk_sender *s, struct send_slot **out)
 		err = waitq_sleep(&s->changed, &s->lock, &f, deadline);
 	err = s->error;
 	if (!err && s->sent < s->taken && may_go_locked(s, slot)) {
+		if (s->sent == s->acked)
+			s->progress_ns = time_ns();
 		s->sent++;
 		s->under_way += send_slot_bytes(slot);
 		s->stats.under_way_most = MAX(s->stats.under_way_most, s->under_way);
@@ -71,6 +76,7 @@ static int heard_done(struct blk_sender *s, uint64_t seq)
 		s->under_way -= send_slot_bytes(slot);
 		page_ring_give(&s->ring, slot->pages);
 	}
+	s->progress_ns = time_ns();
 	spin_unlock(&s->lock, f);
 	waitq_wake_all(&s->changed);
 	blk_send_serve(s);
@@ -86,11 +92,21 @@ static int heard_end(struct blk_sender *s, const struct wire_text *t)
 	return -ECONNABORTED;
 }
 
+/* It is alive, but does it work? A guest may be waiting for room. */
+static int heard_alive(struct blk_sender *s)
+{
+	unsigned long f = spin_lock(&s->lock);
+	bool stalls = s->sent > s->acked && time_ns() - s->progress_ns > STALL_NS;
+
+	spin_unlock(&s->lock, f);
+	return stalls ? -ETIMEDOUT : 0;
+}
+
 static int heard(struct blk_sender *s, const struct wire_head *h, const void *body)
 {
 	switch (h->type) {
 	case WIRE_ALIVE:
-		return 0;
+		return heard_alive(s);
 	case WIRE_BLOCKS_DONE:
 		return heard_done(s, ((const struct wire_blocks_done *)body)->seq);
 	case WIRE_ABORT:

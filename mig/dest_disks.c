@@ -34,7 +34,7 @@ static void put(struct dest_disks *k)
 static struct vm *waits_for_disks(struct mig_job *j)
 {
 	unsigned long f = spin_lock(&j->lock);
-	bool waits = j->vm && j->st.phase == MIG_PRECOPY && !j->disks_in;
+	bool waits = j->vm && j->st.phase == MIG_PRECOPY && !j->disks_came;
 	struct vm *vm = waits ? j->vm : NULL;
 
 	if (vm)
@@ -57,14 +57,15 @@ static void open_disks(struct dest_disks *k, struct vm *vm)
 	}
 }
 
-/* Two streams for one job: the first counts. */
+/* One stream for a job, ever: what a second would bring is not all. */
 static bool attach(struct dest_disks *k)
 {
 	unsigned long f = spin_lock(&k->j->lock);
-	bool first = !k->j->disks_in;
+	bool first = !k->j->disks_came;
 
 	if (first)
 		k->j->disks_in = k->r;
+	k->j->disks_came = true;
 	spin_unlock(&k->j->lock, f);
 	return first;
 }

@@ -50,6 +50,7 @@ struct mig_job {
 	bool settling;		       /* [list] the settle world has work with it */
 	bool asking;		       /* [job] it is talking to the peer: the operator waits */
 	bool complete;		       /* [job] incoming: READY may have been said */
+	bool disks_came;	       /* [job] incoming: its disks have, or had, a stream */
 	struct blk_receiver *disks_in; /* [job] incoming: takes its disks' contents; NULL: nobody */
 	bool taking;		       /* [job] incoming: its leases are being accepted just now */
 	uint64_t progress_ns; /* [job] incoming: when its source last brought something new */
@@ -124,6 +125,7 @@ void job_journal_keep(struct mig_job *j); /* it goes, the file stays */
 
 /* recover.c: of a move that a crash of this host ended, the end: vm is NULL. */
 void recover_end(struct mig_job *j, bool gone);
+void recover_keep(struct mig_job *j); /* gone or not, the files stay */
 
 /* source_commit.c */
 /*

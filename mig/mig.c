@@ -224,6 +224,15 @@ static bool is_in_doubt(struct mig_job *j, void *arg)
 	return j->st.phase == MIG_IN_DOUBT && !strcmp(j->st.vm, arg);
 }
 
+/* An operator may be wrong: what was copied stays here as well. */
+static void keep_disks(struct mig_job *j)
+{
+	if (j->vm)
+		vdisks_settle(j->vm, true);
+	else
+		recover_keep(j);
+}
+
 /* The operator's word on the source. */
 static int source_resolve(struct mig_job *j, bool here)
 {
@@ -247,6 +256,7 @@ static int source_resolve(struct mig_job *j, bool here)
 		job_over(j, MIG_FAILED);
 	} else {
 		job_set_settling(j, false);
+		keep_disks(j);
 		source_release(j);
 		job_over(j, MIG_DONE);
 	}

@@ -26,6 +26,7 @@
 struct leftover {
 	unsigned disks;
 	char disk[VM_DISKS_MAX][VM_DISK_PATH_MAX];
+	bool keep;
 	struct ds_file *file[VM_DISKS_MAX]; /* NULL: not there, or a whole disk of the host */
 };
 
@@ -66,12 +67,18 @@ void recover_end(struct mig_job *j, bool gone)
 	for (unsigned i = 0; l && i < l->disks; i++) {
 		if (l->file[i])
 			ds_close(l->file[i]);
-		if (gone)
+		if (gone && !l->keep)
 			remove_file(l->disk[i]);
 	}
 	free(l);
 	log_info("mig", "job %u: %s is %s", (unsigned)j->st.id, j->st.vm,
 		 gone ? "the other host's" : "this host's: it can be started");
+}
+
+void recover_keep(struct mig_job *j)
+{
+	if (j->left)
+		j->left->keep = true;
 }
 
 /* ---- the source's ---- */
