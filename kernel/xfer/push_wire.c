@@ -93,6 +93,7 @@ static int next_message(struct push_in *in)
 {
 	struct push_offset o = { in->at };
 	struct push_head h;
+	uint64_t contents;
 	int err = in->at ? in->send(in->user, PUSH_ACK, &o, sizeof(o)) : 0;
 
 	if (!err)
@@ -106,10 +107,11 @@ static int next_message(struct push_in *in)
 		in->at = in->put.size;
 		return o.offset == in->put.size && in->crc == in->want ? 0 : -EBADMSG;
 	}
-	in->left = h.length - sizeof(o);
-	if (o.offset < in->at || o.offset > in->put.size || in->left > in->put.size - o.offset)
+	contents = h.length - sizeof(o);
+	if (o.offset < in->at || o.offset > in->put.size || contents > in->put.size - o.offset)
 		return -EBADMSG;
 	in->at = o.offset;
+	in->left = contents;
 	return 0;
 }
 
