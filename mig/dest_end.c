@@ -210,8 +210,10 @@ void dest_settle(const struct wire_settle *m, struct wire_verdict *v)
 			journal_forget(m->id);
 		return;
 	}
-	if (m->outcome == OUTCOME_CLOSED && j->dst == DST_OWNS)
+	if (m->outcome == OUTCOME_CLOSED && j->dst == DST_OWNS) {
 		job_journal_end(j);
+		journal_forget(m->id); /* it was kept when the job ended */
+	}
 	err = m->outcome == OUTCOME_GO ? dest_take(j) : 0;
 	if (err)
 		log_warn("mig", "job %u: the source says GO for a copy that %s", (unsigned)j->st.id,

@@ -84,8 +84,7 @@ class Lair:
         return [h["name"] for h in self.lab.status()["hosts"] if h["alive"]]
 
     def running(self):
-        return [h for h in self.alive() if self.guest.exists(h)
-                and self.guest.state(h) == "running"]
+        return self.guest.running(self.alive())
 
     def runs_on(self, host):
         """There alone, with the lease, and what it has written is right."""

@@ -57,7 +57,7 @@ def alive(lab):
 
 def running(g):
     """Hosts on which the guest runs."""
-    return [h for h in alive(g.lab) if g.exists(h) and g.state(h) == "running"]
+    return g.running(alive(g.lab))
 
 
 def held(g, phase):

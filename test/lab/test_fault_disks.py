@@ -70,14 +70,16 @@ MATRIX = {
     },
     ("x", "ready"): {
         "cut": ("in-doubt", "target"),
-        "source killed": ("died", "source, started anew, by the operator's word"),
+        "source killed": ("died", "source, started anew"),
+        "target killed": ("in-doubt", "source"),
         "cancel": ("canceled", "source"),
         "garbage": ("done", "target"),
     },
     ("x", "go"): {
         "cut": ("in-doubt", "target"),
         "late": ("done", "target"),
-        "source killed": ("died", "source, started anew, by the operator's word"),
+        "target killed": ("in-doubt", "source"),
+        "source killed": ("died", "source, started anew"),
         "cancel": ("canceled", "source"),
     },
 }
@@ -104,7 +106,8 @@ Made by `test/lab/test_fault_disks.py` from its table, which it holds against wh
 move is held at the beginning of a phase (`--hold`), then the fault comes and the move goes on. In
 each case at most one host runs the VM, its disks hold what it has written, and no file is left
 that is nobody's; after a disk that failed, or a host that died, that is so once its datastore is
-mounted again. A guest that dies with its host is started anew from its disks.
+mounted again, and a host that died is back. A guest that dies with its host is started anew from
+its disks. A fault that is not listed for a phase has not been tried there.
 
 | fault | |
 |---|---|

@@ -119,7 +119,7 @@ def roamer(hosts, _survivor):
 
 def running(g):
     """Hosts on which the guest runs."""
-    return [h for h in ("a", "b") if g.exists(h) and g.state(h) == "running"]
+    return g.running("ab")
 
 
 def held(g, phase):

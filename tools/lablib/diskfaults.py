@@ -163,4 +163,4 @@ def outcome(rig, kind, phase, fault):
             proxy.end()
     if not rig.guest:
         where += ", started anew"
-    return how, where + (", by the operator's word" if rig.resolved else "")
+    return how, where

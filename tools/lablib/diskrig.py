@@ -25,7 +25,6 @@ WORDS = {"a1": "faults", "a2": "ahci,faults", "b1": "faults"}
 # Short, and long enough for the heartbeats of a loaded machine.
 TIMES = ["--beat", "500", "--lease", "4000", "--io-timeout", "500"]
 FILES = {"g/root.disk", "g/kept.disk"}
-SETTLES_S = 20      # two hosts that reach each other have settled a broken move by then
 LOST = r"disk: E\w+|wrong=[1-9]|errors=[1-9]"
 
 
@@ -114,8 +113,7 @@ class Rig:
         return self.guest
 
     def running(self):
-        return [h for h in self.alive() if self.guest.exists(h)
-                and self.guest.state(h) == "running"]
+        return self.guest.running(self.alive())
 
     def store_of_guest(self):
         """The datastore of the running guest's disks, or None."""
@@ -162,14 +160,14 @@ class Rig:
     def check(self, target):
         """On which datastore the guest is: it runs once, or not at all and can be started."""
         both = (self.store, target)
-        self.resolved = self.settled(STORES[self.store][0])
+        self.revive()  # what it left is settled by itself, by the records of the move
+        self.settled()
         where = self.running()
         if where:
             self.guest.host, self.store = where[0], self.store_of_guest()
             self.passes()
         else:
             self.guest = None
-        self.revive()
         self.until(lambda: sum(len(self.ls(s)) for s in both) == len(FILES), "no debris")
         left = {s: self.ls(s) for s in both}
         assert sorted(left.values(), key=len) == [set(), FILES], left
@@ -179,21 +177,12 @@ class Rig:
         assert left[self.store] == FILES, left
         return self.store
 
-    def settled(self, source):
-        """One VM, which runs, or none; whether an operator had to say that the source has it.
-
-        All faults but a cut link come before GO, and after a cut no operator is needed."""
-        def there():
-            return [h for h in self.alive() if self.guest.exists(h)]
-
+    def settled(self):
+        """One VM, which runs, or none; nothing of it is in doubt anywhere."""
         def known():
-            return len(there()) <= 1 and there() == self.running()
-        if not self.waits(known, SETTLES_S):
-            doubtful, = [h for h in there() if self.guest.state(h) != "running"]
-            self.lab.run(doubtful, f"migrate resolve g {'here' if doubtful == source else 'there'}")
-            self.until(known, "one VM, after the operator's word")
-            return True
-        return False
+            there = self.guest.states(self.alive())
+            return len(there) <= 1 and set(there.values()) <= {"running"}
+        self.until(known, "one VM, or none")
 
     def remount(self, store):
         """What a disk that failed has left is removed by the next mount."""

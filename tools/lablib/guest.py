@@ -58,6 +58,14 @@ class Guest:
     def exists(self, host):
         return self.lab.cmd(host, f"vm info {self.name}").status == 0
 
+    def running(self, hosts):
+        """On which of the hosts it runs; each is asked once, for it may go while they are."""
+        return [h for h, state in self.states(hosts).items() if state == "running"]
+
+    def states(self, hosts):
+        lists = {h: self.lab.ask(h, "vm list") for h in hosts}
+        return {h: v["state"] for h, vms in lists.items() for v in vms if v["name"] == self.name}
+
     def remove(self):
         """Gone from every host that still answers."""
         for host in [h["name"] for h in self.lab.status()["hosts"] if h["alive"]]:
