@@ -40,10 +40,12 @@ struct place {
 	uint32_t disks;	   /* 128 */
 	uint32_t side;	   /* 132 1: source, 2: destination */
 	char disk[8][128]; /* 136 */
-	uint8_t zero2[PLACE_BYTES - 1160];
+	uint64_t file[8];  /* 1160 identities of the files */
+	uint8_t zero2[PLACE_BYTES - 1224];
 };
 _Static_assert(sizeof(struct place) == PLACE_BYTES, "record of a migration");
-_Static_assert(offsetof(struct place, vm) == 72 && offsetof(struct place, disk) == 136,
+_Static_assert(offsetof(struct place, vm) == 72 && offsetof(struct place, disk) == 136 &&
+		       offsetof(struct place, file) == 1160,
 	       "record of a migration");
 _Static_assert(VM_DISKS_MAX == 8 && VM_DISK_PATH_MAX == 128 && VM_NAME_MAX == 32,
 	       "record of a migration");
@@ -155,6 +157,15 @@ static int open_named(struct datastore *ds, const char *name, struct journal **o
 	return 0;
 }
 
+uint64_t journal_file(const char *path)
+{
+	struct datastore *ds;
+	struct ds_entry e;
+	const char *name;
+
+	return !ds_path(path, &ds, &name) && !ds_stat(ds, name, &e) ? e.id : 0;
+}
+
 int journal_create(struct datastore *ds, const struct journal_record *first, struct journal **out)
 {
 	char name[NAME_BYTES];
@@ -182,6 +193,8 @@ int journal_create(struct datastore *ds, const struct journal_record *first, str
 	p->side = first->incoming ? SIDE_DESTINATION : SIDE_SOURCE;
 	p->disks = first->disks;
 	memcpy(p->disk, first->disk, sizeof(p->disk));
+	for (uint32_t i = 0; i < first->disks; i++)
+		p->file[i] = journal_file(first->disk[i]);
 	err = journal_note(j, first->step);
 	if (!err)
 		err = ds_finish(ds, name);
@@ -257,6 +270,7 @@ static void fill(const struct place *p, struct journal_record *r)
 	r->peer.family = p->family;
 	memcpy(r->peer.ip, p->ip, sizeof(r->peer.ip));
 	memcpy(r->disk, p->disk, sizeof(r->disk));
+	memcpy(r->file, p->file, sizeof(r->file));
 }
 
 static bool is_own(const struct journal *j)

@@ -35,10 +35,13 @@ struct journal_record {
 	enum journal_step step;
 	uint32_t disks;
 	char disk[VM_DISKS_MAX][VM_DISK_PATH_MAX]; /* of this side, that the move is about */
+	uint64_t file[VM_DISKS_MAX]; /* identity there, by journal_create; 0: no file */
 };
 
 struct journal;
 
+/* The identity of the file that has this path now; 0: none. */
+uint64_t journal_file(const char *path);
 /* -ENOSPC and the other errors of the store. */
 MUST_CHECK int journal_create(struct datastore *ds, const struct journal_record *first,
 			      struct journal **out);

@@ -26,20 +26,24 @@
 struct leftover {
 	unsigned disks;
 	char disk[VM_DISKS_MAX][VM_DISK_PATH_MAX];
+	uint64_t id[VM_DISKS_MAX]; /* of the files */
 	bool keep;
 	struct ds_file *file[VM_DISKS_MAX]; /* NULL: not there, or a whole disk of the host */
 };
 
-static void remove_file(const char *path)
+/* Was it there? Another file may have its path by now. */
+static bool remove_file(const char *path, uint64_t file)
 {
 	struct datastore *ds;
 	const char *name;
-	int err = ds_path(path, &ds, &name);
+	int err;
 
-	if (!err)
-		err = ds_remove(ds, name);
-	if (err && err != -ENOENT)
+	if (!file || journal_file(path) != file || ds_path(path, &ds, &name))
+		return false;
+	err = ds_remove(ds, name);
+	if (err)
 		log_warn("mig", "%s is left behind: %s", path, ds_error_text(err));
+	return true;
 }
 
 static void hold(struct leftover *l, const struct journal_record *r)
@@ -49,6 +53,7 @@ static void hold(struct leftover *l, const struct journal_record *r)
 
 	l->disks = r->disks;
 	memcpy(l->disk, r->disk, sizeof(l->disk));
+	memcpy(l->id, r->file, sizeof(l->id));
 	for (unsigned i = 0; i < l->disks; i++) {
 		int err = ds_path(l->disk[i], &ds, &name);
 
@@ -68,7 +73,7 @@ void recover_end(struct mig_job *j, bool gone)
 		if (l->file[i])
 			ds_close(l->file[i]);
 		if (gone && !l->keep)
-			remove_file(l->disk[i]);
+			(void)remove_file(l->disk[i], l->id[i]);
 	}
 	free(l);
 	log_info("mig", "job %u: %s is %s", (unsigned)j->st.id, j->st.vm,
@@ -130,18 +135,22 @@ static void source_left(const struct journal_record *r, struct journal *k)
 static void destination_left(const struct journal_record *r, struct journal *k)
 {
 	struct wire_verdict v = { .verdict = VERDICT_RUNNING };
+	bool asked_for = r->step == JOURNAL_OWNS;
 
 	memcpy(v.id, r->id, sizeof(v.id));
 	if (r->step != JOURNAL_OWNS) {
 		v.verdict = VERDICT_DISCARDED;
 		for (uint32_t i = 0; i < r->disks; i++)
-			remove_file(r->disk[i]);
+			asked_for |= remove_file(r->disk[i], r->file[i]);
 		log_warn("mig",
 			 "the copy of %s that was coming here is given up: this host crashed",
 			 r->vm);
 	}
 	history_add(&v);
-	journal_keep(k); /* its source may ask; after another crash too */
+	if (asked_for) /* now, or after another crash */
+		journal_keep(k);
+	else /* unfinished files went at the mount: READY was never said, so no GO */
+		journal_end(k);
 }
 
 static void left(const struct journal_record *r, struct journal *k, void *arg)

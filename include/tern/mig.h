@@ -106,7 +106,7 @@ struct mig_status {
 	char error[160];     /* for people */
 };
 
-/* After a boot, in a world, when the datastores are mounted: what a crash has left is settled. */
+/* In a world, after each mount of datastores: what a crash has left of moves is settled. */
 void mig_recover(void);
 void mig_init(void); /* listener and its world */
 /* 0 with the job's id, or an error with code and text. */

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <tern/mig.h>
+
 #include "cmd_disk.h"
 #include "cmd_ds.h"
 #include "shell_int.h"
@@ -151,6 +153,8 @@ static int mount_disk(struct shell *sh, struct blkdev *d)
 		return shell_error(sh, "busy", "%s is in use: by %s", d->name,
 				   who[0] ? who : "a host with this one's identity");
 	}
+	if (!err)
+		mig_recover();
 	return err ? cmd_ds_error(sh, d->name, err) : 0;
 }
 
