@@ -79,8 +79,12 @@ def test_hints_of_a_busy_guest(pair):
     g.migrate_wait(job, until=("stun",))
     g.lab.run("a", f"migrate cancel {job}")
     assert g.migrate_wait(job)["phase"] == "canceled"
-    st = g.migrate("b")
-    assert st["pages_hinted"] > 0, st
+    hinted = []
+    for to in "baba":   # on a busy machine it may name none in the time that it is given
+        hinted.append(g.migrate(to)["pages_hinted"])
+        if hinted[-1]:
+            break
+    assert hinted[-1] > 0, hinted
     g.wait_text(r"^churn \d+", 90, start=len(g.text))
     g.wait_passes(1)
     g.verify()
