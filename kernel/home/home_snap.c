@@ -114,14 +114,28 @@ static int revert(struct set *s, const struct vm *vm, char *why, size_t len)
 	return err;
 }
 
+/*
+ * Nothing stands on it: the disk was reverted to an earlier one, of which this is a delta. A disk
+ * of another VM's may have such a name as well, and is none.
+ */
+static int remove_left(struct datastore *ds, const char *name)
+{
+	struct ds_entry e;
+	int err = ds_stat(ds, name, &e);
+
+	if (!err && e.kind != DS_KIND_DELTA)
+		err = -ENOENT;
+	return err ? err : ds_remove(ds, name);
+}
+
 static int merge(struct set *s, const struct vm *vm, char *why, size_t len)
 {
 	int err = keep_those_with(s, why, len);
 
 	for (unsigned i = 0; i < s->nr && !err; i++) {
 		err = ds_snapshot_delete(s->snap[i].ds, s->snap[i].as);
-		if (err == -ENOTSUP) /* the disk was reverted to an earlier one */
-			err = ds_remove(s->snap[i].ds, s->snap[i].as);
+		if (err == -ENOTSUP)
+			err = remove_left(s->snap[i].ds, s->snap[i].as);
 		if (err == -EBUSY)
 			snprintf(why, len,
 				 "%s: while a VM uses the disk only its last snapshot can be "

@@ -160,6 +160,10 @@ def test_a_vm_at_home(lab, payload, tmp_path):
     guest.tell("cat /sys/block/vdd/serial", r"^more")
 
     lab.run("b", "vm stop h")
+    # A disk that has the name of a snapshot is none, and stays.
+    lab.run("b", "datastore cp /ds/ds1/h/own.disk /ds/ds1/h/root.disk.two")
+    assert refused(lab, "b", "vm disk merge h two")[0] == "not-found"
+    lab.run("b", "datastore rm /ds/ds1/h/root.disk.two")
     lab.run("b", "vm disk remove h 3 --file")
     lab.run("b", "vm unregister h")
     assert set(files(lab, "b")) == {"h/h.vm", "h/root.disk", "h/scratch.disk", "h/own.disk"}
