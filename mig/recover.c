@@ -34,16 +34,11 @@ struct leftover {
 /* Was it there? Another file may have its path by now. */
 static bool remove_file(const char *path, uint64_t file)
 {
-	struct datastore *ds;
-	const char *name;
-	int err;
+	int err = file ? ds_remove_file(path, file) : -ENOENT;
 
-	if (!file || journal_file(path) != file || ds_path(path, &ds, &name))
-		return false;
-	err = ds_remove(ds, name);
-	if (err)
+	if (err && err != -ENOENT)
 		log_warn("mig", "%s is left behind: %s", path, ds_error_text(err));
-	return true;
+	return err != -ENOENT;
 }
 
 static void hold(struct leftover *l, const struct journal_record *r)

@@ -237,6 +237,8 @@ MUST_CHECK int ds_stat_id(struct datastore *ds, uint64_t id, struct ds_entry *ou
 /* "/ds/NAME/FILE", "/ds/NAME" or "/ds/NAME/": the datastore and the rest; -EINVAL, -ENOENT not
  * mounted. */
 MUST_CHECK int ds_path(const char *path, struct datastore **ds, const char **file);
+/* Removes what has the path, if it is this file still: else -ENOENT. And as ds_remove. */
+MUST_CHECK int ds_remove_file(const char *path, uint64_t id);
 /* What an error of this face means to people: "no-space", and a sentence. */
 const char *ds_error_code(int err);
 const char *ds_error_text(int err);

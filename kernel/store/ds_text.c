@@ -81,3 +81,17 @@ int ds_kind_of(const char *word, enum ds_kind *kind)
 			return 0;
 	return -EINVAL;
 }
+
+int ds_remove_file(const char *path, uint64_t id)
+{
+	struct datastore *ds;
+	struct ds_entry e;
+	const char *name;
+	int err = ds_path(path, &ds, &name);
+
+	if (!err)
+		err = ds_stat(ds, name, &e);
+	if (!err && e.id != id)
+		err = -ENOENT;
+	return err ? err : ds_remove(ds, name);
+}

@@ -228,21 +228,6 @@ static int open_file(struct vdisk *v, const struct vm_disk *d, char *why, size_t
 	return rc ? say_not_open(d, ds, name, rc, why, len) : 0;
 }
 
-/* Another file may have its name by now. */
-static int remove_dropped(const struct vdisk *v, uint64_t file)
-{
-	struct datastore *ds;
-	struct ds_entry e;
-	const char *name;
-	int rc = ds_path(v->what.path, &ds, &name);
-
-	if (!rc)
-		rc = ds_stat(ds, name, &e);
-	if (!rc && e.id != file)
-		rc = -ENOENT;
-	return rc ? rc : ds_remove(ds, name);
-}
-
 /* What the run has written is forgotten; so is a disk that has moved away. */
 static void close_file(struct vdisk *v)
 {
@@ -257,7 +242,7 @@ static void close_file(struct vdisk *v)
 		log_warn("vm", "%s: %s is left until the next mount: %s", v->vm, v->run,
 			 ds_error_text(rc));
 	free(v->run);
-	rc = v->drop ? remove_dropped(v, was.file) : 0;
+	rc = v->drop ? ds_remove_file(v->what.path, was.file) : 0;
 	if (rc)
 		log_warn("vm", "%s: %s is left behind: %s", v->vm, v->what.path, ds_error_text(rc));
 }

@@ -36,6 +36,16 @@ def lab(payload, tmp_path):
     lab.down()
 
 
+def whole_at_b(lab, guest):
+    """The guest ends there, and its disk holds what it wrote last."""
+    seed = guest.stop()
+    lab.run("b", "vm stop g")
+    lab.run("b", "datastore umount there")
+    out = lab.images / "out"
+    terndisk("export", lab.images / "b", "g/root.disk", out)
+    assert out.read_bytes() == pattern(seed, 0, DISK_MIB * MIB // 512)
+
+
 def test_there_and_back(lab):
     guest = Writer(lab, "g").boot(["/ds/here/g/root.disk"]).write()
     for target in ("b", "a", "b"):
@@ -45,12 +55,7 @@ def test_there_and_back(lab):
         until("nothing but the disk is left, and that there",
               lambda: (files(lab, target), files(lab, other)) == ({"g/root.disk"}, set()), lab)
         guest.rounds(1)
-    seed = guest.stop()
-    lab.run("b", "vm stop g")
-    lab.run("b", "datastore umount there")
-    out = lab.images / "out"
-    terndisk("export", lab.images / "b", "g/root.disk", out)
-    assert out.read_bytes() == pattern(seed, 0, DISK_MIB * MIB // 512)
+    whole_at_b(lab, guest)
 
 
 def hold(lab, guest, target, phase):
@@ -102,9 +107,4 @@ def test_crashes(lab, payload):
     assert vms(lab, "a") == []
     guest.host = "b"
     guest.rounds(1)
-    seed = guest.stop()
-    lab.run("b", "vm stop g")
-    lab.run("b", "datastore umount there")
-    out = lab.images / "out"
-    terndisk("export", lab.images / "b", "g/root.disk", out)
-    assert out.read_bytes() == pattern(seed, 0, DISK_MIB * MIB // 512)
+    whole_at_b(lab, guest)

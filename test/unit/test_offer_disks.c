@@ -107,7 +107,8 @@ static void refused(void **state)
 	refused_with(HEAD, 9);	   /* too many */
 	refused_with(HEAD, 3);	   /* more than there are */
 	refused_with(HEAD + 4, 1); /* reserved */
-	refused_with(FIRST, 2);	   /* how: not known here */
+	refused_with(FIRST, 2);	   /* how: sent, but of a file that is here */
+	refused_with(FIRST, 3);	   /* how: not known here */
 	refused_with(FIRST, 0);
 	refused_with(FIRST + 4, 3);	  /* read-only and leased */
 	refused_with(FIRST + 4, 8);	  /* a flag of tomorrow */
