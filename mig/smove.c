@@ -18,116 +18,11 @@
 
 #define STACK_BYTES (64u << 10)
 #define LOOK_NS (200 * NSEC_PER_MSEC)
-#define SHOW_NS (100 * NSEC_PER_MSEC)
 #define ROUNDS_MAX 20u
 #define STUCK_MAX 3u /* rounds that leave almost as much as there was */
 #define LITTLE_BYTES (1u << 20)
 #define SWITCH_TRIES 40u
 #define VERIFY_PASSES 3u
-#define COPY_PERCENT 95u
-
-/* ---- figures ---- */
-
-static void add_figures(struct smove *s, struct mig_disk_figures *f)
-{
-	for (unsigned i = 0; i < s->nr; i++) {
-		struct smove_disk *d = &s->disk[i];
-		struct mirror_figures m;
-
-		if (!d->m)
-			continue;
-		mirror_figures(d->m, &m);
-		f->copied_bytes += d->bulk.copied_bytes;
-		f->skipped_bytes += d->bulk.skipped_bytes;
-		f->mirrored_bytes += m.mirrored_bytes;
-		f->held += m.held;
-		f->held_ns += m.held_ns;
-	}
-}
-
-/* The guest's requests so far. */
-static void guest_requests(struct smove *s, uint64_t *requests, uint64_t *busy_ns)
-{
-	*requests = *busy_ns = 0;
-	for (unsigned i = 0; i < s->nr; i++) {
-		struct mirror_figures m;
-
-		mirror_figures(s->disk[i].m, &m);
-		*requests += m.requests;
-		*busy_ns += m.busy_ns;
-	}
-}
-
-static uint64_t bytes_of(const struct smove_disk *d, uint64_t blocks)
-{
-	return blocks * d->source->geo.block_bytes;
-}
-
-static void show(struct smove *s)
-{
-	struct mig_job *j = s->j;
-	struct mig_disk_figures f = { .disks = 0 };
-	uint64_t done = 0, took_ns = time_ns() - s->started_ns;
-	unsigned long flags;
-
-	add_figures(s, &f);
-	for (unsigned i = 0; i < s->nr; i++)
-		done += bytes_of(&s->disk[i], s->disk[i].bulk.done);
-	flags = spin_lock(&j->lock);
-	j->st.disk.copied_bytes = f.copied_bytes;
-	j->st.disk.skipped_bytes = f.skipped_bytes;
-	j->st.disk.mirrored_bytes = f.mirrored_bytes;
-	j->st.disk.held = f.held;
-	j->st.disk.held_ns = f.held_ns;
-	if (s->started_ns && took_ns)
-		j->st.rate_bytes_s = mul_div64(f.copied_bytes, NSEC_PER_SEC, took_ns);
-	spin_unlock(&j->lock, flags);
-	job_progress(j, (unsigned)(done * COPY_PERCENT / MAX(j->st.disk.total_bytes, 1ull)));
-	s->shown_ns = time_ns();
-}
-
-int smove_asked(void *user)
-{
-	struct smove *s = ((struct smove_disk *)user)->s;
-
-	if (time_ns() - s->shown_ns >= SHOW_NS)
-		show(s);
-	return s->j->cancel ? -ECANCELED : 0;
-}
-
-/* What the guest's requests take, over a moment; 0: there were none. */
-static uint64_t mean_now(struct smove *s)
-{
-	uint64_t r0, ns0, r1, ns1;
-
-	if (s->j->vm->state != VM_RUNNING)
-		return 0;
-	guest_requests(s, &r0, &ns0);
-	world_sleep_ns(LOOK_NS);
-	guest_requests(s, &r1, &ns1);
-	return r1 > r0 ? (ns1 - ns0) / (r1 - r0) : 0;
-}
-
-/* The same of the new disks, which nothing is between any more. */
-static uint64_t mean_after(struct smove *s)
-{
-	uint64_t requests = 0, busy_ns = 0;
-
-	if (s->j->vm->state != VM_RUNNING)
-		return 0;
-	for (unsigned pass = 0; pass < 2; pass++) {
-		for (unsigned i = 0; i < s->nr; i++) {
-			struct blk_stats b;
-
-			blk_stats(ds_file_blk(s->disk[i].file), &b);
-			requests = b.requests[BLK_READ] + b.requests[BLK_WRITE] - requests;
-			busy_ns = b.busy_ns[BLK_READ] + b.busy_ns[BLK_WRITE] - busy_ns;
-		}
-		if (!pass)
-			world_sleep_ns(LOOK_NS);
-	}
-	return requests ? busy_ns / requests : 0;
-}
 
 /* ---- steps ---- */
 
@@ -157,12 +52,12 @@ static int preflight(struct smove *s)
 	for (unsigned i = 0; i < s->nr && !err; i++) {
 		err = smove_disk_open(&s->disk[i]);
 		if (!err)
-			f->total_bytes += bytes_of(&s->disk[i], s->disk[i].source->geo.blocks);
+			f->total_bytes += smove_bytes(&s->disk[i], s->disk[i].source->geo.blocks);
 	}
 	for (unsigned i = 0; i < s->nr && !err; i++)
 		err = smove_disk_filter(&s->disk[i]);
 	if (!err)
-		f->before_ns = mean_now(s);
+		f->before_ns = smove_mean_now(s);
 	return err;
 }
 
@@ -172,7 +67,7 @@ static int copy(struct smove *s)
 	int err = enter(s, MIG_COPY);
 
 	s->started_ns = time_ns();
-	guest_requests(s, &r0, &ns0);
+	smove_guest_requests(s, &r0, &ns0);
 	for (unsigned i = 0; i < s->nr && !err; i++) {
 		struct smove_disk *d = &s->disk[i];
 
@@ -181,9 +76,9 @@ static int copy(struct smove *s)
 		if (err)
 			smove_disk_failed(d, err);
 	}
-	guest_requests(s, &r1, &ns1);
+	smove_guest_requests(s, &r1, &ns1);
 	s->j->st.disk.during_ns = r1 > r0 ? (ns1 - ns0) / (r1 - r0) : 0;
-	show(s);
+	smove_show(s);
 	return err;
 }
 
@@ -192,7 +87,7 @@ static uint64_t marked_bytes(struct smove *s)
 	uint64_t bytes = 0;
 
 	for (unsigned i = 0; i < s->nr; i++)
-		bytes += bytes_of(&s->disk[i], cbt_marked(&s->disk[i].cbt));
+		bytes += smove_bytes(&s->disk[i], cbt_marked(&s->disk[i].cbt));
 	return bytes;
 }
 
@@ -216,7 +111,7 @@ static int round_once(struct smove *s)
 		if (err)
 			smove_disk_failed(d, err);
 	}
-	show(s);
+	smove_show(s);
 	return err;
 }
 
@@ -301,10 +196,10 @@ static void clean_up(struct smove *s, bool moved)
 {
 	if (moved) {
 		job_phase(s->j, MIG_CLEANUP);
-		show(s);
+		smove_show(s);
 		end_old(s);
 		if (s->disk[0].adopted)
-			s->j->st.disk.after_ns = mean_after(s);
+			s->j->st.disk.after_ns = smove_mean_after(s);
 	}
 	for (unsigned i = 0; i < s->nr; i++)
 		smove_disk_close(&s->disk[i], moved);

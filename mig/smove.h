@@ -3,6 +3,7 @@
  * Storage vMotion: a VM's disks go to other datastores of the same host while it runs.
  *
  *   smove.c         the job's world, step by step
+ *   smove_figures.c what it shows meanwhile
  *   smove_plan.c    which disks go where
  *   smove_disk.c    one disk: its old and new file, the mirror between
  *   smove_switch.c  the VM goes on with the new disks
@@ -80,11 +81,22 @@ struct smove {
 	struct vm *old;	     /* the former instance, parked, to be ended; or NULL */
 };
 
-/* smove.c. Progress is shown; -ECANCELED when that was asked for. user: a struct smove_disk. */
-int smove_asked(void *user);
+/* smove.c */
 void smove_world(void *arg);
 /* Bytes that may be left for the switch: a quarter of its budget is the disks'. */
 uint64_t smove_little(const struct smove *s);
+
+/* smove_figures.c. Progress is shown; -ECANCELED when that was asked for. user: a struct
+ * smove_disk. */
+int smove_asked(void *user);
+void smove_show(struct smove *s);
+uint64_t smove_bytes(const struct smove_disk *d, uint64_t blocks);
+/* The guest's requests so far. */
+void smove_guest_requests(struct smove *s, uint64_t *requests, uint64_t *busy_ns);
+/* What they take, over a moment; 0: there were none. After: of the new disks, which nothing is
+ * between any more. */
+uint64_t smove_mean_now(struct smove *s);
+uint64_t smove_mean_after(struct smove *s);
 
 /* smove_disk.c. Errors are said to the job. */
 MUST_CHECK int smove_disk_open(struct smove_disk *d);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Inside VMs' homes: home.c knows which VMs of this host have one, home_file.c reads and
- * writes descriptions, home_life.c does what commands ask for, home_boot.c what a boot asks for,
- * home_move.c what moves between hosts ask for.
+ * writes descriptions, home_life.c and home_edit.c do what commands ask for, with home_work.c,
+ * home_boot.c what a boot asks for, home_move.c what moves between hosts ask for.
  */
 #ifndef KERNEL_HOME_HOME_INT_H
 #define KERNEL_HOME_HOME_INT_H
@@ -52,12 +52,36 @@ MUST_CHECK int home_save_locked(struct home *h, const struct vm_desc *d, char *w
 int home_say(int err, struct datastore *ds, const char *path, char *why, size_t why_len);
 MUST_CHECK int home_store(const char *name, struct datastore **out, char *why, size_t why_len);
 
-/* home_life.c. Registers what home_load gave; the edit lock is held. */
-MUST_CHECK int home_register_locked(struct vm_desc *d, uint64_t file, char *why, size_t why_len);
+/* home_work.c */
+extern struct mutex home_edit_lock;
+struct home_work {
+	struct vm_desc d, now;
+	char text[2][VM_DESC_BYTES_MAX];
+};
+/* With the edit lock, until home_end; NULL: no memory. */
+struct home_work *home_begin(char *why, size_t why_len);
+void home_end(struct home_work *w);
+struct vm *home_vm(const char *name, char *why, size_t why_len);
+bool home_vm_is_off(const struct vm *vm);
+/* -EBUSY: its description's lease may be on its way to another host, or from there. */
+MUST_CHECK int home_refuse_moving(const struct home *h, const struct vm *vm, char *why,
+				  size_t why_len);
+/* This host as descriptions name it; empty: its name is none. */
+const char *home_own_name(void);
+/* home_save_locked and home_note; home_load of a VM that is known here. */
+MUST_CHECK int home_save(struct home *h, struct vm_desc *d, char *why, size_t why_len);
+MUST_CHECK int home_read(const struct home *h, struct vm_desc *d, uint64_t *file, char *why,
+			 size_t why_len);
+/* Whose the VM is at that host's next boot; d is for the description. What fails, because another
+ * host runs it, is no harm. */
+void home_claim_host(struct home *h, struct vm_desc *d, const char *host);
 /* The description of a VM that has come says that it is this host's. */
 void home_claim(struct vm *vm);
-extern struct mutex home_edit_lock;
-/* Of vm_platform: the description names the new disks. */
+
+/* home_life.c. Registers what home_load gave; the edit lock is held. */
+MUST_CHECK int home_register_locked(struct vm_desc *d, uint64_t file, char *why, size_t why_len);
+
+/* home_edit.c. Of vm_platform: the description names the new disks. */
 MUST_CHECK int home_moved(struct vm *vm, const struct vm_disk *disk, char *why, size_t why_len);
 
 #endif

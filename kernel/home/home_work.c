@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What commands about VMs at home have in common (home_int.h): the edit lock with room for two
+ * descriptions, which do not fit a stack; reading and writing the description of a VM that is
+ * known here; whose it is at the next boot.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <tern/log.h>
+
+#include "kernel/lib/name.h"
+
+#include "home_int.h"
+
+struct mutex home_edit_lock;
+
+struct home_work *home_begin(char *why, size_t len)
+{
+	struct home_work *w = malloc(sizeof(*w));
+
+	if (w)
+		mutex_lock(&home_edit_lock);
+	else
+		snprintf(why, len, "the host has no memory for it");
+	return w;
+}
+
+void home_end(struct home_work *w)
+{
+	mutex_unlock(&home_edit_lock);
+	free(w);
+}
+
+struct vm *home_vm(const char *name, char *why, size_t len)
+{
+	struct vm *vm = vm_find(name);
+
+	if (!vm)
+		snprintf(why, len, "no VM '%s' here: 'vm list' shows those that are", name);
+	return vm;
+}
+
+bool home_vm_is_off(const struct vm *vm)
+{
+	return !vm->mig && (vm->state == VM_OFF || vm->state == VM_STOPPED_ERROR);
+}
+
+/* Its description's lease may be on its way to another host, or from there. */
+int home_refuse_moving(const struct home *h, const struct vm *vm, char *why, size_t len)
+{
+	if (!h->moves)
+		return 0;
+	snprintf(why, len, "VM %s is %s: try again when that is over ('tasks')", vm->cfg.name,
+		 vm->doing ? vm->doing : "being moved");
+	return -EBUSY;
+}
+
+const char *home_own_name(void)
+{
+	const char *name = ds_host_self()->name;
+
+	return name_is_ok(name, sizeof(ds_host_self()->name)) ? name : "";
+}
+
+int home_save(struct home *h, struct vm_desc *d, char *why, size_t len)
+{
+	int err;
+
+	mutex_lock(&h->lock);
+	err = home_save_locked(h, d, why, len);
+	if (!err)
+		home_note(h, d, h->file);
+	mutex_unlock(&h->lock);
+	return err;
+}
+
+int home_read(const struct home *h, struct vm_desc *d, uint64_t *file, char *why, size_t len)
+{
+	vm_desc_init(d);
+	snprintf(d->cfg.name, sizeof(d->cfg.name), "%s", h->name);
+	snprintf(d->cfg.home, sizeof(d->cfg.home), "%s", h->store);
+	return home_load(d, file, why, len);
+}
+
+/* Whose the VM is at that host's next boot. What fails, because another runs it, is no harm. */
+void home_claim_host(struct home *h, struct vm_desc *d, const char *host)
+{
+	char why[192];
+	uint64_t file;
+
+	if (home_read(h, d, &file, why, sizeof(why)) || !strcmp(d->host, host))
+		return;
+	snprintf(d->host, sizeof(d->host), "%s", host);
+	if (home_save(h, d, why, sizeof(why)))
+		log_info("home", "%s: its host is not noted: %s", h->name, why);
+}
+
+static bool is_this(const struct vm *vm)
+{
+	struct vm *now = vm_find(vm->cfg.name);
+
+	if (now)
+		vm_put(now);
+	return now == vm;
+}
+
+void home_claim(struct vm *vm)
+{
+	char why[192];
+	struct home_work *w = home_begin(why, sizeof(why));
+	struct home *h = w && is_this(vm) ? home_find(vm->cfg.name) : NULL;
+	uint64_t file;
+
+	if (h && !home_read(h, &w->d, &file, why, sizeof(why))) {
+		mutex_lock(&h->lock);
+		home_note(h, &w->d, h->file);
+		mutex_unlock(&h->lock);
+		home_claim_host(h, &w->d, home_own_name());
+	}
+	if (w)
+		home_end(w);
+}

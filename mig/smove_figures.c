@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a Storage vMotion shows of itself (smove.h): bytes, and how long the guest's requests take.
+ */
+#include <errno.h>
+
+#include <tern/store.h>
+
+#include "smove.h"
+
+#define LOOK_NS (200 * NSEC_PER_MSEC)
+#define SHOW_NS (100 * NSEC_PER_MSEC)
+#define COPY_PERCENT 95u
+
+static void add_figures(struct smove *s, struct mig_disk_figures *f)
+{
+	for (unsigned i = 0; i < s->nr; i++) {
+		struct smove_disk *d = &s->disk[i];
+		struct mirror_figures m;
+
+		if (!d->m)
+			continue;
+		mirror_figures(d->m, &m);
+		f->copied_bytes += d->bulk.copied_bytes;
+		f->skipped_bytes += d->bulk.skipped_bytes;
+		f->mirrored_bytes += m.mirrored_bytes;
+		f->held += m.held;
+		f->held_ns += m.held_ns;
+	}
+}
+
+void smove_guest_requests(struct smove *s, uint64_t *requests, uint64_t *busy_ns)
+{
+	*requests = *busy_ns = 0;
+	for (unsigned i = 0; i < s->nr; i++) {
+		struct mirror_figures m;
+
+		mirror_figures(s->disk[i].m, &m);
+		*requests += m.requests;
+		*busy_ns += m.busy_ns;
+	}
+}
+
+uint64_t smove_bytes(const struct smove_disk *d, uint64_t blocks)
+{
+	return blocks * d->source->geo.block_bytes;
+}
+
+void smove_show(struct smove *s)
+{
+	struct mig_job *j = s->j;
+	struct mig_disk_figures f = { .disks = 0 };
+	uint64_t done = 0, took_ns = time_ns() - s->started_ns;
+	unsigned long flags;
+
+	add_figures(s, &f);
+	for (unsigned i = 0; i < s->nr; i++)
+		done += smove_bytes(&s->disk[i], s->disk[i].bulk.done);
+	flags = spin_lock(&j->lock);
+	j->st.disk.copied_bytes = f.copied_bytes;
+	j->st.disk.skipped_bytes = f.skipped_bytes;
+	j->st.disk.mirrored_bytes = f.mirrored_bytes;
+	j->st.disk.held = f.held;
+	j->st.disk.held_ns = f.held_ns;
+	if (s->started_ns && took_ns)
+		j->st.rate_bytes_s = mul_div64(f.copied_bytes, NSEC_PER_SEC, took_ns);
+	spin_unlock(&j->lock, flags);
+	job_progress(j, (unsigned)(done * COPY_PERCENT / MAX(j->st.disk.total_bytes, 1ull)));
+	s->shown_ns = time_ns();
+}
+
+int smove_asked(void *user)
+{
+	struct smove *s = ((struct smove_disk *)user)->s;
+
+	if (time_ns() - s->shown_ns >= SHOW_NS)
+		smove_show(s);
+	return s->j->cancel ? -ECANCELED : 0;
+}
+
+uint64_t smove_mean_now(struct smove *s)
+{
+	uint64_t r0, ns0, r1, ns1;
+
+	if (s->j->vm->state != VM_RUNNING)
+		return 0;
+	smove_guest_requests(s, &r0, &ns0);
+	world_sleep_ns(LOOK_NS);
+	smove_guest_requests(s, &r1, &ns1);
+	return r1 > r0 ? (ns1 - ns0) / (r1 - r0) : 0;
+}
+
+uint64_t smove_mean_after(struct smove *s)
+{
+	uint64_t requests = 0, busy_ns = 0;
+
+	if (s->j->vm->state != VM_RUNNING)
+		return 0;
+	for (unsigned pass = 0; pass < 2; pass++) {
+		for (unsigned i = 0; i < s->nr; i++) {
+			struct blk_stats b;
+
+			blk_stats(ds_file_blk(s->disk[i].file), &b);
+			requests = b.requests[BLK_READ] + b.requests[BLK_WRITE] - requests;
+			busy_ns = b.busy_ns[BLK_READ] + b.busy_ns[BLK_WRITE] - busy_ns;
+		}
+		if (!pass)
+			world_sleep_ns(LOOK_NS);
+	}
+	return requests ? busy_ns / requests : 0;
+}
