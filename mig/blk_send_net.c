@@ -83,15 +83,6 @@ static int heard_done(struct blk_sender *s, uint64_t seq)
 	return err;
 }
 
-/* Its words become ours. */
-static int heard_end(struct blk_sender *s, const struct wire_text *t)
-{
-	if (wire_text_check(t))
-		return -EBADMSG;
-	blk_send_fail(s, -ECONNABORTED, t);
-	return -ECONNABORTED;
-}
-
 /* It is alive, but does it work? A guest may be waiting for room. */
 static int heard_alive(struct blk_sender *s)
 {
@@ -104,14 +95,18 @@ static int heard_alive(struct blk_sender *s)
 
 static int heard(struct blk_sender *s, const struct wire_head *h, const void *body)
 {
+	const struct wire_text *words;
+	int err = peer_last_words(h, body, &words);
+
+	if (err == -ECONNABORTED)
+		blk_send_fail(s, err, words);
+	if (err)
+		return err;
 	switch (h->type) {
 	case WIRE_ALIVE:
 		return heard_alive(s);
 	case WIRE_BLOCKS_DONE:
 		return heard_done(s, ((const struct wire_blocks_done *)body)->seq);
-	case WIRE_ABORT:
-	case WIRE_REFUSE:
-		return heard_end(s, body);
 	default:
 		return -EBADMSG;
 	}

@@ -19,14 +19,6 @@
 #include "phase.h"
 #include "ram_recv.h"
 
-static bool any_copied(const struct dest *d)
-{
-	for (unsigned i = 0; i < d->offer.cfg.disks; i++)
-		if (d->offer.disk[i].how == VDISK_COPIED)
-			return true;
-	return false;
-}
-
 /* Beside the first of the disks that are made here. */
 static int open_journal(struct dest *d, char *why, size_t len)
 {
@@ -38,7 +30,7 @@ static int open_journal(struct dest *d, char *why, size_t len)
 	const char *name;
 	int err;
 
-	if (!any_copied(d))
+	if (!offer_disks_copied(d->offer.disk, d->offer.cfg.disks))
 		return 0;
 	memcpy(r.id, d->id, sizeof(r.id));
 	memcpy(r.uuid, d->offer.uuid, sizeof(r.uuid));
@@ -208,7 +200,7 @@ static int complete_disks(struct dest *d)
 	char why[WIRE_TEXT] = "";
 	int err;
 
-	if (!any_copied(d))
+	if (!offer_disks_copied(d->offer.disk, d->offer.cfg.disks))
 		return 0;
 	if (!dest_disks_close(d->j))
 		return dest_refuse(d, -EBADMSG, "bad-stream", "its disks are not complete here");

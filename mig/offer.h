@@ -34,6 +34,8 @@ void offer_disks_save(const struct vm_config *cfg, const struct vdisk_id *disk,
 		      struct rec_writer *w);
 MUST_CHECK int offer_disks_check(struct rec_reader *r, struct vm_config *cfg,
 				 struct vdisk_id *disk);
+/* Are the contents of any of them sent? */
+bool offer_disks_copied(const struct vdisk_id *disk, unsigned nr);
 
 /* offer_home.c: REC_HOME, nothing without a home; sets cfg's home too. */
 void offer_home_save(const struct home_id *home, struct rec_writer *w);

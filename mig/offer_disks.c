@@ -98,3 +98,11 @@ int offer_disks_check(struct rec_reader *r, struct vm_config *cfg, struct vdisk_
 		err = disk_check(r, &cfg->disk[cfg->disks], &disk[cfg->disks]);
 	return err ? err : rec_done(r);
 }
+
+bool offer_disks_copied(const struct vdisk_id *disk, unsigned nr)
+{
+	for (unsigned i = 0; i < nr; i++)
+		if (disk[i].how == VDISK_COPIED)
+			return true;
+	return false;
+}

@@ -133,3 +133,11 @@ int peer_answer(struct peer *p, struct wire_head *h, void *buf, size_t cap, void
 	}
 	return err;
 }
+
+int peer_last_words(const struct wire_head *h, const void *body, const struct wire_text **words)
+{
+	if (h->type != WIRE_REFUSE && h->type != WIRE_ABORT)
+		return 0;
+	*words = body;
+	return wire_text_check(*words) ? -EBADMSG : -ECONNABORTED;
+}

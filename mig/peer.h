@@ -43,4 +43,11 @@ MUST_CHECK int peer_ask(struct peer *p, const uint8_t id[WIRE_ID_BYTES], enum wi
 MUST_CHECK int peer_answer(struct peer *p, struct wire_head *h, void *buf, size_t cap, void **body,
 			   uint64_t deadline_ns);
 
+/*
+ * Is this the peer's last message, REFUSE or ABORT? -ECONNABORTED, and *words, in the body, say
+ * why; -EBADMSG without words; 0: it is another one.
+ */
+MUST_CHECK int peer_last_words(const struct wire_head *h, const void *body,
+			       const struct wire_text **words);
+
 #endif

@@ -71,8 +71,8 @@ static int copy(struct smove *s)
 	for (unsigned i = 0; i < s->nr && !err; i++) {
 		struct smove_disk *d = &s->disk[i];
 
-		pace_init(&d->bulk.pace, s->j->st.disk.before_ns, s->j->req.bw_mbit);
-		err = bulk_linear(&d->bulk);
+		pace_init(&d->copy.bulk.pace, s->j->st.disk.before_ns, s->j->req.bw_mbit);
+		err = bulk_linear(&d->copy.bulk);
 		if (err)
 			smove_disk_failed(d, err);
 	}
@@ -87,7 +87,7 @@ static uint64_t marked_bytes(struct smove *s)
 	uint64_t bytes = 0;
 
 	for (unsigned i = 0; i < s->nr; i++)
-		bytes += smove_bytes(&s->disk[i], cbt_marked(&s->disk[i].cbt));
+		bytes += smove_bytes(&s->disk[i], cbt_marked(&s->disk[i].copy.cbt));
 	return bytes;
 }
 
@@ -105,9 +105,9 @@ static int round_once(struct smove *s)
 	for (unsigned i = 0; i < s->nr && !err; i++) {
 		struct smove_disk *d = &s->disk[i];
 
-		err = bulk_marked(&d->bulk);
+		err = bulk_marked(&d->copy.bulk);
 		if (!err)
-			err = bulk_flush(&d->bulk); /* little is left for the last one */
+			err = bulk_flush(&d->copy.bulk); /* little is left for the last one */
 		if (err)
 			smove_disk_failed(d, err);
 	}
@@ -131,7 +131,7 @@ static int rounds(struct smove *s)
 		stuck += left > before / 10 * 9;
 		if (stuck == STUCK_MAX || s->j->st.rounds == ROUNDS_MAX)
 			for (unsigned i = 0; i < s->nr; i++)
-				mirror_both(s->disk[i].m);
+				mirror_both(s->disk[i].copy.m);
 		if (!err)
 			err = round_once(s);
 		s->j->st.rounds++;
@@ -150,7 +150,7 @@ static int verify(struct smove *s)
 	if (!s->j->req.disks.verify)
 		return 0;
 	for (unsigned i = 0; i < s->nr; i++)
-		mirror_both(s->disk[i].m);
+		mirror_both(s->disk[i].copy.m);
 	while (!err && marked_bytes(s))
 		err = round_once(s);
 	for (unsigned pass = 0; pass < VERIFY_PASSES && !err; pass++)

@@ -26,9 +26,8 @@
 
 #include <tern/store.h>
 
-#include "bulk.h"
 #include "digest.h"
-#include "job.h"
+#include "disk_copy.h"
 
 #define SMOVE_PATH VM_DISK_PATH_MAX
 /* Moves that a datastore takes part in at a time, as source or target. */
@@ -45,18 +44,17 @@ struct smove_disk {
 	struct ds_file *old;
 	struct blkdev *claimed, *source;
 	struct datastore *old_ds; /* NULL: a whole disk, which is not removed */
-	char old_name[SMOVE_PATH];
+	char old_path[SMOVE_PATH];
+	const char *old_name; /* in it */
 	uint64_t old_id;
 	/* The new one. */
 	char ds_name[32];
 	struct datastore *ds;
 	char name[SMOVE_PATH];
-	bool made;
+	uint64_t made; /* its identity; 0: it is not made */
 	struct ds_file *file;
 	struct vdisk *adopted;
-	struct cbt cbt;
-	struct mirror *m;
-	struct bulk bulk;
+	struct disk_copy copy;
 	struct digest digest; /* with --verify */
 	bool filtered;	      /* the guest's requests go through the mirror */
 };
@@ -86,8 +84,7 @@ void smove_world(void *arg);
 /* Bytes that may be left for the switch: a quarter of its budget is the disks'. */
 uint64_t smove_little(const struct smove *s);
 
-/* smove_figures.c. Progress is shown; -ECANCELED when that was asked for. user: a struct
- * smove_disk. */
+/* smove_figures.c. Progress is shown; -ECANCELED when that was asked for. user: a disk's copy. */
 int smove_asked(void *user);
 void smove_show(struct smove *s);
 uint64_t smove_bytes(const struct smove_disk *d, uint64_t blocks);

@@ -10,6 +10,7 @@
 #include <tern/log.h>
 #include <tern/vdev.h>
 
+#include "journal.h"
 #include "smove.h"
 
 static struct mig_job *job(const struct smove_disk *d)
@@ -49,7 +50,8 @@ static int old_file(struct smove_disk *d, const char *path)
 
 	if (err)
 		return store_error(d, path, err);
-	snprintf(d->old_name, sizeof(d->old_name), "%s", name);
+	snprintf(d->old_path, sizeof(d->old_path), "%s", path);
+	d->old_name = d->old_path + (name - path);
 	if (!d->share)
 		err = ds_open(d->old_ds, name, DS_OPEN_WRITE, &d->old);
 	if (err)
@@ -66,11 +68,6 @@ static int open_old(struct smove_disk *d)
 
 	d->share = vdisk_share(vm->cfg.name, d->index, from);
 	return from->path[0] == '/' ? old_file(d, from->path) : old_whole(d, from->path);
-}
-
-static struct ds_file *old_open_file(const struct smove_disk *d)
-{
-	return d->share ? vdisk_file(d->share) : d->old;
 }
 
 /* ---- the new one ---- */
@@ -141,23 +138,16 @@ static int make_new(struct smove_disk *d)
 	err = ds_create(d->ds, d->name, kind, bytes, DS_FILE_UNFINISHED);
 	if (err)
 		return store_error(d, d->to.path, err);
-	d->made = true;
+	d->made = journal_file(d->to.path);
 	err = ds_open(d->ds, d->name, DS_OPEN_WRITE, &d->file);
 	return err ? store_error(d, d->to.path, err) : 0;
 }
 
 /* ---- between them ---- */
 
-static bool is_hole(void *user, uint64_t block, uint64_t *blocks)
-{
-	struct smove_disk *d = user;
-
-	return bulk_is_hole(old_open_file(d), d->source, block, blocks);
-}
-
 static void copied(void *user, uint64_t block, const void *buf, uint64_t bytes)
 {
-	digest_copied(&((struct smove_disk *)user)->digest, block, buf, bytes);
+	digest_copied(&container_of(user, struct smove_disk, copy)->digest, block, buf, bytes);
 }
 
 static void touched(struct mirror *m, uint64_t from, uint64_t to)
@@ -168,40 +158,34 @@ static void touched(struct mirror *m, uint64_t from, uint64_t to)
 /* Nobody uses the mirror yet. */
 static int make_digest(struct smove_disk *d)
 {
-	int err = digest_init(&d->digest, &d->bulk);
+	int err = digest_init(&d->digest, &d->copy.bulk);
 
 	if (err) {
 		job_error(job(d), "no-memory", "no memory for the digests of a disk");
 		return err;
 	}
-	d->bulk.copied = copied;
-	d->m->user = d;
-	d->m->touched = touched;
+	d->copy.bulk.copied = copied;
+	d->copy.m->user = d;
+	d->copy.m->touched = touched;
 	return 0;
 }
 
 static int make_mirror(struct smove_disk *d)
 {
-	const struct blk_geometry *g = &d->source->geo;
+	struct ds_file *f = d->share ? vdisk_file(d->share) : d->old;
 	enum mirror_mode mode = job(d)->req.disks.cbt ? MIRROR_MARK : MIRROR_BOTH;
-	int err = cbt_init(&d->cbt, g->blocks, g->block_bytes, CBT_GRANULE);
+	int err = disk_copy_init(&d->copy, f, d->source, ds_file_blk(d->file), mode);
 
-	if (!err)
-		err = mirror_new(d->source, ds_file_blk(d->file), &d->cbt, mode, &d->m);
-	if (!err)
-		err = bulk_init(&d->bulk, d->m);
 	if (err == -EINVAL)
 		job_error(job(d), "unsupported",
 			  "%s: blocks of %u bytes there are larger than the disk's of %u",
-			  d->to.path, ds_file_blk(d->file)->geo.block_bytes, g->block_bytes);
+			  d->to.path, ds_file_blk(d->file)->geo.block_bytes,
+			  d->source->geo.block_bytes);
 	else if (err)
 		job_error(job(d), "no-memory", "no memory for the copy of a disk");
 	if (err)
 		return err;
-	d->bulk.skip = is_hole;
-	d->bulk.fresh = true;
-	d->bulk.asked = smove_asked;
-	d->bulk.user = d;
+	d->copy.bulk.asked = smove_asked;
 	return job(d)->req.disks.verify ? make_digest(d) : 0;
 }
 
@@ -217,7 +201,7 @@ int smove_disk_open(struct smove_disk *d)
 /* A VM that is off, or has ended meanwhile, has no requests. */
 int smove_disk_filter(struct smove_disk *d)
 {
-	int err = d->share ? vdisk_filter(job(d)->vm, d->index, &d->m->front) : 0;
+	int err = d->share ? vdisk_filter(job(d)->vm, d->index, &d->copy.m->front) : 0;
 
 	d->filtered = d->share && !err;
 	return err == -ENODEV ? 0 : err;
@@ -227,10 +211,10 @@ void smove_disk_failed(struct smove_disk *d, int err)
 {
 	const char *from = job(d)->vm->cfg.disk[d->index].path;
 
-	if (d->bulk.fault == BULK_SOURCE)
+	if (d->copy.bulk.fault == BULK_SOURCE)
 		job_error(job(d), ds_error_code(err), "%s cannot be read (%s); the VM stays on it",
 			  from, ds_error_text(err));
-	else if (d->bulk.fault == BULK_TARGET)
+	else if (d->copy.bulk.fault == BULK_TARGET)
 		job_error(job(d), ds_error_code(err), "%s: %s; the VM stays on %s", d->to.path,
 			  ds_error_text(err), from);
 }
@@ -282,12 +266,12 @@ static void close_old(struct smove_disk *d)
 	d->claimed = NULL;
 }
 
-static void remove_file(struct smove_disk *d, struct datastore *ds, const char *name)
+static void remove_file(struct smove_disk *d, const char *path, uint64_t id)
 {
-	int err = ds_remove(ds, name);
+	int err = ds_remove_file(path, id);
 
 	if (err)
-		log_warn("mig", "job %u: %s is left behind: %s", (unsigned)job(d)->st.id, name,
+		log_warn("mig", "job %u: %s is left behind: %s", (unsigned)job(d)->st.id, path,
 			 ds_error_text(err));
 }
 
@@ -296,14 +280,11 @@ void smove_disk_close(struct smove_disk *d, bool moved)
 	if (d->filtered && !moved && vdisk_filter(job(d)->vm, d->index, NULL))
 		log_error("mig", "job %u: a disk's filter stays", (unsigned)job(d)->st.id);
 	digest_fini(&d->digest);
-	bulk_fini(&d->bulk);
-	if (d->m)
-		mirror_free(d->m);
-	cbt_fini(&d->cbt);
+	disk_copy_fini(&d->copy);
 	close_new(d);
 	close_old(d);
 	if (d->made && !moved)
-		remove_file(d, d->ds, d->name);
-	if (moved && d->old_ds)
-		remove_file(d, d->old_ds, d->old_name);
+		remove_file(d, d->to.path, d->made);
+	if (d->old_ds && moved)
+		remove_file(d, d->old_path, d->old_id);
 }

@@ -11,30 +11,13 @@
 #define SHOW_NS (100 * NSEC_PER_MSEC)
 #define COPY_PERCENT 95u
 
-static void add_figures(struct smove *s, struct mig_disk_figures *f)
-{
-	for (unsigned i = 0; i < s->nr; i++) {
-		struct smove_disk *d = &s->disk[i];
-		struct mirror_figures m;
-
-		if (!d->m)
-			continue;
-		mirror_figures(d->m, &m);
-		f->copied_bytes += d->bulk.copied_bytes;
-		f->skipped_bytes += d->bulk.skipped_bytes;
-		f->mirrored_bytes += m.mirrored_bytes;
-		f->held += m.held;
-		f->held_ns += m.held_ns;
-	}
-}
-
 void smove_guest_requests(struct smove *s, uint64_t *requests, uint64_t *busy_ns)
 {
 	*requests = *busy_ns = 0;
 	for (unsigned i = 0; i < s->nr; i++) {
 		struct mirror_figures m;
 
-		mirror_figures(s->disk[i].m, &m);
+		mirror_figures(s->disk[i].copy.m, &m);
 		*requests += m.requests;
 		*busy_ns += m.busy_ns;
 	}
@@ -47,30 +30,17 @@ uint64_t smove_bytes(const struct smove_disk *d, uint64_t blocks)
 
 void smove_show(struct smove *s)
 {
-	struct mig_job *j = s->j;
-	struct mig_disk_figures f = { .disks = 0 };
-	uint64_t done = 0, took_ns = time_ns() - s->started_ns;
-	unsigned long flags;
+	struct disk_copy_sum sum = { .done_bytes = 0 };
 
-	add_figures(s, &f);
 	for (unsigned i = 0; i < s->nr; i++)
-		done += smove_bytes(&s->disk[i], s->disk[i].bulk.done);
-	flags = spin_lock(&j->lock);
-	j->st.disk.copied_bytes = f.copied_bytes;
-	j->st.disk.skipped_bytes = f.skipped_bytes;
-	j->st.disk.mirrored_bytes = f.mirrored_bytes;
-	j->st.disk.held = f.held;
-	j->st.disk.held_ns = f.held_ns;
-	if (s->started_ns && took_ns)
-		j->st.rate_bytes_s = mul_div64(f.copied_bytes, NSEC_PER_SEC, took_ns);
-	spin_unlock(&j->lock, flags);
-	job_progress(j, (unsigned)(done * COPY_PERCENT / MAX(j->st.disk.total_bytes, 1ull)));
+		disk_copy_add(&s->disk[i].copy, &sum);
+	disk_copy_show(s->j, &sum, s->started_ns, COPY_PERCENT);
 	s->shown_ns = time_ns();
 }
 
 int smove_asked(void *user)
 {
-	struct smove *s = ((struct smove_disk *)user)->s;
+	struct smove *s = container_of(user, struct smove_disk, copy)->s;
 
 	if (time_ns() - s->shown_ns >= SHOW_NS)
 		smove_show(s);

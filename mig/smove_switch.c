@@ -62,11 +62,11 @@ static int copy_rest(struct smove *s)
 	for (unsigned i = 0; i < s->nr && !err; i++) {
 		struct smove_disk *d = &s->disk[i];
 
-		err = bulk_marked(&d->bulk);
+		err = bulk_marked(&d->copy.bulk);
 		if (!err)
-			err = bulk_flush(&d->bulk);
+			err = bulk_flush(&d->copy.bulk);
 		if (!err)
-			err = mirror_error(d->m);
+			err = mirror_error(d->copy.m);
 		if (err)
 			smove_disk_failed(d, err);
 		else

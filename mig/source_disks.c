@@ -10,10 +10,10 @@
 #include <tern/vdev.h>
 
 #include "blk_send.h"
-#include "bulk.h"
+#include "disk_copy.h"
 #include "journal.h"
+#include "offer.h"
 #include "phase.h"
-#include "smove.h"
 #include "source_disks.h"
 
 #define SHOW_NS (100 * NSEC_PER_MSEC)
@@ -23,9 +23,7 @@ struct source_disk {
 	struct source *s;
 	unsigned index; /* of the VM's disks */
 	struct vdisk *share;
-	struct cbt cbt;
-	struct mirror *m;
-	struct bulk bulk;
+	struct disk_copy copy;
 	bool filtered; /* the guest's requests go through the mirror */
 };
 
@@ -37,81 +35,20 @@ struct source_disks {
 	uint64_t started_ns, shown_ns, alive_ns;
 };
 
-/* ---- which go ---- */
-
-static const char *target_of(const struct mig_disks *r, const struct vm_disk *d, unsigned i)
-{
-	if (r->to[i][0])
-		return r->to[i];
-	return d->read_only || d->mode == VM_DISK_NONPERSISTENT ? "" : r->all;
-}
-
-/* A file keeps its name; a whole disk becomes one of the VM's. */
-static bool path_there(const struct vm_config *cfg, unsigned i, const char *ds,
-		       char to[VM_DISK_PATH_MAX])
-{
-	const char *file;
-	char here[32];
-	int n;
-
-	if (smove_split(cfg->disk[i].path, here, &file))
-		n = snprintf(to, VM_DISK_PATH_MAX, "/ds/%s/%s", ds, file);
-	else
-		n = snprintf(to, VM_DISK_PATH_MAX, "/ds/%s/%s/%s.disk", ds, cfg->name,
-			     cfg->disk[i].path);
-	return n < VM_DISK_PATH_MAX;
-}
-
-static bool is_flat(const struct vm_disk *d)
-{
-	struct datastore *ds;
-	struct ds_entry e;
-	const char *name;
-
-	return !ds_path(d->path, &ds, &name) && !ds_stat(ds, name, &e) && e.kind == DS_KIND_FLAT;
-}
-
-int source_disks_plan(struct source *s)
-{
-	const struct vm_config *cfg = &s->j->vm->cfg;
-	const struct mig_disks *r = &s->j->req.disks;
-
-	for (unsigned i = 0; i < VM_DISKS_MAX; i++) {
-		const char *ds = i < cfg->disks ? target_of(r, &cfg->disk[i], i) : r->to[i];
-
-		if (!ds[0])
-			continue;
-		if (i >= cfg->disks) {
-			job_error(s->j, "invalid", "%s has no disk %u: 'vm info' lists them",
-				  cfg->name, i);
-			return -EINVAL;
-		}
-		s->disk[i].how = VDISK_COPIED;
-		s->disk[i].thin = r->kind == MIG_DISK_THIN ||
-				  (r->kind == MIG_DISK_KEEP && !is_flat(&cfg->disk[i]));
-		if (!path_there(cfg, i, ds, s->disk[i].to)) {
-			job_error(s->j, "invalid", "the new path of disk %u is too long", i);
-			return -EINVAL;
-		}
-	}
-	return 0;
-}
-
 /* ---- the stream ---- */
 
 static int heard_answer(struct source *s, const struct wire_head *h, const void *body,
 			uint64_t *credit)
 {
-	const struct wire_text *words = body;
+	const struct wire_text *words;
+	int err = peer_last_words(h, body, &words);
 
-	if (h->type == WIRE_DISKS_OK) {
-		*credit = ((const struct wire_disks *)body)->credit;
-		return *credit >= WIRE_BLOCKS_MAX && *credit <= WIRE_CREDIT_MAX ? 0 : -EBADMSG;
-	}
-	if ((h->type != WIRE_REFUSE && h->type != WIRE_ABORT) || wire_text_check(words))
-		return -EBADMSG;
-	job_error(s->j, words->code, "%s", words->text);
-	return -ECONNABORTED;
+	if (err == -ECONNABORTED)
+		job_error(s->j, words->code, "%s", words->text);
+	if (err || h->type != WIRE_DISKS_OK)
+		return err ? err : -EBADMSG;
+	*credit = ((const struct wire_disks *)body)->credit;
+	return *credit >= WIRE_BLOCKS_MAX && *credit <= WIRE_CREDIT_MAX ? 0 : -EBADMSG;
 }
 
 static int open_stream(struct source *s, uint64_t *credit)
@@ -169,38 +106,18 @@ static int sender_failed(struct source *s, int err)
 static void show(struct source *s)
 {
 	struct source_disks *d = s->disks;
-	struct mig_disk_figures f = { 0 };
-	struct mig_job *j = s->j;
-	uint64_t done = 0, took_ns = time_ns() - d->started_ns;
-	unsigned long flags;
+	struct disk_copy_sum sum = { .done_bytes = 0 };
 
-	for (unsigned i = 0; i < d->nr; i++) {
-		struct source_disk *k = &d->disk[i];
-		struct mirror_figures m;
-
-		mirror_figures(k->m, &m);
-		done += k->bulk.done * k->m->source->geo.block_bytes;
-		f.copied_bytes += k->bulk.copied_bytes;
-		f.skipped_bytes += k->bulk.skipped_bytes;
-		f.mirrored_bytes += m.mirrored_bytes;
-		f.held += m.held;
-		f.held_ns += m.held_ns;
-	}
-	flags = spin_lock(&j->lock);
-	f.disks = j->st.disk.disks;
-	f.total_bytes = j->st.disk.total_bytes;
-	memcpy(f.to, j->st.disk.to, sizeof(f.to));
-	j->st.disk = f;
-	j->st.rate_bytes_s = mul_div64(f.copied_bytes, NSEC_PER_SEC, MAX(took_ns, 1ull));
-	spin_unlock(&j->lock, flags);
-	job_progress(j, (unsigned)(done * COPY_PERCENT / MAX(f.total_bytes, 1ull)));
+	for (unsigned i = 0; i < d->nr; i++)
+		disk_copy_add(&d->disk[i].copy, &sum);
+	disk_copy_show(s->j, &sum, d->started_ns, COPY_PERCENT);
 	d->shown_ns = time_ns();
 }
 
 /* Between two pieces: signs of life for the other stream, progress, and is all well? */
 static int asked(void *user)
 {
-	struct source *s = ((struct source_disk *)user)->s;
+	struct source *s = container_of(user, struct source_disk, copy)->s;
 	struct source_disks *d = s->disks;
 	uint64_t now = time_ns();
 	int err;
@@ -218,31 +135,16 @@ static int asked(void *user)
 	return peer_send(&s->j->peer, WIRE_ALIVE, NULL, 0);
 }
 
-static bool is_hole(void *user, uint64_t block, uint64_t *blocks)
-{
-	struct source_disk *d = user;
-
-	return bulk_is_hole(vdisk_file(d->share), d->m->source, block, blocks);
-}
-
 static int make_mirror(struct source_disk *d, struct blkdev *target)
 {
-	struct blkdev *source = vdisk_blk(d->share);
-	const struct blk_geometry *g = &source->geo;
-	int err = cbt_init(&d->cbt, g->blocks, g->block_bytes, CBT_GRANULE);
+	int err = disk_copy_init(&d->copy, vdisk_file(d->share), vdisk_blk(d->share), target,
+				 MIRROR_BOTH);
 
-	if (!err)
-		err = mirror_new(source, target, &d->cbt, MIRROR_BOTH, &d->m);
-	if (!err)
-		err = bulk_init(&d->bulk, d->m);
 	if (err)
 		return err;
-	d->bulk.skip = is_hole;
-	d->bulk.fresh = true;
-	d->bulk.asked = asked;
-	d->bulk.user = d;
-	pace_init(&d->bulk.pace, 0, d->s->j->req.bw_mbit);
-	err = vdisk_filter(d->s->j->vm, d->index, &d->m->front);
+	d->copy.bulk.asked = asked;
+	pace_init(&d->copy.bulk.pace, 0, d->s->j->req.bw_mbit);
+	err = vdisk_filter(d->s->j->vm, d->index, &d->copy.m->front);
 	d->filtered = !err;
 	return err;
 }
@@ -251,10 +153,10 @@ static int copy_failed(struct source_disk *d, int err)
 {
 	struct source *s = d->s;
 
-	if (d->bulk.fault == BULK_SOURCE)
+	if (d->copy.bulk.fault == BULK_SOURCE)
 		job_error(s->j, "io-error", "%s cannot be read: %s; the VM goes on here",
 			  s->j->vm->cfg.disk[d->index].path, ds_error_text(err));
-	return d->bulk.fault == BULK_TARGET ? sender_failed(s, err) : err;
+	return d->copy.bulk.fault == BULK_TARGET ? sender_failed(s, err) : err;
 }
 
 static int copy(struct source *s)
@@ -264,7 +166,7 @@ static int copy(struct source *s)
 
 	d->started_ns = d->alive_ns = time_ns();
 	for (unsigned i = 0; i < d->nr && !err; i++) {
-		err = bulk_linear(&d->disk[i].bulk);
+		err = bulk_linear(&d->disk[i].copy.bulk);
 		if (err)
 			err = copy_failed(&d->disk[i], err);
 	}
@@ -325,19 +227,11 @@ static int open_journal(struct source *s)
 	return err;
 }
 
-bool source_disks_any(const struct source *s)
-{
-	for (unsigned i = 0; i < VM_DISKS_MAX; i++)
-		if (s->disk[i].how == VDISK_COPIED)
-			return true;
-	return false;
-}
-
 int source_disks_copy(struct source *s)
 {
 	int err;
 
-	if (!source_disks_any(s))
+	if (!offer_disks_copied(s->disk, VM_DISKS_MAX))
 		return 0;
 	err = source_hold(s->j, MIG_COPY);
 	if (err)
@@ -362,10 +256,10 @@ int source_disks_copy(struct source *s)
 
 static int drain_one(struct source_disk *d)
 {
-	int err = bulk_marked(&d->bulk); /* what the source had failed to write */
+	int err = bulk_marked(&d->copy.bulk); /* what the source had failed to write */
 
 	if (!err)
-		err = mirror_error(d->m);
+		err = mirror_error(d->copy.m);
 	return err ? copy_failed(d, err) : 0;
 }
 
@@ -401,10 +295,7 @@ int source_disks_drain(struct source *s)
 static void free_one(struct source_disk *d)
 {
 	unfilter(d);
-	bulk_fini(&d->bulk);
-	if (d->m)
-		mirror_free(d->m);
-	cbt_fini(&d->cbt);
+	disk_copy_fini(&d->copy);
 	vdisk_close(d->share);
 }
 

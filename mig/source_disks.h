@@ -13,11 +13,10 @@
 
 #include "source.h"
 
-/* Says of each disk that the request names where it goes: in s->disk, as vdisks_identify takes it.
+/* source_disks_plan.c. Says of each disk that the request names where it goes: in s->disk, as
+ * vdisks_identify takes it.
  */
 MUST_CHECK int source_disks_plan(struct source *s);
-/* Does any go? */
-bool source_disks_any(const struct source *s);
 MUST_CHECK int source_disks_copy(struct source *s);
 MUST_CHECK int source_disks_drain(struct source *s);
 void source_disks_free(struct source *s);

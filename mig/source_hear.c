@@ -24,15 +24,6 @@ static void heard_clock(struct mig_job *j, const struct wire_clock *c)
 	j->probe_sent_ns = 0;
 }
 
-/* REFUSE or ABORT: the destination's words become the job's error. */
-static int heard_end(struct mig_job *j, const struct wire_text *t)
-{
-	if (wire_text_check(t))
-		return -EBADMSG;
-	job_error(j, t->code, "%s", t->text);
-	return -ECONNABORTED;
-}
-
 static int heard_hello(struct mig_job *j, const void *body)
 {
 	struct wire_hello h;
@@ -52,14 +43,15 @@ static int heard_hello(struct mig_job *j, const void *body)
 
 static int heard(struct mig_job *j, const struct wire_head *h, const void *body)
 {
+	const struct wire_text *words;
 	unsigned long f;
-	int err = 0;
+	int err = peer_last_words(h, body, &words);
 
-	if (h->type == WIRE_REFUSE || h->type == WIRE_ABORT)
-		return heard_end(j, body);
-	if (h->type == WIRE_HELLO)
+	if (err == -ECONNABORTED)
+		job_error(j, words->code, "%s", words->text);
+	if (!err && h->type == WIRE_HELLO)
 		err = heard_hello(j, body);
-	if (h->type == WIRE_ACCEPT)
+	if (!err && h->type == WIRE_ACCEPT)
 		err = wire_accept_check(h->length, j->version);
 	if (err)
 		return err;

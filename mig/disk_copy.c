@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A disk that moves (disk_copy.h). */
+#include <tern/store.h>
+
+#include "disk_copy.h"
+
+static bool is_hole(void *user, uint64_t block, uint64_t *blocks)
+{
+	struct disk_copy *c = user;
+
+	return bulk_is_hole(c->file, c->m->source, block, blocks);
+}
+
+int disk_copy_init(struct disk_copy *c, struct ds_file *file, struct blkdev *source,
+		   struct blkdev *target, enum mirror_mode mode)
+{
+	const struct blk_geometry *g = &source->geo;
+	int err = cbt_init(&c->cbt, g->blocks, g->block_bytes, CBT_GRANULE);
+
+	c->file = file;
+	if (!err)
+		err = mirror_new(source, target, &c->cbt, mode, &c->m);
+	if (!err)
+		err = bulk_init(&c->bulk, c->m);
+	if (err)
+		return err;
+	c->bulk.user = c;
+	c->bulk.skip = is_hole;
+	c->bulk.fresh = true;
+	return 0;
+}
+
+void disk_copy_fini(struct disk_copy *c)
+{
+	bulk_fini(&c->bulk);
+	if (c->m)
+		mirror_free(c->m);
+	c->m = NULL;
+	cbt_fini(&c->cbt);
+}
+
+void disk_copy_add(struct disk_copy *c, struct disk_copy_sum *sum)
+{
+	struct mirror_figures m;
+
+	if (!c->m)
+		return;
+	mirror_figures(c->m, &m);
+	sum->done_bytes += c->bulk.done * c->m->source->geo.block_bytes;
+	sum->f.copied_bytes += c->bulk.copied_bytes;
+	sum->f.skipped_bytes += c->bulk.skipped_bytes;
+	sum->f.mirrored_bytes += m.mirrored_bytes;
+	sum->f.held += m.held;
+	sum->f.held_ns += m.held_ns;
+}
+
+void disk_copy_show(struct mig_job *j, const struct disk_copy_sum *sum, uint64_t started_ns,
+		    unsigned percent)
+{
+	uint64_t took_ns = started_ns ? time_ns() - started_ns : 0;
+	unsigned long flags = spin_lock(&j->lock);
+	struct mig_disk_figures *f = &j->st.disk;
+
+	f->copied_bytes = sum->f.copied_bytes;
+	f->skipped_bytes = sum->f.skipped_bytes;
+	f->mirrored_bytes = sum->f.mirrored_bytes;
+	f->held = sum->f.held;
+	f->held_ns = sum->f.held_ns;
+	if (took_ns)
+		j->st.rate_bytes_s = mul_div64(f->copied_bytes, NSEC_PER_SEC, took_ns);
+	spin_unlock(&j->lock, flags);
+	job_progress(j, (unsigned)(sum->done_bytes * percent / MAX(f->total_bytes, 1ull)));
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A disk that moves: the mirror under the guest, the marks and the bulk copy, as Storage vMotion
+ * and X-vMotion both have them, whatever the target is.
+ *
+ * disk_copy_init, fill in what is [in] of bulk, then bulk.h; disk_copy_fini, also of one that was
+ * not made.
+ */
+#ifndef MIG_DISK_COPY_H
+#define MIG_DISK_COPY_H
+
+#include "bulk.h"
+#include "job.h"
+
+struct disk_copy {
+	struct ds_file *file; /* [const] the source's; NULL: a whole disk */
+	struct cbt cbt;
+	struct mirror *m;
+	struct bulk bulk;
+};
+
+/* file and source until the end. As mirror_new; holes of file are skipped. bulk's user is c. */
+MUST_CHECK int disk_copy_init(struct disk_copy *c, struct ds_file *file, struct blkdev *source,
+			      struct blkdev *target, enum mirror_mode mode);
+void disk_copy_fini(struct disk_copy *c);
+
+/* What a job shows of its copies: each is added, then they are shown. */
+struct disk_copy_sum {
+	struct mig_disk_figures f; /* copied, skipped, mirrored, held */
+	uint64_t done_bytes;
+};
+void disk_copy_add(struct disk_copy *c, struct disk_copy_sum *sum);
+/* percent: of the job, when all is copied. */
+void disk_copy_show(struct mig_job *j, const struct disk_copy_sum *sum, uint64_t started_ns,
+		    unsigned percent);
+
+#endif
