@@ -6,6 +6,7 @@
  *   check SEED            reads all back
  *   loop SEED             fill with SEED, with SEED + 1 and so on, a line for each
  *   zero|discard FROM N   these MiB, by BLKZEROOUT or BLKDISCARD
+ *   rate N BYTES SECONDS  so many requests a second (diskrate.c)
  *
  * A sector's 64 words are seed << 32 | its number. One line says what came of it:
  * `disk: WHAT sectors=N wrong=N errors=N`, errors with the last one's name before it.
@@ -167,6 +168,8 @@ int disk_tool(int argc, char **argv)
 		say("disk: %s: %m", argv[0]);
 		return 1;
 	}
+	if (argc == 5)
+		return disk_rate(fd, bytes, argv + 2);
 	if (argc == 4)
 		return range(fd, argv[1], seed * MIB, strtoull(argv[3], NULL, 0) * MIB);
 	if (!strcmp(argv[1], "loop"))

@@ -70,6 +70,9 @@ void power_button_start(void);
 /* disk.c: DEVICE WHAT ARGUMENT [ARGUMENT]; 0 when all was as it should be */
 int disk_tool(int argc, char **argv);
 
+/* diskrate.c: PER_SECOND BYTES SECONDS; 0 when none failed */
+int disk_rate(int fd, uint64_t device_bytes, char **argv);
+
 /* the modes; none returns */
 void run_dirty(void);
 void run_pageseq(void);

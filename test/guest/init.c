@@ -17,7 +17,7 @@ static int run_tool(int argc, char **argv)
 		return churn_once(strtoull(argv[2], NULL, 0)) ? 1 : 0;
 	if (argc == 3 && !strcmp(argv[1], "watchdog"))
 		return watchdog_feed(atoi(argv[2]));
-	if (argc >= 5 && argc <= 6 && !strcmp(argv[1], "disk"))
+	if (argc >= 5 && argc <= 7 && !strcmp(argv[1], "disk"))
 		return disk_tool(argc - 2, argv + 2);
 	if (argc == 2 && !strcmp(argv[1], "vectors"))
 		return vectors_keep();

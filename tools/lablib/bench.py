@@ -11,6 +11,9 @@
     guestnet a guest's network beside that of a guest of Linux/KVM and QEMU (bench_net.py)
     hole     what a third machine misses of a guest that moves (bench_net.py)
     disk     a host's disks beside Linux's with fio (bench_disk.py)
+    copy     a disk's copy beside Linux's dd between the same devices (bench_copy.py)
+    pacing   a guest that uses half of its device's rate while its disk moves (bench_pace.py)
+    stun     how long an idle guest stands still when disks, memory or both move (bench_stun.py)
 
 Writes BUILD/bench.json and prints a table.  A figure that misses its target is
 marked; --strict makes that the exit status.
@@ -18,23 +21,22 @@ marked; --strict makes that the exit status.
 import argparse
 import json
 import os
-import re
 import shutil
 import statistics
-import subprocess
 import sys
 import threading
 import time
 
-from . import bench_disk, bench_net, direct, net
+from . import bench_copy, bench_disk, bench_net, bench_pace, bench_rival, bench_stun, direct, net
 from .client import Lab
 from .guest import CMDLINE, Guest
 from .paths import BUILD, GUEST, LabError
 
 CASES = {"idle": dict(ws=16, rate=0), "d20": dict(ws=64, rate=20), "d100": dict(ws=128, rate=100),
          "stream": dict(ws=700, rate=0, mem="1G")}
-RIVAL_CASES = ("idle", "d20", "d100")
 NET_CASES = ("guestnet", "hole")
+# Cases with hosts of their own.
+OWN_HOSTS = {"disk": bench_disk, "copy": bench_copy, "pacing": bench_pace, "stun": bench_stun}
 HOST_MIB = 2048
 OTHER = {"a": "b", "b": "a"}
 QUIET_S = 30
@@ -52,10 +54,9 @@ TARGETS = {
     "d20_rate_kept": ("d20: write rate while moving / before", 0.8, True),
     "d100_rate_kept": ("d100: write rate while moving / before", 0.8, True),
     **bench_net.TARGETS,
-    **bench_disk.TARGETS,
+    **{name: target for part in OWN_HOSTS.values() for name, target in part.TARGETS.items()},
 }
-RIVAL = {"total": ("total time / rival's", 0.5), "gap": ("guest gap / rival's", 1.0),
-         "sent": ("MiB sent / rival's", 1.0)}
+
 
 
 def say(text):
@@ -201,7 +202,7 @@ def case_figures(lab, name, args, files):
     done = []
     for k in range(args.runs):
         fresh_destination(lab, files, args.smp, args.prealloc or name == "stream")
-        foreign = args.guest if name in RIVAL_CASES else None
+        foreign = args.guest if name in bench_rival.CASES else None
         g = start_guest(lab, CASES[name], foreign)
         try:
             net = net_bench(lab) if name == "stream" else None
@@ -234,24 +235,6 @@ def idle_figures(lab):
         g.remove()
 
 
-def rival_figures(program, runs):
-    """The other hypervisor's medians by case, from its own benchmark's lines."""
-    say("the rival, in the same sitting")
-    text = subprocess.run([program, "--runs", str(runs), *RIVAL_CASES],
-                          capture_output=True, text=True, check=True, timeout=3600).stdout
-    found = {}
-    for line in text.splitlines():
-        words = line.split()
-        if not words or words[0] not in RIVAL_CASES:
-            continue
-        values = dict(w.split("=", 1) for w in words if "=" in w)
-        number = {k: float(re.match(r"[\d.]+", v)[0]) for k, v in values.items()
-                  if re.match(r"[\d.]+", v)}
-        found[words[0]] = {k: number[k] for k in ("total", "gap", "sent", "down") if k in number}
-        found[words[0]]["rate"] = values.get("rate")
-    return found
-
-
 def ratios(fig):
     """What the targets are about."""
     out = {}
@@ -268,7 +251,9 @@ def ratios(fig):
         kept = [r["rate_during"] / r["rate_before"] for r in fig.get(case, []) if r["rate_during"]]
         if kept:
             out[f"{case}_rate_kept"] = median(kept)
-    return {**out, **bench_net.ratios(fig, median), **bench_disk.ratios(fig, median)}
+    for part in (bench_net, *OWN_HOSTS.values()):
+        out |= part.ratios(fig, median)
+    return out
 
 
 def table(fig, got):
@@ -292,10 +277,11 @@ def table(fig, got):
         if rival:
             for key, mine in (("total", "total_ms"), ("gap", "gap_ms"), ("sent", "sent_mib")):
                 got[f"{case}_{key}_of_rival"] = med[mine] / rival[key]
-                TARGETS[f"{case}_{key}_of_rival"] = (f"{case}: {RIVAL[key][0]}", RIVAL[key][1],
-                                                     False)
+                what, target = bench_rival.FIGURES[key]
+                TARGETS[f"{case}_{key}_of_rival"] = (f"{case}: {what}", target, False)
     bench_net.table(fig, median)
-    bench_disk.table(fig, median)
+    for part in OWN_HOSTS.values():
+        part.table(fig, median)
     if "net" in fig:
         print(f"net bench: {fig['net']:.1f} MB/s")
     for name, value in got.items():
@@ -352,19 +338,20 @@ def two_hosts(args, fig):
 
 def measure(args):
     fig = {}
-    if set(args.cases) - {"disk"}:
+    if set(args.cases) - set(OWN_HOSTS):
         two_hosts(args, fig)
-    if "disk" in args.cases:
-        fig["disk"] = bench_disk.figures(args.runs, args.smp, HOST_MIB, say, args.disk_kernel)
+    for name, part in OWN_HOSTS.items():
+        if name in args.cases:
+            fig[name] = part.figures(args.runs, args.smp, HOST_MIB, say, args.disk_kernel)
     if args.rival:
-        fig["rival"] = rival_figures(args.rival, args.runs)
+        fig["rival"] = bench_rival.figures(args.rival, args.runs, say)
     return fig
 
 
 def main():
     ap = argparse.ArgumentParser(prog="bench", description=__doc__,
                                  formatter_class=argparse.RawDescriptionHelpFormatter)
-    every = ["net", "boot", "park", "disk", *CASES,
+    every = ["net", "boot", "park", *OWN_HOSTS, *CASES,
              *(NET_CASES if net.wrapper()[0] == "tap" else ())]
     ap.add_argument("cases", nargs="*", help=f"of: {' '.join(every)} (all)")
     ap.add_argument("--runs", type=int, default=3)
@@ -377,8 +364,9 @@ def main():
     ap.add_argument("--prealloc", action="store_true", help="the hosts' memory is taken by the "
                     "emulator before they start, in every case; so with --rival, whose hosts "
                     "run case after case in memory that the first has touched")
-    ap.add_argument("--disk-kernel", metavar="DEB", help="of the case disk: a linux-image package "
-                    "with a driver for AHCI, which the cloud kernel has not, to measure that too")
+    ap.add_argument("--disk-kernel", metavar="DEB", help="of disk and copy: a linux-image package "
+                    "with a driver for AHCI, which the cloud kernel has not, to measure "
+                    "that too")
     ap.add_argument("--strict", action="store_true", help="fail when a target is missed")
     args = ap.parse_args()
     args.cases = args.cases or every

@@ -10,9 +10,10 @@ import random
 import shutil
 
 from .client import Lab
-from .fiohost import DEVICE, FioHost
+from .fiohost import FioHost
 
 MIB = 1 << 20
+KINDS = ("nvme", "virtio", "ide", "ahci")
 IMAGE_MIB = 128
 SECONDS = 3
 # load: (of fio, of disk bench, bytes, in flight)
@@ -28,7 +29,7 @@ def name_of(kind, load):
 
 
 TARGETS = {name_of(kind, load): (f"disk, {kind}, {load}: MB/s / fio's", TARGET, True)
-           for kind in DEVICE for load in LOADS}
+           for kind in KINDS for load in LOADS}
 
 
 def _images(directory, kinds):
@@ -65,7 +66,7 @@ def figures(runs, smp, mem, say, deb=None):
     """{kind: {load: {"tern": [...], "linux": [...]}}}"""
     lab = Lab("bench-disk")
     lab.remove()
-    kinds = [kind for kind in DEVICE if deb or kind != "ahci"]
+    kinds = [kind for kind in KINDS if deb or kind != "ahci"]
     linux = FioHost(f"{lab.dir}/fio", kinds, deb)
     fig = {kind: {load: {"tern": [], "linux": []} for load in LOADS} for kind in kinds}
     try:

@@ -48,14 +48,14 @@ def disk_words(disks):
     the chipset's AHCI, with `virtio` virtio-blk; `shared` with other hosts; `ro`;
     `debug=FILE`: fails as that file of QEMU's blkdebug says; `log=FILE`: all writes are
     recorded there in the format of dm-log-writes; `faults`: errors can be put in while it runs
-    (diskfault.py); `ns`: another namespace of the NVMe controller before it; `KEY=VALUE`: the
-    device's own."""
+    (diskfault.py); `bps=N`: no more than so many bytes a second; `ns`: another namespace of the
+    NVMe controller before it; `KEY=VALUE`: the device's own."""
     out = []
     ide = ahci = nvme = 0
     for k, disk in enumerate(disks):
         path, *words = disk.split(",")
         own = "".join(f",{word}" for word in words
-                      if "=" in word and word.split("=")[0] not in ("debug", "log"))
+                      if "=" in word and word.split("=")[0] not in ("debug", "log", "bps"))
         for word in words:
             if word.startswith("debug="):
                 path = f"blkdebug:{word[6:]}:{path}"
@@ -68,6 +68,8 @@ def disk_words(disks):
             drive = (f"driver=raw,node-name=f{k},file.driver=file,file.node-name=p{k},"
                      f"file.filename={path},cache=none,discard=unmap")
         lock += ",readonly=on" if "ro" in words else ""
+        lock += "".join(f",throttling.bps-total={word[4:]}" for word in words
+                        if word.startswith("bps="))
         out += ["-drive", f"if=none,id=d{k},{drive}{lock}", "-device"]
         if "ide" in words:
             if ide == 0:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Linux with fio on emulated disks, which Tern's disk bench is measured beside.
+"""Linux with fio and dd on emulated disks, which Tern's own work on disks is measured beside.
 
     host = FioHost(directory, ["virtio", "nvme"]); host.up(disks)
     host.fio("virtio", rw="randread", bs=4096, depth=32, seconds=4) -> {"iops": ..., "mb_s": ...}
+    host.shell("dd ...", 60) -> what it says
 
 Debian's kernel, with its own drivers and its own choice of queues and schedulers, and
 Debian's fio as it is installed here. The cloud kernel has no driver for AHCI: with the package of
@@ -21,8 +22,9 @@ from .paths import TOP, LabError
 WORDS = "tsc=reliable clocksource=tsc no_timer_check"
 MODULES = ["nvme", "virtio_pci", "virtio_blk", "sd_mod", "ata_piix", "ahci"]
 WARM_UP_S, STALL_US, TRIES = 2, 5e6, 4
-# The order is that of loading, which numbers the last two.
-DEVICE = {"nvme": "/dev/nvme0n1", "virtio": "/dev/vda", "ide": "/dev/sda", "ahci": "/dev/sdb"}
+# Those of one driver are numbered in the order in which the emulator is told of them.
+DEVICE = {"nvme": "/dev/nvme0n1", "nvme2": "/dev/nvme1n1", "virtio": "/dev/vda",
+          "virtio2": "/dev/vdb", "ide": "/dev/sda", "ahci": "/dev/sdb"}
 
 
 class FioHost(LinuxHost):
@@ -32,11 +34,24 @@ class FioHost(LinuxHost):
 
     def up(self, disks, smp=2, mem=2048, timeout=300):
         """DISKS: what the lab is told of each, in the order of the kinds."""
-        nodes = "".join(f"{DEVICE[k]}\n" for k in self.kinds)
-        self.pack(with_libraries("bin/fio", "/usr/bin/fio"), MODULES,
+        nodes = "".join(f"{self.device(k)}\n" for k in self.kinds)
+        programs = {**with_libraries("bin/fio", "/usr/bin/fio"),
+                    **with_libraries("bin/dd", "/bin/dd")}
+        self.pack(programs, MODULES,
                   f"{TOP}/tools/lablib/fiohost.init", {"etc/disks": nodes}, self.deb)
         self.start([*self.argv(smp, mem, WORDS), *disk_words(disks)])
         self.wait(r"^host: ready", timeout)
+
+    def device(self, kind):
+        """Its node here: a SATA disk is the first where there is none of IDE."""
+        return "/dev/sda" if kind == "ahci" and "ide" not in self.kinds else DEVICE[kind]
+
+    def shell(self, line, timeout):
+        said = self.ask(line, rb"(.*)host: ended: (\d+)\r?\n", timeout)
+        text = said[1].decode(errors="replace")
+        if said[2] != b"0":
+            raise LabError(f"{line}: {text[-500:]}")
+        return text
 
     def fio(self, kind, rw, bs, depth, seconds):
         for _ in range(TRIES):
@@ -46,13 +61,10 @@ class FioHost(LinuxHost):
         raise LabError(f"fio, {kind}, {rw}: a stall in each of {TRIES} runs")
 
     def _one_run(self, kind, rw, bs, depth, seconds):
-        line = (f"--name=bench --filename={DEVICE[kind]} --ioengine=libaio --direct=1 --thread "
-                f"--ramp_time={WARM_UP_S} --runtime={seconds} --time_based --rw={rw} --bs={bs} "
-                f"--iodepth={depth} --norandommap --randrepeat=0 --output-format=json")
-        said = self.ask(line, rb"(.*)host: fio ended: (\d+)\r?\n", 90 + 3 * seconds)
-        if said[2] != b"0":
-            raise LabError(f"fio failed: {said[1][-500:].decode(errors='replace')}")
-        text = said[1].decode()
+        line = (f"fio --name=bench --filename={self.device(kind)} --ioengine=libaio --direct=1 "
+                f"--thread --ramp_time={WARM_UP_S} --runtime={seconds} --time_based --rw={rw} "
+                f"--bs={bs} --iodepth={depth} --norandommap --randrepeat=0 --output-format=json")
+        text = self.shell(line, 90 + 3 * seconds)
         got, = json.loads(text[text.index("{"):])["jobs"]
         side = got["write" if "write" in rw else "read"]
         return {"iops": side["iops"], "mb_s": side["bw_bytes"] / 1e6,
