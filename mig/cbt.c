@@ -66,6 +66,14 @@ static bool clear_bit(struct cbt *c, uint64_t i)
 	return true;
 }
 
+void cbt_unmark(struct cbt *c, uint64_t from, uint64_t to)
+{
+	uint64_t round = BIT(c->shift) - 1, end = (to == c->blocks ? to + round : to) >> c->shift;
+
+	for (uint64_t i = (from + round) >> c->shift; i < end && cbt_marked(c); i++)
+		(void)clear_bit(c, i);
+}
+
 bool cbt_take(struct cbt *c, uint64_t *at, uint64_t most, uint64_t *from, uint64_t *to)
 {
 	uint64_t first = next_set(c, *at >> c->shift), i = first, n = most >> c->shift;

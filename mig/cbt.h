@@ -26,6 +26,8 @@ MUST_CHECK int cbt_init(struct cbt *c, uint64_t blocks, uint32_t block_bytes, ui
 void cbt_fini(struct cbt *c);
 /* Blocks [from, to), to > from. */
 void cbt_mark(struct cbt *c, uint64_t from, uint64_t to);
+/* The granules that lie wholly in them. */
+void cbt_unmark(struct cbt *c, uint64_t from, uint64_t to);
 /*
  * The next marked blocks at or behind *at, in a row, at most `most` (a granule at least): unmarked,
  * then *from and *to. False: there are none from *at to the end. *at goes behind them.

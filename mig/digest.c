@@ -22,6 +22,8 @@ int digest_init(struct digest *d, struct bulk *b)
 	err = cbt_init(&d->unknown, pieces, 1, 1);
 	if (!err)
 		err = cbt_init(&d->todo, pieces, 1, 1);
+	if (!err)
+		err = cbt_init(&d->undefined, g->blocks, g->block_bytes, PAGE_SIZE);
 	if (err)
 		digest_fini(d);
 	return err;
@@ -33,6 +35,7 @@ void digest_fini(struct digest *d)
 	d->sum = NULL;
 	cbt_fini(&d->unknown);
 	cbt_fini(&d->todo);
+	cbt_fini(&d->undefined);
 }
 
 void digest_copied(struct digest *d, uint64_t block, const void *buf, uint64_t bytes)
@@ -49,14 +52,24 @@ void digest_copied(struct digest *d, uint64_t block, const void *buf, uint64_t b
 		cbt_mark(&d->unknown, i, end);
 	}
 	cbt_mark(&d->todo, i, end);
+	cbt_unmark(&d->undefined, block, block + blocks);
 }
 
-void digest_touched(struct digest *d, uint64_t from, uint64_t to)
+void digest_touched(struct digest *d, enum blk_op op, uint64_t from, uint64_t to)
 {
 	uint64_t i = from / d->piece_blocks, end = (to - 1) / d->piece_blocks + 1;
 
+	if (op == BLK_DISCARD)
+		cbt_mark(&d->undefined, from, to);
+	else
+		cbt_unmark(&d->undefined, from, to);
 	cbt_mark(&d->unknown, i, end);
 	cbt_mark(&d->todo, i, end);
+}
+
+static uint64_t bytes_of(const struct digest *d, const struct mirror_range *r)
+{
+	return (r->to - r->from) * d->b->m->front.geo.block_bytes;
 }
 
 uint64_t digest_left(const struct digest *d)
@@ -64,13 +77,12 @@ uint64_t digest_left(const struct digest *d)
 	return MIN(cbt_marked(&d->todo) * d->piece_blocks, d->b->m->front.geo.blocks);
 }
 
-/* The sum of a side's piece now. */
+/* The sum of these blocks of a side now. */
 static int sum_of(struct digest *d, struct blkdev *side, const struct mirror_range *r,
 		  uint32_t *sum)
 {
 	void *buf = d->b->piece[0].buf;
-	uint64_t bytes = (r->to - r->from) * d->b->m->front.geo.block_bytes;
-	uint64_t at = r->from * d->b->m->front.geo.block_bytes;
+	uint64_t bytes = bytes_of(d, r), at = r->from * d->b->m->front.geo.block_bytes;
 	int err = blk_transfer(side, BLK_READ, at / side->geo.block_bytes,
 			       bytes / side->geo.block_bytes, buf);
 
@@ -81,20 +93,61 @@ static int sum_of(struct digest *d, struct blkdev *side, const struct mirror_ran
 	return err;
 }
 
-/* Nothing is written to it meanwhile. */
-static int compare(struct digest *d, uint64_t i, const struct mirror_range *r)
+static int compare_target(struct digest *d, const struct mirror_range *r, uint32_t here)
 {
-	uint32_t there = 0, here = d->sum[i];
-	int err = sum_of(d, d->b->m->target, r, &there);
+	uint32_t there = 0;
+	int err;
 
-	if (!err && cbt_marks(&d->unknown, i)) {
-		err = sum_of(d, d->b->m->source, r, &here);
-		d->sum[i] = here;
-		cbt_clear(&d->unknown, i);
+	if (d->check) {
+		err = d->check(d->b->user, r->from, r->to - r->from, here);
+		if (err)
+			d->b->fault = BULK_TARGET;
+	} else {
+		err = sum_of(d, d->b->m->target, r, &there);
+		if (!err && here != there)
+			err = -EILSEQ;
 	}
 	if (!err)
-		d->compared_bytes += (r->to - r->from) * d->b->m->front.geo.block_bytes;
-	return err ? err : here == there ? 0 : -EILSEQ;
+		d->compared_bytes += bytes_of(d, r);
+	return err;
+}
+
+/* The next blocks of the piece, from run->to on, whose contents are anything's. */
+static bool next_run(const struct digest *d, const struct mirror_range *piece,
+		     struct mirror_range *run)
+{
+	uint64_t at = run->to;
+
+	while (at < piece->to && cbt_marks(&d->undefined, at))
+		at++;
+	run->from = at;
+	while (at < piece->to && !cbt_marks(&d->undefined, at))
+		at++;
+	run->to = at;
+	return run->from < run->to;
+}
+
+/* Nothing is written to the piece meanwhile. An error: run is where. */
+static int compare(struct digest *d, uint64_t i, const struct mirror_range *piece,
+		   struct mirror_range *run)
+{
+	int err = 0;
+
+	*run = (struct mirror_range){ .to = piece->from };
+	while (!err && next_run(d, piece, run)) {
+		bool whole = run->from == piece->from && run->to == piece->to;
+		uint32_t here = d->sum[i];
+
+		if (!whole || cbt_marks(&d->unknown, i))
+			err = sum_of(d, d->b->m->source, run, &here);
+		if (!err && whole) {
+			d->sum[i] = here;
+			cbt_clear(&d->unknown, i);
+		}
+		if (!err)
+			err = compare_target(d, run, here);
+	}
+	return err;
 }
 
 int digest_verify(struct digest *d, uint64_t *at)
@@ -103,15 +156,15 @@ int digest_verify(struct digest *d, uint64_t *at)
 	int err = 0;
 
 	while (!err && cbt_take(&d->todo, &pos, 1, &i, &end)) {
-		struct mirror_range r = { .from = i * d->piece_blocks };
+		struct mirror_range r = { .from = i * d->piece_blocks }, run;
 
 		r.to = MIN(r.from + d->piece_blocks, d->b->m->front.geo.blocks);
 		mirror_claim(d->b->m, &r);
 		while (!mirror_clear(d->b->m, &r))
 			(void)event_wait(&d->b->m->changed, NEVER_NS);
-		err = compare(d, i, &r);
+		err = compare(d, i, &r, &run);
 		mirror_release(d->b->m, &r);
-		*at = r.from;
+		*at = run.from;
 		if (!err)
 			err = mirror_error(d->b->m);
 		if (!err && d->b->asked)

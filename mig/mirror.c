@@ -162,7 +162,7 @@ void mirror_end(struct mirror_op *op)
 	if (to > from && (op->mark || status))
 		cbt_mark(m->cbt, from, to);
 	if (to > from && m->touched)
-		m->touched(m, from, to);
+		m->touched(m, guest->op, from, to);
 	flags = spin_lock(&m->lock);
 	if (guest->op == BLK_READ || guest->op == BLK_WRITE) {
 		m->fig.requests++;

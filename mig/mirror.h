@@ -74,8 +74,9 @@ struct mirror {
 	struct blkdev front;
 	struct blkdev *source, *target; /* [const] */
 	struct cbt *cbt;		/* [const] */
-	/* Any context; of blocks that may differ from what was seen before. NULL: nobody. */
-	void (*touched)(struct mirror *m, uint64_t from, uint64_t to);
+	/* Any context; of blocks that may differ from what was seen before, at the request's begin
+	 * and at its end. NULL: nobody. */
+	void (*touched)(struct mirror *m, enum blk_op op, uint64_t from, uint64_t to);
 	void *user;
 	struct event changed; /* a range became clear, or the target failed */
 	struct spinlock lock;

@@ -140,7 +140,7 @@ void mirror_start(struct mirror_op *op)
 
 	op->status = 0;
 	if (op->to > op->from && m->touched)
-		m->touched(m, op->from, op->to);
+		m->touched(m, op->guest->op, op->from, op->to);
 	if (copied)
 		copy_buffer(op);
 	else if (both && op->guest->op == BLK_WRITE_ZEROES && !m->target->geo.max_zeroes_blocks)

@@ -150,9 +150,9 @@ static void copied(void *user, uint64_t block, const void *buf, uint64_t bytes)
 	digest_copied(&container_of(user, struct smove_disk, copy)->digest, block, buf, bytes);
 }
 
-static void touched(struct mirror *m, uint64_t from, uint64_t to)
+static void touched(struct mirror *m, enum blk_op op, uint64_t from, uint64_t to)
 {
-	digest_touched(&((struct smove_disk *)m->user)->digest, from, to);
+	digest_touched(&((struct smove_disk *)m->user)->digest, op, from, to);
 }
 
 /* Nobody uses the mirror yet. */
