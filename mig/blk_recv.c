@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "blk_recv_int.h"
+#include "kernel/lib/crc32c.h"
 #include "phase.h"
 
 /* ---- order ---- */
@@ -48,6 +49,8 @@ static struct recv_slot *take(struct blk_receiver *r, const struct wire_blocks *
 		s->over = false;
 		s->disk = b->disk;
 		s->op = b->op;
+		s->sum = b->sum;
+		s->unmap = b->flags & BLOCKS_UNMAP;
 		s->at = s->from = b->offset;
 		s->to = b->offset + b->bytes;
 		s->left = b->op == BLOCKS_FLUSH ? r->nr_disks : b->bytes;
@@ -80,24 +83,32 @@ static bool fits(const struct blk_receiver *r, const struct wire_blocks *b)
 		return true;
 	if (b->disk >= r->nr_disks)
 		return false;
-	g = &r->disk[b->disk]->geo;
+	g = &r->disk[b->disk].dev->geo;
 	return b->offset % g->block_bytes == 0 && b->bytes % g->block_bytes == 0 &&
 	       b->offset + b->bytes <= g->blocks * g->block_bytes;
 }
 
+/* For what it brings, or for what is read back. */
+static unsigned pages_for(const struct wire_blocks *b)
+{
+	return b->op == BLOCKS_WRITE || b->op == BLOCKS_CHECK
+		       ? (unsigned)((b->bytes + PAGE_MASK) / PAGE_SIZE)
+		       : 0;
+}
+
 int blk_receiver_take(struct blk_receiver *r, const struct wire_blocks *b)
 {
-	unsigned pages = r->peer->payload / (unsigned)PAGE_SIZE;
 	struct recv_slot *s;
 	unsigned long f;
-	int err;
+	int err = 0;
 
 	if (!fits(r, b))
 		return -EBADMSG;
-	s = take(r, b, pages);
+	s = take(r, b, pages_for(b));
 	if (!s)
 		return r->error ? r->error : -EBADMSG;
-	err = read_payload(r->peer, s);
+	if (b->op == BLOCKS_WRITE)
+		err = read_payload(r->peer, s);
 	f = spin_lock(&r->lock);
 	r->taken++;
 	r->under_way++;
@@ -112,27 +123,74 @@ int blk_receiver_take(struct blk_receiver *r, const struct wire_blocks *b)
 
 /* ---- answers ---- */
 
-/* Gives back what is done; the number of the last, when the source does not know it yet. */
-static bool settle_locked(struct blk_receiver *r, uint64_t *seq)
+static uint32_t sum_of(const struct recv_slot *s)
 {
-	while (r->done < r->taken && recv_slot_at(r, r->done + 1)->over && !r->error)
-		page_ring_give(&r->ring, recv_slot_at(r, ++r->done)->pages);
+	uint64_t left = s->to - s->from;
+	uint32_t sum = 0;
+
+	for (unsigned i = 0; i < s->pages; i++, left -= MIN(left, PAGE_SIZE))
+		sum = crc32c(sum, hpa_ptr(s->page[i]), MIN(left, PAGE_SIZE));
+	return sum;
+}
+
+/* The slot stays as it is until it counts as done, which is ours to say. */
+static void check_locked(struct blk_receiver *r, const struct recv_slot *s, unsigned long *f)
+{
+	bool same;
+
+	spin_unlock(&r->lock, *f);
+	same = sum_of(s) == s->sum;
+	*f = spin_lock(&r->lock);
+	if (same || r->error)
+		return;
+	r->error = -EILSEQ;
+	r->error_disk = s->disk;
+	r->error_at = s->from;
+}
+
+/* Gives back what is done; the number of the last, when the source does not know it yet. */
+static bool settle_locked(struct blk_receiver *r, unsigned long *f, uint64_t *seq)
+{
+	while (r->done < r->taken && recv_slot_at(r, r->done + 1)->over && !r->error) {
+		const struct recv_slot *s = recv_slot_at(r, r->done + 1);
+
+		if (s->op == BLOCKS_CHECK)
+			check_locked(r, s, f);
+		if (r->error)
+			break;
+		page_ring_give(&r->ring, s->pages);
+		r->done++;
+	}
 	*seq = r->done;
 	return r->done > r->told;
+}
+
+static void say_error(struct blk_receiver *r, int error)
+{
+	const char *code = error == -ENOSPC   ? "no-space"
+			   : error == -EILSEQ ? "differs"
+					      : "disk-error";
+	unsigned disk = r->disk[r->error_disk].number;
+	char text[WIRE_TEXT];
+
+	if (error == -EILSEQ)
+		snprintf(text, sizeof(text),
+			 "disk %u there is not what was written to it, near byte %llu", disk,
+			 (unsigned long long)r->error_at);
+	else
+		snprintf(text, sizeof(text), "disk %u there: %s", disk,
+			 error == -ENOSPC   ? "its datastore is full"
+			 : error == -ESTALE ? "its datastore was lost"
+					    : "it failed a request");
+	peer_send_text(r->peer, WIRE_ABORT, code, text);
 }
 
 static int say(struct blk_receiver *r, uint64_t seq, bool news, int error)
 {
 	struct wire_blocks_done done = { .seq = seq };
-	char text[WIRE_TEXT];
 
 	if (error) {
-		snprintf(text, sizeof(text), "disk %u there: %s", (unsigned)r->error_disk,
-			 error == -ENOSPC   ? "its datastore is full"
-			 : error == -ESTALE ? "its datastore was lost"
-					    : "it failed a write");
-		peer_send_text(r->peer, WIRE_ABORT, error == -ENOSPC ? "no-space" : "disk-error",
-			       text);
+		say_error(r, error);
 		return error;
 	}
 	return news ? peer_send(r->peer, WIRE_BLOCKS_DONE, &done, sizeof(done))
@@ -148,7 +206,7 @@ static void acker_world(void *arg)
 	int err;
 
 	while (!ended) {
-		while (!(news = settle_locked(r, &seq)) && !r->ending && !r->error && !r->asked)
+		while (!(news = settle_locked(r, &f, &seq)) && !r->ending && !r->error && !r->asked)
 			(void)waitq_sleep(&r->changed, &r->lock, &f, NEVER_NS);
 		ended = r->error || (r->ending && !news);
 		if (ended && !r->error)
@@ -180,8 +238,8 @@ void blk_receiver_alive(struct blk_receiver *r)
 
 /* ---- life ---- */
 
-int blk_receiver_new(struct peer *p, struct blkdev *const *disks, unsigned nr, uint64_t credit,
-		     struct blk_receiver **out)
+int blk_receiver_new(struct peer *p, const struct blk_recv_disk *disks, unsigned nr,
+		     uint64_t credit, struct blk_receiver **out)
 {
 	struct world_opts o = { .name = "disks-ack", .prio = WORLD_NORMAL, .cpu = -1 };
 	struct blk_receiver *r = calloc(1, sizeof(*r));
@@ -226,7 +284,7 @@ bool blk_receiver_close(struct blk_receiver *r)
 {
 	unsigned long f = spin_lock(&r->lock);
 
-	r->closed = !r->error && !r->under_way && !r->taking && r->taken &&
+	r->closed = !r->error && r->done == r->taken && !r->taking && r->taken &&
 		    recv_slot_at(r, r->taken)->op == BLOCKS_FLUSH;
 	spin_unlock(&r->lock, f);
 	return r->closed;

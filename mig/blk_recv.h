@@ -2,7 +2,8 @@
 /*
  * The disks of an arriving VM: what blk_send.c of the other host sends is written to them.
  * Several requests are under way at a time, overlapping ones one after the other, and each is
- * acknowledged when all before it are done as well.
+ * acknowledged when all before it are done as well. What is to be checked is read back from the
+ * disk; where its sum is another one, that is the end.
  *
  * Interface in order of use: blk_receiver_new; blk_receiver_take for each BLOCKS message;
  * blk_receiver_free, which waits for what is under way.
@@ -16,8 +17,13 @@
 
 struct blk_receiver;
 
+struct blk_recv_disk {
+	struct blkdev *dev;
+	unsigned number; /* of the VM's disks, for people */
+};
+
 /* The peer is read by the caller and written to by the receiver. -ENOMEM. */
-MUST_CHECK int blk_receiver_new(struct peer *p, struct blkdev *const *disks, unsigned nr,
+MUST_CHECK int blk_receiver_new(struct peer *p, const struct blk_recv_disk *disks, unsigned nr,
 				uint64_t credit, struct blk_receiver **out);
 void blk_receiver_free(struct blk_receiver *r);
 /*

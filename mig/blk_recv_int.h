@@ -25,9 +25,10 @@ enum part_state { PART_GOES, PART_PENDS, PART_ENDED };
 struct recv_slot {
 	struct blk_req r;
 	struct blk_receiver *receiver; /* [const] */
-	uint32_t disk, op;	       /* of wire_blocks */
-	uint64_t at, left;	       /* what is still to be handed over: bytes of the disk */
-	uint64_t from, to;	       /* all of it */
+	uint32_t disk, op, sum;	       /* of wire_blocks */
+	bool unmap;
+	uint64_t at, left; /* what is still to be handed over: bytes of the disk */
+	uint64_t from, to; /* all of it */
 	hpa_t *page;
 	unsigned pages;
 	uint32_t part; /* [atom] enum part_state */
@@ -37,7 +38,7 @@ struct recv_slot {
 
 struct blk_receiver {
 	struct peer *peer; /* receiving: the caller; sending: acker */
-	struct blkdev *const *disk;
+	const struct blk_recv_disk *disk;
 	unsigned nr_disks;
 	struct world *acker;
 	struct spinlock lock;
@@ -46,6 +47,7 @@ struct blk_receiver {
 	uint32_t under_way;	    /* [lock] */
 	int error;		    /* [lock] of a disk, sticky */
 	uint32_t error_disk;	    /* [lock] */
+	uint64_t error_at;	    /* [lock] byte of it, with -EILSEQ */
 	bool taking, closed;	    /* [lock] one is being taken; no more are */
 	bool ending, asked;	    /* [lock] asked: the source wants a sign of life */
 	uint64_t bytes;		    /* [lock] written */

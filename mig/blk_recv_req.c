@@ -11,6 +11,7 @@ static enum blk_op blk_op_of(const struct recv_slot *s)
 	return s->op == BLOCKS_WRITE	? BLK_WRITE
 	       : s->op == BLOCKS_ZEROES ? BLK_WRITE_ZEROES
 	       : s->op == BLOCKS_FLUSH	? BLK_FLUSH
+	       : s->op == BLOCKS_CHECK	? BLK_READ
 					: BLK_DISCARD;
 }
 
@@ -41,7 +42,7 @@ static uint64_t make_list(struct recv_slot *s, const struct blk_geometry *g, uin
 
 static uint64_t part_max(const struct blk_geometry *g, enum blk_op op)
 {
-	return op == BLK_WRITE	   ? g->max_bytes
+	return op <= BLK_WRITE	   ? g->max_bytes
 	       : op == BLK_DISCARD ? g->max_discard_blocks * g->block_bytes
 				   : g->max_zeroes_blocks * g->block_bytes;
 }
@@ -75,9 +76,9 @@ static bool next_part(struct recv_slot *s, int *verdict)
 	*verdict = 0;
 	if (!s->left)
 		return false;
-	g = &s->receiver->disk[s->disk]->geo;
+	g = &s->receiver->disk[s->disk].dev->geo;
 	n = MIN(s->left, part_max(g, op));
-	if (op == BLK_WRITE)
+	if (op <= BLK_WRITE)
 		n = make_list(s, g, n);
 	if (!n && op == BLK_DISCARD)
 		return false; /* the disk cannot; contents that nobody needs may stay */
@@ -86,6 +87,7 @@ static bool next_part(struct recv_slot *s, int *verdict)
 		return false;
 	}
 	s->r.op = op;
+	s->r.unmap = s->unmap;
 	s->r.block = s->at / g->block_bytes;
 	s->r.blocks = n / g->block_bytes;
 	s->at += n;
@@ -120,7 +122,7 @@ void recv_slot_go(struct recv_slot *s)
 		}
 		s->r.done = part_done;
 		__atomic_store_n(&s->part, PART_GOES, __ATOMIC_RELAXED);
-		blk_submit(s->receiver->disk[s->disk], &s->r);
+		blk_submit(s->receiver->disk[s->disk].dev, &s->r);
 		if (__atomic_exchange_n(&s->part, PART_PENDS, __ATOMIC_ACQ_REL) != PART_ENDED)
 			return;
 	} while (!s->r.status);

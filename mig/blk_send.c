@@ -91,6 +91,8 @@ static void fill(struct blk_sender *s, struct send_slot *slot, struct blk_req *r
 	slot->b.op = op_of(r);
 	slot->b.offset = r->block * d->dev.geo.block_bytes;
 	slot->b.bytes = r->blocks * d->dev.geo.block_bytes;
+	if (r->op == BLK_WRITE_ZEROES && r->unmap && s->version >= WIRE_VERSION_CHECKS)
+		slot->b.flags = BLOCKS_UNMAP;
 	if (slot->pages)
 		copy_in(slot, r);
 	ready(s, slot);
@@ -237,8 +239,8 @@ static int start_worlds(struct blk_sender *s)
 	return err;
 }
 
-int blk_sender_new(struct peer *p, const struct blk_send_geometry *disks, unsigned nr,
-		   uint64_t credit, struct blk_sender **out)
+int blk_sender_new(struct peer *p, uint16_t version, const struct blk_send_geometry *disks,
+		   unsigned nr, uint64_t credit, struct blk_sender **out)
 {
 	struct blk_sender *s = calloc(1, sizeof(*s) + nr * sizeof(s->disk[0]));
 	int err;
@@ -246,6 +248,7 @@ int blk_sender_new(struct peer *p, const struct blk_send_geometry *disks, unsign
 	if (!s)
 		return -ENOMEM;
 	s->peer = p;
+	s->version = version;
 	s->credit = credit;
 	s->nr_disks = nr;
 	spin_init(&s->lock, LOCK_MIG, "disks out");
@@ -288,23 +291,53 @@ struct blkdev *blk_sender_disk(struct blk_sender *s, unsigned disk)
 	return &s->disk[disk].dev;
 }
 
+/* One without contents into the buffer: its number, or 0 with *err. */
+static uint64_t put_locked(struct blk_sender *s, unsigned long *f, const struct wire_blocks *b,
+			   uint64_t deadline_ns, int *err)
+{
+	struct send_slot *slot = NULL;
+	uint64_t seq;
+
+	while (!s->error && !*err && !(slot = take_locked(s, 0)))
+		*err = waitq_sleep(&s->changed, &s->lock, f, deadline_ns);
+	if (!slot)
+		return 0;
+	seq = slot->b.seq;
+	slot->b = *b;
+	slot->b.seq = seq;
+	slot->ready = true;
+	waitq_wake_all(&s->changed);
+	return seq;
+}
+
 int blk_sender_flush(struct blk_sender *s, uint64_t deadline_ns)
 {
+	struct wire_blocks b = { .op = BLOCKS_FLUSH };
 	unsigned long f = spin_lock(&s->lock);
-	struct send_slot *slot = NULL;
-	uint64_t seq = 0;
+	int err = 0;
+	uint64_t seq = put_locked(s, &f, &b, deadline_ns, &err);
+
+	while (seq && !s->error && !err && s->acked < seq)
+		err = waitq_sleep(&s->changed, &s->lock, &f, deadline_ns);
+	if (s->error)
+		err = s->error;
+	spin_unlock(&s->lock, f);
+	return err;
+}
+
+int blk_sender_check(struct blk_sender *s, unsigned disk, uint64_t offset, uint64_t bytes,
+		     uint32_t sum)
+{
+	struct wire_blocks b = {
+		.disk = disk, .op = BLOCKS_CHECK, .offset = offset, .bytes = bytes, .sum = sum
+	};
+	unsigned long f;
 	int err = 0;
 
-	while (!s->error && !err && !(slot = take_locked(s, 0)))
-		err = waitq_sleep(&s->changed, &s->lock, &f, deadline_ns);
-	if (slot) {
-		seq = slot->b.seq;
-		slot->b.op = BLOCKS_FLUSH;
-		slot->ready = true;
-	}
-	waitq_wake_all(&s->changed);
-	while (slot && !s->error && !err && s->acked < seq)
-		err = waitq_sleep(&s->changed, &s->lock, &f, deadline_ns);
+	if (s->version < WIRE_VERSION_CHECKS)
+		return -ENOTSUP;
+	f = spin_lock(&s->lock);
+	s->stats.checks += put_locked(s, &f, &b, NEVER_NS, &err) != 0;
 	if (s->error)
 		err = s->error;
 	spin_unlock(&s->lock, f);

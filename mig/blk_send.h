@@ -7,8 +7,9 @@
  *
  * Interface in order of use: blk_sender_new on a stream of its own, after the other host
  * has said how much it takes (docs/wire.md "Disks"); writes, write-zeroes and discards to
- * blk_sender_disk; blk_sender_flush, after which all of them are durable there;
- * blk_sender_free. An error is the end: it is kept, and every further request fails.
+ * blk_sender_disk; blk_sender_flush, after which all of them are durable there, and those that
+ * blk_sender_check named before it are as they are said to be; blk_sender_free. An error is the
+ * end: it is kept, and every further request fails.
  *
  * Invariants: requests reach the other host in the order in which they were taken; at most
  * credit bytes are sent and not acknowledged.
@@ -28,7 +29,7 @@ struct blk_send_geometry {
 };
 
 struct blk_sender_stats {
-	uint64_t writes, zeroes, discards;
+	uint64_t writes, zeroes, discards, checks;
 	uint64_t bytes;		 /* contents of writes */
 	uint64_t waits;		 /* requests that found the buffer full */
 	uint64_t acked;		 /* requests the other host has */
@@ -37,11 +38,12 @@ struct blk_sender_stats {
 };
 
 /*
- * Takes over the peer's stream, for reading and writing, until blk_sender_free. credit:
- * bytes, at least WIRE_BLOCKS_MAX. -ENOMEM.
+ * Takes over the peer's stream, which has this version, for reading and writing, until
+ * blk_sender_free. credit: bytes, at least WIRE_BLOCKS_MAX. -ENOMEM.
  */
-MUST_CHECK int blk_sender_new(struct peer *p, const struct blk_send_geometry *disks, unsigned nr,
-			      uint64_t credit, struct blk_sender **out);
+MUST_CHECK int blk_sender_new(struct peer *p, uint16_t version,
+			      const struct blk_send_geometry *disks, unsigned nr, uint64_t credit,
+			      struct blk_sender **out);
 /* What waits fails now, and all that comes: before who waits for its end is waited for. */
 void blk_sender_stop(struct blk_sender *s, int err);
 /* The stream is ended, nobody submits any more; what waited fails. The stream stays open. */
@@ -52,6 +54,13 @@ struct blkdev *blk_sender_disk(struct blk_sender *s, unsigned disk);
 /* Sleeps until the other host has made durable all that was complete before: 0, -ETIMEDOUT, or
  * blk_sender_error. */
 MUST_CHECK int blk_sender_flush(struct blk_sender *s, uint64_t deadline_ns);
+/*
+ * What the disk has there in these bytes, at most WIRE_BLOCKS_MAX, after all that it was given
+ * before, is to have this CRC32C: else the other host ends it, with the code "differs". Sleeps
+ * until there is room for the question, not for the answer. -ENOTSUP: its version knows no checks.
+ */
+MUST_CHECK int blk_sender_check(struct blk_sender *s, unsigned disk, uint64_t offset,
+				uint64_t bytes, uint32_t sum);
 /* 0, or what ended it: -ECONNABORTED with the other host's words, or the stream's error. */
 int blk_sender_error(struct blk_sender *s, struct wire_text *words);
 void blk_sender_stats(struct blk_sender *s, struct blk_sender_stats *out);

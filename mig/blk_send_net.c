@@ -43,11 +43,12 @@ static int next_slot(struct blk_sender *s, struct send_slot **out)
 	return err;
 }
 
-static int send_slot(struct peer *p, const struct send_slot *slot)
+static int send_slot(struct blk_sender *s, const struct send_slot *slot)
 {
 	for (unsigned i = 0; i < slot->pages; i++)
 		page_get(slot->page[i]); /* sending takes one over */
-	return peer_send_pages(p, WIRE_BLOCKS, &slot->b, sizeof(slot->b), slot->page, slot->pages);
+	return peer_send_pages(s->peer, WIRE_BLOCKS, &slot->b, wire_blocks_bytes(s->version),
+			       slot->page, slot->pages);
 }
 
 void blk_send_world(void *arg)
@@ -57,7 +58,7 @@ void blk_send_world(void *arg)
 	int err;
 
 	while (!(err = next_slot(s, &slot))) {
-		err = slot ? send_slot(s->peer, slot) : peer_send(s->peer, WIRE_ALIVE, NULL, 0);
+		err = slot ? send_slot(s, slot) : peer_send(s->peer, WIRE_ALIVE, NULL, 0);
 		if (err)
 			blk_send_fail(s, err, NULL);
 	}

@@ -19,7 +19,7 @@ struct dest_disks {
 	struct blk_receiver *r;
 	unsigned nr;
 	struct vdisk *share[VM_DISKS_MAX];
-	struct blkdev *disk[VM_DISKS_MAX];
+	struct blk_recv_disk disk[VM_DISKS_MAX];
 };
 
 static void put(struct dest_disks *k)
@@ -49,7 +49,7 @@ static void open_disks(struct dest_disks *k, struct vm *vm)
 		struct vdisk *d = vdisk_share(vm->cfg.name, i, &vm->cfg.disk[i]);
 
 		if (d && vdisk_is_copied(d)) {
-			k->disk[k->nr] = vdisk_blk(d);
+			k->disk[k->nr] = (struct blk_recv_disk){ vdisk_blk(d), i };
 			k->share[k->nr++] = d;
 		} else if (d) {
 			vdisk_close(d);
@@ -120,10 +120,12 @@ int dest_on_blocks(struct dest *d, const void *body, size_t len)
 {
 	struct dest_disks *k = d->disks;
 	struct mig_job *j = k->j;
+	struct wire_blocks b;
 	unsigned long f;
-	int err = blk_receiver_take(k->r, body);
+	int err = wire_blocks_read(body, len, d->version, &b);
 
-	(void)len;
+	if (!err)
+		err = blk_receiver_take(k->r, &b);
 	f = spin_lock(&j->lock);
 	j->progress_ns = time_ns();
 	j->st.disk.copied_bytes = blk_receiver_bytes(k->r);

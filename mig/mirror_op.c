@@ -59,6 +59,7 @@ static bool target_next(struct mirror_op *op)
 	t->blocks = n / g->block_bytes;
 	t->segs = NULL;
 	t->nr_segs = 0;
+	t->unmap = op->guest->unmap;
 	if (what == BLK_WRITE) { /* zeroes: the same ones each time */
 		uint64_t in = op->guest->op == BLK_WRITE ? op->target_at : 0;
 
@@ -112,6 +113,7 @@ static void start_source(struct mirror_op *op, bool copied)
 				       .blocks = g->blocks,
 				       .segs = copied ? &op->source_seg : g->segs,
 				       .nr_segs = copied ? 1 : g->nr_segs,
+				       .unmap = g->unmap,
 				       .done = source_done,
 				       .user = op };
 	blk_submit(op->m->source, &op->source);

@@ -87,7 +87,7 @@ static int open_sender(struct source *s)
 		g[i] = (struct blk_send_geometry){ .bytes = from->blocks * from->block_bytes,
 						   .block_bytes = from->block_bytes };
 	}
-	return err ? err : blk_sender_new(&d->peer, g, d->nr, credit, &d->sender);
+	return err ? err : blk_sender_new(&d->peer, s->j->version, g, d->nr, credit, &d->sender);
 }
 
 /* Why the other side took no more, in the job. */

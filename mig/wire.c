@@ -4,12 +4,14 @@
  * large its body may be. Pure code; test/fuzz/fuzz_wire.c feeds it.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "wire.h"
 
 #define BY_SOURCE 1u
 #define BY_DEST 2u
+#define BLOCKS_BYTES_3 offsetof(struct wire_blocks, flags) /* before WIRE_VERSION_CHECKS */
 
 static const struct {
 	uint8_t by;
@@ -40,7 +42,7 @@ static const struct {
 	[WIRE_HOST] = { BY_DEST, 2 * sizeof(struct rec_header), WIRE_HOST_MAX },
 	[WIRE_DISKS] = { BY_SOURCE, 0, 0 },
 	[WIRE_DISKS_OK] = { BY_DEST, sizeof(struct wire_disks), sizeof(struct wire_disks) },
-	[WIRE_BLOCKS] = { BY_SOURCE, sizeof(struct wire_blocks), sizeof(struct wire_blocks) },
+	[WIRE_BLOCKS] = { BY_SOURCE, BLOCKS_BYTES_3, sizeof(struct wire_blocks) },
 	[WIRE_BLOCKS_DONE] = { BY_DEST, sizeof(struct wire_blocks_done),
 			       sizeof(struct wire_blocks_done) },
 	[WIRE_CLOSED] = { BY_SOURCE, 0, 0 },
@@ -75,12 +77,34 @@ size_t wire_body_max(void)
 	return max;
 }
 
-int wire_blocks_check(const struct wire_blocks *b, uint32_t payload)
+size_t wire_blocks_bytes(uint16_t version)
+{
+	return version < WIRE_VERSION_CHECKS ? BLOCKS_BYTES_3 : sizeof(struct wire_blocks);
+}
+
+int wire_blocks_read(const void *body, size_t len, uint16_t version, struct wire_blocks *out)
+{
+	memset(out, 0, sizeof(*out));
+	if (len != wire_blocks_bytes(version))
+		return -EBADMSG;
+	memcpy(out, body, len);
+	return version < WIRE_VERSION_CHECKS && out->op > BLOCKS_FLUSH ? -EBADMSG : 0;
+}
+
+/* What goes with which op, but for the range. */
+static bool blocks_fit_op(const struct wire_blocks *b, uint32_t payload)
 {
 	uint64_t bytes = b->op == BLOCKS_WRITE ? b->bytes : 0;
 
-	if (b->op < BLOCKS_WRITE || b->op > BLOCKS_FLUSH || bytes > WIRE_BLOCKS_MAX ||
-	    payload != ((bytes + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1)))
+	return b->op >= BLOCKS_WRITE && b->op <= BLOCKS_CHECK && bytes <= WIRE_BLOCKS_MAX &&
+	       payload == ((bytes + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1)) &&
+	       !(b->flags & ~(b->op == BLOCKS_ZEROES ? BLOCKS_UNMAP : 0)) &&
+	       (b->op == BLOCKS_CHECK ? b->bytes <= WIRE_BLOCKS_MAX : !b->sum);
+}
+
+int wire_blocks_check(const struct wire_blocks *b, uint32_t payload)
+{
+	if (!blocks_fit_op(b, payload))
 		return -EBADMSG;
 	if (b->op == BLOCKS_FLUSH)
 		return b->disk || b->offset || b->bytes ? -EBADMSG : 0;

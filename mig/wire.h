@@ -15,9 +15,10 @@
 #include <tern/vm.h>
 
 #define WIRE_MAGIC 0x4d4e5254u /* "TRNM" in memory order */
-#define WIRE_VERSION 3u
-#define WIRE_VERSION_DELTA 2u /* the first that has DELTA */
-#define WIRE_VERSION_DISKS 3u /* the first that takes VMs with disks, and has a body in ACCEPT */
+#define WIRE_VERSION 4u
+#define WIRE_VERSION_DELTA 2u  /* the first that has DELTA */
+#define WIRE_VERSION_DISKS 3u  /* the first that takes VMs with disks, and has a body in ACCEPT */
+#define WIRE_VERSION_CHECKS 4u /* the first whose BLOCKS has flags and a sum */
 #define WIRE_VERSION_MIN 1u
 #define WIRE_BATCH_MAX 2048u /* pages in one batch */
 #define WIRE_RUNS_MAX WIRE_BATCH_MAX
@@ -176,15 +177,19 @@ enum wire_blocks_op {
 	BLOCKS_ZEROES,
 	BLOCKS_DISCARD,
 	BLOCKS_FLUSH, /* of all disks: what came before is durable when this is done */
+	BLOCKS_CHECK, /* what is read back there has this sum, or the migration ends */
 };
+#define BLOCKS_UNMAP 1u /* of zeroes: the space behind them may be given back */
 struct wire_blocks {
 	uint64_t seq;	 /* 0 from 1, without gaps */
 	uint32_t disk;	 /* 8 */
 	uint32_t op;	 /* 12 enum wire_blocks_op */
 	uint64_t offset; /* 16 bytes */
 	uint64_t bytes;	 /* 24 */
+	uint32_t flags;	 /* 32 from WIRE_VERSION_CHECKS on, as what follows */
+	uint32_t sum;	 /* 36 CRC32C, of a check */
 };
-_Static_assert(sizeof(struct wire_blocks) == 32, "blocks");
+_Static_assert(sizeof(struct wire_blocks) == 40, "blocks");
 
 struct wire_blocks_done {
 	uint64_t seq;
@@ -196,6 +201,11 @@ MUST_CHECK int wire_head_check(const struct wire_head *h, bool from_source);
 size_t wire_body_max(void);
 /* Has an ACCEPT of that many bytes what a stream of this version has in it? */
 MUST_CHECK int wire_accept_check(size_t len, uint16_t version);
+/* Bytes of BLOCKS in a stream of this version. */
+size_t wire_blocks_bytes(uint16_t version);
+/* What comes in such a stream. */
+MUST_CHECK int wire_blocks_read(const void *body, size_t len, uint16_t version,
+				struct wire_blocks *out);
 /* What can be said without knowing the disks: payload against bytes, alignment, op. */
 MUST_CHECK int wire_blocks_check(const struct wire_blocks *b, uint32_t payload);
 /* A batch: counts against limits, runs inside max_gfn, payload's size. */

@@ -83,6 +83,23 @@ static void round_trip(const uint8_t *data, size_t len)
 		abort();
 }
 
+/* What is accepted of a disk's stream has the contents that it says, in a range that ends. */
+static void disk_change(const uint8_t *body, size_t len, uint32_t payload, uint16_t version)
+{
+	struct wire_blocks b;
+
+	if (wire_blocks_read(body, len, version, &b) || wire_blocks_check(&b, payload))
+		return;
+	if (b.offset + b.bytes < b.offset || (b.op != BLOCKS_FLUSH && !b.bytes))
+		abort();
+	if (b.op == BLOCKS_WRITE ? payload < b.bytes || payload - b.bytes >= PAGE_SIZE : payload)
+		abort();
+	if ((b.op == BLOCKS_WRITE || b.op == BLOCKS_CHECK) && b.bytes > WIRE_BLOCKS_MAX)
+		abort();
+	if (version < WIRE_VERSION_CHECKS && (b.op == BLOCKS_CHECK || b.flags || b.sum))
+		abort();
+}
+
 static void records(const uint8_t *body, size_t len)
 {
 	struct rec_reader r;
@@ -145,6 +162,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(body, data + sizeof(h), len);
 	batch(body, len, h.payload);
 	changes(body, len);
+	disk_change(body, len, h.payload, WIRE_VERSION);
+	disk_change(body, len, h.payload, WIRE_VERSION_DISKS);
 	round_trip(body, len);
 	(void)wire_remain_check(body, len, MAX_GFN);
 	records(body, len);

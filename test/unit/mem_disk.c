@@ -123,6 +123,7 @@ static void submit(struct blkdev *dev, struct blk_req *r)
 
 	assert_true(d->nr < MEM_PENDING);
 	d->seen[r->op]++;
+	d->unmaps += r->op == BLK_WRITE_ZEROES && r->unmap;
 	d->pending[d->nr++] = r;
 }
 

@@ -16,8 +16,8 @@ struct mem_disk {
 	uint8_t *bytes;
 	struct blk_req *pending[MEM_PENDING];
 	unsigned nr;
-	unsigned seen[BLK_OPS];
-	uint8_t junk; /* what a discard leaves, and a failed write too */
+	unsigned seen[BLK_OPS], unmaps; /* the latter of the zeroes */
+	uint8_t junk;			/* what a discard leaves, and a failed write too */
 	/* NULL: all succeed. What the request ends with. */
 	int (*verdict)(struct mem_disk *d, const struct blk_req *r);
 };

@@ -6,7 +6,7 @@
  * there ends the sender with the reason; a hostile sender harms nothing.
  */
 // SOURCES: mig/blk_send.c mig/blk_send_net.c mig/blk_recv.c mig/blk_recv_req.c
-// SOURCES: mig/page_ring.c mig/peer.c mig/wire.c
+// SOURCES: mig/page_ring.c mig/peer.c mig/wire.c kernel/lib/crc32c.c
 // SOURCES: drivers/blkdev.c tools/terndisk/host.c test/unit/fake_pipe.c
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,6 +19,8 @@
 #include <errno.h>
 
 #include <tern/timer.h>
+
+#include "kernel/lib/crc32c.h"
 
 #include "mig/blk_recv.h"
 #include "mig/blk_send.h"
@@ -37,6 +39,7 @@ struct late {
 	struct blk_req *pending[64];
 	unsigned nr_pending, flushes;
 	uint64_t writes_since_flush;
+	unsigned unmaps; /* requests */
 	int fail_with;
 	bool at_once;
 };
@@ -57,8 +60,14 @@ static void carry_out(struct late *l, struct blk_req *r)
 		memset(to, 0, r->blocks * 512);
 	if (r->op == BLK_DISCARD)
 		memset(to, 0xdd, r->blocks * 512);
+	for (uint32_t i = 0; r->op == BLK_READ && i < r->nr_segs; i++) {
+		memcpy(hpa_ptr(r->segs[i].addr), to, r->segs[i].len);
+		to += r->segs[i].len;
+	}
 	l->flushes += r->op == BLK_FLUSH;
-	l->writes_since_flush = r->op == BLK_FLUSH ? 0 : l->writes_since_flush + 1;
+	l->unmaps += r->op == BLK_WRITE_ZEROES && r->unmap;
+	if (r->op != BLK_READ)
+		l->writes_since_flush = r->op == BLK_FLUSH ? 0 : l->writes_since_flush + 1;
 }
 
 static void late_submit(struct blkdev *d, struct blk_req *r)
@@ -115,33 +124,39 @@ static struct {
 	struct blk_sender *sender;
 	struct blk_receiver *receiver;
 	struct world *reader;
+	uint16_t version;
 	int ended; /* how the reader ended */
-	struct blkdev *disk[DISKS];
+	struct blk_recv_disk disk[DISKS];
 } net;
 
 static void reader_world(void *arg)
 {
-	struct wire_blocks body;
+	struct wire_blocks body, blocks;
 	struct wire_head h;
 	void *b;
 	int err;
 
 	do {
 		err = peer_recv(&net.to, &h, &body, sizeof(body), &b, time_ns() + SOON_NS);
-		if (!err && h.type == WIRE_ALIVE)
+		if (!err && h.type == WIRE_ALIVE) {
 			blk_receiver_alive(net.receiver);
-		else if (!err)
-			err = blk_receiver_take(net.receiver, &body);
+			continue;
+		}
+		if (!err)
+			err = wire_blocks_read(b, h.length, net.version, &blocks);
+		if (!err)
+			err = blk_receiver_take(net.receiver, &blocks);
 	} while (!err);
 	net.ended = err;
 }
 
-static int start(void **state)
+static int start_version(uint16_t version)
 {
 	struct blk_send_geometry g[DISKS];
 	struct world_opts o = { .name = "test" };
 
 	srand(1);
+	net.version = version;
 	spin_init(&late_lock, LOCK_DRIVER, "late");
 	memset(late, 0, sizeof(late));
 	for (unsigned i = 0; i < DISKS; i++) {
@@ -155,18 +170,29 @@ static int start(void **state)
 							 .max_zeroes_blocks = 77,
 							 .volatile_cache = true };
 		blk_setup(&late[i].dev);
-		net.disk[i] = &late[i].dev;
+		net.disk[i] = (struct blk_recv_disk){ &late[i].dev, i + 5 };
 		g[i] = (struct blk_send_geometry){ DISK_BYTES, 512 };
 	}
 	fake_pipe(&net.near, &net.far);
 	peer_init(&net.from, net.near, false);
 	peer_init(&net.to, net.far, true);
 	assert_int_equal(blk_receiver_new(&net.to, net.disk, DISKS, CREDIT, &net.receiver), 0);
-	assert_int_equal(blk_sender_new(&net.from, g, DISKS, CREDIT, &net.sender), 0);
+	assert_int_equal(blk_sender_new(&net.from, version, g, DISKS, CREDIT, &net.sender), 0);
 	moving = true;
 	assert_int_equal(world_create(&mover, &o, mover_world, NULL), 0);
 	assert_int_equal(world_create(&net.reader, &o, reader_world, NULL), 0);
 	return 0;
+}
+
+static int start(void **state)
+{
+	return start_version(WIRE_VERSION);
+}
+
+/* Hosts of which one is older. */
+static int start_3(void **state)
+{
+	return start_version(3);
 }
 
 static int stop(void **state)
@@ -274,6 +300,89 @@ static void test_at_once(void **state)
 		assert_memory_equal(late[i].bytes, model[i], DISK_BYTES);
 }
 
+static uint32_t sum_of(unsigned disk, uint64_t block, uint64_t blocks)
+{
+	return crc32c(0, &model[disk][block * 512], blocks * 512);
+}
+
+/*
+ * Checks between changes: each is of the contents at its place in the order, for it comes out right
+ * though what follows changes the same blocks.
+ */
+static void test_checks(void **state)
+{
+	struct blk_sender_stats st;
+
+	memset(model, 0, sizeof(model));
+	for (unsigned i = 0; i < 300; i++) {
+		unsigned disk = (unsigned)rand() % DISKS;
+		uint64_t blocks = 1 + (uint64_t)rand() % (rand() % 20 ? 256 : 2048);
+		uint64_t block = (uint64_t)rand() % (DISK_BYTES / 512 - blocks + 1);
+
+		random_changes(1);
+		assert_int_equal(blk_sender_check(net.sender, disk, block * 512, blocks * 512,
+						  sum_of(disk, block, blocks)),
+				 0);
+	}
+	assert_int_equal(blk_sender_flush(net.sender, time_ns() + SOON_NS), 0);
+	blk_sender_stats(net.sender, &st);
+	assert_int_equal(st.checks, 300);
+	assert_true(blk_receiver_close(net.receiver));
+}
+
+/* A disk there that has lost a byte of what it was given. */
+static void test_check_differs(void **state)
+{
+	struct wire_text words;
+	int err = 0;
+
+	memset(model, 0, sizeof(model));
+	random_changes(20);
+	assert_int_equal(blk_sender_flush(net.sender, time_ns() + SOON_NS), 0);
+	late[1].bytes[2000 * 512 + 7] ^= 1;
+	for (uint64_t block = 0; block < DISK_BYTES / 512 && !err; block += 256)
+		err = blk_sender_check(net.sender, 1, block * 512, 256 * 512,
+				       sum_of(1, block, 256));
+	assert_true(!err || err == -ECONNABORTED); /* it may be known before the last */
+	assert_int_equal(blk_sender_flush(net.sender, time_ns() + SOON_NS), -ECONNABORTED);
+	assert_int_equal(blk_sender_error(net.sender, &words), -ECONNABORTED);
+	assert_string_equal(words.code, "differs");
+	assert_string_equal(words.text,
+			    "disk 6 there is not what was written to it, near byte 917504");
+	assert_false(blk_receiver_close(net.receiver));
+}
+
+/* Space may be given back there too; an older host is not told, and the zeroes are the same. */
+static void zeroes_that_unmap(unsigned unmaps)
+{
+	struct blk_req r = { .op = BLK_WRITE_ZEROES, .block = 8, .blocks = 8, .unmap = true };
+
+	assert_int_equal(blk_wait(blk_sender_disk(net.sender, 0), &r), 0);
+	r.unmap = false;
+	assert_int_equal(blk_wait(blk_sender_disk(net.sender, 0), &r), 0);
+	assert_int_equal(blk_sender_flush(net.sender, time_ns() + SOON_NS), 0);
+	assert_int_equal(late[0].unmaps, unmaps);
+}
+
+static void test_unmap(void **state)
+{
+	zeroes_that_unmap(1);
+}
+
+static void test_older_peer(void **state)
+{
+	struct wire_blocks none = { .op = BLOCKS_CHECK, .bytes = 512, .seq = 1 }, out;
+
+	memset(model, 0, sizeof(model));
+	random_changes(50);
+	zeroes_that_unmap(0);
+	assert_int_equal(blk_sender_check(net.sender, 0, 0, 512, 0), -ENOTSUP);
+	assert_int_equal(wire_blocks_read(&none, sizeof(none), 3, &out), -EBADMSG);
+	assert_int_equal(wire_blocks_read(&none, wire_blocks_bytes(3), 3, &out), -EBADMSG);
+	assert_int_equal(wire_blocks_read(&none, wire_blocks_bytes(3), WIRE_VERSION, &out),
+			 -EBADMSG);
+}
+
 static void test_no_reads(void **state)
 {
 	struct blk_seg seg = { ptr_hpa(memory), 512 };
@@ -301,7 +410,7 @@ static void test_target_fails(void **state)
 	assert_int_equal(change(1, BLK_WRITE, 8, 8), 0);
 	wait_for_error(&words, -ECONNABORTED);
 	assert_string_equal(words.code, "no-space");
-	assert_non_null(strstr(words.text, "disk 1"));
+	assert_non_null(strstr(words.text, "disk 6")); /* its number there */
 	assert_int_equal(change(0, BLK_WRITE, 8, 8), -EIO);
 	assert_int_equal(blk_sender_flush(net.sender, time_ns() + SOON_NS), -ECONNABORTED);
 	assert_false(blk_receiver_close(net.receiver));
@@ -363,7 +472,15 @@ static void test_hostile(void **state)
 		{ .seq = 1, .op = BLOCKS_ZEROES },
 		{ .seq = 1, .op = BLOCKS_WRITE, .bytes = 512 },
 		{ .seq = 1, .op = BLOCKS_FLUSH, .bytes = 512 },
-		{ .seq = 1, .op = 5, .bytes = 512 },
+		{ .seq = 1, .op = BLOCKS_CHECK, .bytes = WIRE_BLOCKS_MAX + 512 },
+		{ .seq = 1, .op = BLOCKS_CHECK, .bytes = 512, .flags = BLOCKS_UNMAP },
+		{ .seq = 1, .op = BLOCKS_CHECK },
+		{ .seq = 1, .op = BLOCKS_CHECK, .bytes = 512, .offset = DISK_BYTES },
+		{ .seq = 1, .op = BLOCKS_ZEROES, .bytes = 512, .sum = 1 },
+		{ .seq = 1, .op = BLOCKS_ZEROES, .bytes = 512, .flags = 2 },
+		{ .seq = 1, .op = BLOCKS_DISCARD, .bytes = 512, .flags = BLOCKS_UNMAP },
+		{ .seq = 1, .op = BLOCKS_FLUSH, .sum = 1 },
+		{ .seq = 1, .op = 6, .bytes = 512 },
 		{ .seq = 1, .op = 0, .bytes = 512 },
 	};
 	struct blk_receiver *r;
@@ -381,6 +498,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_same_after_flush, start, stop),
 		cmocka_unit_test_setup_teardown(test_at_once, start, stop),
+		cmocka_unit_test_setup_teardown(test_checks, start, stop),
+		cmocka_unit_test_setup_teardown(test_check_differs, start, stop),
+		cmocka_unit_test_setup_teardown(test_unmap, start, stop),
+		cmocka_unit_test_setup_teardown(test_older_peer, start_3, stop),
 		cmocka_unit_test_setup_teardown(test_no_reads, start, stop),
 		cmocka_unit_test_setup_teardown(test_target_fails, start, stop),
 		cmocka_unit_test_setup_teardown(test_cut, start, stop),

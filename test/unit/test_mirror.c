@@ -400,6 +400,34 @@ static void a_write_across_the_cursor(void **state)
 	end();
 }
 
+/* Space that the guest gives back is given back on both sides; what it only zeroes stays its. */
+static void zeroes_that_unmap(void **state)
+{
+	struct guest_req *g = &guest.req[0];
+
+	for (unsigned unmap = 0; unmap < 2; unmap++) {
+		begin(1, MIRROR_BOTH);
+		guest.left = 0;
+		assert_int_equal(bulk_linear(&bulk), 0);
+		g->r = (struct blk_req){ .op = BLK_WRITE_ZEROES,
+					 .block = 8,
+					 .blocks = 8,
+					 .unmap = unmap,
+					 .done = guest_done,
+					 .user = g };
+		g->busy = true;
+		expect(&g->r, 0);
+		blk_submit(&m->front, &g->r);
+		stun();
+		assert_same();
+		assert_int_equal(source.seen[BLK_WRITE_ZEROES], 1);
+		assert_int_equal(target.seen[BLK_WRITE_ZEROES], 1);
+		assert_int_equal(source.unmaps, unmap);
+		assert_int_equal(target.unmaps, unmap);
+		end();
+	}
+}
+
 /* ---- digests ---- */
 
 static struct digest digest;
@@ -651,6 +679,7 @@ int main(void)
 		cmocka_unit_test(rounds_converge),
 		cmocka_unit_test(holes_stay_holes),
 		cmocka_unit_test(a_write_across_the_cursor),
+		cmocka_unit_test(zeroes_that_unmap),
 		cmocka_unit_test(digests_tell),
 		cmocka_unit_test(a_target_that_lies),
 		cmocka_unit_test(a_write_that_the_source_fails),
