@@ -18,13 +18,15 @@ import re
 import subprocess
 import time
 
+from .linuxhost import with_libraries
 from .paths import TOP, LabError
 
 ROOT = f"{TOP}/build/third-party/judges"        # tools/setup's, from tools/deps/judges.txt
 SCRIPTS = f"{TOP}/test/guest/judges"
 PROGRAMS = {"stress-ng": "usr/bin/stress-ng", "memtester": "usr/sbin/memtester",
             "cyclictest": "usr/bin/cyclictest", "iperf3": "usr/bin/iperf3"}
-NAMES = (*PROGRAMS, "kernel-log", "fio")       # fio: in the Debian guest alone
+INSTALLED = {"fio": "/usr/bin/fio"}     # here; large, so it comes by name alone
+NAMES = (*PROGRAMS, "kernel-log", *INSTALLED)
 LOADER = "lib64/ld-linux-x86-64.so.2"
 LIBRARIES = "lib/x86_64-linux-gnu"
 PLAIN = re.compile(r"[\w./:=,%+@-]+")      # neither the console nor a shell changes it
@@ -58,8 +60,11 @@ def files(names=tuple(PROGRAMS), root=ROOT):
     out = {LOADER: libraries[os.path.basename(LOADER)]}
     todo = []
     for name in names:
-        out[f"bin/{name}"] = f"{root}/{PROGRAMS[name]}"
-        todo.append(out[f"bin/{name}"])
+        if name in INSTALLED:
+            out.update(with_libraries(f"bin/{name}", INSTALLED[name]))
+        else:
+            out[f"bin/{name}"] = f"{root}/{PROGRAMS[name]}"
+            todo.append(out[f"bin/{name}"])
     while todo:
         for name in _needed(todo.pop()):
             if name not in libraries:
