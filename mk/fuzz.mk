@@ -7,21 +7,23 @@
 FUZZ_SECONDS ?= 10
 SECONDS ?= 60
 
-FUZZ_SRCS := $(sort $(wildcard test/fuzz/fuzz_*.c))
-FUZZ_BINS := $(FUZZ_SRCS:test/fuzz/%.c=$(BUILD)/fuzz/%)
+FUZZ_OBJS := $(sort $(foreach s,$(FUZZ_SRCS),$(call objects_of,fuzz,$(s))))
 
-$(BUILD)/fuzz/%: test/fuzz/%.c test/unit/support.c mk/fuzz.mk mk/unit.mk \
-		| $(SETUP_STAMP) $(LIBS) $(AML)
+$(FUZZ_OBJS): $(BUILD)/fuzz/obj/%.o: % mk/fuzz.mk mk/unit.mk | $(SETUP_STAMP) $(LIBS) $(AML)
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$<)
-	$(Q)$(CLANG) $(HOST_CPPFLAGS) -MM -MP -MT $@ $< $(call sources_of,$<) > $@.d
-	$(Q)$(CLANG) $(HOST_CFLAGS) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-		$(HOST_CPPFLAGS) -no-pie $< $(call sources_of,$<) test/unit/support.c \
-		$(call libs_of,$<) -o $@
+	$(Q)$(CLANG) $(HOST_CFLAGS) -fsanitize=fuzzer-no-link $(SANITIZE) $(HOST_CPPFLAGS) \
+		-MMD -MP -c $< -o $@
+
+$(foreach s,$(FUZZ_SRCS),$(eval $(s:test/fuzz/%.c=$(BUILD)/fuzz/%): \
+	$(call objects_of,fuzz,$(s)) $(call libs_of,$(s))))
+$(FUZZ_BINS):
+	$(call say,LD,$@)
+	$(Q)$(CLANG) -fsanitize=fuzzer $(SANITIZE) -no-pie $^ -o $@
 
 .PHONY: fuzz fuzz-build
 fuzz-build: $(FUZZ_BINS)
 fuzz: fuzz-build
 	@BUILD=$(BUILD) FUZZ_SECONDS=$(SECONDS) tools/runtests fuzz
 
--include $(FUZZ_BINS:%=%.d)
+-include $(FUZZ_OBJS:.o=.d)
