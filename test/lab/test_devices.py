@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from conftest import clear
 from lablib.guest import Guest
 
 pytestmark = pytest.mark.svm
@@ -13,13 +14,23 @@ COMPLAINTS = r"error|fail|warn|bug|stuck|unstable|unexpected|spurious"
 HARMLESS = r"report a bug|Marking stable|Correctable Errors|error_detected"
 
 
-@pytest.fixture
-def shell(pair):
-    g = Guest(pair, "dev")
+@pytest.fixture(scope="module")
+def _shell(_pair_lab, payload):
+    clear(_pair_lab, ["a", "b"], payload)
+    g = Guest(_pair_lab, "dev")
     g.create("a", mode="shell")
     g.start()
     g.wait_text(r"guest# ", 180)
-    return g
+    g.boots = 1
+    yield g
+    g.remove()
+
+
+@pytest.fixture
+def shell(_shell):
+    """The file's guest, at its prompt, on one of two hosts."""
+    say(_shell, "true")
+    return _shell
 
 
 def port_log(g, port):
@@ -63,9 +74,9 @@ def test_devices_work(shell):
 
 def test_typed_text_is_literal(shell):
     """Options of vm type end where the name stands."""
-    shell.lab.run("a", f"vm type --port 0 {shell.name} echo --json --help --port $((1+2))")
+    shell.lab.run(shell.host, f"vm type --port 0 {shell.name} echo --json --help --port $((1+2))")
     shell.wait_text(r"^--json --help --port 3", 60)
-    got = shell.lab.cmd("a", f"vm type --prt 0 {shell.name} x")
+    got = shell.lab.cmd(shell.host, f"vm type --prt 0 {shell.name} x")
     assert got.status == 1 and "error: usage" in got.text
 
 
@@ -75,7 +86,7 @@ def test_devices_move(shell):
     shell.migrate("b")
     assert "kept" in say(shell, "head -n 1 /dev/hvc0")
     use_devices(shell, "after")
-    assert port_log(shell, 1).split() == ["before-one", "after-one"]
+    assert port_log(shell, 1).split()[-2:] == ["before-one", "after-one"]
     assert "before-two" in port_log(shell, 2)       # between echoes of what was typed
 
 
@@ -85,31 +96,42 @@ def test_clock_chip(shell):
     assert abs(int(say(shell, "date +%s")) - time.time()) < 10
 
 
+def rebooted(g):
+    """One more boot than before, to the prompt."""
+    g.boots += 1
+    g.wait(lambda: g.text.count("guest: ready") == g.boots, 180, f"boot {g.boots}")
+    g.wait_text(r"guest# ", 60, g.text.rindex("guest: ready"))
+
+
 def test_reset_from_inside(shell):
     say(shell, "echo first > /dev/ttyS1")
-    shell.lab.run("a", f"vm type {shell.name} reboot -f")
-    shell.wait(lambda: shell.text.count("guest: ready") == 2, 180, "second boot")
-    shell.wait(lambda: shell.text.rstrip(" ").count("guest# ") > 1, 60, "prompt")
+    shell.lab.run(shell.host, f"vm type {shell.name} reboot -f")
+    rebooted(shell)
     use_devices(shell, "again")
     assert "first" in port_log(shell, 1)        # the log is kept over a reset
 
 
 def test_reset_button(shell):
-    shell.lab.run("a", f"vm reset {shell.name}")
-    shell.wait(lambda: shell.text.count("guest: ready") == 2, 180, "second boot")
-    shell.lab.run("a", f"vm pause {shell.name}")
-    got = shell.lab.cmd("a", f"vm reset {shell.name}")
+    shell.lab.run(shell.host, f"vm reset {shell.name}")
+    rebooted(shell)
+    shell.lab.run(shell.host, f"vm pause {shell.name}")
+    got = shell.lab.cmd(shell.host, f"vm reset {shell.name}")
     assert got.status == 1 and got.text.startswith("error: busy")
-    shell.lab.run("a", f"vm resume {shell.name}")
+    shell.lab.run(shell.host, f"vm resume {shell.name}")
 
 
 def test_idle_guest_is_quiet(shell):
-    """Fewer than 50 exits a second once the guest has nothing to do."""
+    """Half a minute at most, and the guest, which has nothing to do, has fewer than 50 exits a
+    second for ten of them."""
     def exits():
         return sum(v["total_exits"] for v in shell.info()["vcpus"])
 
-    time.sleep(30)
-    before, start = exits(), time.monotonic()
-    time.sleep(10)
-    rate = (exits() - before) / (time.monotonic() - start)
-    assert rate < 50, f"{rate:.0f} exits a second"
+    def rate():
+        before, start = exits(), time.monotonic()
+        time.sleep(10)
+        return (exits() - before) / (time.monotonic() - start)
+
+    rates = [rate()]
+    while rates[-1] >= 50 and len(rates) < 4:
+        rates.append(rate())
+    assert rates[-1] < 50, f"{rates} exits a second"
