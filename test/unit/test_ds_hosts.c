@@ -4,6 +4,7 @@
  * and grower: they make, lease, write, rename and remove files of the same names. Nobody
  * sees another's bytes under its own lease, and at the end the metadata agree.
  */
+// ALONE: hosts that get no time lose their leases
 // SOURCES: drivers/blkdev.c kernel/lib/crc32c.c kernel/store/ds_*.c
 // SOURCES: tools/terndisk/host.c tools/terndisk/filedisk.c
 #include <setjmp.h>

@@ -5,6 +5,7 @@
  * is then; what is asked for later waits for the park's end. Who moves or suspends a VM
  * takes only what is parked with it: a request that is left over would be lost.
  */
+// ALONE: the fake CPUs are threads, and time is the real one
 #include "fake_machine.h"
 
 struct cpuid_regs { /* of tern/cpu.h, which the fake CPUs replace */

@@ -4,6 +4,7 @@
  * play the CPUs. A lost wake-up shows as a time-out, a stack entered twice as
  * corruption under AddressSanitizer.
  */
+// ALONE: the fake CPUs are threads, and time is the real one
 #include "fake_machine.h"
 
 #include "kernel/base/console.c"

@@ -5,6 +5,7 @@
  * time on a CPU, as the scheduler itself counts it. Limits have room for a machine
  * that takes its threads away for many turns.
  */
+// ALONE: the fake CPUs are threads, and time is the real one
 #include "fake_machine.h"
 
 #define WORKERS 4u
