@@ -150,6 +150,21 @@ static int compare(struct digest *d, uint64_t i, const struct mirror_range *piec
 	return err;
 }
 
+/* What ends it from outside. */
+static int look(struct bulk *b)
+{
+	int err = mirror_error(b->m);
+
+	if (err) {
+		b->fault = BULK_TARGET;
+		return err;
+	}
+	err = b->asked ? b->asked(b->user) : 0;
+	if (err)
+		b->fault = BULK_ASKED;
+	return err;
+}
+
 int digest_verify(struct digest *d, uint64_t *at)
 {
 	uint64_t pos = 0, i, end;
@@ -166,9 +181,9 @@ int digest_verify(struct digest *d, uint64_t *at)
 		mirror_release(d->b->m, &r);
 		*at = run.from;
 		if (!err)
-			err = mirror_error(d->b->m);
-		if (!err && d->b->asked)
-			err = d->b->asked(d->b->user);
+			err = look(d->b);
+		if (world_should_yield())
+			world_yield();
 	}
 	return err;
 }

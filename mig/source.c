@@ -147,6 +147,8 @@ static int stun(struct source *s)
 	uint64_t t0, t1;
 	int err = source_hold(j, MIG_STUN);
 
+	if (!err)
+		err = source_disks_ready(s);
 	if (err)
 		return err;
 	t0 = time_ns();

@@ -9,31 +9,13 @@
 #include <tern/store.h>
 #include <tern/vdev.h>
 
-#include "blk_send.h"
-#include "disk_copy.h"
 #include "journal.h"
 #include "offer.h"
 #include "phase.h"
-#include "source_disks.h"
+#include "source_disks_int.h"
 
 #define SHOW_NS (100 * NSEC_PER_MSEC)
 #define COPY_PERCENT 50u
-
-struct source_disk {
-	struct source *s;
-	unsigned index; /* of the VM's disks */
-	struct vdisk *share;
-	struct disk_copy copy;
-	bool filtered; /* the guest's requests go through the mirror */
-};
-
-struct source_disks {
-	unsigned nr;
-	struct source_disk disk[VM_DISKS_MAX];
-	struct peer peer;
-	struct blk_sender *sender;
-	uint64_t started_ns, shown_ns, alive_ns;
-};
 
 /* ---- the stream ---- */
 
@@ -91,7 +73,7 @@ static int open_sender(struct source *s)
 }
 
 /* Why the other side took no more, in the job. */
-static int sender_failed(struct source *s, int err)
+int source_disks_sender(struct source *s, int err)
 {
 	struct wire_text words;
 	int why = blk_sender_error(s->disks->sender, &words);
@@ -115,7 +97,7 @@ static void show(struct source *s)
 }
 
 /* Between two pieces: signs of life for the other stream, progress, and is all well? */
-static int asked(void *user)
+int source_disks_asked(void *user)
 {
 	struct source *s = container_of(user, struct source_disk, copy)->s;
 	struct source_disks *d = s->disks;
@@ -142,21 +124,25 @@ static int make_mirror(struct source_disk *d, struct blkdev *target)
 
 	if (err)
 		return err;
-	d->copy.bulk.asked = asked;
+	d->copy.bulk.asked = source_disks_asked;
 	pace_init(&d->copy.bulk.pace, 0, d->s->j->req.bw_mbit);
+	if (d->s->j->req.disks.verify)
+		err = source_verify_init(d);
+	if (err)
+		return err;
 	err = vdisk_filter(d->s->j->vm, d->index, &d->copy.m->front);
 	d->filtered = !err;
 	return err;
 }
 
-static int copy_failed(struct source_disk *d, int err)
+int source_disk_failed(struct source_disk *d, int err)
 {
 	struct source *s = d->s;
 
 	if (d->copy.bulk.fault == BULK_SOURCE)
 		job_error(s->j, "io-error", "%s cannot be read: %s; the VM goes on here",
 			  s->j->vm->cfg.disk[d->index].path, ds_error_text(err));
-	return d->copy.bulk.fault == BULK_TARGET ? sender_failed(s, err) : err;
+	return d->copy.bulk.fault == BULK_TARGET ? source_disks_sender(s, err) : err;
 }
 
 static int copy(struct source *s)
@@ -168,7 +154,7 @@ static int copy(struct source *s)
 	for (unsigned i = 0; i < d->nr && !err; i++) {
 		err = bulk_linear(&d->disk[i].copy.bulk);
 		if (err)
-			err = copy_failed(&d->disk[i], err);
+			err = source_disk_failed(&d->disk[i], err);
 	}
 	if (!err)
 		show(s);
@@ -249,7 +235,9 @@ int source_disks_copy(struct source *s)
 		err = make_mirror(&s->disks->disk[i], blk_sender_disk(s->disks->sender, i));
 	if (err == -ESRCH || err == -ENODEV)
 		job_error(s->j, "not-running", "the VM ended by itself before it could move");
-	return err ? err : copy(s);
+	if (!err)
+		err = copy(s);
+	return err || !s->j->req.disks.verify ? err : source_verify_copied(s);
 }
 
 /* ---- the stun ---- */
@@ -260,7 +248,7 @@ static int drain_one(struct source_disk *d)
 
 	if (!err)
 		err = mirror_error(d->copy.m);
-	return err ? copy_failed(d, err) : 0;
+	return err ? source_disk_failed(d, err) : 0;
 }
 
 static void unfilter(struct source_disk *d)
@@ -268,6 +256,19 @@ static void unfilter(struct source_disk *d)
 	if (d->filtered && vdisk_filter(d->s->j->vm, d->index, NULL))
 		log_error("mig", "job %u: the filter of a disk stays", (unsigned)d->s->j->st.id);
 	d->filtered = false;
+}
+
+int source_disks_ready(struct source *s)
+{
+	struct wire_text words;
+	int err;
+
+	if (!s->disks)
+		return 0;
+	err = source_verify_stop(s);
+	if (!err && blk_sender_error(s->disks->sender, &words))
+		err = source_disks_sender(s, -EIO);
+	return err;
 }
 
 int source_disks_drain(struct source *s)
@@ -279,9 +280,11 @@ int source_disks_drain(struct source *s)
 		return 0;
 	for (unsigned i = 0; i < d->nr && !err; i++)
 		err = drain_one(&d->disk[i]);
+	if (!err && s->j->req.disks.verify)
+		err = source_verify_rest(s);
 	if (!err) {
 		err = blk_sender_flush(d->sender, time_ns() + LINK_TIMEOUT_NS);
-		err = err ? sender_failed(s, err) : 0;
+		err = err ? source_disks_sender(s, err) : 0;
 	}
 	if (!err)
 		show(s);
@@ -296,6 +299,7 @@ static void free_one(struct source_disk *d)
 {
 	unfilter(d);
 	disk_copy_fini(&d->copy);
+	digest_fini(&d->digest);
 	vdisk_close(d->share);
 }
 
@@ -307,6 +311,7 @@ void source_disks_free(struct source *s)
 		return;
 	if (d->sender)
 		blk_sender_stop(d->sender, -ECANCELED); /* the guest's writes may wait for it */
+	source_verify_end(d);
 	for (unsigned i = 0; i < d->nr; i++)
 		free_one(&d->disk[i]);
 	if (d->sender)

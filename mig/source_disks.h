@@ -4,9 +4,11 @@
  * mirror under the guest, whose target is the other host's disk (blk_send.h), and one bulk copy
  * before the memory goes. From then on what the guest writes goes to both.
  *
- * Interface in order of use: source_disks_plan; source_disks_copy, a step; in the stun, when
- * devices are quiet, source_disks_drain, after which both sides are the same and nothing is
- * between guest and disk any more; source_disks_free, at any time, also before the others.
+ * Interface in order of use: source_disks_plan; source_disks_copy, a step, with --verify the
+ * comparison too; source_disks_ready just before the stun, which need not come where a copy has
+ * failed; in it, when devices are quiet, source_disks_drain, after which both sides are the same
+ * and nothing is between guest and disk any more; source_disks_free, at any time, also before the
+ * others.
  */
 #ifndef MIG_SOURCE_DISKS_H
 #define MIG_SOURCE_DISKS_H
@@ -18,6 +20,7 @@
  */
 MUST_CHECK int source_disks_plan(struct source *s);
 MUST_CHECK int source_disks_copy(struct source *s);
+MUST_CHECK int source_disks_ready(struct source *s);
 MUST_CHECK int source_disks_drain(struct source *s);
 void source_disks_free(struct source *s);
 

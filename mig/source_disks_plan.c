@@ -46,6 +46,13 @@ int source_disks_plan(struct source *s)
 	const struct vm_config *cfg = &s->j->vm->cfg;
 	const struct mig_disks *r = &s->j->req.disks;
 
+	if (r->verify && s->j->version < WIRE_VERSION_CHECKS) {
+		job_error(s->j, "version",
+			  "the destination speaks protocol %u and compares no disks: update it, or "
+			  "leave --verify out",
+			  s->j->version);
+		return -ENOTSUP;
+	}
 	for (unsigned i = 0; i < VM_DISKS_MAX; i++) {
 		const char *ds = i < cfg->disks ? target_of(r, &cfg->disk[i], i) : r->to[i];
 

@@ -151,6 +151,23 @@ int source_pause(struct mig_job *j, uint64_t until_ns)
 	return err == -ETIMEDOUT && time_ns() >= until_ns ? 0 : err;
 }
 
+int source_until(struct mig_job *j, bool (*so)(const void *arg), const void *arg)
+{
+	unsigned long f = spin_lock(&j->lock);
+	int err = 0;
+
+	while (!err && !so(arg)) {
+		if (j->link_error)
+			err = j->link_error;
+		else if (j->cancel)
+			err = -ECANCELED;
+		else
+			err = stay_alive(j, &f, NEVER_NS);
+	}
+	spin_unlock(&j->lock, f);
+	return err;
+}
+
 int source_hold(struct mig_job *j, enum mig_phase p)
 {
 	unsigned long f;

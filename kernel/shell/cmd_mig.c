@@ -227,7 +227,7 @@ bool cmd_hold_opt(struct shell *sh, int *argc, char **argv, enum mig_phase *hold
 	if (!text)
 		return true;
 	for (unsigned p = MIG_PREFLIGHT; p <= MIG_SWITCH; p++) {
-		bool local = p > MIG_COPY, both = p == MIG_COPY;
+		bool local = p > MIG_COPY, both = p == MIG_COPY || p == MIG_VERIFY;
 
 		if ((p <= MIG_GO ? !storage : both || (local && storage)) &&
 		    !strcmp(text, mig_phase_name((enum mig_phase)p))) {
@@ -235,9 +235,10 @@ bool cmd_hold_opt(struct shell *sh, int *argc, char **argv, enum mig_phase *hold
 			return true;
 		}
 	}
-	shell_error(sh, "invalid", "--hold %s: a phase is one of %s", text,
-		    storage ? "copy rounds verify switch"
-			    : "preflight skeleton copy precopy stun transfer ready lease go");
+	shell_error(
+		sh, "invalid", "--hold %s: a phase is one of %s", text,
+		storage ? "copy rounds verify switch"
+			: "preflight skeleton copy verify precopy stun transfer ready lease go");
 	return false;
 }
 
@@ -271,6 +272,9 @@ static int migrate_cmd(struct shell *sh, int argc, char **argv)
 		return 1;
 	if (argc != 3)
 		return shell_error(sh, "usage", "migrate VM HOST: got %d argument(s)", argc - 1);
+	if (r.disks.verify && !r.disks.all[0] && !cmd_names_disks(&r.disks))
+		return shell_error(sh, "usage",
+				   "--verify compares disks that are sent: name them by --disks");
 	if (strlen(argv[1]) >= sizeof(r.vm))
 		return shell_error(sh, "not-found", "no VM '%s' here", argv[1]);
 	strcpy(r.vm, argv[1]);
@@ -390,7 +394,8 @@ static int resolve_cmd(struct shell *sh, int argc, char **argv)
 
 static const struct shell_cmd cmds[] = {
 	{ "migrate",
-	  "VM HOST [--disks DATASTORE] [--disk N=DATASTORE]... [--thin] [--flat] [--wait] "
+	  "VM HOST [--disks DATASTORE] [--disk N=DATASTORE]... [--verify] [--thin] [--flat] "
+	  "[--wait] "
 	  "[--dry-run] [--hipri] [--budget MS] [--bw MBIT] [--batch PAGES] [--rounds N] "
 	  "[--hold PHASE]",
 	  "move a running VM to another host", migrate_cmd, cmd_offer_vms },

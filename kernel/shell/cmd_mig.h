@@ -15,6 +15,7 @@ int cmd_job_cancel(struct shell *sh, int argc, char **argv);
 
 /* cmd_svmotion.c: --disk, --disks, --thin, --flat; and of a Storage vMotion how it is shown. */
 bool cmd_disks_opts(struct shell *sh, int *argc, char **argv, struct mig_disks *d);
+bool cmd_names_disks(const struct mig_disks *d); /* any by its number */
 void cmd_storage_json(struct shell *sh, const struct mig_disk_figures *f);
 void cmd_storage_progress(struct shell *sh, const struct mig_status *s);
 void cmd_storage_plain(struct shell *sh, const struct mig_status *s);

@@ -106,6 +106,7 @@ bool cmd_disks_opts(struct shell *sh, int *argc, char **argv, struct mig_disks *
 	bool thin = shell_flag(argc, argv, "--thin"), flat = shell_flag(argc, argv, "--flat");
 	const char *text;
 
+	d->verify = shell_flag(argc, argv, "--verify");
 	if (thin && flat) {
 		shell_error(sh, "usage", "--thin or --flat, not both");
 		return false;
@@ -118,10 +119,17 @@ bool cmd_disks_opts(struct shell *sh, int *argc, char **argv, struct mig_disks *
 	return !text || set_name(sh, d->all, text);
 }
 
+bool cmd_names_disks(const struct mig_disks *d)
+{
+	for (unsigned i = 0; i < VM_DISKS_MAX; i++)
+		if (d->to[i][0])
+			return true;
+	return false;
+}
+
 static bool options(struct shell *sh, int *argc, char **argv, struct mig_request *r)
 {
 	r->disks.cbt = shell_flag(argc, argv, "--cbt");
-	r->disks.verify = shell_flag(argc, argv, "--verify");
 	return cmd_disks_opts(sh, argc, argv, &r->disks) &&
 	       cmd_number_opt(sh, argc, argv, "--bw", &r->bw_mbit) &&
 	       cmd_number_opt(sh, argc, argv, "--budget", &r->budget_ms) &&
@@ -131,15 +139,13 @@ static bool options(struct shell *sh, int *argc, char **argv, struct mig_request
 static int svmotion_cmd(struct shell *sh, int argc, char **argv)
 {
 	char code[CODE_MAX] = "failed", why[WHY_MAX] = "";
-	bool wait = shell_flag(&argc, argv, "--wait"), any = false;
+	bool wait = shell_flag(&argc, argv, "--wait");
 	struct mig_request r = { .storage = true };
 	uint32_t id;
 
 	if (!options(sh, &argc, argv, &r))
 		return 1;
-	for (unsigned i = 0; i < VM_DISKS_MAX; i++)
-		any |= r.disks.to[i][0] != '\0';
-	if (argc != 3 && (argc != 2 || !any))
+	if (argc != 3 && (argc != 2 || !cmd_names_disks(&r.disks)))
 		return shell_error(sh, "usage",
 				   "svmotion VM DATASTORE, or VM --disk N=DATASTORE...");
 	if (strlen(argv[1]) >= sizeof(r.vm))

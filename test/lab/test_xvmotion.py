@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """X-vMotion: a guest and its disk go to a host that shares nothing but the network."""
 import os
+import re
 import time
 
 import pytest
 
 from lablib.client import Lab
-from test_guest_disk import MIB, TIMES, mounted, pattern, terndisk
+from test_guest_disk import MIB, TIMES, mounted, pattern, refused, terndisk
 from test_svmotion import DISK_MIB, Writer
 
 pytestmark = pytest.mark.xvmotion
@@ -58,8 +59,8 @@ def test_there_and_back(lab):
     whole_at_b(lab, guest)
 
 
-def hold(lab, guest, target, phase):
-    job = guest.migrate_start(target, "--disks", NAMES[target], "--hold", phase)
+def hold(lab, guest, target, phase, *options):
+    job = guest.migrate_start(target, "--disks", NAMES[target], "--hold", phase, *options)
     guest.migrate_wait(job, until=(phase,))
     return job
 
@@ -69,6 +70,39 @@ def until(what, condition, lab, timeout=60):
     while not condition():
         assert time.monotonic() < end, what
         time.sleep(0.2)
+
+
+def lose_a_bit(lab, sector, seed):
+    """In what b's disk has of that sector."""
+    with open(lab.images / "b", "r+b", buffering=0) as f:
+        def place():
+            f.seek(0)
+            return f.read().find(pattern(seed, sector, 1))
+
+        until("the sector is at b", lambda: place() >= 0, lab)
+        at = place() + 100
+        f.seek(at)
+        byte = f.read(1)[0]
+        f.seek(at)
+        f.write(bytes([byte ^ 4]))
+
+
+def test_a_disk_that_lies(lab):
+    """With --verify what it lost is found before the VM goes; the next move is sound."""
+    guest = Writer(lab, "g").boot(["/ds/here/g/root.disk"])
+    assert guest.disk("vda", "fill", 7)[0][1:] == [0, 0]
+    job = hold(lab, guest, "b", "verify", "--verify")
+    lose_a_bit(lab, 5000, 7)
+    lab.run("a", f"migrate continue {job}")
+    s = guest.migrate_wait(job)
+    assert (s["phase"], s["error_code"]) == ("failed", "differs"), s
+    where = int(re.search(r"^disk 0 there is not .* near byte (\d+); the VM goes on here$",
+                          s["error"])[1])
+    assert 0 <= 5000 * 512 - where < 128 << 10 and guest.state() == "running"
+    s = guest.migrate("b", "--disks", "there", "--verify")
+    assert s["disk"]["compared_bytes"] >= DISK_MIB * MIB and not s["disk"]["uncompared_bytes"]
+    assert guest.disk("vda", "check", 7)[0][1:] == [0, 0]
+    assert refused(lab, "b", f"migrate g {lab.addr('a')} --verify")[0] == "usage"
 
 
 def again(lab, payload, host):

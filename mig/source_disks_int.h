@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Inside of source_disks.h: source_disks_plan.c says which disks go where, source_disks.c copies
+ * and drains them, source_verify.c has them compared.
+ */
+#ifndef MIG_SOURCE_DISKS_INT_H
+#define MIG_SOURCE_DISKS_INT_H
+
+#include "blk_send.h"
+#include "digest.h"
+#include "disk_copy.h"
+#include "source_disks.h"
+
+struct source_disk {
+	struct source *s;
+	unsigned index; /* of the VM's disks */
+	struct vdisk *share;
+	struct disk_copy copy;
+	struct digest digest; /* with --verify */
+	bool filtered;	      /* the guest's requests go through the mirror */
+};
+
+struct source_verify {
+	struct world *world; /* NULL: it does not run */
+	struct event wake;
+	bool stop;		    /* [atom] */
+	bool once;		    /* [job] all that was copied is compared, or could not be */
+	int error;		    /* [job] the world's end */
+	struct source_disk *failed; /* before error; NULL: none by itself */
+};
+
+struct source_disks {
+	unsigned nr;
+	struct source_disk disk[VM_DISKS_MAX];
+	struct peer peer;
+	struct blk_sender *sender;
+	struct source_verify verify;
+	uint64_t started_ns, shown_ns, alive_ns;
+};
+
+/* source_disks.c. bulk's hook: -ECANCELED, the stream's error; user is a disk's copy. */
+int source_disks_asked(void *user);
+/* An error of the disk's copy, or of the stream, said to the job. */
+int source_disk_failed(struct source_disk *d, int err);
+int source_disks_sender(struct source *s, int err);
+
+/* source_verify.c, in order of use; each says to the job what fails. The mirror is not in use yet.
+ */
+MUST_CHECK int source_verify_init(struct source_disk *d);
+/* Compares all that was copied, and goes on beside what follows. */
+MUST_CHECK int source_verify_copied(struct source *s);
+/* Ends that: what it has found; the rest is found in the stun. Without it: nothing. */
+MUST_CHECK int source_verify_stop(struct source *s);
+/* In the stun: what fits into it; a flush then waits for the verdict. */
+MUST_CHECK int source_verify_rest(struct source *s);
+/* At any time; the sender has been told to stop. */
+void source_verify_end(struct source_disks *d);
+
+#endif
