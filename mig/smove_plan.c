@@ -50,7 +50,7 @@ static void seat(struct smove *s, const char *ds)
 static int name_it(struct plan *p, struct smove_disk *d, const struct vm_config *cfg)
 {
 	const struct vm_disk *from = &cfg->disk[d->index];
-	char old_ds[32] = "";
+	char old_ds[32] = "", path[VM_DISK_PATH_MAX];
 	const char *file;
 	int n;
 
@@ -61,11 +61,12 @@ static int name_it(struct plan *p, struct smove_disk *d, const struct vm_config 
 			     strcmp(old_ds, d->ds_name) ? "" : "-2");
 	d->to = *from;
 	if (n < (int)sizeof(d->name))
-		n = snprintf(d->to.path, sizeof(d->to.path), "/ds/%s/%.*s", d->ds_name,
-			     VM_DISK_PATH_MAX - 1, d->name);
-	if (n >= (int)sizeof(d->to.path))
+		n = snprintf(path, sizeof(path), "/ds/%s/%.*s", d->ds_name, VM_DISK_PATH_MAX - 1,
+			     d->name);
+	if (n >= (int)sizeof(path))
 		return refuse(p, -EINVAL, "invalid", "the new path of disk %u is too long",
 			      d->index);
+	memcpy(d->to.path, path, sizeof(path));
 	if (old_ds[0])
 		seat(p->s, old_ds);
 	seat(p->s, d->ds_name);
