@@ -22,7 +22,8 @@
 #define SIDE_SOURCE 1u
 #define SIDE_DESTINATION 2u
 #define DIRECTORY "migrations/"
-#define NAME_BYTES (sizeof(DIRECTORY) + 2 * WIRE_ID_BYTES)
+#define ARRIVAL "-in" /* of the destination's: both sides may have theirs on one datastore */
+#define NAME_BYTES (sizeof(DIRECTORY) + 2 * WIRE_ID_BYTES + sizeof(ARRIVAL))
 
 struct place {
 	uint32_t magic;	   /* 0 */
@@ -68,11 +69,13 @@ static uint32_t crc_of(struct place *p)
 	return crc;
 }
 
-static void name_of(const uint8_t id[WIRE_ID_BYTES], char name[NAME_BYTES])
+static void name_of(const uint8_t id[WIRE_ID_BYTES], bool incoming, char name[NAME_BYTES])
 {
 	strcpy(name, DIRECTORY);
 	for (unsigned i = 0; i < WIRE_ID_BYTES; i++)
 		snprintf(name + sizeof(DIRECTORY) - 1 + (size_t)2 * i, 3, "%02x", id[i]);
+	if (incoming)
+		strcat(name, ARRIVAL);
 }
 
 /* ---- one place ---- */
@@ -173,7 +176,7 @@ int journal_create(struct datastore *ds, const struct journal_record *first, str
 	struct place *p;
 	int err;
 
-	name_of(first->id, name);
+	name_of(first->id, first->incoming, name);
 	err = ds_create(ds, name, DS_KIND_FLAT, (uint64_t)PLACES * PLACE_BYTES,
 			DS_FILE_UNFINISHED); /* until there is a note in it */
 	if (err)
@@ -234,7 +237,7 @@ void journal_forget(const uint8_t id[WIRE_ID_BYTES])
 	char name[NAME_BYTES];
 	struct datastore *ds;
 
-	name_of(id, name);
+	name_of(id, true, name);
 	for (unsigned i = 0; (ds = ds_at(i)); i++)
 		if (!ds_remove(ds, name))
 			log_debug("mig", "record %s is settled", name);

@@ -51,7 +51,7 @@ MUST_CHECK int journal_note(struct journal *j, enum journal_step step);
 void journal_end(struct journal *j);
 /* Ends the use of it here, and leaves the file. */
 void journal_keep(struct journal *j);
-/* Removes what there is of that migration, wherever it is, if nobody uses it. */
+/* Removes the destination's of that migration, wherever it is, if nobody uses it. */
 void journal_forget(const uint8_t id[WIRE_ID_BYTES]);
 
 /*

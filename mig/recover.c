@@ -148,23 +148,31 @@ static void destination_left(const struct journal_record *r, struct journal *k)
 		journal_end(k);
 }
 
-static void left(const struct journal_record *r, struct journal *k, void *arg)
+static void left(const struct journal_record *r, struct journal *k, void *incoming)
 {
-	(void)arg;
-	if (r->incoming)
+	if (r->incoming != *(const bool *)incoming)
+		journal_keep(k);
+	else if (r->incoming)
 		destination_left(r, k);
 	else
 		source_left(r, k);
 }
 
-void mig_recover(void)
+static void scan(bool incoming)
 {
 	struct datastore *ds;
 
 	for (unsigned i = 0; (ds = ds_at(i)); i++) {
-		int err = journal_scan(ds, left, NULL);
+		int err = journal_scan(ds, left, &incoming);
 
 		if (err)
 			log_warn("mig", "records of moves cannot be read: %s", ds_error_text(err));
 	}
+}
+
+/* Destinations first: of a move to this host itself the source asks, and here is its answer. */
+void mig_recover(void)
+{
+	scan(true);
+	scan(false);
 }

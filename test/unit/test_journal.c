@@ -106,6 +106,22 @@ static void others_are_left_alone(void **state)
 	assert_int_equal(scan(), 1);
 }
 
+/* A move to the host itself, or over a datastore that both hosts have: two records of one id. */
+static void both_sides_on_one_datastore(void **state)
+{
+	struct journal_record source = record(1), destination = record(1);
+	struct journal *j, *k;
+
+	ds_host_set(&host_a);
+	destination.incoming = !source.incoming;
+	assert_int_equal(journal_create(ds, &source, &j), 0);
+	assert_int_equal(journal_create(ds, &destination, &k), 0);
+	journal_keep(j);
+	journal_keep(k);
+	assert_int_equal(scan(), 2);
+	assert_int_equal(journal_create(ds, &destination, &k), -EEXIST);
+}
+
 /* One that is in use, as by a migration that goes on, is no leftover. */
 static void in_use(void **state)
 {
@@ -205,6 +221,7 @@ int main(void)
 		test(a_record_comes_back_as_it_was),
 		test(what_is_settled_is_gone),
 		test(others_are_left_alone),
+		test(both_sides_on_one_datastore),
 		test(in_use),
 		test(a_power_cut_leaves_nothing_or_all),
 		test(a_power_cut_leaves_a_step),
