@@ -142,7 +142,7 @@ static void broken(struct dest *d, int err)
 	}
 	f = spin_lock(&j->lock);
 	action = dst_lost(&j->dst);
-	leases = action == COMMIT_ASK && owner_leased(j->vm);
+	leases = action == COMMIT_ASK && owner_leased(j);
 	if (action ==
 	    COMMIT_ASK) { /* with the step: whoever settles it from here on ends the job */
 		j->st.phase = MIG_IN_DOUBT;

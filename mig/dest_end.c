@@ -27,12 +27,24 @@ static struct vm *take_instead(struct mig_job *j)
 	return vm;
 }
 
+/* The instance that ran until now, of a move to this host itself. */
+static void take_name(struct mig_job *j)
+{
+	if (!j->former)
+		return;
+	if (vm_take_place(j->former, j->vm)) /* it is its source's: nobody else takes its name */
+		log_error("mig", "job %u: %s is not registered", (unsigned)j->st.id, j->st.vm);
+	vm_put(j->former);
+	j->former = NULL;
+}
+
 /* COMMIT_RUN: the VM is this host's. All that could fail was done before READY. */
 static void run(struct mig_job *j)
 {
 	struct vm *vm = j->vm, *former = take_instead(j);
 
 	vdisks_settle(vm, true);
+	take_name(j);
 	vdevs_resume(vm);
 	j->running.started_ns = time_ns();
 	vm_run_incoming(vm);
@@ -68,7 +80,7 @@ int dest_take(struct mig_job *j)
 	spin_unlock(&j->lock, f);
 	if (was != DST_HELD)
 		return was == DST_OWNS ? 0 : -EPERM;
-	err = owner_accept(j->vm);
+	err = owner_accept(j);
 	if (!err && j->journal)
 		err = journal_note(j->journal, JOURNAL_OWNS);
 	f = spin_lock(&j->lock);
@@ -87,10 +99,12 @@ static void take_apart(struct mig_job *j)
 {
 	char why[96] = "";
 	unsigned long f = spin_lock(&j->lock);
-	struct vm *vm = j->vm, *former;
+	struct vm *vm = j->vm, *twin_of = j->former, *former;
 
-	j->vm = NULL;
+	j->vm = j->former = NULL;
 	spin_unlock(&j->lock, f);
+	if (twin_of)
+		vm_put(twin_of);
 	if (!vm)
 		return;
 	mutex_lock(&vm->lock);
@@ -101,7 +115,7 @@ static void take_apart(struct mig_job *j)
 	former = take_instead(j);
 	if (!vm_stop(vm, why, sizeof(why)) && former)
 		vm_give_place_back(vm, former);
-	else if (why[0] || vm_delete(vm, why, sizeof(why)))
+	else if (why[0] || (!twin_of && vm_delete(vm, why, sizeof(why))))
 		log_error("mig", "job %u: the incomplete %s stays: %s", (unsigned)j->st.id,
 			  j->st.vm, why);
 	vm_put(vm);
@@ -230,7 +244,7 @@ int dest_resolve(struct mig_job *j, bool here)
 {
 	int err = here && j->journal ? journal_note(j->journal, JOURNAL_OWNS) : 0;
 	unsigned long f = lock_decided(j);
-	bool leases = (here && j->dst == DST_HELD && owner_leased(j->vm)) || err;
+	bool leases = (here && j->dst == DST_HELD && owner_leased(j)) || err;
 	enum commit_action action = leases ? COMMIT_REFUSE : dst_resolve(&j->dst, here);
 
 	spin_unlock(&j->lock, f);

@@ -77,19 +77,51 @@ static int check_earlier(struct dest *d)
 		(unsigned)id, d->offer.cfg.name);
 }
 
-static int check_room(struct dest *d)
+/*
+ * Of a move to this host itself the instance that runs, with a reference; else NULL. Its source's
+ * job is here, and nobody else knows the id.
+ */
+static struct vm *runs_here(const struct dest *d)
 {
-	struct page_stats p;
-	char why[WIRE_TEXT] = "";
+	struct mig_job *source = job_find_outgoing(d->id);
+	struct vm *vm = source && source->self ? vm_find(d->offer.cfg.name) : NULL;
+
+	if (vm && (vm->mig != source || memcmp(vm->uuid, d->offer.uuid, sizeof(vm->uuid)))) {
+		vm_put(vm);
+		vm = NULL;
+	}
+	if (source)
+		job_put(source);
+	return vm;
+}
+
+/* What is this host's alone, and so in no offer, stays with the VM. */
+static void keep_ours(struct vm_config *cfg, const struct vm *vm)
+{
+	memcpy(cfg->home, vm->cfg.home, sizeof(cfg->home));
+	cfg->sched = vm->cfg.sched;
+}
+
+static int check_name(struct dest *d)
+{
 	struct vm *vm = vm_find(d->offer.cfg.name);
 	bool same = vm && home_gives_way(vm, &d->offer.home);
 
 	if (vm)
 		vm_put(vm);
-	if (vm && !same)
-		return dest_refuse(d, -EEXIST, "exists",
-				   "the destination has a VM named '%s' already",
-				   d->offer.cfg.name);
+	if (!vm || same)
+		return 0;
+	return dest_refuse(d, -EEXIST, "exists", "the destination has a VM named '%s' already",
+			   d->offer.cfg.name);
+}
+
+static int check_room(struct dest *d, const struct vm *former)
+{
+	uint64_t spare = page_spare_bytes();
+	char why[WIRE_TEXT] = "";
+
+	if (!former && check_name(d))
+		return -EEXIST;
 	if (d->offer.home.store[0] &&
 	    home_check(d->offer.cfg.name, &d->offer.home, why, sizeof(why)))
 		return dest_refuse(d, -ENOENT, "disk", "%s", why);
@@ -97,12 +129,13 @@ static int check_room(struct dest *d)
 		return dest_refuse(d, -ENOENT, "disk", "%s", why);
 	if (vm_check(&d->offer.cfg, why, sizeof(why)))
 		return dest_refuse(d, -ENOENT, "not-found", "%s", why);
-	page_stats(&p);
-	if (p.free_bytes < d->offer.cfg.mem_bytes)
+	if (spare < d->offer.cfg.mem_bytes)
 		return dest_refuse(d, -ENOMEM, "no-memory",
-				   "the VM has %u MiB, the destination has %u MiB free",
+				   former ? "the VM's %u MiB are needed twice for a while, this "
+					    "host has %u MiB free"
+					  : "the VM has %u MiB, the destination has %u MiB free",
 				   (unsigned)(d->offer.cfg.mem_bytes >> 20),
-				   (unsigned)(p.free_bytes >> 20));
+				   (unsigned)(spare >> 20));
 	return 0;
 }
 
@@ -117,12 +150,25 @@ static bool offered_before(const uint8_t id[WIRE_ID_BYTES])
 	return same || history_find(&v);
 }
 
-int dest_on_offer(struct dest *d, const void *body, size_t len)
+static int begin(struct dest *d)
 {
 	struct mig_request r = { 0 };
 	struct stream_info info;
+
+	stream_info(d->peer.s, &info);
+	memcpy(r.vm, d->offer.cfg.name, sizeof(r.vm));
+	r.to = info.peer;
+	d->j = job_new(&r, true, d->id);
+	return d->j ? 0
+		    : dest_refuse(d, -ENOMEM, "no-memory",
+				  "the destination has no memory for another job");
+}
+
+int dest_on_offer(struct dest *d, const void *body, size_t len)
+{
 	struct wire_accept yes;
 	char why[WIRE_TEXT] = "";
+	struct vm *former;
 	int err = offer_read(body, len, &d->offer);
 
 	if (err)
@@ -135,18 +181,19 @@ int dest_on_offer(struct dest *d, const void *body, size_t len)
 	if (offered_before(d->id))
 		return dest_refuse(d, -EBADMSG, "bad-stream",
 				   "this migration has been offered before");
+	former = runs_here(d);
+	if (former)
+		keep_ours(&d->offer.cfg, former);
 	err = check_earlier(d);
 	if (!err)
-		err = check_room(d);
+		err = check_room(d, former);
+	if (!err)
+		err = begin(d);
+	if (err && former)
+		vm_put(former);
 	if (err)
 		return err;
-	stream_info(d->peer.s, &info);
-	memcpy(r.vm, d->offer.cfg.name, sizeof(r.vm));
-	r.to = info.peer;
-	d->j = job_new(&r, true, d->id);
-	if (!d->j)
-		return dest_refuse(d, -ENOMEM, "no-memory",
-				   "the destination has no memory for another job");
+	d->j->former = former;
 	d->j->peer = d->peer; /* for aborts from outside; this world uses its own */
 	job_phase(d->j, MIG_PREFLIGHT);
 	d->talk = T_ACCEPTED;

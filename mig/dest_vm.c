@@ -73,9 +73,16 @@ static int step_aside(struct dest *d, char *why, size_t len)
 
 static int make(struct dest *d, struct vm **vm, char *why, size_t len)
 {
-	struct vm *former = d->j->instead;
-	int err = vm_create_incoming(&d->offer.cfg, former, vm, why, len);
+	struct vm *former;
+	int err;
 
+	if (d->j->former)
+		return vm_create_twin(&d->offer.cfg, vm, why, len);
+	err = step_aside(d, why, len);
+	if (err)
+		return err;
+	former = d->j->instead;
+	err = vm_create_incoming(&d->offer.cfg, former, vm, why, len);
 	if (former && err)
 		vm_disown(former);
 	if (former)
@@ -89,12 +96,10 @@ int dest_on_skeleton(struct dest *d, const void *body, size_t len)
 {
 	char why[WIRE_TEXT] = "";
 	struct vm *vm;
-	int err = step_aside(d, why, sizeof(why));
+	int err = make(d, &vm, why, sizeof(why));
 
 	(void)body;
 	(void)len;
-	if (!err)
-		err = make(d, &vm, why, sizeof(why));
 	if (err)
 		return dest_refuse(d, err,
 				   err == -ENOMEM   ? "no-memory"

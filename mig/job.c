@@ -106,6 +106,7 @@ struct mig_job *job_new(const struct mig_request *r, bool incoming, const uint8_
 	mutex_init(&j->stream_lock, LOCK_MIG, "mig stream");
 	if (r)
 		j->req = *r;
+	j->self = net_addr_is_loopback(&j->req.to);
 	j->st.dry_run = j->req.dry_run;
 	memcpy(j->id, id, sizeof(j->id));
 	j->started_ns = j->progress_ns = j->heard_ns = time_ns();
@@ -189,17 +190,34 @@ struct mig_job *job_find(uint32_t id)
 	return job_search(has_number, &id);
 }
 
-static bool has_wire_id(struct mig_job *j, void *arg)
+struct side {
+	bool incoming;
+	uint8_t id[WIRE_ID_BYTES];
+};
+
+static bool is_side(struct mig_job *j, void *arg)
 {
-	return j->st.incoming && !memcmp(j->id, arg, WIRE_ID_BYTES);
+	const struct side *s = arg;
+
+	return j->st.incoming == s->incoming && !memcmp(j->id, s->id, WIRE_ID_BYTES);
+}
+
+static struct mig_job *find_side(const uint8_t id[WIRE_ID_BYTES], bool incoming)
+{
+	struct side s = { .incoming = incoming };
+
+	memcpy(s.id, id, sizeof(s.id));
+	return job_search(is_side, &s);
 }
 
 struct mig_job *job_find_wire_id(const uint8_t id[WIRE_ID_BYTES])
 {
-	uint8_t copy[WIRE_ID_BYTES];
+	return find_side(id, true);
+}
 
-	memcpy(copy, id, sizeof(copy));
-	return job_search(has_wire_id, copy);
+struct mig_job *job_find_outgoing(const uint8_t id[WIRE_ID_BYTES])
+{
+	return find_side(id, false);
 }
 
 void job_changed_locked(struct mig_job *j)

@@ -23,6 +23,7 @@
 struct mig_job {
 	struct mig_request req;	   /* [const] */
 	uint8_t id[WIRE_ID_BYTES]; /* [const] of the migration, on both hosts */
+	bool self;		   /* [const] the other host is this one: both its jobs are here */
 	struct spinlock lock;
 	struct waitq changed;	     /* anything below under [job] changed */
 	struct mig_status st;	     /* [job] */
@@ -43,6 +44,7 @@ struct mig_job {
 	uint64_t rtt_ns;	     /* [job] best of the probes */
 	struct vm *vm;		     /* [own] with a reference */
 	struct vm *instead;	 /* [own] incoming: stepped aside for vm, see dest_vm.c; or NULL */
+	struct vm *former;	 /* [own] incoming, self: runs until vm does; with a reference */
 	struct journal *journal; /* [job] of a move with copied disks; NULL: none */
 	struct leftover *left;	 /* [own] of a move that a crash ended: instead of vm */
 	struct peer peer;	 /* [own]; peer.s under stream_lock for others' aborts */
@@ -67,8 +69,9 @@ void jobs_init(void);
 struct mig_job *job_new(const struct mig_request *r, bool incoming, const uint8_t *id);
 /* These find a job and hold it in memory until job_put; NULL when there is none. */
 struct mig_job *job_find(uint32_t id);
-/* An incoming one. */
+/* An incoming one; of a move to this host itself there are two of an id. */
 struct mig_job *job_find_wire_id(const uint8_t id[WIRE_ID_BYTES]);
+struct mig_job *job_find_outgoing(const uint8_t id[WIRE_ID_BYTES]);
 /* The first, oldest before newer, for which fn is true. */
 struct mig_job *job_search(bool (*fn)(struct mig_job *j, void *arg), void *arg);
 void job_put(struct mig_job *j);

@@ -239,7 +239,7 @@ static int source_resolve(struct mig_job *j, bool here)
 	unsigned long f = spin_lock(&j->lock);
 	enum commit_action action;
 
-	if (here && j->vm && owner_leased(j->vm)) {
+	if (here && j->vm && owner_leased(j)) {
 		spin_unlock(&j->lock, f);
 		return -EBUSY;
 	}
@@ -276,6 +276,12 @@ int mig_resolve(const char *vm, bool here, char *why, size_t why_len)
 	if (!j) {
 		snprintf(why, why_len, "no migration of '%s' is in doubt here", name);
 		return -ENOENT;
+	}
+	if (j->self && j->vm) { /* both sides are here, and answer */
+		snprintf(why, why_len, "job %u settles by itself: both hosts are this one",
+			 (unsigned)j->st.id);
+		job_put(j);
+		return -EPERM;
 	}
 	log_warn("mig", "job %u: the operator says that %s is %s", (unsigned)j->st.id, name,
 		 here ? "here" : "there");

@@ -5,29 +5,32 @@
 
 #include "owner.h"
 
-bool owner_leased(struct vm *vm)
+bool owner_leased(const struct mig_job *j)
 {
-	return home_leased(vm) || vdisks_leased(vm);
+	return !j->self && (home_leased(j->vm) || vdisks_leased(j->vm));
 }
 
-int owner_give(struct vm *vm, const uint8_t host[16], char *why, size_t why_len)
+int owner_give(const struct mig_job *j, const uint8_t host[16], char *why, size_t why_len)
 {
-	int err = vdisks_give(vm, host, why, why_len);
+	int err = vdisks_give(j->vm, host, why, why_len);
 
-	return err ? err : home_give(vm, host, why, why_len);
+	return err ? err : home_give(j->vm, host, why, why_len);
 }
 
-int owner_take_back(struct vm *vm)
+int owner_take_back(const struct mig_job *j)
 {
-	int err = home_take_back(vm);
+	int err = home_take_back(j->vm);
 
-	return err ? err : vdisks_take_back(vm, home_leased(vm));
+	return err ? err : vdisks_take_back(j->vm, home_leased(j->vm));
 }
 
-int owner_accept(struct vm *vm)
+int owner_accept(const struct mig_job *j)
 {
-	bool decided = home_leased(vm); /* until it is accepted */
-	int err = home_accept(vm);
+	bool decided = home_leased(j->vm); /* until it is accepted */
+	int err;
 
-	return err ? err : vdisks_accept(vm, decided);
+	if (j->self)
+		return 0;
+	err = home_accept(j->vm);
+	return err ? err : vdisks_accept(j->vm, decided);
 }

@@ -79,7 +79,7 @@ static enum commit_action peers_word(struct mig_job *j, enum wire_verdict_kind v
 /* The commit's step while in doubt, by what the peer has said (UNKNOWN: nothing). */
 static void in_doubt_verdict(struct mig_job *j, enum wire_verdict_kind verdict)
 {
-	bool leases = verdict != VERDICT_RUNNING && j->vm && owner_leased(j->vm);
+	bool leases = verdict != VERDICT_RUNNING && j->vm && owner_leased(j);
 	enum commit_action action = leases ? source_ask_leases(j) : peers_word(j, verdict);
 
 	if (action == COMMIT_FREE) {
@@ -142,7 +142,7 @@ static void settle_one(struct mig_job *j)
 		job_set_settling(j, false);
 		return;
 	}
-	if (ask(j, outcome, &v) && !(outcome == OUTCOME_GO && j->vm && owner_leased(j->vm))) {
+	if (ask(j, outcome, &v) && !(outcome == OUTCOME_GO && j->vm && owner_leased(j))) {
 		end(j);
 		return;
 	}

@@ -68,8 +68,8 @@ static int offer(struct source *s)
 	if (!err)
 		err = vdisks_identify(j->vm, s->disk, why, sizeof(why));
 	if (!err)
-		err = home_identify(j->vm, !offer_disks_copied(s->disk, VM_DISKS_MAX), &s->home,
-				    why, sizeof(why));
+		err = home_identify(j->vm, !j->self && !offer_disks_copied(s->disk, VM_DISKS_MAX),
+				    &s->home, why, sizeof(why));
 	if (err) {
 		job_error(j, err == -ENOTSUP ? "unsupported" : "disk", "%s", why);
 		return err;

@@ -37,7 +37,7 @@ int source_lease(struct source *s)
 	unsigned long f;
 	uint64_t t0;
 
-	if (err || !owner_leased(j->vm))
+	if (err || !owner_leased(j))
 		return err;
 	err = note_go(j); /* without GO the destination may take them: a crash must find it */
 	if (err)
@@ -46,7 +46,7 @@ int source_lease(struct source *s)
 	f = spin_lock(&j->lock);
 	src_give(&j->src);
 	spin_unlock(&j->lock, f);
-	err = owner_give(j->vm, j->there, why, sizeof(why));
+	err = owner_give(j, j->there, why, sizeof(why));
 	if (err)
 		job_error(j, "lease", "%s; the VM goes on here", why);
 	j->st.lease_ns = time_ns() - t0;
@@ -159,7 +159,7 @@ static void go_on(struct source *s)
 
 enum commit_action source_ask_leases(struct mig_job *j)
 {
-	int err = owner_take_back(j->vm);
+	int err = owner_take_back(j);
 	unsigned long f = spin_lock(&j->lock);
 	enum commit_action action = !err	     ? src_taken_back(&j->src)
 				    : err == -ESTALE ? src_moved_on(&j->src)

@@ -9,11 +9,24 @@
 #include "smove.h"
 #include "source_disks.h"
 
-static const char *target_of(const struct mig_disks *r, const struct vm_disk *d, unsigned i)
+static bool is_on(const struct vm_disk *d, const char *ds)
 {
+	const char *file;
+	char here[32];
+
+	return smove_split(d->path, here, &file) && !strcmp(here, ds);
+}
+
+/* On this host itself one that is on its datastore already stays. */
+static const char *target_of(const struct mig_job *j, const struct vm_disk *d, unsigned i)
+{
+	const struct mig_disks *r = &j->req.disks;
+
 	if (r->to[i][0])
 		return r->to[i];
-	return d->read_only || d->mode == VM_DISK_NONPERSISTENT ? "" : r->all;
+	if (d->read_only || d->mode == VM_DISK_NONPERSISTENT || (j->self && is_on(d, r->all)))
+		return "";
+	return r->all;
 }
 
 /* A file keeps its name; a whole disk becomes one of the VM's. */
@@ -41,6 +54,21 @@ static bool is_flat(const struct vm_disk *d)
 	return !ds_path(d->path, &ds, &name) && !ds_stat(ds, name, &e) && e.kind == DS_KIND_FLAT;
 }
 
+static int check_disk(struct mig_job *j, const struct vm_config *cfg, unsigned i, const char *ds)
+{
+	if (i >= cfg->disks)
+		job_error(j, "invalid", "%s has no disk %u: 'vm info' lists them", cfg->name, i);
+	else if (j->self && is_on(&cfg->disk[i], ds))
+		job_error(j, "invalid", "disk %u is on %s already: name another datastore", i, ds);
+	else if (j->self && cfg->home[0])
+		job_error(j, "unsupported",
+			  "%s is at home on %s: on its own host 'svmotion' moves its disks",
+			  cfg->name, cfg->home);
+	else
+		return 0;
+	return -EINVAL;
+}
+
 int source_disks_plan(struct source *s)
 {
 	const struct vm_config *cfg = &s->j->vm->cfg;
@@ -54,15 +82,13 @@ int source_disks_plan(struct source *s)
 		return -ENOTSUP;
 	}
 	for (unsigned i = 0; i < VM_DISKS_MAX; i++) {
-		const char *ds = i < cfg->disks ? target_of(r, &cfg->disk[i], i) : r->to[i];
+		const char *ds = i < cfg->disks ? target_of(s->j, &cfg->disk[i], i) : r->to[i];
+		int err = ds[0] ? check_disk(s->j, cfg, i, ds) : 0;
 
+		if (err)
+			return err;
 		if (!ds[0])
 			continue;
-		if (i >= cfg->disks) {
-			job_error(s->j, "invalid", "%s has no disk %u: 'vm info' lists them",
-				  cfg->name, i);
-			return -EINVAL;
-		}
 		s->disk[i].how = VDISK_COPIED;
 		s->disk[i].thin = r->kind == MIG_DISK_THIN ||
 				  (r->kind == MIG_DISK_KEEP && !is_flat(&cfg->disk[i]));

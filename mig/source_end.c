@@ -29,10 +29,23 @@ void source_resume_all(struct mig_job *j)
 	job_drop_vm(j);
 }
 
+/* The VM is elsewhere; on this host itself its name and its home are the other instance's. */
+static void leave(struct mig_job *j, struct vm *vm)
+{
+	char why[96] = "";
+
+	if (!j->self)
+		home_leave(vm);
+	if (vm_stop(vm, why, sizeof(why)) || (!j->self && vm_delete(vm, why, sizeof(why))))
+		log_error("mig", "job %u: %s has moved but its copy here stays: %s",
+			  (unsigned)j->st.id, j->st.vm, why);
+	if (!j->self)
+		home_left(vm);
+}
+
 void source_release(struct mig_job *j)
 {
 	struct vm *vm = j->vm;
-	char why[96] = "";
 
 	if (!vm) {
 		recover_end(j, true);
@@ -43,11 +56,7 @@ void source_release(struct mig_job *j)
 	mutex_unlock(&vm->lock);
 	vdisks_settle(vm, false);
 	vm_set_state(vm, VM_STUNNED); /* parked, and now to be taken apart */
-	home_leave(vm);
-	if (vm_stop(vm, why, sizeof(why)) || vm_delete(vm, why, sizeof(why)))
-		log_error("mig", "job %u: %s has moved but its copy here stays: %s",
-			  (unsigned)j->st.id, j->st.vm, why);
-	home_left(vm);
+	leave(j, vm);
 	j->vm = NULL;
 	vm_put(vm);
 }

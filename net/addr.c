@@ -170,13 +170,27 @@ static bool is_host4(const uint8_t ip[4], unsigned prefix)
 	return !rest || ((v & rest) && (v & rest) != rest);
 }
 
+void net_addr_loopback(struct net_addr *out)
+{
+	*out = (struct net_addr){ .family = 4, .ip = { 127, 0, 0, 1 } };
+}
+
+bool net_addr_is_loopback(const struct net_addr *a)
+{
+	static const uint8_t loopback[16] = { [15] = 1 };
+
+	if (a->family == 4)
+		return a->ip[0] == 127;
+	return a->family == 6 && !memcmp(a->ip, loopback, 16);
+}
+
 bool net_addr_is_host(const struct net_addr *a, unsigned prefix)
 {
-	static const uint8_t loopback[16] = { [15] = 1 }, none[16];
+	static const uint8_t none[16];
 
 	if (a->family == 4)
 		return is_host4(a->ip, prefix);
-	return a->ip[0] != 0xff && memcmp(a->ip, loopback, 16) && memcmp(a->ip, none, 16);
+	return a->ip[0] != 0xff && !net_addr_is_loopback(a) && memcmp(a->ip, none, 16);
 }
 
 /* The longest run of at least two zero groups, the first of equals; *len 0 when there is none. */

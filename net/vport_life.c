@@ -36,10 +36,13 @@ const char *vport_counter_name(enum vport_counter c)
 
 /* ---- its address ---- */
 
-/* An address is one port's; but for the heir of a suspended VM, which has its owner's name. */
+/*
+ * An address is one port's; but for two instances of a VM, which have one name: of these only one
+ * has a port that is not muted.
+ */
 static bool takes_over(const struct vport *p, const struct vport *q)
 {
-	return vport_muted(q) && !strcmp(p->owner, q->owner);
+	return (vport_muted(p) || vport_muted(q)) && !strcmp(p->owner, q->owner);
 }
 
 static bool taken(const struct vport *p, const uint8_t *mac)

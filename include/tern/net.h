@@ -19,6 +19,9 @@ MUST_CHECK int net_addr_parse(const char *text, struct net_addr *out); /* -EINVA
 MUST_CHECK int net_addr_parse_prefix(const char *text, struct net_addr *out, unsigned *prefix);
 /* Can an interface have it? Not loopback, multicast, the network's own or its broadcast address. */
 bool net_addr_is_host(const struct net_addr *a, unsigned prefix);
+/* Of this host, whatever its network is: 127.0.0.1; and is it one of these, 127.x or ::1? */
+void net_addr_loopback(struct net_addr *out);
+bool net_addr_is_loopback(const struct net_addr *a);
 void net_addr_format(const struct net_addr *a, char *buf, size_t len); /* 48 bytes suffice */
 
 /* Self-tests "net" of the list (see selftest.h). */

@@ -310,6 +310,14 @@ MUST_CHECK int vm_create_heir(struct vm *vm, const struct vm_config *cfg, struct
 			      char *why, size_t why_len);
 /* The heir takes vm's place in the registry, suspended. -ENOENT: vm is not there any more. */
 MUST_CHECK int vm_inherit(struct vm *vm, struct vm *heir);
+/*
+ * The same with memory of its own, incoming: vm runs until the other has its contents. cfg has
+ * vm's name.
+ */
+MUST_CHECK int vm_create_twin(const struct vm_config *cfg, struct vm **out, char *why,
+			      size_t why_len);
+/* The twin, which is about to run, takes vm's place in the registry. As vm_inherit. */
+MUST_CHECK int vm_take_place(struct vm *vm, struct vm *twin);
 /* Other paths for its disks, while it is off: else -EBUSY. For its owner. */
 MUST_CHECK int vm_set_disks(struct vm *vm, const struct vm_disk *disk);
 /* Before that, or before an heir takes over: what describes the VM names these. */

@@ -31,8 +31,10 @@ bool cmd_is_own_host(const char *text, const struct net_addr *a)
 	const char *name = config_get("hostname");
 	struct net_if_info i;
 
-	if (name && !strcmp(text, name))
+	if ((name && !strcmp(text, name)) || !strcmp(text, "localhost"))
 		return true;
+	if (!a || net_addr_is_loopback(a))
+		return a;
 	for (unsigned k = 0; net_if_at(k, &i); k++)
 		if (!memcmp(a, &i.addr, sizeof(*a)) || !memcmp(a, &i.addr6, sizeof(*a)))
 			return true;

@@ -258,7 +258,7 @@ static int migrate_cmd(struct shell *sh, int argc, char **argv)
 {
 	struct mig_request r = { 0 };
 	char code[CODE_MAX] = "failed", why[WHY_MAX] = "";
-	bool wait = shell_flag(&argc, argv, "--wait");
+	bool wait = shell_flag(&argc, argv, "--wait"), known;
 	uint32_t id;
 
 	r.dry_run = shell_flag(&argc, argv, "--dry-run");
@@ -278,12 +278,12 @@ static int migrate_cmd(struct shell *sh, int argc, char **argv)
 	if (strlen(argv[1]) >= sizeof(r.vm))
 		return shell_error(sh, "not-found", "no VM '%s' here", argv[1]);
 	strcpy(r.vm, argv[1]);
-	if (cmd_resolve_host(argv[2], &r.to))
+	known = !cmd_resolve_host(argv[2], &r.to);
+	if (cmd_is_own_host(argv[2], known ? &r.to : NULL))
+		net_addr_loopback(&r.to);
+	else if (!known)
 		return shell_error(sh, "invalid",
 				   "'%s' is neither an address nor a host.%s of tern.conf", argv[2],
-				   argv[2]);
-	if (cmd_is_own_host(argv[2], &r.to))
-		return shell_error(sh, "invalid", "'%s' is this host: a VM moves to another one",
 				   argv[2]);
 	if (mig_start(&r, &id, code, sizeof(code), why, sizeof(why)))
 		return shell_error(sh, code, "%s", why);
@@ -398,7 +398,7 @@ static const struct shell_cmd cmds[] = {
 	  "[--wait] "
 	  "[--dry-run] [--hipri] [--budget MS] [--bw MBIT] [--batch PAGES] [--rounds N] "
 	  "[--hold PHASE]",
-	  "move a running VM to another host", migrate_cmd, cmd_offer_vms },
+	  "move a running VM to another host, or to this one", migrate_cmd, cmd_offer_vms },
 	{ "migrate status", "[JOB]", "a job's state and figures, or all of them", status_cmd,
 	  NULL },
 	{ "migrate follow", "JOB", "watch a job until it ends", follow_cmd, NULL },

@@ -142,7 +142,7 @@ void json_sched(struct shell *sh, const struct vm *vm);
 struct net_addr;
 MUST_CHECK int cmd_resolve_host(const char *text, struct net_addr *a);
 
-/* cmd_cluster.c: is this host what was typed, whose address is a? */
+/* cmd_cluster.c: is this host what was typed, whose address, if known, is a? */
 bool cmd_is_own_host(const char *text, const struct net_addr *a);
 
 /* What resolves a migration in doubt, of this VM; cmd_mig.c: as the member "resolve". */

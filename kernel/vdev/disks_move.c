@@ -106,7 +106,8 @@ int vdisks_await(struct vm *vm, const struct vdisk_id *ids, char *why, size_t le
 	int rc = 0;
 
 	for (unsigned i = 0; i < vm->cfg.disks && !rc; i++)
-		rc = vblk_await(q35_of(vm)->disk[i], &ids[i], why, len);
+		if (!disk_of(vm, i)) /* one that an instance here has is shared with that */
+			rc = vblk_await(q35_of(vm)->disk[i], &ids[i], why, len);
 	return rc;
 }
 

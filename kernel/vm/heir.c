@@ -9,6 +9,11 @@
  * Invariant: the memory object is shared by reference, and of the two instances only one
  * has vCPU worlds or devices that may touch it. Nested tables go with it; the heir's
  * vCPUs have flushed to no generation of them yet, so their first entries flush.
+ *
+ * A twin has memory of its own, so the first instance runs while that is filled (a migration whose
+ * destination is this host):
+ *
+ *   vm_create_twin -> memory, records -> vm is parked, its twin loaded -> vm_take_place
  */
 #include <errno.h>
 #include <string.h>
@@ -33,13 +38,33 @@ int vm_create_heir(struct vm *vm, const struct vm_config *cfg, struct vm **out, 
 	return 0;
 }
 
+int vm_create_twin(const struct vm_config *cfg, struct vm **out, char *why, size_t why_len)
+{
+	int err = vm_check(cfg, why, why_len);
+
+	if (!err)
+		err = vm_build(cfg, NULL, NULL, out, why, why_len);
+	if (!err)
+		(*out)->state = VM_INCOMING;
+	return err;
+}
+
+int vm_take_place(struct vm *vm, struct vm *twin)
+{
+	if (!registry_replace(vm, twin))
+		return -ENOENT;
+	vm_put(vm); /* the registry's */
+	return 0;
+}
+
 int vm_inherit(struct vm *vm, struct vm *heir)
 {
-	if (!registry_replace(vm, heir))
-		return -ENOENT;
+	int err = vm_take_place(vm, heir);
+
+	if (err)
+		return err;
 	for (unsigned i = 0; i < heir->nr_vcpus; i++)
 		heir->vcpu[i]->clock->stopped = true; /* it will see time that it did not run */
 	vm_set_state(heir, VM_SUSPENDED);
-	vm_put(vm); /* the registry's */
 	return 0;
 }

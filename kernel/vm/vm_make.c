@@ -172,11 +172,9 @@ int vm_build(const struct vm_config *cfg, const struct cpu_model *model, struct 
 {
 	struct vm *vm = alloc_vm(cfg, model);
 	int err = -ENOMEM;
-	struct page_stats mem;
 
-	page_stats(&mem);
 	snprintf(why, len, "the VM takes %u MiB and its tables, the host has %u MiB free",
-		 (unsigned)(cfg->mem_bytes >> 20), (unsigned)(mem.free_bytes >> 20));
+		 (unsigned)(cfg->mem_bytes >> 20), (unsigned)(page_spare_bytes() >> 20));
 	if (!vm)
 		return err;
 	vm->mem = shared;

@@ -225,12 +225,10 @@ def test_help_of_one_command(pair):
 def test_bad_input_with_a_vm(guest):
     lab = guest.lab
     for line in ("vm create g --kernel /boot/vmlinuz", "vm start g", "vm resume g", "vm delete g",
-                 "migrate g 10.77.0.99 --wait", "migrate g nowhere", "migrate g 10.77.0.1 --wait",
+                 "migrate g 10.77.0.99 --wait", "migrate g nowhere",
                  "migrate g 10.77.0.2 --hold nonsense", "migrate g 10.77.0.2 --budget x"):
         got = lab.cmd("a", line, 90)
         assert got.status == 1 and "error: " in got.text, (line, got)
-    for to in ("a", "10.77.0.1"):
-        assert "is this host" in lab.cmd("a", f"migrate g {to}").text
     guest.wait_beats(3)
     guest.verify()
     assert [v["name"] for v in lab.ask("a", "vm list")] == ["g"]

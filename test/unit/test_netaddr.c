@@ -129,13 +129,32 @@ static void test_host_addresses(void **state)
 			fail_msg("%s was taken", bad[i]);
 }
 
+static bool loops(const char *text)
+{
+	struct net_addr a;
+
+	assert_int_equal(net_addr_parse(text, &a), 0);
+	return net_addr_is_loopback(&a);
+}
+
+static void test_loopback(void **state)
+{
+	struct net_addr a;
+
+	(void)state;
+	assert_true(loops("127.0.0.1") && loops("127.9.8.7") && loops("::1"));
+	assert_false(loops("128.0.0.1") || loops("10.77.0.1") || loops("::2") || loops("::"));
+	net_addr_loopback(&a);
+	assert_true(net_addr_is_loopback(&a));
+	assert_false(net_addr_is_loopback(&(struct net_addr){ .family = 0 }));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),
-		cmocka_unit_test(test_bad),
-		cmocka_unit_test(test_prefix),
-		cmocka_unit_test(test_host_addresses),
+		cmocka_unit_test(test_good),	 cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_prefix),	 cmocka_unit_test(test_host_addresses),
+		cmocka_unit_test(test_loopback),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
