@@ -15,6 +15,8 @@
 
 #include "bulk.h"
 
+_Static_assert(PACE_PIECE_MAX == PAGE_SIZE << BULK_ORDER, "a piece fills its buffer");
+
 /* ---- a piece ---- */
 
 static void ended(struct blk_req *r)
@@ -64,6 +66,14 @@ static void release(struct bulk *b, struct bulk_piece *p)
 	p->state = PIECE_FREE;
 }
 
+/* Of a piece, as the pace is now. */
+static uint64_t blocks_now(const struct bulk *b)
+{
+	uint64_t blocks = b->pace.piece_bytes / b->m->source->geo.block_bytes;
+
+	return MAX(b->piece_blocks, MIN(blocks, b->most_blocks));
+}
+
 /* The next part of it, or its end. */
 static void read_next(struct bulk *b, struct bulk_piece *p)
 {
@@ -80,17 +90,26 @@ static void read_next(struct bulk *b, struct bulk_piece *p)
 		release(b, p);
 		return;
 	}
-	n = MIN(MIN(n, left), b->piece_blocks);
+	n = MIN(MIN(n, left), blocks_now(b));
 	p->seg = (struct blk_seg){ .addr = ptr_hpa(p->buf), .len = (uint32_t)bytes_of(b, n) };
 	p->state = PIECE_READING;
 	pace_begun(&b->pace, time_ns(), p->seg.len);
 	submit(p, b->m->source, BLK_READ);
 }
 
+static void tell(struct bulk *b, const struct bulk_piece *p)
+{
+	uint64_t most = bytes_of(b, b->piece_blocks), block = p->at;
+
+	if (!b->copied)
+		return;
+	for (uint64_t at = 0; at < p->seg.len; at += most, block += b->piece_blocks)
+		b->copied(b->user, block, (char *)p->buf + at, MIN(most, p->seg.len - at));
+}
+
 static void part_done(struct bulk *b, struct bulk_piece *p)
 {
-	if (b->copied)
-		b->copied(b->user, p->at, p->buf, p->seg.len);
+	tell(b, p);
 	p->at += p->seg.len / b->m->source->geo.block_bytes;
 	read_next(b, p);
 }
@@ -156,11 +175,11 @@ static bool next_range(struct bulk *b, struct mirror_range *r)
 	uint64_t left = b->m->front.geo.blocks - b->next, n = left;
 
 	if (!b->linear)
-		return cbt_take(b->m->cbt, &b->next, b->piece_blocks, &r->from, &r->to);
+		return cbt_take(b->m->cbt, &b->next, blocks_now(b), &r->from, &r->to);
 	if (!left)
 		return false;
 	if (!b->skip || !b->skip(b->user, b->next, &n))
-		n = MIN(n, b->piece_blocks);
+		n = MIN(n, blocks_now(b));
 	r->from = b->next;
 	r->to = b->next += MIN(n, left);
 	return true;
@@ -299,12 +318,14 @@ int bulk_init(struct bulk *b, struct mirror *m)
 
 	memset(b, 0, sizeof(*b));
 	b->m = m;
-	b->piece_blocks = MIN(most, BULK_BYTES) / m->source->geo.block_bytes;
+	b->piece_blocks = MIN(most, PACE_PIECE_MIN) / m->source->geo.block_bytes;
 	if (!b->piece_blocks)
 		return -EINVAL;
+	b->most_blocks = MIN(most, PACE_PIECE_MAX) / m->source->geo.block_bytes;
+	b->most_blocks -= b->most_blocks % b->piece_blocks;
 	for (unsigned i = 0; i < BULK_PIECES; i++) {
 		hpa_t buf;
-		int err = page_alloc(MIRROR_ORDER, 0, FRAME_MIG, &buf);
+		int err = page_alloc(BULK_ORDER, 0, FRAME_MIG, &buf);
 
 		if (err) {
 			bulk_fini(b);

@@ -13,7 +13,7 @@
 #include "pace.h"
 
 #define BULK_PIECES PACE_WINDOW_MAX
-#define BULK_BYTES MIRROR_BYTES
+#define BULK_ORDER (MIRROR_ORDER + 1) /* pages of a piece */
 
 enum bulk_state { PIECE_FREE, PIECE_CLAIMED, PIECE_READING, PIECE_WRITING };
 
@@ -39,7 +39,7 @@ struct bulk {
 	 * there on are alike. NULL: all is copied.
 	 */
 	bool (*skip)(void *user, uint64_t block, uint64_t *blocks);
-	/* [in] NULL: nobody. These blocks are on the target now. */
+	/* [in] NULL: nobody. These blocks, at most piece_blocks, are on the target now. */
 	void (*copied)(void *user, uint64_t block, const void *buf, uint64_t bytes);
 	/* [in] Looked at now and then: an error ends the copy. May be NULL. */
 	int (*asked)(void *user);
@@ -49,8 +49,9 @@ struct bulk {
 	uint64_t copied_bytes, skipped_bytes;
 	enum bulk_fault fault;
 	bool linear;
-	uint64_t next; /* block: of the pass that is under way */
-	uint64_t piece_blocks;
+	uint64_t next;	       /* block: of the pass that is under way */
+	uint64_t piece_blocks; /* [const] pieces are so many blocks, or times that */
+	uint64_t most_blocks;  /* [const] at most */
 	struct bulk_piece piece[BULK_PIECES];
 };
 

@@ -39,6 +39,19 @@ void disk_copy_fini(struct disk_copy *c)
 	cbt_fini(&c->cbt);
 }
 
+void disk_copy_watch(struct disk_copy *c)
+{
+	struct mirror_figures now;
+	uint64_t now_ns = time_ns();
+
+	mirror_figures(c->m, &now);
+	c->guest = (struct pace_guest){ .ns = now_ns - c->watched_ns,
+					.requests = now.requests - c->watched.requests,
+					.busy_ns = now.busy_ns - c->watched.busy_ns };
+	c->watched = now;
+	c->watched_ns = now_ns;
+}
+
 void disk_copy_add(struct disk_copy *c, struct disk_copy_sum *sum)
 {
 	struct mirror_figures m;

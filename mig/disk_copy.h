@@ -17,12 +17,17 @@ struct disk_copy {
 	struct cbt cbt;
 	struct mirror *m;
 	struct bulk bulk;
+	uint64_t watched_ns; /* when disk_copy_watch was last called */
+	struct mirror_figures watched;
+	struct pace_guest guest; /* its requests between the last two calls */
 };
 
 /* file and source until the end. As mirror_new; holes of file are skipped. bulk's user is c. */
 MUST_CHECK int disk_copy_init(struct disk_copy *c, struct ds_file *file, struct blkdev *source,
 			      struct blkdev *target, enum mirror_mode mode);
 void disk_copy_fini(struct disk_copy *c);
+/* Two calls, some time apart, see what the guest asks for meanwhile: c->guest, for pace_init. */
+void disk_copy_watch(struct disk_copy *c);
 
 /* What a job shows of its copies: each is added, then they are shown. */
 struct disk_copy_sum {

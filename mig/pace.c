@@ -1,86 +1,167 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The copy's pace (pace.h). It begins without a brake, to learn what that gives. Then: half as
- * many pieces at a time when the guest is slowed down, at last pauses between single ones; and
- * step by step back when it is not. However slow the guest, the copy is not braked to less than a
- * third of its free rate: a disk that is busy anyway would never be copied.
+ * The copy's pace (pace.h). It begins without a brake, to learn what that gives; the first moment
+ * does not count, for many a disk has a buffer that is soon full. Then the brake is drawn while
+ * the guest is slowed down, step by step, and let go when it is not. The pieces follow: fewer and
+ * smaller ones at a time as long as these keep the pace that is left, more when they do not.
+ *
+ * How far it is braked at most: a disk that is busy anyway would never be copied, and where
+ * requests wait for one another, any copy makes them longer. So a guest that gets through
+ * as much as before may have its requests slowed down; one that does not gets more.
  */
+#include <tern/timer.h>
+
 #include "pace.h"
 
 #define SLOWED(before) ((before) + (before) / 4 + 50000) /* 50 us: what measuring is worth */
-#define ENOUGH 4u	/* requests, for a mean that says something */
-#define FREE_PIECES 24u /* at the begin */
-#define SLOWEST 3u	/* times the free interval */
+#define ENOUGH 4u /* requests or units, for a mean that says something */
+#define LEARN_NS (5 * PACE_EVERY_NS)
+#define UNIT (64u << 10)
+#define BEGIN 3u /* step */
+#define GOOD 2u	 /* looks, before it goes a step up */
+#define WHOLE 1024u
+#define KEPT (WHOLE * 15 / 16)
 
-void pace_init(struct pace *p, uint64_t before_ns, uint32_t bw_mbit)
+static const struct {
+	unsigned window;
+	uint32_t piece_bytes;
+} steps[] = {
+	{ 1, PACE_PIECE_MIN },
+	{ 1, PACE_PIECE_MAX },
+	{ 2, PACE_PIECE_MAX },
+	{ 4, PACE_PIECE_MAX },
+	{ PACE_WINDOW_MAX, PACE_PIECE_MAX },
+};
+
+static void set_step(struct pace *p, unsigned step)
 {
-	*p = (struct pace){ .before_ns = before_ns, .bw_mbit = bw_mbit, .window = PACE_WINDOW_MAX };
+	p->step = step;
+	p->window = steps[step].window;
+	p->piece_bytes = steps[step].piece_bytes;
+	p->good = 0;
 }
 
-static void slower(struct pace *p)
+void pace_init(struct pace *p, const struct pace_guest *before, uint32_t bw_mbit)
 {
-	if (p->window > 1)
-		p->window /= 2;
-	else
-		p->gap_ns = MIN(MAX(p->gap_ns * 2, p->free_ns / 2), p->free_ns * SLOWEST);
+	*p = (struct pace){ .bw_mbit = bw_mbit, .kept = WHOLE };
+	if (before->requests) {
+		p->before_ns = before->busy_ns / before->requests;
+		p->every_ns = before->ns / before->requests;
+	}
+	set_step(p, BEGIN);
+}
+
+/* As far as it is braked. */
+static uint64_t slowest(const struct pace *p)
+{
+	if (p->alone)
+		return p->free_ns * 8 / 3;
+	return p->kept >= KEPT ? p->free_ns * 6 / 5 : p->free_ns * 3;
+}
+
+/* The pieces that are under way now give less than the brake leaves. */
+static bool behind(const struct pace *p, uint64_t interval_ns)
+{
+	return interval_ns > p->brake_ns + p->brake_ns / 8;
+}
+
+static void slower(struct pace *p, uint64_t interval_ns)
+{
+	if (p->step && !behind(p, interval_ns))
+		set_step(p, p->step - 1);
+	p->brake_ns = MIN(MAX(p->brake_ns + p->brake_ns / 4, p->free_ns), slowest(p));
 }
 
 static void faster(struct pace *p)
 {
-	if (p->gap_ns > p->free_ns / 4)
-		p->gap_ns -= p->gap_ns / 4;
-	else if (p->gap_ns)
-		p->gap_ns = 0;
-	else if (p->window < PACE_WINDOW_MAX)
-		p->window++;
+	p->brake_ns -= p->brake_ns / 8;
+	if (p->brake_ns < p->free_ns / 2)
+		p->brake_ns = 0;
+	if (!p->brake_ns && p->step + 1 < ARRAY_SIZE(steps) && ++p->good >= GOOD)
+		set_step(p, p->step + 1);
 }
 
 static void adapt(struct pace *p, uint64_t interval_ns, uint64_t mean_ns)
 {
-	bool slowest = interval_ns > p->free_ns * SLOWEST && !p->bw_mbit;
-
-	if (mean_ns > SLOWED(p->before_ns) && !slowest)
-		slower(p);
+	if (mean_ns > SLOWED(p->before_ns))
+		slower(p, interval_ns);
 	else
 		faster(p);
+	if (p->brake_ns && !p->bw_mbit && p->step < BEGIN && behind(p, interval_ns))
+		set_step(p, p->step + 1);
 }
 
-void pace_look(struct pace *p, uint64_t now_ns, uint64_t requests, uint64_t busy_ns)
+/* The second moment is what counts; and any later one without a brake and without the guest. */
+static void learn(struct pace *p, uint64_t interval_ns, bool alone)
 {
-	uint64_t n = requests - p->requests, pieces = p->pieces - p->looked_pieces;
-	uint64_t took = now_ns - p->looked_ns, mean = n ? (busy_ns - p->busy_ns) / n : 0;
+	bool fastest = p->step == ARRAY_SIZE(steps) - 1 && !p->brake_ns;
 
-	if (!p->looked_ns) {
-		p->looked_ns = now_ns;
+	if (!p->free_ns && !p->good++)
 		return;
-	}
-	if (took < PACE_EVERY_NS || !pieces)
+	if (p->free_ns && !(fastest && alone))
 		return;
-	if (n && n < ENOUGH && took < 10 * PACE_EVERY_NS)
-		return; /* more of it is to be seen */
-	if (!p->free_ns && p->pieces < FREE_PIECES)
-		return;
-	if (!p->free_ns)
-		p->free_ns = MAX(took / pieces, 1ull);
-	else if (n && !p->before_ns)
-		p->before_ns = mean; /* it was idle before: the first that is known */
-	else
-		adapt(p, took / pieces, mean);
+	p->free_ns = MAX(p->alone ? MIN(interval_ns, p->free_ns) : interval_ns, 1ull);
+	p->alone = alone;
+}
+
+/* How many requests of the guest's end, of those that did before. */
+static void note_kept(struct pace *p, uint64_t took_ns, uint64_t n)
+{
+	uint64_t of = p->every_ns ? mul_div64(n * WHOLE, p->every_ns, took_ns) : WHOLE;
+
+	p->kept = (p->kept * 7 + MIN(of, 2ull * WHOLE)) / 8;
+}
+
+static void note(struct pace *p, uint64_t now_ns, uint64_t requests, uint64_t busy_ns)
+{
 	p->looked_ns = now_ns;
-	p->looked_pieces = p->pieces;
+	p->looked_bytes = p->bytes;
 	p->requests = requests;
 	p->busy_ns = busy_ns;
 }
 
+void pace_look(struct pace *p, uint64_t now_ns, uint64_t requests, uint64_t busy_ns)
+{
+	uint64_t n = requests - p->requests, bytes = p->bytes - p->looked_bytes, interval;
+	uint64_t took = now_ns - p->looked_ns, mean = n ? (busy_ns - p->busy_ns) / n : 0;
+	bool known = p->free_ns;
+
+	if (p->hurry)
+		return;
+	if (!p->looked_ns) {
+		note(p, now_ns, requests, busy_ns);
+		return;
+	}
+	if (took < (known ? PACE_EVERY_NS : LEARN_NS) || !bytes)
+		return;
+	if (((n && n < ENOUGH) || bytes < ENOUGH * UNIT) && took < 10 * PACE_EVERY_NS)
+		return; /* more of it is to be seen */
+	interval = mul_div64(took, UNIT, bytes);
+	note_kept(p, took, n);
+	learn(p, interval, !n);
+	if (n && !p->before_ns)
+		p->before_ns = mean; /* it was idle before: the first that is known */
+	else if (known)
+		adapt(p, interval, mean);
+	note(p, now_ns, requests, busy_ns);
+}
+
 uint64_t pace_at(const struct pace *p)
 {
-	return MAX(p->limit_at_ns, p->gap_at_ns);
+	return MAX(p->limit_at_ns, p->brake_at_ns);
+}
+
+void pace_hurry(struct pace *p)
+{
+	set_step(p, ARRAY_SIZE(steps) - 1);
+	p->brake_ns = p->brake_at_ns = 0;
+	p->hurry = true;
 }
 
 void pace_begun(struct pace *p, uint64_t now_ns, uint64_t bytes)
 {
-	p->pieces++;
+	p->bytes += bytes;
 	if (p->bw_mbit)
 		p->limit_at_ns = MAX(p->limit_at_ns, now_ns) + bytes * 8000 / p->bw_mbit;
-	p->gap_at_ns = p->gap_ns ? now_ns + p->gap_ns : 0;
+	p->brake_at_ns = p->brake_ns ? now_ns + mul_div64(p->brake_ns, bytes, UNIT) : 0;
 }

@@ -71,7 +71,7 @@ static int copy(struct smove *s)
 	for (unsigned i = 0; i < s->nr && !err; i++) {
 		struct smove_disk *d = &s->disk[i];
 
-		pace_init(&d->copy.bulk.pace, s->j->st.disk.before_ns, s->j->req.bw_mbit);
+		pace_init(&d->copy.bulk.pace, &d->copy.guest, s->j->req.bw_mbit);
 		err = bulk_linear(&d->copy.bulk);
 		if (err)
 			smove_disk_failed(d, err);

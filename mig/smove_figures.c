@@ -49,14 +49,19 @@ int smove_asked(void *user)
 
 uint64_t smove_mean_now(struct smove *s)
 {
-	uint64_t r0, ns0, r1, ns1;
+	uint64_t requests = 0, busy_ns = 0;
 
 	if (s->j->vm->state != VM_RUNNING)
 		return 0;
-	smove_guest_requests(s, &r0, &ns0);
+	for (unsigned i = 0; i < s->nr; i++)
+		disk_copy_watch(&s->disk[i].copy);
 	world_sleep_ns(LOOK_NS);
-	smove_guest_requests(s, &r1, &ns1);
-	return r1 > r0 ? (ns1 - ns0) / (r1 - r0) : 0;
+	for (unsigned i = 0; i < s->nr; i++) {
+		disk_copy_watch(&s->disk[i].copy);
+		requests += s->disk[i].copy.guest.requests;
+		busy_ns += s->disk[i].copy.guest.busy_ns;
+	}
+	return requests ? busy_ns / requests : 0;
 }
 
 uint64_t smove_mean_after(struct smove *s)

@@ -62,6 +62,7 @@ static int copy_rest(struct smove *s)
 	for (unsigned i = 0; i < s->nr && !err; i++) {
 		struct smove_disk *d = &s->disk[i];
 
+		pace_hurry(&d->copy.bulk.pace);
 		err = bulk_marked(&d->copy.bulk);
 		if (!err)
 			err = bulk_flush(&d->copy.bulk);

@@ -15,6 +15,7 @@
 #include "source_disks_int.h"
 
 #define SHOW_NS (100 * NSEC_PER_MSEC)
+#define WATCH_NS (200 * NSEC_PER_MSEC)
 #define COPY_PERCENT 50u
 
 /* ---- the stream ---- */
@@ -125,7 +126,6 @@ static int make_mirror(struct source_disk *d, struct blkdev *target)
 	if (err)
 		return err;
 	d->copy.bulk.asked = source_disks_asked;
-	pace_init(&d->copy.bulk.pace, 0, d->s->j->req.bw_mbit);
 	if (d->s->j->req.disks.verify)
 		err = source_verify_init(d);
 	if (err)
@@ -145,13 +145,26 @@ int source_disk_failed(struct source_disk *d, int err)
 	return d->copy.bulk.fault == BULK_TARGET ? source_disks_sender(s, err) : err;
 }
 
+/* What the guest asks for before it is slowed down. */
+static void watch(struct source_disks *d)
+{
+	for (unsigned pass = 0; pass < 2; pass++) {
+		for (unsigned i = 0; i < d->nr; i++)
+			disk_copy_watch(&d->disk[i].copy);
+		if (!pass)
+			world_sleep_ns(WATCH_NS);
+	}
+}
+
 static int copy(struct source *s)
 {
 	struct source_disks *d = s->disks;
 	int err = 0;
 
+	watch(d);
 	d->started_ns = d->alive_ns = time_ns();
 	for (unsigned i = 0; i < d->nr && !err; i++) {
+		pace_init(&d->disk[i].copy.bulk.pace, &d->disk[i].copy.guest, s->j->req.bw_mbit);
 		err = bulk_linear(&d->disk[i].copy.bulk);
 		if (err)
 			err = source_disk_failed(&d->disk[i], err);
@@ -244,7 +257,10 @@ int source_disks_copy(struct source *s)
 
 static int drain_one(struct source_disk *d)
 {
-	int err = bulk_marked(&d->copy.bulk); /* what the source had failed to write */
+	int err;
+
+	pace_hurry(&d->copy.bulk.pace);
+	err = bulk_marked(&d->copy.bulk); /* what the source had failed to write */
 
 	if (!err)
 		err = mirror_error(d->copy.m);

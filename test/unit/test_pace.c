@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The pace of a copy between two devices that do one request after the other, beside a guest on the
+ * first of them, in a time of its own: what the guest gets, what the copy gets, and how soon the
+ * copy takes what the guest leaves.
+ */
+// SOURCES: mig/pace.c kernel/lib/muldiv.c
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <tern/types.h>
+
+#include "mig/pace.h"
+
+#define MS 1000000ull
+#define SECOND (1000 * MS)
+#define STEP_NS 50000ull
+#define GUEST_BYTES (32u << 10)
+#define UNDER_WAY 1024u
+
+struct device {
+	uint64_t bytes_s, each_ns; /* rate, and what a request costs besides */
+	uint64_t free_at;
+};
+
+static struct {
+	struct device source, target;
+	struct pace p;
+	uint64_t now;
+	struct {
+		uint64_t until; /* 0: not under way */
+		uint32_t bytes;
+		bool writing;
+	} piece[PACE_WINDOW_MAX];
+	uint64_t copied;
+	uint64_t due, every_ns; /* of the guest; every_ns 0: none */
+	unsigned depth;		/* not 0: so many at a time instead */
+	uint64_t begun[UNDER_WAY], ends[UNDER_WAY];
+	uint64_t asked, done, busy_ns;
+} w;
+
+static void world(uint64_t bytes_s, uint64_t each_ns, uint32_t bw_mbit)
+{
+	memset(&w, 0, sizeof(w));
+	w.source = w.target = (struct device){ .bytes_s = bytes_s, .each_ns = each_ns };
+	w.now = SECOND;
+	pace_init(&w.p, &(struct pace_guest){ .ns = 0 }, bw_mbit);
+}
+
+static uint64_t submit(struct device *d, uint64_t bytes)
+{
+	d->free_at = MAX(d->free_at, w.now) + d->each_ns + bytes * SECOND / d->bytes_s;
+	return d->free_at;
+}
+
+static void ask(uint64_t since)
+{
+	assert_true(w.asked - w.done < UNDER_WAY); /* else the guest falls behind */
+	w.begun[w.asked % UNDER_WAY] = since;
+	w.ends[w.asked++ % UNDER_WAY] = submit(&w.source, GUEST_BYTES);
+}
+
+static void guest(void)
+{
+	for (; w.done < w.asked && w.ends[w.done % UNDER_WAY] <= w.now; w.done++)
+		w.busy_ns += w.ends[w.done % UNDER_WAY] - w.begun[w.done % UNDER_WAY];
+	for (; w.every_ns && w.due <= w.now; w.due += w.every_ns)
+		ask(w.due);
+	while (w.asked - w.done < w.depth)
+		ask(w.now);
+}
+
+static void copy(void)
+{
+	unsigned busy = 0;
+
+	for (unsigned i = 0; i < PACE_WINDOW_MAX; i++) {
+		if (w.piece[i].until && w.piece[i].until <= w.now) {
+			if (w.piece[i].writing)
+				w.copied += w.piece[i].bytes;
+			w.piece[i].until =
+				w.piece[i].writing ? 0 : submit(&w.target, w.piece[i].bytes);
+			w.piece[i].writing = true;
+		}
+		busy += w.piece[i].until != 0;
+	}
+	pace_look(&w.p, w.now, w.done, w.busy_ns);
+	for (unsigned i = 0; i < PACE_WINDOW_MAX; i++)
+		if (!w.piece[i].until && busy < w.p.window && w.now >= pace_at(&w.p)) {
+			w.piece[i].until = submit(&w.source, w.p.piece_bytes);
+			w.piece[i].bytes = w.p.piece_bytes;
+			w.piece[i].writing = false;
+			pace_begun(&w.p, w.now, w.p.piece_bytes);
+			busy++;
+		}
+}
+
+/* So long, without or with the copy; what is copied, in bytes a second. */
+static uint64_t pass(uint64_t ns, bool copies)
+{
+	uint64_t end = w.now + ns, before = w.copied;
+
+	for (; w.now < end; w.now += STEP_NS) {
+		guest();
+		if (copies)
+			copy();
+	}
+	return (w.copied - before) * SECOND / ns;
+}
+
+static void guest_asks(uint64_t bytes_s)
+{
+	w.due = w.now;
+	w.every_ns = bytes_s ? GUEST_BYTES * SECOND / bytes_s : 0;
+}
+
+static uint64_t mean(uint64_t done, uint64_t busy_ns)
+{
+	return (w.busy_ns - busy_ns) / (w.done - done);
+}
+
+/* The last second is what the guest was before. */
+static void watched(void)
+{
+	pace_init(&w.p,
+		  &(struct pace_guest){ .ns = SECOND, .requests = w.done, .busy_ns = w.busy_ns },
+		  w.p.bw_mbit);
+}
+
+static const struct device kinds[] = { { 16u << 20, 0, 0 },	  /* slow */
+				       { 150u << 20, 4 * MS, 0 }, /* seeks */
+				       { 500u << 20, 100000, 0 } };
+
+/* What the guest gets beside the copy while it asks for half of what the device can. */
+static void half_of_a_device(const struct device *d)
+{
+	uint64_t half = GUEST_BYTES * SECOND / (d->each_ns + GUEST_BYTES * SECOND / d->bytes_s) / 2;
+	uint64_t alone, paced, done, busy_ns;
+
+	world(d->bytes_s, d->each_ns, 0);
+	alone = pass(5 * SECOND, true);
+	world(d->bytes_s, d->each_ns, 0);
+	guest_asks(half);
+	(void)pass(SECOND, false);
+	watched();
+	done = w.done;
+	busy_ns = w.busy_ns;
+	paced = pass(10 * SECOND, true);
+	assert_true((w.done - done) * GUEST_BYTES * 10 >= half * 10 * 9);
+	assert_true(paced * 3 >= alone);
+	assert_true(mean(done, busy_ns) < 10 * w.p.before_ns);
+}
+
+static void a_guest_at_half_of_the_rate(void **state)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++)
+		half_of_a_device(&kinds[i]);
+}
+
+/* One that takes all that it can get, and always has. */
+static void a_busy_guest_does_not_starve_the_copy(void **state)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++) {
+		uint64_t alone, beside;
+
+		world(kinds[i].bytes_s, kinds[i].each_ns, 0);
+		alone = pass(5 * SECOND, true);
+		world(kinds[i].bytes_s, kinds[i].each_ns, 0);
+		w.depth = 8;
+		(void)pass(SECOND, false);
+		watched();
+		beside = pass(10 * SECOND, true);
+		assert_true(beside * 6 >= alone);
+	}
+}
+
+static void it_recovers_when_the_guest_stops(void **state)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++) {
+		uint64_t alone;
+
+		world(kinds[i].bytes_s, kinds[i].each_ns, 0);
+		alone = pass(5 * SECOND, true);
+		world(kinds[i].bytes_s, kinds[i].each_ns, 0);
+		w.depth = 8;
+		(void)pass(SECOND, false);
+		watched();
+		(void)pass(5 * SECOND, true);
+		assert_true(w.p.brake_ns > 0);
+		w.depth = 0;
+		(void)pass(SECOND, true);
+		assert_true(pass(SECOND, true) * 10 >= alone * 9);
+	}
+}
+
+/* Alone it ends in the largest pieces; a limit holds whatever the guest does. */
+static void alone_and_with_a_limit(void **state)
+{
+	uint64_t got;
+
+	world(500u << 20, 100000, 0);
+	(void)pass(2 * SECOND, true);
+	assert_int_equal(w.p.window, PACE_WINDOW_MAX);
+	assert_int_equal(w.p.piece_bytes, PACE_PIECE_MAX);
+	world(500u << 20, 100000, 80); /* Mbit */
+	guest_asks(32u << 20);
+	(void)pass(SECOND, true);
+	got = pass(5 * SECOND, true);
+	assert_in_range(got, 9000000, 10200000);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_guest_at_half_of_the_rate),
+		cmocka_unit_test(a_busy_guest_does_not_starve_the_copy),
+		cmocka_unit_test(it_recovers_when_the_guest_stops),
+		cmocka_unit_test(alone_and_with_a_limit),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
