@@ -17,6 +17,8 @@
 
 _Static_assert(PACE_PIECE_MAX == PAGE_SIZE << BULK_ORDER, "a piece fills its buffer");
 
+#define PROMISE_BYTES (64ull << 20)
+
 /* ---- a piece ---- */
 
 static void ended(struct blk_req *r)
@@ -79,7 +81,7 @@ static void read_next(struct bulk *b, struct bulk_piece *p)
 {
 	uint64_t left = p->range.to - p->at, n = left;
 
-	while (left && b->linear && b->skip && b->skip(b->user, p->at, &n)) {
+	while (left && b->linear && !p->promised && b->skip && b->skip(b->user, p->at, &n)) {
 		n = MIN(n, left);
 		b->skipped_bytes += bytes_of(b, n);
 		p->at += n;
@@ -120,7 +122,7 @@ static int was_read(struct bulk *b, struct bulk_piece *p)
 		b->fault = BULK_SOURCE;
 		return p->req.status;
 	}
-	if (b->linear && b->fresh && ds_all_zero(p->buf, p->seg.len)) {
+	if (b->linear && b->fresh && !p->promised && ds_all_zero(p->buf, p->seg.len)) {
 		b->skipped_bytes += p->seg.len;
 		part_done(b, p);
 		return 0;
@@ -169,19 +171,37 @@ static int move(struct bulk *b, struct bulk_piece *p)
 
 /* ---- which pieces ---- */
 
-/* The next one's blocks; false: the pass is over. */
-static bool next_range(struct bulk *b, struct mirror_range *r)
+/* Blocks from b->next on that go into a piece; what is no hole is promised, as far as it goes. */
+static uint64_t how_many(struct bulk *b, uint64_t left)
 {
-	uint64_t left = b->m->front.geo.blocks - b->next, n = left;
+	uint64_t n = left;
 
+	if (b->next < b->promised)
+		return MIN(b->promised - b->next, blocks_now(b));
+	if (b->skip && b->skip(b->user, b->next, &n))
+		return MIN(n, left);
+	n = MIN(MIN(n, left), PROMISE_BYTES / b->m->source->geo.block_bytes);
+	if (b->promise && b->skip) {
+		b->promised = b->next + n;
+		b->promise(b->user, b->next, b->promised);
+	}
+	return MIN(n, blocks_now(b));
+}
+
+/* The next one; false: the pass is over. */
+static bool next_range(struct bulk *b, struct bulk_piece *p)
+{
+	struct mirror_range *r = &p->range;
+	uint64_t left = b->m->front.geo.blocks - b->next;
+
+	p->promised = false;
 	if (!b->linear)
 		return cbt_take(b->m->cbt, &b->next, blocks_now(b), &r->from, &r->to);
 	if (!left)
 		return false;
-	if (!b->skip || !b->skip(b->user, b->next, &n))
-		n = MIN(n, blocks_now(b));
 	r->from = b->next;
-	r->to = b->next += MIN(n, left);
+	r->to = b->next += how_many(b, left);
+	p->promised = r->to <= b->promised;
 	return true;
 }
 
@@ -206,7 +226,7 @@ static bool begin(struct bulk *b, unsigned *busy)
 
 	while ((p = free_piece(b, busy)) && *busy < b->pace.window &&
 	       time_ns() >= pace_at(&b->pace)) {
-		if (!next_range(b, &p->range))
+		if (!next_range(b, p))
 			return false;
 		p->at = p->range.from;
 		p->state = PIECE_CLAIMED;
@@ -270,7 +290,7 @@ static int pass(struct bulk *b, bool linear)
 	int err = 0;
 
 	b->linear = linear;
-	b->next = 0;
+	b->next = b->promised = 0;
 	while (more || busy) {
 		int one;
 
@@ -287,6 +307,8 @@ static int pass(struct bulk *b, bool linear)
 		if (world_should_yield())
 			world_yield();
 	}
+	if (b->promised && b->promise)
+		b->promise(b->user, 0, 0); /* it is kept */
 	return err;
 }
 

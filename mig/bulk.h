@@ -22,7 +22,8 @@ struct bulk_piece {
 	void *buf;
 	enum bulk_state state;
 	struct mirror_range range;
-	uint64_t at; /* block: what is before it is copied */
+	uint64_t at;   /* block: what is before it is copied */
+	bool promised; /* nothing of it is skipped */
 	struct blk_req req;
 	struct blk_seg seg;
 	bool ended; /* [m->lock] the request is complete */
@@ -39,6 +40,8 @@ struct bulk {
 	 * there on are alike. NULL: all is copied.
 	 */
 	bool (*skip)(void *user, uint64_t block, uint64_t *blocks);
+	/* [in] NULL: nobody. These blocks will all be written in this pass, zeros as well. */
+	void (*promise)(void *user, uint64_t from, uint64_t to);
 	/* [in] NULL: nobody. These blocks, at most piece_blocks, are on the target now. */
 	void (*copied)(void *user, uint64_t block, const void *buf, uint64_t bytes);
 	/* [in] Looked at now and then: an error ends the copy. May be NULL. */
@@ -50,6 +53,7 @@ struct bulk {
 	enum bulk_fault fault;
 	bool linear;
 	uint64_t next;	       /* block: of the pass that is under way */
+	uint64_t promised;     /* block: up to here */
 	uint64_t piece_blocks; /* [const] pieces are so many blocks, or times that */
 	uint64_t most_blocks;  /* [const] at most */
 	struct bulk_piece piece[BULK_PIECES];

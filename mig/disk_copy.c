@@ -30,6 +30,20 @@ int disk_copy_init(struct disk_copy *c, struct ds_file *file, struct blkdev *sou
 	return 0;
 }
 
+static void promise(void *user, uint64_t from, uint64_t to)
+{
+	struct disk_copy *c = user;
+	uint32_t block_bytes = c->m->source->geo.block_bytes;
+
+	ds_file_promise(c->target, from * block_bytes, to * block_bytes);
+}
+
+void disk_copy_into(struct disk_copy *c, struct ds_file *target)
+{
+	c->target = target;
+	c->bulk.promise = promise;
+}
+
 void disk_copy_fini(struct disk_copy *c)
 {
 	bulk_fini(&c->bulk);

@@ -13,7 +13,8 @@
 #include "job.h"
 
 struct disk_copy {
-	struct ds_file *file; /* [const] the source's; NULL: a whole disk */
+	struct ds_file *file;	/* [const] the source's; NULL: a whole disk */
+	struct ds_file *target; /* [const] NULL: none, or another host's */
 	struct cbt cbt;
 	struct mirror *m;
 	struct bulk bulk;
@@ -25,6 +26,11 @@ struct disk_copy {
 /* file and source until the end. As mirror_new; holes of file are skipped. bulk's user is c. */
 MUST_CHECK int disk_copy_init(struct disk_copy *c, struct ds_file *file, struct blkdev *source,
 			      struct blkdev *target, enum mirror_mode mode);
+/*
+ * The target is this unfinished file of a datastore here, and what the source's map says tells
+ * where contents are, as that of a thin file does: all of it will be written.
+ */
+void disk_copy_into(struct disk_copy *c, struct ds_file *target);
 void disk_copy_fini(struct disk_copy *c);
 /* Two calls, some time apart, see what the guest asks for meanwhile: c->guest, for pace_init. */
 void disk_copy_watch(struct disk_copy *c);

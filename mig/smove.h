@@ -47,6 +47,7 @@ struct smove_disk {
 	char old_path[SMOVE_PATH];
 	const char *old_name; /* in it */
 	uint64_t old_id;
+	bool old_thin; /* it has a map of where its contents are */
 	/* The new one. */
 	char ds_name[32];
 	struct datastore *ds;

@@ -96,6 +96,7 @@ static int kind_of_new(struct smove_disk *d, enum ds_kind *kind)
 		return -ENOTSUP;
 	}
 	d->old_id = e.id;
+	d->old_thin = e.kind != DS_KIND_FLAT;
 	if (want == MIG_DISK_KEEP)
 		*kind = e.kind;
 	return 0;
@@ -185,6 +186,8 @@ static int make_mirror(struct smove_disk *d)
 		job_error(job(d), "no-memory", "no memory for the copy of a disk");
 	if (err)
 		return err;
+	if (d->old_thin)
+		disk_copy_into(&d->copy, d->file);
 	d->copy.bulk.asked = smove_asked;
 	return job(d)->req.disks.verify ? make_digest(d) : 0;
 }

@@ -162,6 +162,12 @@ struct blkdev *ds_file_blk(struct ds_file *f);
 uint64_t ds_file_size(const struct ds_file *f);
 struct datastore *ds_file_store(const struct ds_file *f);
 /*
+ * Before the unfinished file is finished the caller writes all of [from, to), bytes: so a hole
+ * there gets many extents at once, and they are not zeroed. One range at a time; an empty one:
+ * none, as after a discard.
+ */
+void ds_file_promise(struct ds_file *f, uint64_t from, uint64_t to);
+/*
  * What byte `at` of an open file is, and *bytes how many from there on, up to its end, are alike.
  * Right until the next write to them.
  */

@@ -87,6 +87,15 @@ struct datastore *ds_file_store(const struct ds_file *f)
 	return f->ds;
 }
 
+void ds_file_promise(struct ds_file *f, uint64_t from, uint64_t to)
+{
+	unsigned long flags = spin_lock(&f->lock);
+
+	f->promise_from = (from + DS_EXTENT - 1) / DS_EXTENT;
+	f->promise_to = to >= f->size ? (f->size + DS_EXTENT - 1) / DS_EXTENT : to / DS_EXTENT;
+	spin_unlock(&f->lock, flags);
+}
+
 enum ds_extent ds_file_map(struct ds_file *f, uint64_t at, uint64_t *bytes)
 {
 	struct ds_file *top = f;

@@ -179,6 +179,7 @@ int ds_free(struct ds_op *op)
 
 	if (f->unsure)
 		return look_up(f);
+	ds_file_promise(f, 0, 0); /* what was written may be a hole again */
 	err = ds_begin(f->ds);
 	if (err)
 		return err;

@@ -4,7 +4,9 @@
  * (ds_fence.c), extents for writes to holes, and those that are given back (ds_free.c). They wait
  * here for the datastore's grower, a world, because giving an extent is a transaction, which sleeps
  * on the disk. Where the extent before is there already the file seems to be written in a row, and
- * gets some more at once.
+ * gets some more at once. Nobody sees an extent before it is zeroed, or written whole: which the
+ * writer of an unfinished file may promise (ds_file_promise), and then it gets many and they are
+ * not zeroed.
  */
 #include <errno.h>
 
@@ -13,6 +15,7 @@
 #include "kernel/store/ds_int.h"
 
 #define ROW_EXTENTS 4u
+#define PROMISED_EXTENTS 64u
 
 void ds_grow_queue(struct ds_op *op)
 {
@@ -52,11 +55,23 @@ static uint32_t how_many(const struct ds_file *f, const struct ds_op *op, const 
 	return MIN(MIN(want, hole), last - logical);
 }
 
+/* How many extents from `logical` on the file's writer will have written whole. */
+static uint32_t promised(struct ds_file *f, const struct ds_inode *n, uint32_t logical)
+{
+	unsigned long flags = spin_lock(&f->lock);
+	bool in = logical >= f->promise_from && logical < f->promise_to;
+	uint64_t left = in ? f->promise_to - logical : 0;
+
+	spin_unlock(&f->lock, flags);
+	in = n->flags & DS_FILE_UNFINISHED && n->kind == DS_KIND_THIN;
+	return in ? (uint32_t)MIN(left, PROMISED_EXTENTS) : 0;
+}
+
 static int fill(struct ds_op *op, struct ds_runs *r)
 {
 	struct ds_file *f = op->file;
 	uint64_t from = op->parent->block * f->blk.geo.block_bytes + op->at;
-	uint32_t logical = (uint32_t)(from / DS_EXTENT), physical, count, filled;
+	uint32_t logical = (uint32_t)(from / DS_EXTENT), physical, count, filled, whole;
 	const struct ds_inode *n;
 	int err;
 
@@ -66,6 +81,9 @@ static int fill(struct ds_op *op, struct ds_runs *r)
 	err = ds_runs_load(f->ds, n, r);
 	if (err || (ds_runs_find(r, logical, &physical, &count) && physical))
 		return err; /* a write before this one filled it */
+	whole = promised(f, n, logical);
+	if (whole)
+		return ds_fill_hole(f->ds, f->index, r, logical, MIN(whole, count), NULL, &filled);
 	return ds_fill_hole(f->ds, f->index, r, logical, how_many(f, op, r, logical, count), f,
 			    &filled);
 }

@@ -282,9 +282,10 @@ struct ds_file {
 	enum ds_open_mode mode;
 	uint64_t size;
 	struct spinlock lock;
-	struct ds_runs runs;  /* [lock] */
-	bool given;	      /* [lock] the lease is another's: writes fail */
-	uint64_t epoch;	      /* [lock] in which its lease was last known to be ours */
+	struct ds_runs runs;		   /* [lock] */
+	bool given;			   /* [lock] the lease is another's: writes fail */
+	uint64_t promise_from, promise_to; /* [lock] extents that are written whole */
+	uint64_t epoch;			   /* [lock] in which its lease was last known to be ours */
 	bool frees;	      /* [own while quiesced] extents that are discarded are given back */
 	bool unsure;	      /* [lock] giving some back broke off: runs may lack them */
 	unsigned phase;	      /* [lock] 0 or 1: another one when runs have gone */

@@ -21,6 +21,8 @@
 #include "kernel/lib/crc32c.h"
 #include "test/unit/ds_fixture.h"
 
+#define MIB (1u << 20)
+
 /* ---- sums ---- */
 
 static void crc_is_the_known_one(void **state)
@@ -132,6 +134,51 @@ static void extents_are_zeroed_before_others_see_them(void **state)
 		assert_int_equal(dsf_write("new", i * 2 << 20, 512, 3), 0);
 		assert_true(dsf_has("new", (i * 2 << 20) + 512, (1 << 20) - 512, 0));
 	}
+}
+
+static uint32_t writes_for(struct ds_file *f, uint64_t promise)
+{
+	static uint8_t buf[MIB];
+
+	dsf_fill(buf, sizeof(buf), 7);
+	ds_file_promise(f, 0, promise);
+	fake_disk_record(&disk);
+	for (uint64_t at = 0; at < 16; at++)
+		assert_int_equal(
+			blk_transfer(ds_file_blk(f), BLK_WRITE, at * MIB / 512, MIB / 512, buf), 0);
+	return disk.nr_log;
+}
+
+/*
+ * Who writes all of an unfinished file gets many extents at a time, not zeroed before; but not
+ * where it has discarded some, nor when the promise is over.
+ */
+static void what_is_written_whole_is_not_zeroed(void **state)
+{
+	struct blk_req gone = { .op = BLK_DISCARD, .block = 0, .blocks = MIB / 512 };
+	uint32_t zeroed = 0, promised = 0;
+	uint8_t buf[512];
+	struct ds_file *f;
+
+	dsf_fill(buf, sizeof(buf), 1);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(ds_create(ds, "new", DS_KIND_THIN, 20 * MIB, DS_FILE_UNFINISHED),
+				 0);
+		assert_int_equal(ds_open(ds, "new", DS_OPEN_WRITE, &f), 0);
+		*(i ? &promised : &zeroed) = writes_for(f, i ? 20 * MIB : 0);
+		if (!i) {
+			ds_close(f);
+			assert_int_equal(ds_remove(ds, "new"), 0);
+		}
+	}
+	assert_true(promised * 3 < zeroed * 2);
+	assert_int_equal(blk_wait(ds_file_blk(f), &gone), 0);
+	assert_int_equal(blk_transfer(ds_file_blk(f), BLK_WRITE, 0, 1, buf), 0);
+	ds_close(f);
+	assert_int_equal(ds_finish(ds, "new"), 0);
+	assert_true(dsf_has("new", 0, 512, 1));
+	assert_true(dsf_has("new", 512, MIB - 512, 0));
+	assert_true(dsf_has("new", MIB, MIB, 7));
 }
 
 static void a_full_datastore_fails_the_write_alone(void **state)
@@ -313,6 +360,7 @@ int main(void)
 		test(thin_file_grows_where_it_is_written),
 		test(an_import_is_whole_or_is_not_there),
 		test(extents_are_zeroed_before_others_see_them),
+		test(what_is_written_whole_is_not_zeroed),
 		test(a_full_datastore_fails_the_write_alone),
 		test(many_runs),
 		test(resize),
