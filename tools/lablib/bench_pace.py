@@ -84,7 +84,10 @@ class Loaded(Guest):
         return self.lines()[-1]
 
     def end(self):
-        self.lab.run(self.host, f"vm type {self.name} kill $!")
+        """Ends it; nothing more comes of it."""
+        start = len(self.text)
+        self.lab.run(self.host, f"vm type {self.name} kill $!; wait; echo ended")
+        self.wait_text(r"^ended", 60, start)
 
     @staticmethod
     def between(first, last):
