@@ -3,24 +3,12 @@
  * A VM's disks in its offer: golden bytes, and what is refused.
  */
 // SOURCES: mig/offer_disks.c kernel/lib/rec.c
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-#include <cmocka.h>
+#include "rec_fixture.h"
 
-#include <errno.h>
-
-#include "mig/offer.h"
-
-#define HEAD 16u
-#define FIRST (HEAD + 8u) /* the first disk */
+#define FIRST (RECORD_HEAD + 8u) /* the first disk */
 
 static struct vm_config cfg, read_cfg;
 static struct vdisk_id id[VM_DISKS_MAX], read_id[VM_DISKS_MAX];
-static uint8_t rec[4096];
-static size_t rec_len;
 
 static void save(void)
 {
@@ -28,20 +16,14 @@ static void save(void)
 
 	rec_writer_init(&w);
 	offer_disks_save(&cfg, id, &w);
-	assert_int_equal(rec_finish(&w), 0);
-	assert_true(w.len <= sizeof(rec));
-	memcpy(rec, w.buf, w.len);
-	rec_len = w.len;
-	rec_writer_fini(&w);
+	record_take(&w);
 }
 
 static int check(void)
 {
 	struct rec_reader r;
 
-	rec_reader_init(&r, rec, rec_len);
-	assert_int_equal(rec_next(&r), 1);
-	assert_int_equal(r.head.type, REC_DISKS);
+	record_open(&r, REC_DISKS);
 	return offer_disks_check(&r, &read_cfg, read_id);
 }
 
@@ -74,8 +56,8 @@ static void golden(void **state)
 		7, 0, '/', 'd', 's', '/', 'x', '/', 'a', 1, 0,	's',
 	};
 
-	assert_int_equal(rec[HEAD], 2);
-	assert_memory_equal(rec + FIRST, first, sizeof(first));
+	assert_int_equal(record[RECORD_HEAD], 2);
+	assert_memory_equal(record + FIRST, first, sizeof(first));
 	assert_int_equal(check(), 0);
 	assert_int_equal(read_cfg.disks, 2);
 	assert_memory_equal(read_id, id, 2 * sizeof(id[0]));
@@ -86,29 +68,18 @@ static void a_vm_without_disks_says_nothing(void **state)
 {
 	cfg.disks = 0;
 	save();
-	assert_int_equal(rec_len, HEAD); /* the end of the records */
-}
-
-/* One byte of the record is another: it is refused. */
-static void refused_with(size_t at, uint8_t value)
-{
-	uint8_t was = rec[at];
-
-	rec[at] = value;
-	assert_int_equal(check(), -EBADMSG);
-	rec[at] = was;
-	assert_int_equal(check(), 0);
+	assert_int_equal(record_len, RECORD_HEAD); /* the end of the records */
 }
 
 static void refused(void **state)
 {
-	refused_with(2, 2);	   /* version */
-	refused_with(HEAD, 0);	   /* none */
-	refused_with(HEAD, 9);	   /* too many */
-	refused_with(HEAD, 3);	   /* more than there are */
-	refused_with(HEAD + 4, 1); /* reserved */
-	refused_with(FIRST, 2);	   /* how: sent, but of a file that is here */
-	refused_with(FIRST, 3);	   /* how: not known here */
+	refused_with(2, 2);		  /* version */
+	refused_with(RECORD_HEAD, 0);	  /* none */
+	refused_with(RECORD_HEAD, 9);	  /* too many */
+	refused_with(RECORD_HEAD, 3);	  /* more than there are */
+	refused_with(RECORD_HEAD + 4, 1); /* reserved */
+	refused_with(FIRST, 2);		  /* how: sent, but of a file that is here */
+	refused_with(FIRST, 3);		  /* how: not known here */
 	refused_with(FIRST, 0);
 	refused_with(FIRST + 4, 3);	  /* read-only and leased */
 	refused_with(FIRST + 4, 8);	  /* a flag of tomorrow */

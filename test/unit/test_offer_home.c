@@ -3,24 +3,12 @@
  * Where a VM is at home, in its offer: golden bytes, and what is refused.
  */
 // SOURCES: mig/offer_home.c kernel/lib/rec.c kernel/lib/name.c
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-#include <cmocka.h>
+#include "rec_fixture.h"
 
-#include <errno.h>
-
-#include "mig/offer.h"
-
-#define HEAD 16u
-#define NAME (HEAD + 32u) /* its length, then its characters */
+#define NAME (RECORD_HEAD + 32u) /* its length, then its characters */
 
 static struct vm_config read_cfg;
 static struct home_id home, read_home;
-static uint8_t rec[256];
-static size_t rec_len;
 
 static void save(void)
 {
@@ -28,11 +16,7 @@ static void save(void)
 
 	rec_writer_init(&w);
 	offer_home_save(&home, &w);
-	assert_int_equal(rec_finish(&w), 0);
-	assert_true(w.len <= sizeof(rec));
-	memcpy(rec, w.buf, w.len);
-	rec_len = w.len;
-	rec_writer_fini(&w);
+	record_take(&w);
 }
 
 static int check(void)
@@ -40,9 +24,7 @@ static int check(void)
 	struct rec_reader r;
 
 	memset(&read_home, 0, sizeof(read_home));
-	rec_reader_init(&r, rec, rec_len);
-	assert_int_equal(rec_next(&r), 1);
-	assert_int_equal(r.head.type, REC_HOME);
+	record_open(&r, REC_HOME);
 	return offer_home_check(&r, &read_cfg, &read_home);
 }
 
@@ -64,7 +46,7 @@ static void golden(void **state)
 		3, 0, 'd', 's', '1',
 	};
 
-	assert_memory_equal(rec + HEAD, body, sizeof(body));
+	assert_memory_equal(record + RECORD_HEAD, body, sizeof(body));
 	assert_int_equal(check(), 0);
 	assert_memory_equal(&read_home, &home, sizeof(home));
 	assert_string_equal(read_cfg.home, "ds1");
@@ -74,26 +56,15 @@ static void a_vm_without_a_home_says_nothing(void **state)
 {
 	home.store[0] = '\0';
 	save();
-	assert_int_equal(rec_len, HEAD); /* the end of the records */
-}
-
-/* One byte of the record is another: it is refused. */
-static void refused_with(size_t at, uint8_t value)
-{
-	uint8_t was = rec[at];
-
-	rec[at] = value;
-	assert_int_equal(check(), -EBADMSG);
-	rec[at] = was;
-	assert_int_equal(check(), 0);
+	assert_int_equal(record_len, RECORD_HEAD); /* the end of the records */
 }
 
 static void refused(void **state)
 {
-	refused_with(2, 2);	    /* version */
-	refused_with(HEAD + 16, 0); /* no file */
-	refused_with(NAME, 0);	    /* no name */
-	refused_with(NAME, 2);	    /* shorter than the record */
+	refused_with(2, 2);		   /* version */
+	refused_with(RECORD_HEAD + 16, 0); /* no file */
+	refused_with(NAME, 0);		   /* no name */
+	refused_with(NAME, 2);		   /* shorter than the record */
 	refused_with(NAME + 2, '/');
 	refused_with(NAME + 3, '\x1b');
 }
