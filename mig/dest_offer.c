@@ -117,7 +117,7 @@ static int check_name(struct dest *d)
 
 static int check_room(struct dest *d, const struct vm *former)
 {
-	uint64_t spare = page_spare_bytes();
+	uint64_t spare = page_spare_bytes(), beside = vm_overhead_bytes(&d->offer.cfg);
 	char why[WIRE_TEXT] = "";
 
 	if (!former && check_name(d))
@@ -129,12 +129,14 @@ static int check_room(struct dest *d, const struct vm *former)
 		return dest_refuse(d, -ENOENT, "disk", "%s", why);
 	if (vm_check(&d->offer.cfg, why, sizeof(why)))
 		return dest_refuse(d, -ENOENT, "not-found", "%s", why);
-	if (spare < d->offer.cfg.mem_bytes)
+	if (spare < d->offer.cfg.mem_bytes + beside)
 		return dest_refuse(d, -ENOMEM, "no-memory",
-				   former ? "the VM's %u MiB are needed twice for a while, this "
-					    "host has %u MiB free"
-					  : "the VM has %u MiB, the destination has %u MiB free",
+				   former ? "the VM's %u MiB, and %u MiB beside, are needed twice "
+					    "for a while, this host has %u MiB free"
+					  : "the VM takes %u MiB, and %u MiB beside, the "
+					    "destination has %u MiB free",
 				   (unsigned)(d->offer.cfg.mem_bytes >> 20),
+				   (unsigned)((beside + (1u << 20) - 1) >> 20),
 				   (unsigned)(spare >> 20));
 	return 0;
 }

@@ -49,6 +49,8 @@ static int preflight(struct smove *s)
 	struct mig_disk_figures *f = &s->j->st.disk;
 	int err = enter(s, MIG_PREFLIGHT);
 
+	if (!err)
+		err = smove_promise(s);
 	for (unsigned i = 0; i < s->nr && !err; i++) {
 		err = smove_disk_open(&s->disk[i]);
 		if (!err)
@@ -203,6 +205,7 @@ static void clean_up(struct smove *s, bool moved)
 	}
 	for (unsigned i = 0; i < s->nr; i++)
 		smove_disk_close(&s->disk[i], moved);
+	smove_unpromise(s);
 	smove_queue_leave(s);
 }
 

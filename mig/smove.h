@@ -77,6 +77,7 @@ struct smove {
 	struct smove_seat seat;
 	uint64_t started_ns; /* the copy */
 	uint64_t shown_ns;   /* its progress was, last */
+	uint64_t promised;   /* bytes for the second instance, until it is made */
 	struct vm *old;	     /* the former instance, parked, to be ended; or NULL */
 };
 
@@ -110,6 +111,9 @@ void smove_disk_failed(struct smove_disk *d, int err);
 
 /* smove_switch.c: -EAGAIN: not just now. */
 MUST_CHECK int smove_switch(struct smove *s);
+/* Before that: host memory for the second instance of a VM that has contents. -ENOMEM. */
+MUST_CHECK int smove_promise(struct smove *s);
+void smove_unpromise(struct smove *s);
 
 /* smove_plan.c: the VM's disks as they will be. */
 void smove_new_disks(const struct smove *s, struct vm_disk disk[VM_DISKS_MAX]);

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include <tern/log.h>
+#include <tern/page.h>
 #include <tern/vdev.h>
 
 #include "smove.h"
@@ -127,6 +128,30 @@ static void end_heir(struct vm *heir)
 	vm_put(heir);
 }
 
+int smove_promise(struct smove *s)
+{
+	const struct vm *vm = s->j->vm;
+	uint64_t bytes = vm_overhead_bytes(&vm->cfg), spare = page_spare_bytes();
+
+	if (vm->state != VM_RUNNING && vm->state != VM_SUSPENDED)
+		return 0;
+	if (page_promise(bytes)) {
+		job_error(s->j, "no-memory",
+			  "the switch takes %u KiB for a second instance of %s, this host has %u "
+			  "KiB free: end or move another VM",
+			  (unsigned)(bytes >> 10), vm->cfg.name, (unsigned)(spare >> 10));
+		return -ENOMEM;
+	}
+	s->promised = bytes;
+	return 0;
+}
+
+void smove_unpromise(struct smove *s)
+{
+	page_unpromise(s->promised);
+	s->promised = 0;
+}
+
 static int make_heir(struct smove *s, struct vm **heir, bool runs)
 {
 	struct mig_job *j = s->j;
@@ -135,6 +160,7 @@ static int make_heir(struct smove *s, struct vm **heir, bool runs)
 	int err;
 
 	smove_new_disks(s, cfg.disk);
+	smove_unpromise(s); /* it takes that now */
 	err = vm_create_heir(j->vm, &cfg, heir, why, sizeof(why));
 	if (err) {
 		job_error(j, "no-memory", "%s", why);

@@ -291,6 +291,8 @@ void vm_set_platform(const struct vm_platform *p);
 MUST_CHECK int vm_create(const struct vm_config *cfg, struct vm **out, char *why, size_t why_len);
 /* What vm_create would say of it, before anything is made. */
 MUST_CHECK int vm_check(const struct vm_config *cfg, char *why, size_t why_len);
+/* What an instance of such a VM takes at most beside its memory. */
+uint64_t vm_overhead_bytes(const struct vm_config *cfg);
 /*
  * Migration's skeleton: like vm_create but VM_INCOMING, named in the registry, no boot. instead,
  * or NULL: the VM of this name, off and the caller's (vm_claim), whose place it takes; the

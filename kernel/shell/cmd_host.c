@@ -57,6 +57,7 @@ static void host_info_json(struct shell *sh, const struct own_memory *m)
 	json_u64(sh, "tsc_khz", tsc_khz());
 	json_u64(sh, "memory_bytes", m->pages.total_bytes);
 	json_u64(sh, "free_bytes", m->pages.free_bytes);
+	json_u64(sh, "spare_bytes", page_spare_bytes());
 	json_u64(sh, "guest_bytes", m->guest);
 	json_u64(sh, "file_bytes", m->files);
 	json_u64(sh, "own_bytes", m->own);
@@ -90,8 +91,11 @@ static int host_info(struct shell *sh, int argc, char **argv)
 	shell_printf(sh, "virtualization  %s%s%s\n", virt ? virt_caps.name : virt_absent_reason(),
 		     virt && virt_caps.features[0] ? ": " : "", virt_caps.features);
 	shell_printf(sh, "clock           TSC %u kHz\n", (unsigned)tsc_khz());
-	shell_printf(sh, "memory          %u MiB, free %u MiB, guests %u MiB, boot files %u MiB\n",
-		     mib(m.pages.total_bytes), mib(m.pages.free_bytes), mib(m.guest), mib(m.files));
+	shell_printf(sh,
+		     "memory          %u MiB, free %u MiB, of it to spare %u MiB, guests %u MiB, "
+		     "boot files %u MiB\n",
+		     mib(m.pages.total_bytes), mib(m.pages.free_bytes), mib(page_spare_bytes()),
+		     mib(m.guest), mib(m.files));
 	shell_printf(sh, "own memory      %u KiB\n", (unsigned)(m.own >> 10));
 	shell_printf(sh, "time to prompt  %u ms\n", (unsigned)(ready_ns / NSEC_PER_MSEC));
 	shell_printf(sh, "uptime          %u s\n", (unsigned)(time_ns() / NSEC_PER_SEC));

@@ -212,6 +212,7 @@ static void info_json(struct shell *sh, struct vm *vm)
 	json_str(sh, "state", vm_state_name(vm->state));
 	json_u64(sh, "mem_bytes", vm->cfg.mem_bytes);
 	json_u64(sh, "backed_pages", gmem_backed_pages(vm->mem));
+	json_u64(sh, "overhead_bytes", vm_overhead_bytes(&vm->cfg));
 	if (vm->exited)
 		json_u64(sh, "exit_code", vm->exit_code);
 	json_str(sh, "boot", boots[vm->cfg.boot]);

@@ -116,7 +116,7 @@ def test_refused(lab):
     room = free_mib(lab) - promised
     lab.run("a", f"vm create big --mem {(room - MEM_MIB // 2) // 2 * 2}M --kernel /boot/vmlinuz")
     code, text = refused(lab, "a", "migrate g localhost --wait")
-    assert code == "no-memory" and f"{MEM_MIB} MiB are needed twice" in text
+    assert code == "no-memory" and f"{MEM_MIB} MiB" in text and "twice" in text
     lab.run("a", "vm delete big")
     settled(lab, "one")
 

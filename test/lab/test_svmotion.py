@@ -113,7 +113,7 @@ def lab(payload, tmp_path_factory):
     lab.up(["a"], files=payload, disks=lab.disks)
     all_mounted(lab)
     lab.guest = Writer(lab, "g").boot(
-        ["/ds/nv/g/root.disk", "/ds/nv/g/empty.disk --home nv"]).write()
+        ["/ds/nv/g/root.disk", "/ds/nv/g/empty.disk --home nv --net net0"]).write()
     yield lab
     lab.down()
 
@@ -188,6 +188,39 @@ def test_queue(lab):
     for n in range(3):
         lab.run("a", f"vm delete q{n}")
         lab.run("a", f"datastore rm /ds/{'sata' if n else 'nv'}/q/{n}.disk")
+
+
+def spare(lab):
+    return lab.ask("a", "host info")["spare_bytes"]
+
+
+def sized(lab, name, size_mib, *options):
+    """A VM of so much, and what it has taken beside that."""
+    before = spare(lab)
+    lab.run("a", f"vm create {name} --mem {size_mib}M --kernel /boot/vmlinuz {' '.join(options)}")
+    return before - spare(lab) - size_mib * MIB * 257 // 256
+
+
+def test_the_second_instance_is_accounted(lab):
+    """Asked for before the copy, and by then nobody else's; as much as an instance takes."""
+    for n, options in enumerate((["--vcpus 1"], ["--vcpus 8", "--net net0", "--net net0"])):
+        took = sized(lab, f"s{n}", 16, *options)
+        most = lab.ask("a", f"vm info s{n}")["overhead_bytes"]
+        assert most / 2 < took <= most
+        lab.run("a", f"vm delete s{n}")
+    most, free = lab.ask("a", "vm info g")["overhead_bytes"], spare(lab)
+    s = lab.ask("a", "svmotion g --disk 0=sata --hold copy")
+    until(lab, s["id"], lambda s: s["held"])
+    assert most <= free - spare(lab) < most + 16 * MIB, "the instance, and the copy's buffers"
+    lab.run("a", f"svmotion cancel {s['id']}")
+    over(lab, s["id"], "canceled", "canceled")
+    assert most > 8 * MIB, "what is left below is not enough"
+    sized(lab, "big", (spare(lab) * 256 // 257 - 6 * MIB) // MIB // 2 * 2)
+    s = over(lab, lab.ask("a", "svmotion g --disk 0=sata")["id"], "failed", "no-memory")
+    assert seen(s) == 0 and "second instance of g" in s["error"]
+    lab.run("a", "vm delete big")
+    assert (files(lab, "nv"), files(lab, "sata")) == (BOTH, set())
+    lab.guest.rounds(1)
 
 
 def test_suspended_and_off(lab):
