@@ -186,8 +186,10 @@ static int harvest(struct precopy *p)
 	uint64_t start = time_ns(), dirtied, dt = start - p->harvested_ns;
 	struct rest rest;
 	bool worth;
-	int err = source_probe(s->j); /* clocks drift, and this may last */
+	int err = source_vm_runs(s->j);
 
+	if (!err)
+		err = source_probe(s->j); /* clocks drift, and this may last */
 	if (!err)
 		err = dirty_harvest(s->j->vm, &s->order.harvested);
 	if (err)

@@ -141,6 +141,19 @@ static int precopy(struct source *s)
 	return source_precopy(s);
 }
 
+static int ended(struct mig_job *j)
+{
+	job_error(j, "not-running", "the VM ended by itself before it could move");
+	return -ESRCH;
+}
+
+int source_vm_runs(struct mig_job *j)
+{
+	enum vm_state state = j->vm->state;
+
+	return state == VM_OFF || state == VM_STOPPED_ERROR ? ended(j) : 0;
+}
+
 static int stun(struct source *s)
 {
 	struct mig_job *j = s->j;
@@ -154,10 +167,8 @@ static int stun(struct source *s)
 	t0 = time_ns();
 	s->parked_at_ns = t0;
 	err = vm_park(j->vm, t0 + QUIESCE_TIMEOUT_NS);
-	if (err == -ESRCH) {
-		job_error(j, "not-running", "the VM ended by itself before it could move");
-		return err;
-	}
+	if (err == -ESRCH)
+		return ended(j);
 	if (err) {
 		job_error(j, "stun-timeout", "the VM's processors did not stop in time");
 		return err;

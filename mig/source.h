@@ -29,6 +29,9 @@ struct source {
 	uint64_t parked_at_ns;
 };
 
+/* source.c: -ESRCH, and the job says why, when the VM has ended by itself. */
+MUST_CHECK int source_vm_runs(struct mig_job *j);
+
 /* source_hear.c */
 void source_ears(void *arg); /* world; arg is the job */
 /*

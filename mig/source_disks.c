@@ -108,6 +108,8 @@ int source_disks_asked(void *user)
 	if (now - d->shown_ns >= SHOW_NS)
 		show(s);
 	err = s->j->cancel ? -ECANCELED : s->j->link_error;
+	if (!err)
+		err = source_vm_runs(s->j);
 	if (err) {
 		blk_sender_stop(d->sender, err); /* pieces may wait for it */
 		return err;

@@ -15,6 +15,11 @@ DISK_MIB = 4
 OVER = ("done", "failed", "canceled")
 
 
+# What a guest does by itself.
+ENDS = {"reset": "reboot -f", "off": "poweroff -f",
+        "error": "'echo triple > /sys/kernel/reboot/type; reboot -f'"}
+
+
 class Writer(Disked):
     """Fills its disk again and again, each time with other contents, and reads them back."""
 
@@ -37,6 +42,26 @@ class Writer(Disked):
         self.poll()
         for wrong, errors in re.findall(r"^disk: fill .*wrong=(\d+) errors=(\d+)", self.text, re.M):
             assert (wrong, errors) == ("0", "0"), self.text[-2000:]
+
+    def ends(self, how):
+        """It does so; until its state says it, or it is at its prompt again."""
+        self.poll()
+        start = len(self.text)
+        self.lab.run(self.host, f"vm type {self.name} {ENDS[how]}")
+        if how == "reset":
+            self.wait_text(r"guest# ", 180, start)
+        else:
+            self.wait(lambda: self.state() == how, 60, how)
+
+    def on_again(self):
+        self.poll()
+        start = len(self.text)
+        self.start()
+        self.wait_text(r"guest# ", 180, start)
+
+    def holds(self, seed):
+        """Its disk, by its own reading."""
+        assert self.disk("vda", "check", seed)[0][1:] == [0, 0]
 
     def stop(self):
         """The seed that all sectors carry."""
@@ -230,12 +255,30 @@ def test_suspended_and_off(lab):
     assert s["phase"] == "done" and files(lab, "sata") == {"g/root.disk", "g/empty.disk"}
     assert lab.ask("a", "vm info g")["state"] == "suspended"
     lab.run("a", "vm restore g")
-    assert lab.guest.disk("vda", "check", seed)[0][1:] == [0, 0]
+    lab.guest.holds(seed)
     lab.run("a", "vm stop g")
     s = lab.ask("a", "svmotion g --disk 0=nv --thin --wait", timeout=120)
     assert s["phase"] == "done" and files(lab, "sata") == {"g/empty.disk"}
     assert files(lab, "nv") == BOTH - {"g/empty.disk"}
     lab.seed = seed
+
+
+def test_a_guest_that_ends_by_itself(lab):
+    """Reset: it moves on. Off, or in error: as one that is off, and nobody starts it meanwhile."""
+    guest = lab.guest
+    for how, ds, phase, end in (("reset", "sata", "copy", "done"), ("off", "nv", "rounds", "done"),
+                                ("error", "sata", "switch", "canceled")):
+        if how != "off":
+            guest.on_again()
+        s = lab.ask("a", f"svmotion g --disk 0={ds} --hold {phase}")
+        until(lab, s["id"], lambda s: s["held"])
+        guest.ends(how)
+        assert refused(lab, "a", "vm start g")[0] == "busy"
+        lab.run("a", f"migrate {'continue' if end == 'done' else 'cancel'} {s['id']}")
+        over(lab, s["id"], end, "" if end == "done" else "canceled")
+        if how == "reset":
+            guest.holds(lab.seed)
+    assert (files(lab, "nv"), files(lab, "sata")) == (BOTH - {"g/empty.disk"}, {"g/empty.disk"})
 
 
 def test_a_host_that_dies(lab):

@@ -37,13 +37,11 @@ def lab(payload, tmp_path):
     lab.down()
 
 
-def whole_at_b(lab, guest):
-    """The guest ends there, and its disk holds what it wrote last."""
-    seed = guest.stop()
-    lab.run("b", "vm stop g")
-    lab.run("b", "datastore umount there")
+def whole_at(lab, host, seed):
+    """The guest is off, and its disk there holds what it wrote last."""
+    lab.run(host, f"datastore umount {NAMES[host]}")
     out = lab.images / "out"
-    terndisk("export", lab.images / "b", "g/root.disk", out)
+    terndisk("export", lab.images / host, "g/root.disk", out)
     assert out.read_bytes() == pattern(seed, 0, DISK_MIB * MIB // 512)
 
 
@@ -56,7 +54,29 @@ def test_there_and_back(lab):
         until("nothing but the disk is left, and that there",
               lambda: (files(lab, target), files(lab, other)) == ({"g/root.disk"}, set()), lab)
         guest.rounds(1)
-    whole_at_b(lab, guest)
+    ends_by_itself(lab, guest, guest.stop())
+
+
+def ends_by_itself(lab, guest, seed):
+    """Reset: it moves on. Off, or in error: it stays so at the source, with its disk."""
+    job = hold(lab, guest, "a", "copy")
+    guest.ends("reset")
+    lab.run("b", f"migrate continue {job}")
+    assert guest.migrate_wait(job)["phase"] == "done"
+    guest.host = "a"
+    guest.holds(seed)
+    for how, phase in (("error", "copy"), ("off", "precopy")):
+        job = hold(lab, guest, "b", phase)
+        guest.ends(how)
+        lab.run("a", f"migrate continue {job}")
+        until("the move has failed", lambda: guest.migrate_status(job)["phase"] == "failed", lab)
+        assert guest.migrate_status(job)["error_code"] == "not-running"
+        until("nothing is left",
+              lambda: (files(lab, "a"), files(lab, "b")) == ({"g/root.disk"}, set()), lab)
+        assert guest.state() == how and vms(lab, "b") == []
+        if how == "error":
+            guest.on_again()
+    whole_at(lab, "a", seed)
 
 
 def hold(lab, guest, target, phase, *options):
@@ -141,4 +161,6 @@ def test_crashes(lab, payload):
     assert vms(lab, "a") == []
     guest.host = "b"
     guest.rounds(1)
-    whole_at_b(lab, guest)
+    seed = guest.stop()
+    lab.run("b", "vm stop g")
+    whole_at(lab, "b", seed)
