@@ -147,6 +147,7 @@ static void broken(struct dest *d, int err)
 	    COMMIT_ASK) { /* with the step: whoever settles it from here on ends the job */
 		j->st.phase = MIG_IN_DOUBT;
 		vm_set_state(j->vm, VM_IN_DOUBT);
+		job_step_locked(j, STEP_WAITS);
 		job_changed_locked(j);
 	}
 	spin_unlock(&j->lock, f);

@@ -43,6 +43,7 @@ static void run(struct mig_job *j)
 {
 	struct vm *vm = j->vm, *former = take_instead(j);
 
+	job_step(j, STEP_RUNS);
 	vdisks_settle(vm, true);
 	take_name(j);
 	vdevs_resume(vm);
@@ -70,6 +71,21 @@ static unsigned long lock_decided(struct mig_job *j)
 	return f;
 }
 
+/* The leases, then the record: what is noted is owned. */
+static int accept(struct mig_job *j)
+{
+	bool leased = owner_leased(j);
+	int err = owner_accept(j);
+
+	if (!err && leased)
+		job_step(j, STEP_ACCEPTED);
+	if (!err && j->journal)
+		err = journal_note(j->journal, JOURNAL_OWNS);
+	if (!err && j->journal)
+		job_step(j, STEP_NOTED_OWNS);
+	return err;
+}
+
 int dest_take(struct mig_job *j)
 {
 	unsigned long f = lock_decided(j);
@@ -80,9 +96,7 @@ int dest_take(struct mig_job *j)
 	spin_unlock(&j->lock, f);
 	if (was != DST_HELD)
 		return was == DST_OWNS ? 0 : -EPERM;
-	err = owner_accept(j);
-	if (!err && j->journal)
-		err = journal_note(j->journal, JOURNAL_OWNS);
+	err = accept(j);
 	f = spin_lock(&j->lock);
 	j->taking = false;
 	if (!err)
@@ -125,9 +139,12 @@ static void take_apart(struct mig_job *j)
 void dest_discard(struct mig_job *j)
 {
 	unsigned long f = lock_decided(j);
+	bool held = j->dst == DST_HELD;
 	enum commit_action action = dst_aborted(&j->dst);
 
 	spin_unlock(&j->lock, f);
+	if (action == COMMIT_FREE && held)
+		job_step(j, STEP_GIVEN_UP);
 	if (action == COMMIT_FREE)
 		take_apart(j);
 }
@@ -222,9 +239,12 @@ void dest_settle(const struct wire_settle *m, struct wire_verdict *v)
 		if (history_find(v) &&
 		    (v->verdict == VERDICT_DISCARDED || m->outcome == OUTCOME_CLOSED))
 			journal_forget(m->id);
+		if (m->outcome == OUTCOME_CLOSED && v->verdict == VERDICT_RUNNING)
+			step_say(m->id, true, STEP_CLOSED);
 		return;
 	}
 	if (m->outcome == OUTCOME_CLOSED && j->dst == DST_OWNS) {
+		job_step(j, STEP_CLOSED);
 		job_journal_end(j);
 		journal_forget(m->id); /* it was kept when the job ended */
 	}
@@ -252,6 +272,7 @@ int dest_resolve(struct mig_job *j, bool here)
 		return -EBUSY;
 	if (action == COMMIT_REFUSE)
 		return -EPERM;
+	job_step(j, here ? STEP_SAID_HERE : STEP_SAID_THERE);
 	if (action == COMMIT_RUN)
 		run(j);
 	else

@@ -253,6 +253,7 @@ int dest_on_end(struct dest *d, const void *body, size_t len)
 	if (wanted) {
 		j->st.phase = MIG_READY;
 		j->complete = true;
+		job_step_locked(j, STEP_HELD);
 	}
 	job_changed_locked(j);
 	spin_unlock(&j->lock, f);
@@ -309,6 +310,7 @@ int dest_on_closed(struct dest *d, const void *body, size_t len)
 {
 	(void)body;
 	(void)len;
+	job_step(d->j, STEP_CLOSED);
 	job_journal_end(d->j);
 	d->talk = T_OVER;
 	return 0;

@@ -17,6 +17,7 @@
 #include "commit.h"
 #include "gap.h"
 #include "peer.h"
+#include "steps.h"
 
 #define JOBS_KEPT 64u
 
@@ -58,6 +59,13 @@ struct mig_job {
 	uint64_t progress_ns; /* [job] incoming: when its source last brought something new */
 	uint64_t heard_ns;    /* [job] incoming: when its source last said anything */
 	bool give_way;	      /* [job] incoming: it is to end, another needs its place */
+	struct {
+		struct {
+			enum mig_step step;
+			uint64_t ns;
+		} at[MIG_STEPS_MAX];
+		unsigned count, said;
+	} steps;	      /* [job] see steps.h */
 	bool over;	      /* [list, job] may be forgotten when the list is full */
 	unsigned users;	      /* [list] job_new, job_find and the like, until job_put */
 	uint8_t uuid[16];     /* [own] incoming: of vm, valid while vm is set */

@@ -64,6 +64,7 @@ void mig_init(void)
 	int err = stream_listen(MIG_PORT, LISTEN_BACKLOG, &l);
 
 	jobs_init();
+	steps_init();
 	settle_init();
 	smove_queue_init();
 	if (err || world_create(NULL, &o, listener_world, l))
@@ -249,6 +250,7 @@ static int source_resolve(struct mig_job *j, bool here)
 	spin_unlock(&j->lock, f);
 	if (action == COMMIT_REFUSE)
 		return -EPERM;
+	job_step(j, here ? STEP_SAID_HERE : STEP_SAID_THERE);
 	if (action == COMMIT_RUN) {
 		job_error(j, "resolved", "the operator said that the VM is here");
 		source_resume_all(

@@ -108,6 +108,7 @@ static void source_left(const struct journal_record *r, struct journal *k)
 	}
 	j->journal = k;
 	j->left = l;
+	job_step(j, r->step == JOURNAL_GO ? STEP_FOUND_GO : STEP_FOUND_NOTHING);
 	if (r->step == JOURNAL_GO) {
 		hold(l, r);
 		j->src = SRC_GO_SENT;
@@ -133,6 +134,7 @@ static void destination_left(const struct journal_record *r, struct journal *k)
 	bool asked_for = r->step == JOURNAL_OWNS;
 
 	memcpy(v.id, r->id, sizeof(v.id));
+	step_say(r->id, true, asked_for ? STEP_FOUND_OWNS : STEP_FOUND_NOTHING);
 	if (r->step != JOURNAL_OWNS) {
 		v.verdict = VERDICT_DISCARDED;
 		for (uint32_t i = 0; i < r->disks; i++)

@@ -73,6 +73,10 @@ static enum commit_action peers_word(struct mig_job *j, enum wire_verdict_kind v
 								   : src_unknown(&j->src);
 
 	spin_unlock(&j->lock, f);
+	if (action == COMMIT_FREE)
+		job_step(j, STEP_RELEASED);
+	if (action == COMMIT_RUN)
+		job_step(j, STEP_GOES_ON);
 	return action;
 }
 
@@ -129,6 +133,8 @@ static void forget(struct mig_job *j)
 	struct wire_verdict v;
 
 	job_journal_end(j);
+	if (moved)
+		job_step(j, STEP_FORGOT);
 	if (moved && ask(j, OUTCOME_CLOSED, &v))
 		log_debug("mig", "job %u: the destination keeps its record", (unsigned)j->st.id);
 }

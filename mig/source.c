@@ -18,6 +18,7 @@
 
 #include "checkpoint.h"
 #include "offer.h"
+#include "owner.h"
 #include "phase.h"
 #include "source.h"
 #include "source_disks.h"
@@ -176,6 +177,9 @@ static int stun(struct source *s)
 	s->parked = true;
 	vm_set_state(j->vm, VM_STUNNED);
 	src_stun(&j->src);
+	job_step(j, owner_leased(j) ? (j->journal ? STEP_BY_BOTH : STEP_BY_LEASES)
+					: (j->journal ? STEP_BY_RECORDS : STEP_BY_STREAM));
+	job_step(j, STEP_PARKED);
 	err = vdevs_quiesce(j->vm, time_ns() + QUIESCE_TIMEOUT_NS);
 	if (err) {
 		job_error(j, "device-busy", "a device did not finish its work in time");
@@ -310,6 +314,7 @@ static void forget(struct source *s)
 		return;
 	source_disks_free(s);
 	job_journal_end(j);
+	job_step(j, STEP_FORGOT);
 	if (peer_send(&j->peer, WIRE_CLOSED, NULL, 0))
 		log_debug("mig", "job %u: the destination keeps its record", (unsigned)j->st.id);
 }

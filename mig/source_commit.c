@@ -46,9 +46,12 @@ int source_lease(struct source *s)
 	f = spin_lock(&j->lock);
 	src_give(&j->src);
 	spin_unlock(&j->lock, f);
+	job_step(j, STEP_GIVES);
 	err = owner_give(j, j->there, why, sizeof(why));
 	if (err)
 		job_error(j, "lease", "%s; the VM goes on here", why);
+	else
+		job_step(j, STEP_GIVEN);
 	j->st.lease_ns = time_ns() - t0;
 	return err;
 }
@@ -70,11 +73,14 @@ int source_go(struct source *s)
 	if (!err)
 		src_ready(&j->src);
 	spin_unlock(&j->lock, f);
+	if (!err)
+		job_step(j, STEP_GO);
 	return err;
 }
 
 static void in_doubt(struct mig_job *j, const char *why)
 {
+	job_step(j, STEP_IN_DOUBT);
 	vm_set_state(j->vm, VM_IN_DOUBT);
 	settle_add(j); /* before the operator can resolve it, which may end the settling */
 	job_phase(j, MIG_IN_DOUBT);
@@ -102,6 +108,7 @@ void source_commit(struct source *s)
 	j->st.blackout_ns = (uint64_t)MAX(blackout_ns, (int64_t)(t0 - s->parked_at_ns));
 	j->st.first_run_ns = j->running.load_ns;
 	src_running(&j->src);
+	job_step(j, STEP_RELEASED);
 	source_release(j);
 	job_over(j, MIG_DONE);
 }
@@ -166,14 +173,21 @@ enum commit_action source_ask_leases(struct mig_job *j)
 						     : src_lost(&j->src);
 
 	spin_unlock(&j->lock, f);
+	if (action == COMMIT_RUN)
+		job_step(j, STEP_TAKEN_BACK);
+	if (action == COMMIT_FREE)
+		job_step(j, STEP_MOVED_ON);
 	return action;
 }
 
 bool source_give_up(struct source *s, int err)
 {
 	struct mig_job *j = s->j;
-	enum commit_action action = j->src == SRC_GIVEN ? source_ask_leases(j) : src_abort(&j->src);
+	bool given = j->src == SRC_GIVEN;
+	enum commit_action action = given ? source_ask_leases(j) : src_abort(&j->src);
 
+	if (s->parked && !given)
+		job_step(j, STEP_GOES_ON);
 	if (action == COMMIT_RUN) {
 		say_why(j, err);
 		go_on(s);

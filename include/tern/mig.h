@@ -116,6 +116,13 @@ MUST_CHECK int mig_start(const struct mig_request *r, uint32_t *id, char *code, 
 MUST_CHECK int mig_storage_start(const struct mig_request *r, uint32_t *id, char *code,
 				 size_t code_len, char *why, size_t why_len);
 bool mig_status(uint32_t id, struct mig_status *out);
+/* What it did on this side to decide whose the VM is; the first ones of more. How many. */
+#define MIG_STEPS_MAX 32u
+struct mig_step_told {
+	const char *words;
+	uint64_t ns; /* since the job began */
+};
+unsigned mig_steps(uint32_t id, struct mig_step_told out[MIG_STEPS_MAX]);
 /* Jobs, newest last, from *cursor (0 to start). */
 bool mig_next(uint32_t *cursor, struct mig_status *out);
 /* Waits for an end or a change of progress: 0, or -ETIMEDOUT. */

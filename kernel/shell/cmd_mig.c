@@ -334,6 +334,35 @@ static int status_cmd(struct shell *sh, int argc, char **argv)
 	return 0;
 }
 
+static int steps_cmd(struct shell *sh, int argc, char **argv)
+{
+	struct mig_step_told step[MIG_STEPS_MAX];
+	struct mig_status s;
+	uint32_t id;
+	unsigned n;
+
+	if (!job_arg(sh, argc, argv, &id))
+		return 1;
+	if (!mig_status(id, &s))
+		return shell_error(sh, "not-found", "no job %u", (unsigned)id);
+	n = mig_steps(id, step);
+	if (shell_json(sh))
+		json_array(sh, NULL);
+	for (unsigned i = 0; i < n; i++) {
+		if (shell_json(sh)) {
+			json_object(sh, NULL);
+			json_u64(sh, "ns", step[i].ns);
+			json_str(sh, "step", step[i].words);
+			json_end(sh);
+		} else {
+			shell_printf(sh, "%8u ms  %s\n", ms(step[i].ns), step[i].words);
+		}
+	}
+	if (shell_json(sh))
+		json_end(sh);
+	return 0;
+}
+
 static int follow_cmd(struct shell *sh, int argc, char **argv)
 {
 	uint32_t id;
@@ -401,6 +430,8 @@ static const struct shell_cmd cmds[] = {
 	  "move a running VM to another host, or to this one", migrate_cmd, cmd_offer_vms },
 	{ "migrate status", "[JOB]", "a job's state and figures, or all of them", status_cmd,
 	  NULL },
+	{ "migrate steps", "JOB", "how a migration decided whose the VM is, on this side",
+	  steps_cmd, NULL },
 	{ "migrate follow", "JOB", "watch a job until it ends", follow_cmd, NULL },
 	{ "migrate cancel", "JOB", "give a migration up; the VM goes on here", cmd_job_cancel,
 	  NULL },

@@ -18,7 +18,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, f"{TOP}/tools")
 sys.dont_write_bytecode = True
 
-from lablib import net  # noqa: E402
+from lablib import moves, net  # noqa: E402
 from lablib.client import Lab  # noqa: E402
 from lablib.guest import Guest  # noqa: E402
 from lablib.paths import GUEST, LabError  # noqa: E402
@@ -96,6 +96,22 @@ def guest(pair):
     g.wait_ready()
     g.wait_beats(5)
     return g
+
+
+checked = 0
+
+
+@pytest.fixture(autouse=True)
+def _moves():
+    """After each test: the models of the commit must allow what hosts did in migrations."""
+    global checked
+    yield
+    for lab in Lab.made:
+        checked += moves.settle(lab)
+
+
+def pytest_terminal_summary(terminalreporter):
+    terminalreporter.write_line(f"{checked} migrations are as the models of the commit allow")
 
 
 @pytest.hookimpl(hookwrapper=True)

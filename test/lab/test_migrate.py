@@ -135,6 +135,10 @@ def test_guest_clock_counts_the_blackout(guest):
 def test_wait_prints_the_result(guest):
     text = guest.lab.run("a", f"migrate g {guest.lab.addr('b')} --wait", 120)
     assert "done" in text
+    last = {host: guest.lab.ask(host, "tasks")[-1]["id"] for host in "ab"}
+    told = [[s["step"] for s in guest.lab.ask(host, f"migrate steps {job}")]
+            for host, job in last.items()]
+    assert told == [["the stream decides", "parked", "GO", "released"], ["complete", "runs"]]
     guest.host = "b"
     guest.wait_passes(1)
     guest.verify()

@@ -22,6 +22,8 @@
 /* BREAK: safety -DBREAK_RUN_WITHOUT_GO */
 /* BREAK: kept -DBREAK_FORGET_DISCARD */
 
+/* DECIDES: the stream decides */
+
 #ifndef LOSSES
 #define LOSSES 3
 #endif
@@ -47,6 +49,8 @@ bool m_settle_aborted, m_settle_go, m_v_running, m_v_discarded, m_v_unknown;
 byte losses = LOSSES;
 bool s_crashed, d_crashed;
 
+#include "trace.h"
+
 #define s_settled (s == RELEASED || s == GONE || (s == RUNS && !s_unsettled))
 #define d_settled (d != HELD)
 
@@ -63,15 +67,15 @@ proctype source()
 {
 end:	do
 	/* stun and transfer: everything is sent, END last */
-	:: atomic { s == RUNS && stream && !s_stunned_once ->	/* src_stun */
+	:: atomic { OUT(TOLD_PARKED, s == RUNS && stream && !s_stunned_once) -> /* src_stun */
 		s = PARKED; s_stunned_once = true; m_end = true }
 
 	/* READY came: GO is decided and sent */
-	:: atomic { s == PARKED && m_ready && stream ->		/* src_ready */
+	:: atomic { OUT(SAYS_GO, s == PARKED && m_ready && stream) ->	/* src_ready */
 		deliver(m_ready); s = GO_SENT; go_sent = true; m_go = true }
 
 	/* cancel, failure, time-out, lost stream: before GO the VM goes on here */
-	:: atomic { s == PARKED ->				/* src_abort, src_lost */
+	:: atomic { OUT(GOES_ON, s == PARKED) ->		/* src_abort, src_lost */
 		s = RUNS; s_unsettled = true; m_abort = stream; stream = false }
 
 #ifdef BREAK_ABORT_AFTER_GO /* must be found: the source resumes by a time-out after GO */
@@ -82,15 +86,15 @@ end:	do
 	:: atomic { s == GO_SENT && stream && !m_running ->	/* src_lost */
 		stream = false }
 
-	:: atomic { s == GO_SENT && m_running ->		/* src_running */
+	:: atomic { OUT(TOLD_RELEASED, s == GO_SENT && m_running) ->	/* src_running */
 		deliver(m_running); s = RELEASED }
 
 	/* settle.c */
 	:: atomic { s == GO_SENT && !stream && !m_settle_go -> m_settle_go = true }
 	:: atomic { s == RUNS && s_unsettled && !m_settle_aborted -> m_settle_aborted = true }
-	:: atomic { m_v_running && s == GO_SENT ->		/* src_running */
+	:: atomic { OUT(TOLD_RELEASED, m_v_running && s == GO_SENT) ->	/* src_running */
 		deliver(m_v_running); s = RELEASED }
-	:: atomic { m_v_discarded && s == GO_SENT ->		/* src_discarded */
+	:: atomic { OUT(GOES_ON, m_v_discarded && s == GO_SENT) ->	/* src_discarded */
 		deliver(m_v_discarded); s = RUNS; s_unsettled = false }
 	:: atomic { (m_v_discarded || m_v_unknown) && s == RUNS && s_unsettled ->
 		m_v_discarded = false; m_v_unknown = false; s_unsettled = false }
@@ -107,16 +111,19 @@ end:	do
 proctype dest()
 {
 end:	do
-	:: atomic { m_end && d == EMPTY && !d_over && d_knows && stream ->	/* dst_loaded */
+	/* also what was sent before the stream was cut */
+	:: atomic { IN(COMPLETE, m_end && d == EMPTY && !d_over && d_knows) ->	/* dst_loaded */
 		deliver(m_end); d = HELD; m_ready = true }
 	:: atomic { m_end && (d != EMPTY || d_over || !d_knows || !stream) -> m_end = false }
 
-	:: atomic { m_go && d == HELD ->			/* dst_go */
+	:: atomic { IN(RUNS_THERE, m_go && d == HELD) ->	/* dst_go */
 		deliver(m_go); assert(go_sent); d = OWNS; m_running = true }
 	:: atomic { m_go && d == OWNS -> deliver(m_go); m_running = true }
 	:: atomic { m_go && d == EMPTY -> m_go = false }	/* dst_go: refused */
 
-	:: atomic { m_abort && d != OWNS ->			/* dst_aborted */
+	:: atomic { IN(GIVEN_UP, m_abort && d == HELD) ->	/* dst_aborted */
+		deliver(m_abort); d = EMPTY; d_over = true; d_asks = false }
+	:: atomic { m_abort && d == EMPTY ->
 		deliver(m_abort); d = EMPTY; d_over = d_knows; d_asks = false }
 	:: atomic { m_abort && d == OWNS -> m_abort = false }
 
@@ -133,7 +140,7 @@ end:	do
 #endif
 
 	/* dest_settle */
-	:: atomic { m_settle_go && d == HELD ->
+	:: atomic { IN(RUNS_THERE, m_settle_go && d == HELD) ->
 		deliver(m_settle_go); assert(go_sent); d = OWNS; m_v_running = true }
 	:: atomic { m_settle_go && d == OWNS -> deliver(m_settle_go); m_v_running = true }
 	:: atomic { m_settle_go && d == EMPTY -> deliver(m_settle_go);
@@ -141,8 +148,9 @@ end:	do
 		:: d_knows -> d_over = true; m_v_discarded = true
 		:: else -> m_v_unknown = true
 		fi }
-	:: atomic { m_settle_aborted && d != OWNS -> deliver(m_settle_aborted);
-		d = EMPTY; d_asks = false;
+	:: atomic { IN(GIVEN_UP, m_settle_aborted && d == HELD) -> deliver(m_settle_aborted);
+		d = EMPTY; d_asks = false; d_over = true; m_v_discarded = true }
+	:: atomic { m_settle_aborted && d == EMPTY -> deliver(m_settle_aborted);
 		if
 		:: d_knows -> d_over = true; m_v_discarded = true
 		:: else -> m_v_unknown = true
@@ -155,23 +163,27 @@ end:	do
 proctype faults()
 {
 end:	do
-	:: atomic { !s_crashed && (s == RUNS || s == PARKED || s == GO_SENT) && s_stunned_once ->
-		s_crashed = true; s = GONE; s_unsettled = false; stream = false;
+	:: atomic { OUT(CRASHED, !s_crashed && s_stunned_once) -> s_crashed = true;
+		if
+		:: s == RELEASED
+		:: else -> s = GONE
+		fi;
+		s_unsettled = false; stream = false;
 		m_ready = false; m_running = false }
-	:: atomic { !d_crashed && (d == HELD || d == OWNS || m_end) ->
+	:: atomic { IN(CRASHED, !d_crashed && (d == HELD || d == OWNS || s_stunned_once)) ->
 		d_crashed = true; d = EMPTY; d_knows = false; d_over = false; d_asks = false;
 		stream = false; m_end = false; m_go = false; m_abort = false }
-	:: atomic { losses > 0 && stream -> losses--; stream = false }	/* link cut */
-	:: atomic { losses > 0 && m_end -> losses--; m_end = false; stream = false }
-	:: atomic { losses > 0 && m_ready -> losses--; m_ready = false; stream = false }
-	:: atomic { losses > 0 && m_go -> losses--; m_go = false; stream = false }
-	:: atomic { losses > 0 && m_running -> losses--; m_running = false; stream = false }
-	:: atomic { losses > 0 && m_abort -> losses--; m_abort = false }
-	:: atomic { losses > 0 && m_settle_go -> losses--; m_settle_go = false }
-	:: atomic { losses > 0 && m_settle_aborted -> losses--; m_settle_aborted = false }
-	:: atomic { losses > 0 && m_v_running -> losses--; m_v_running = false }
-	:: atomic { losses > 0 && m_v_discarded -> losses--; m_v_discarded = false }
-	:: atomic { losses > 0 && m_v_unknown -> losses--; m_v_unknown = false }
+	:: atomic { FAULT(losses) && stream -> SPEND(losses); stream = false }	/* link cut */
+	:: atomic { FAULT(losses) && m_end -> SPEND(losses); m_end = false; stream = false }
+	:: atomic { FAULT(losses) && m_ready -> SPEND(losses); m_ready = false; stream = false }
+	:: atomic { FAULT(losses) && m_go -> SPEND(losses); m_go = false; stream = false }
+	:: atomic { FAULT(losses) && m_running -> SPEND(losses); m_running = false; stream = false }
+	:: atomic { FAULT(losses) && m_abort -> SPEND(losses); m_abort = false }
+	:: atomic { FAULT(losses) && m_settle_go -> SPEND(losses); m_settle_go = false }
+	:: atomic { FAULT(losses) && m_settle_aborted -> SPEND(losses); m_settle_aborted = false }
+	:: atomic { FAULT(losses) && m_v_running -> SPEND(losses); m_v_running = false }
+	:: atomic { FAULT(losses) && m_v_discarded -> SPEND(losses); m_v_discarded = false }
+	:: atomic { FAULT(losses) && m_v_unknown -> SPEND(losses); m_v_unknown = false }
 	od
 }
 
@@ -179,18 +191,18 @@ end:	do
 proctype operator()
 {
 end:	do
-	/* the source asks; the destination has restarted and lost its copy */
+	/* the source asks; the destination has died with its copy, and knows nothing if it is back */
 	/* src_resolve(here) */
-	:: atomic { s == GO_SENT && s_told_unknown && d == EMPTY && !d_knows ->
+	:: atomic { OUT(SAID_HERE, s == GO_SENT && d == EMPTY && !d_knows) ->
 		s = RUNS; s_was_told_here = true; s_unsettled = false }
 	/* the source asks; the copy there runs */
-	:: atomic { s == GO_SENT && !stream && d == OWNS -> /* src_resolve(there) */
+	:: atomic { OUT(SAID_THERE, s == GO_SENT && !stream && d == OWNS) -> /* src_resolve(there) */
 		s = RELEASED }
 	/* the destination asks; the source is dead */
-	:: atomic { d == HELD && d_asks && s == GONE -> /* dst_resolve(here) */
+	:: atomic { IN(SAID_HERE, d == HELD && d_asks && s == GONE) -> /* dst_resolve(here) */
 		d = OWNS; d_told_here = true; d_asks = false }
 	/* the destination asks; the source has it, running or itself in doubt */
-	:: atomic { d == HELD && d_asks && (s == RUNS || s == GO_SENT) -> /* dst_resolve(there) */
+	:: atomic { IN(SAID_THERE, d == HELD && d_asks && (s == RUNS || s == GO_SENT)) -> /* dst_resolve(there) */
 		d = EMPTY; d_over = true; d_asks = false }
 	od
 }

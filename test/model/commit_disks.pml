@@ -23,15 +23,17 @@
 /* BREAK: safety -DBREAK_NO_LOOK_AFTER_FENCE */
 /* BREAK: kept -DBREAK_FREE_WHAT_WAS_GIVEN */
 
+/* DECIDES: leases decide */
+
 #ifndef LOSSES
 #define LOSSES 1   /* of the link, or of a message */
 #endif
 #define BREAKS 2   /* transactions that break off */
 #define OUTAGES 1  /* of the datastore, of each host */
 
-mtype = { RUNS, PARKED, GIVEN, GO_SENT, RELEASED, GONE, EMPTY, HELD, OWNS };
+mtype = { RUNS, PARKED, GIVEN, GO_SENT, RELEASED, GONE, EMPTY, HELD, TAKES, OWNS };
 mtype s = RUNS;	 /* enum source_state; GONE after a crash */
-mtype d = EMPTY; /* enum dest_state */
+mtype d = EMPTY; /* enum dest_state; TAKES: it has the lease, and will run */
 
 /* Generation, GIVEN and holder of the file's block. */
 mtype = { SOURCES, OFFERED, ACCEPTED, TAKEN_BACK, ANOTHERS };
@@ -62,7 +64,12 @@ inline deliver(bit_)
 	fi
 }
 
+#include "trace.h"
+
 #define sources (lease == SOURCES || lease == TAKEN_BACK)
+
+/* source_ask_leases: at any time before GO; after it when the stream is lost */
+#define asks_lease (s == GIVEN || (s == GO_SENT && !stream))
 
 /* The VM goes on at the source, which tells. */
 inline go_on()
@@ -74,40 +81,40 @@ inline go_on()
 proctype source()
 {
 end:	do
-	:: atomic { s == RUNS && stream && !stunned ->			/* src_stun */
+	:: atomic { OUT(TOLD_PARKED, s == RUNS && stream && !stunned) ->	/* src_stun */
 		s = PARKED; stunned = true; m_end = true }
-	:: atomic { s == PARKED -> go_on() }				/* src_abort */
-	:: atomic { s == PARKED && m_ready && stream ->			/* src_give */
+	:: atomic { OUT(GOES_ON, s == PARKED) -> go_on() }			/* src_abort */
+	:: atomic { OUT(GIVES, s == PARKED && m_ready && stream) ->	/* src_give */
 		deliver(m_ready); s = GIVEN }
 
 	/* ds_lease_give; -ENOENT while the destination is not alive */
-	:: atomic { s == GIVEN && !gave && !s_shut && !d_shut && lease == SOURCES ->
+	:: atomic { OUT(LEASES_GIVEN, s == GIVEN && !gave && !s_shut && !d_shut &&
+		    lease == SOURCES) ->
 		s_mine = false; lease = OFFERED; gave = true }
-	:: atomic { s == GIVEN && !gave && breaks > 0 && !d_shut ->
-		breaks--; s_mine = false;
+	:: atomic { s == GIVEN && !gave && FAULT(breaks) && !d_shut ->
+		SPEND(breaks); s_mine = false;
 		if
 		:: lease == SOURCES && !s_shut -> lease = OFFERED
 		:: skip
 		fi;
 		s = GO_SENT; stream = false }				/* src_lost */
 
-	:: atomic { s == GIVEN && gave && stream ->			/* src_ready */
+	:: atomic { OUT(SAYS_GO, s == GIVEN && gave && stream) ->		/* src_ready */
 		s = GO_SENT; m_go = true }
 
-	/* source_ask_leases: at any time before GO; after it when the stream is lost */
-	:: atomic { (s == GIVEN || (s == GO_SENT && !stream)) && !s_shut && sources ->
+	:: atomic { OUT(TOOK_BACK, asks_lease && !s_shut && sources) ->
 		s_mine = true; go_on() }
-	:: atomic { (s == GIVEN || (s == GO_SENT && !stream)) && !s_shut && lease == OFFERED ->
+	:: atomic { OUT(TOOK_BACK, asks_lease && !s_shut && lease == OFFERED) ->
 #ifdef BREAK_FREE_WHAT_WAS_GIVEN /* must be found: what was given is taken for accepted */
 		s = RELEASED
 #else
 		lease = TAKEN_BACK; s_mine = true; go_on()	/* src_taken_back */
 #endif
 		}
-	:: atomic { (s == GIVEN || (s == GO_SENT && !stream)) && !s_shut && !sources &&
-		    lease != OFFERED -> s = RELEASED; stream = false }	/* src_moved_on */
-	:: atomic { (s == GIVEN || (s == GO_SENT && !stream)) && breaks > 0 ->
-		breaks--;
+	:: atomic { OUT(MOVED_ON, asks_lease && !s_shut && !sources && lease != OFFERED) ->
+		s = RELEASED; stream = false }	/* src_moved_on */
+	:: atomic { asks_lease && FAULT(breaks) ->
+		SPEND(breaks);
 		if
 		:: lease == OFFERED && !s_shut -> lease = TAKEN_BACK
 		:: skip
@@ -119,11 +126,13 @@ end:	do
 #endif
 
 	:: atomic { s == GO_SENT && stream && !m_running -> stream = false }
-	:: atomic { s == GO_SENT && m_running -> deliver(m_running); s = RELEASED }
+	:: atomic { OUT(TOLD_RELEASED, s == GO_SENT && m_running) ->
+		deliver(m_running); s = RELEASED }
 
 	/* settle.c; any other verdict, or none, is no reason */
 	:: atomic { s == GO_SENT && !stream && !m_settle_go -> m_settle_go = true }
-	:: atomic { s == GO_SENT && m_v_running -> deliver(m_v_running); s = RELEASED }
+	:: atomic { OUT(TOLD_RELEASED, s == GO_SENT && m_v_running) ->
+		deliver(m_v_running); s = RELEASED }
 	:: atomic { s == RUNS && unsettled && !m_settle_aborted -> m_settle_aborted = true }
 	:: atomic { s == RUNS && unsettled && m_v_other -> m_v_other = false; unsettled = false }
 	:: atomic { (s == RELEASED || s == GONE || (s == RUNS && !unsettled)) &&
@@ -137,24 +146,25 @@ inline take()
 {
 	if
 #ifdef BREAK_RUN_BLINDLY /* must be found: GO is taken for the lease */
-	:: true -> d = OWNS
+	:: true -> d = TAKES
 #endif
-	:: !d_shut && lease == OFFERED ->
+	:: IN(ACCEPTS, !d_shut && lease == OFFERED) ->
 #ifndef BREAK_ACCEPT_UNSEEN /* must be found: it opens what names it, and leaves no sign */
 		lease = ACCEPTED;
 #endif
-		d = OWNS; d_mine = true
-	:: !d_shut && lease == ACCEPTED -> d = OWNS; d_mine = true
-	:: !d_shut && (lease == TAKEN_BACK || lease == ANOTHERS) -> d = EMPTY; d_over = true
-	:: !d_shut && lease == SOURCES && s_shut ->
+		d = TAKES; d_mine = true
+	:: IN(ACCEPTS, !d_shut && lease == ACCEPTED) -> d = TAKES; d_mine = true
+	:: IN(GIVEN_UP, !d_shut && (lease == TAKEN_BACK || lease == ANOTHERS)) ->
+		d = EMPTY; d_over = true
+	:: IN(GIVEN_UP, !d_shut && lease == SOURCES && s_shut) ->
 #ifdef BREAK_RUN_OLD_COPY /* must be found: it takes a dead host's lease for a copy of before */
-		lease = ACCEPTED; d = OWNS; d_mine = true
+		lease = ACCEPTED; d = TAKES; d_mine = true
 #else
 		d = EMPTY; d_over = true
 #endif
 	:: !d_shut && lease == SOURCES && !s_shut -> skip
 	:: d_shut -> skip
-	:: breaks > 0 -> breaks--;
+	:: FAULT(breaks) -> SPEND(breaks);
 		if
 		:: lease == OFFERED && !d_shut -> lease = ACCEPTED
 		:: skip
@@ -165,7 +175,8 @@ inline take()
 proctype dest()
 {
 end:	do
-	:: atomic { m_end && d == EMPTY && !d_over && d_knows && stream ->	/* dst_loaded */
+	/* also what was sent before the stream was cut */
+	:: atomic { IN(COMPLETE, m_end && d == EMPTY && !d_over && d_knows) ->	/* dst_loaded */
 		deliver(m_end); d = HELD; m_ready = true }
 	:: atomic { m_end && (d != EMPTY || d_over || !d_knows || !stream) -> m_end = false }
 
@@ -173,34 +184,33 @@ end:	do
 	:: atomic { m_go && d == HELD ->
 		deliver(m_go); take();
 		if
-		:: d == OWNS -> m_running = stream
+		:: d == TAKES
 		:: else -> stream = false
 		fi }
+	:: atomic { IN(RUNS_THERE, d == TAKES) -> d = OWNS; m_running = stream }
 	:: atomic { m_go && d != HELD -> m_go = false }
 
 	/* dest_look */
 	:: atomic { d == HELD && !stream && !d_shut && (lease != SOURCES || s_shut) -> take() }
 
-	:: atomic { m_abort -> m_abort = false;				/* dst_aborted */
-		if
-		:: d == HELD || (d == EMPTY && d_knows) -> d = EMPTY; d_over = true
-		:: else
-		fi }
+	:: atomic { IN(GIVEN_UP, m_abort && d == HELD) -> m_abort = false;	/* dst_aborted */
+		d = EMPTY; d_over = true }
+	:: atomic { m_abort && d != HELD -> m_abort = false;
+		d_over = d_over || (d == EMPTY && d_knows) }
 	:: atomic { d == EMPTY && !stream && d_knows && !d_over -> d_over = true } /* dst_lost */
 
 	/* dest_settle */
-	:: atomic { m_settle_go -> deliver(m_settle_go);
-		if
-		:: d == HELD -> take()
-		:: else
-		fi;
+	:: atomic { m_settle_go && d == HELD -> take() } /* then it is answered */
+	:: atomic { m_settle_go && d != TAKES -> deliver(m_settle_go);
 		if
 		:: d == OWNS -> m_v_running = true
 		:: else -> m_v_other = true; d_over = d_over || (d == EMPTY && d_knows)
 		fi }
-	:: atomic { m_settle_aborted && d != OWNS -> deliver(m_settle_aborted);
-		d = EMPTY; d_over = d_knows; m_v_other = true }
-	:: atomic { m_settle_aborted && d == OWNS -> m_settle_aborted = false; assert(false) }
+	:: atomic { IN(GIVEN_UP, m_settle_aborted && d == HELD) -> deliver(m_settle_aborted);
+		d = EMPTY; d_over = true; m_v_other = true }
+	:: atomic { m_settle_aborted && d == EMPTY -> deliver(m_settle_aborted);
+		d_over = d_knows; m_v_other = true }
+	:: atomic { m_settle_aborted && (d == TAKES || d == OWNS) -> m_settle_aborted = false; assert(false) }
 	od
 }
 
@@ -208,22 +218,26 @@ end:	do
 proctype crashes()
 {
 end:	do
-	:: atomic { !s_crashed && s != RELEASED && stunned ->
-		s_crashed = true; s = GONE; s_shut = true; unsettled = false; stream = false;
+	:: atomic { OUT(CRASHED, !s_crashed && stunned) -> s_crashed = true;
+		if
+		:: s == RELEASED
+		:: else -> s = GONE
+		fi;
+		s_shut = true; unsettled = false; stream = false;
 		m_ready = false; m_running = false }
-	:: atomic { !d_crashed && (d == HELD || d == OWNS || m_end) ->
+	:: atomic { IN(CRASHED, !d_crashed && stunned) ->
 		d_crashed = true; d = EMPTY; d_knows = false; d_over = false; d_shut = true;
 		stream = false; m_end = false; m_go = false; m_abort = false }
-	:: atomic { losses > 0 && stream -> losses--; stream = false }
-	:: atomic { losses > 0 && m_end -> losses--; m_end = false; stream = false }
-	:: atomic { losses > 0 && m_ready -> losses--; m_ready = false; stream = false }
-	:: atomic { losses > 0 && m_go -> losses--; m_go = false; stream = false }
-	:: atomic { losses > 0 && m_running -> losses--; m_running = false; stream = false }
-	:: atomic { losses > 0 && m_abort -> losses--; m_abort = false }
-	:: atomic { losses > 0 && m_settle_go -> losses--; m_settle_go = false }
-	:: atomic { losses > 0 && m_settle_aborted -> losses--; m_settle_aborted = false }
-	:: atomic { losses > 0 && m_v_running -> losses--; m_v_running = false }
-	:: atomic { losses > 0 && m_v_other -> losses--; m_v_other = false }
+	:: atomic { FAULT(losses) && stream -> SPEND(losses); stream = false }
+	:: atomic { FAULT(losses) && m_end -> SPEND(losses); m_end = false; stream = false }
+	:: atomic { FAULT(losses) && m_ready -> SPEND(losses); m_ready = false; stream = false }
+	:: atomic { FAULT(losses) && m_go -> SPEND(losses); m_go = false; stream = false }
+	:: atomic { FAULT(losses) && m_running -> SPEND(losses); m_running = false; stream = false }
+	:: atomic { FAULT(losses) && m_abort -> SPEND(losses); m_abort = false }
+	:: atomic { FAULT(losses) && m_settle_go -> SPEND(losses); m_settle_go = false }
+	:: atomic { FAULT(losses) && m_settle_aborted -> SPEND(losses); m_settle_aborted = false }
+	:: atomic { FAULT(losses) && m_v_running -> SPEND(losses); m_v_running = false }
+	:: atomic { FAULT(losses) && m_v_other -> SPEND(losses); m_v_other = false }
 	od
 }
 
@@ -231,9 +245,9 @@ end:	do
 proctype outages()
 {
 end:	do
-	:: atomic { s_outages > 0 && s != GONE && !s_shut -> s_outages--; s_shut = true }
-	:: atomic { d_outages > 0 && d_knows && !d_shut -> d_outages--; d_shut = true }
-	:: atomic { s_shut && s != GONE ->
+	:: atomic { FAULT(s_outages) && !s_crashed && !s_shut -> SPEND(s_outages); s_shut = true }
+	:: atomic { FAULT(d_outages) && d_knows && !d_shut -> SPEND(d_outages); d_shut = true }
+	:: atomic { s_shut && !s_crashed ->
 		s_shut = false;
 #ifndef BREAK_NO_LOOK_AFTER_FENCE /* must be found: ds_revalidate is left out */
 		s_mine = s_mine && sources
@@ -250,10 +264,10 @@ end:	do
 active proctype monitor()
 {
 end:	do
-	:: atomic { s == RUNS && d == OWNS -> assert(false) }
-	:: atomic { d == OWNS && ran_on -> assert(false) }	/* an old copy */
+	:: atomic { s == RUNS && (d == TAKES || d == OWNS) -> assert(false) }
+	:: atomic { (d == TAKES || d == OWNS) && ran_on -> assert(false) }	/* an old copy */
 	:: atomic { s == RUNS && s_mine && !s_shut && !sources -> assert(false) }
-	:: atomic { d == OWNS && d_mine && !d_shut && lease != ACCEPTED -> assert(false) }
+	:: atomic { (d == TAKES || d == OWNS) && d_mine && !d_shut && lease != ACCEPTED -> assert(false) }
 	od
 }
 
@@ -264,4 +278,4 @@ init {
 /* The VM is never gone from both hosts unless a host crashed, or another has its disk. */
 ltl kept { [] (!(s == RELEASED && d == EMPTY) || d_crashed || lease == ANOTHERS) }
 /* Settled for good, by the lease alone if need be. */
-ltl settles { <> [] ((s == RELEASED || s == GONE || s == RUNS || s == PARKED) && d != HELD) }
+ltl settles { <> [] ((s == RELEASED || s == GONE || s == RUNS || s == PARKED) && d != HELD && d != TAKES) }

@@ -1,26 +1,42 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Who owns a migrating VM when nothing is shared but the network: the commit of mig/commit.c with
- * a record on each host's own disk (mig/journal.c). The VM's disks have been copied, so a
- * host that crashes and comes back could start it from there: it must know whether it may.
+ * Who owns a migrating VM whose disks are copied: the commit of mig/commit.c with a record on
+ * each host's own disk (mig/journal.c). A host that crashes and comes back could start the VM
+ * from there: it must know whether it may. Without LEASES nothing is shared but the network. With
+ * LEASES other disks of the VM are files that both hosts reach: their lease decides
+ * (commit_disks.pml), and the records keep the copied ones in step.
  *
  * The network is as bad as in commit.pml: a message in flight is a bit; it is delivered at any
  * later time, once or again, or lost, and those of the migration's own stream die with it.
- * Either host crashes up to twice, between any two steps: between a note on its disk and what
- * it does next, too. A host may also burn down, once, and never come back; then, and only
- * then, there is an operator who says so.
+ * Either host crashes up to CRASHES times, between any two steps: between a note on its disk and
+ * what it does next, too. A host may also burn down, once, and never come back; then, and only
+ * then, there is an operator who says so. A transaction of the shared datastore may break off BREAKS
+ * times. Of the lease's time there is only that a dead host's is found out; fences that are shut
+ * are in commit_disks.pml.
  *
- * Safety:   never both running, nor the source again after the destination has run (monitor);
- *           GO that was not noted is never obeyed.
+ * Safety:   never both running, nor the source again after the destination has run, nor an old
+ *           copy after the source has gone on (monitor); GO that was not noted is never
+ *           obeyed; the source's copy goes only after the other one has run (ltl kept).
  * Progress: once losses and crashes are over, exactly one host has the VM, without any
  *           operator unless a host is gone for good (ltl settles).
  *
  * The BREAK_ variants leave a note out or drop one too early, and must be found.
  */
 
+/* DECIDES: records decide */
+/* DECIDES: leases and records decide -DLEASES */
+
+/* CHECK: -DLEASES -DCRASHES=1 -DLOSSES=2 */
+/* LONG: -DCRASHES=3 -DLOSSES=4 */
+/* LONG: -DLEASES -DCRASHES=2 -DLOSSES=3 -DBREAKS=2 */
+
 /* BREAK: safety -DBREAK_GO_WITHOUT_NOTE */
 /* BREAK: safety -DBREAK_RUN_WITHOUT_NOTE */
-/* BREAK: safety -DBREAK_CLOSE_EARLY */
+/* BREAK: safety -DBREAK_GO_ON_WITH_NOTE */
+/* BREAK: settles -DBREAK_CLOSE_EARLY */
+/* BREAK: settles -DBREAK_FORGET_WHEN_ASKED */
+/* BREAK: kept -DLEASES -DBREAK_FREE_BY_LEASE */
+/* BREAK: safety -DLEASES -DBREAK_NOTE_ALONE */
 
 #ifndef LOSSES
 #define LOSSES 3
@@ -28,32 +44,53 @@
 #ifndef CRASHES
 #define CRASHES 2 /* of each host */
 #endif
+#ifndef BREAKS
+#define BREAKS 1
+#endif
 
-/* s: RUNS, PARKED, NOTED (GO is on the disk), GO_SENT (also: came back with that note), RELEASED,
- * BURNT. d: EMPTY, HELD, TAKES (OWNS is on the disk), OWNS, BURNT. READY needs no note: a copy that
- * a crash took has never run, which is what its absence says. */
-mtype = { RUNS, PARKED, NOTED, GO_SENT, RELEASED, EMPTY, HELD, TAKES, OWNS, BURNT };
+/* s: RUNS, PARKED, NOTED (GO is on the disk), UNNOTED (and no more), GIVING and GIVEN (the lease),
+ * GO_SENT (also: came back with that note), RELEASED, OFF (its disks are the VM, nothing else is
+ * left). d: EMPTY, HELD, ACCEPTED (it has the lease), TAKES (OWNS is on the disk), OWNS. Either:
+ * DOWN, BURNT. READY needs no note: a copy that a crash took has never run, which is what its
+ * absence says. */
+mtype = { RUNS, PARKED, NOTED, UNNOTED, GIVING, GIVEN, GO_SENT, RELEASED, OFF, EMPTY, HELD, ACCEPTED,
+	  TAKES, OWNS, DOWN, BURNT };
 mtype s = RUNS;
 mtype d = EMPTY;
 /* On the disks: enum journal_step. */
 mtype = { NONE, J_NOTHING, J_GO, J_OWNS };
 mtype sj = J_NOTHING;
 mtype dj = J_NOTHING;
+/* The lease of the first disk that has one. */
+mtype = { SOURCES, OFFERED, TAKEN, TAKEN_BACK };
+mtype lease = SOURCES;
 
-bool stunned;		/* at least once */
-bool s_unsettled;	/* the other side may hold a copy that is not wanted */
-bool d_over;		/* this copy was given up: it never becomes HELD */
+bool stunned;	 /* at least once */
+bool in_memory = true; /* the source has not crashed since */
+bool ran_on;	 /* the source, after the stun */
+bool s_unsettled; /* the other side may hold a copy that is not wanted */
+bool s_closes;	 /* it is settled, and the other side is to hear so */
+bool d_over;	 /* this copy was given up: it never becomes HELD */
+bool d_files;	 /* of a complete copy */
 bool stream = true;
-bool d_knows = true; /* false: it owns the VM and has forgotten from where */
+bool d_knows = true; /* what became of it; false: a crash took that, and there is no record */
 bool go_noted;
 bool d_ran; /* at the destination, ever */
 
 /* In flight: the stream's, and settling's. */
 bool m_end, m_ready, m_go, m_running, m_abort, m_closed;
-bool m_settle_aborted, m_settle_go, m_v_running, m_v_discarded;
+bool m_settle_aborted, m_settle_go, m_v_running, m_v_discarded, m_v_unknown;
 
-byte losses = LOSSES, s_crashes = CRASHES, d_crashes = CRASHES;
+byte losses = LOSSES, s_crashes = CRASHES, d_crashes = CRASHES, breaks = BREAKS;
 bool burnt;
+
+#include "trace.h"
+
+#ifdef LEASES
+#define leased true
+#else
+#define leased false
+#endif
 
 inline deliver(bit_)
 {
@@ -63,59 +100,124 @@ inline deliver(bit_)
 	fi
 }
 
+/* The VM goes on at the source, which tells. */
+inline go_on()
+{
+	s = RUNS; ran_on = true; s_unsettled = true;
+	m_abort = stream; stream = false
+}
+
+/* In memory: what a crash has taken can only be started anew, when somebody says that it may. */
+#define asks_lease (s == GIVING || s == GIVEN || (s == GO_SENT && !stream && in_memory && leased))
+#define is_there (d == ACCEPTED || d == TAKES || d == OWNS)
+
 proctype source()
 {
 end:	do
-	:: atomic { s == RUNS && stream && !stunned ->
+	:: atomic { OUT(TOLD_PARKED, s == RUNS && stream && !stunned) ->
 		s = PARKED; stunned = true; m_end = true }
 
 	/* READY: first the note, then GO */
-	:: atomic { s == PARKED && m_ready && stream ->
+	:: atomic { OUT(NOTED_GO, s == PARKED && m_ready && stream) ->
 		deliver(m_ready);
 #ifndef BREAK_GO_WITHOUT_NOTE
 		sj = J_GO;
 #endif
 		go_noted = true; s = NOTED }
-	:: atomic { s == NOTED -> s = GO_SENT; m_go = stream }
+	:: atomic { OUT(SAYS_GO, (s == NOTED && !leased) || (s == GIVEN && stream)) ->
+		s = GO_SENT; m_go = stream }
 
-	:: atomic { s == PARKED -> /* cancel, failure, lost stream */
-		s = RUNS; s_unsettled = true; m_abort = stream; stream = false }
+	/* cancel, failure, lost stream: before GO, which is not noted any more, it goes on */
+	:: atomic { OUT(NOTED_NOTHING, s == NOTED || s == PARKED) -> sj = J_NOTHING; s = UNNOTED }
+	:: atomic { OUT(GOES_ON, s == PARKED || s == UNNOTED) -> go_on() }
+#ifdef BREAK_GO_ON_WITH_NOTE /* a crash would find that GO was said */
+	:: atomic { s == NOTED -> go_on() }
+#endif
+
+	/* the lease; what breaks off has happened, or not */
+	:: atomic { OUT(GIVES, s == NOTED && leased) -> s = GIVING }
+	:: atomic { OUT(LEASES_GIVEN, s == GIVING && lease == SOURCES && d != DOWN) ->
+		lease = OFFERED; s = GIVEN }
+	:: atomic { s == GIVING && FAULT(breaks) -> SPEND(breaks);
+		if
+		:: lease = OFFERED
+		:: skip
+		fi;
+		s = GO_SENT; stream = false }
+	:: atomic { OUT(TOOK_BACK, asks_lease && lease != TAKEN) -> lease = TAKEN_BACK; go_on() }
+	:: atomic { asks_lease && lease == OFFERED && FAULT(breaks) -> SPEND(breaks);
+		if
+		:: lease = TAKEN_BACK
+		:: skip
+		fi;
+		s = GO_SENT; stream = false }
+	/* it was accepted: that it has run there, or never will, the other side must say */
+	:: atomic { (s == GIVING || s == GIVEN) && lease == TAKEN -> s = GO_SENT; stream = false }
+#ifdef BREAK_FREE_BY_LEASE /* a crash there may have been between the lease and the note */
+	:: atomic { asks_lease && lease == TAKEN -> s = RELEASED }
+#endif
 
 	:: atomic { s == GO_SENT && stream && !m_running -> stream = false }
-	:: atomic { s == GO_SENT && m_running -> deliver(m_running); s = RELEASED }
+	:: atomic { OUT(TOLD_RELEASED, s == GO_SENT && m_running) ->
+		deliver(m_running); s = RELEASED }
 
 	/* settle.c */
 	:: atomic { s == GO_SENT && !stream && !m_settle_go -> m_settle_go = true }
 	:: atomic { s == RUNS && s_unsettled && !m_settle_aborted -> m_settle_aborted = true }
-	:: atomic { m_v_running && s == GO_SENT -> deliver(m_v_running); s = RELEASED }
-	:: atomic { m_v_discarded && s == GO_SENT -> deliver(m_v_discarded);
-		s = RUNS; s_unsettled = false; sj = NONE }
-	:: atomic { m_v_discarded && s == RUNS && s_unsettled ->
-		m_v_discarded = false; s_unsettled = false; sj = NONE }
+	:: atomic { OUT(TOLD_RELEASED, m_v_running && s == GO_SENT) ->
+		deliver(m_v_running); s = RELEASED }
+	:: atomic { OUT(GOES_ON, m_v_discarded && s == GO_SENT && !(leased && in_memory)) ->
+		deliver(m_v_discarded); s = RUNS; ran_on = true; s_closes = true }
+	/* the lease died with the copy: it can be started when that is free */
+	:: atomic { OUT(STOPPED, m_v_discarded && s == GO_SENT && leased && in_memory &&
+		    lease == TAKEN) -> deliver(m_v_discarded); s = OFF; s_closes = true }
+	:: atomic { (m_v_discarded || m_v_unknown) && s == RUNS && s_unsettled ->
+		m_v_discarded = false; m_v_unknown = false; s_unsettled = false; sj = NONE }
 
-	/* released: the disks here are removed, then the record, then the other side may forget */
-	:: atomic { s == RELEASED && sj != NONE -> sj = NONE }
-	:: atomic { s == RELEASED && sj == NONE && !m_closed && dj == J_OWNS -> m_closed = true }
+	/* the disks here are removed if it has moved, then the record, then the other side may
+	 * forget */
+	:: atomic { OUT(FORGOT, s == RELEASED && sj != NONE) -> sj = NONE; s_closes = true }
+	:: atomic { (s == RUNS || s == OFF) && s_closes && sj != NONE -> sj = NONE }
+	:: atomic { s_closes && sj == NONE && !m_closed -> m_closed = true; s_closes = false }
 #ifdef BREAK_CLOSE_EARLY /* the other side forgets while this one may still ask */
 	:: atomic { s == RELEASED && sj != NONE -> m_closed = true }
 #endif
 	/* answers that no longer matter */
-	:: atomic { (s == RELEASED || (s == RUNS && !s_unsettled)) &&
-		    (m_v_running || m_v_discarded || m_running || m_ready) ->
-		m_v_running = false; m_v_discarded = false; m_running = false; m_ready = false }
+	:: atomic { m_v_unknown && s == GO_SENT -> m_v_unknown = false }
+	:: atomic { (s == RELEASED || s == OFF || (s == RUNS && !s_unsettled)) &&
+		    (m_v_running || m_v_discarded || m_v_unknown || m_running || m_ready) ->
+		m_v_running = false; m_v_discarded = false; m_v_unknown = false;
+		m_running = false; m_ready = false }
 	od
 }
+
+/* What is told of a copy that is gone. */
+inline gone()
+{
+	d_over = true;
+	if
+	:: d_knows -> m_v_discarded = true
+	:: else -> m_v_unknown = true
+	fi
+}
+
+inline give_up()
+{
+	d = EMPTY; d_over = true; d_files = false
+}
+
+#define lease_gone (lease == TAKEN_BACK || (lease == SOURCES && !in_memory))
 
 proctype dest()
 {
 end:	do
-	/* all is loaded, the disks are flushed and whole */
-	:: atomic { m_end && d == EMPTY && !d_over && stream ->
-		deliver(m_end); d = HELD; m_ready = true }
+	/* all is loaded, the disks are flushed and whole; also what was sent before a cut */
+	:: atomic { IN(COMPLETE, m_end && d == EMPTY && !d_over) ->
+		deliver(m_end); d = HELD; d_files = true; m_ready = true }
 	:: atomic { m_end && (d != EMPTY || d_over || !stream) -> m_end = false }
 
 	/* GO: first the note, then it runs */
-	:: atomic { (m_go || m_settle_go) && d == HELD ->
+	:: atomic { IN(NOTED_OWNS, (m_go || m_settle_go) && d == HELD && !leased) ->
 		if
 		:: m_go -> deliver(m_go)
 		:: m_settle_go -> deliver(m_settle_go)
@@ -125,29 +227,46 @@ end:	do
 		dj = J_OWNS;
 #endif
 		d = TAKES }
-	:: atomic { d == TAKES -> d = OWNS; d_ran = true;
+
+	/* with a lease that comes first: on GO, or without the stream */
+#define asked_lease (d == HELD && leased && (m_go || m_settle_go || !stream))
+	:: atomic { IN(ACCEPTS, asked_lease && (lease == OFFERED || lease == TAKEN)) ->
+		lease = TAKEN; d = ACCEPTED }
+	:: atomic { asked_lease && lease == OFFERED && FAULT(breaks) -> SPEND(breaks);
+		lease = TAKEN }
+	:: atomic { IN(GIVEN_UP, asked_lease && lease_gone) -> give_up() } /* the record stays */
+	:: atomic { IN(NOTED_OWNS, d == ACCEPTED) -> dj = J_OWNS; d = TAKES }
+#ifdef BREAK_NOTE_ALONE /* the record is taken for the lease */
+	:: atomic { (m_go || m_settle_go) && d == HELD && leased -> dj = J_OWNS; d = TAKES }
+#endif
+
+	:: atomic { IN(RUNS_THERE, d == TAKES) -> d = OWNS; d_ran = true;
 		m_running = stream; m_v_running = true }
 	:: atomic { m_go && d == OWNS -> deliver(m_go); m_running = stream }
 	:: atomic { m_go && d == EMPTY -> m_go = false }
 	:: atomic { m_settle_go && d == OWNS && d_knows ->
 		deliver(m_settle_go); m_v_running = true }
+	:: atomic { m_settle_go && d == OWNS && !d_knows ->
+		deliver(m_settle_go); m_v_unknown = true }
 
-	/* no record of owning it: this copy never ran and never will */
-	:: atomic { m_settle_go && (d == EMPTY || !d_knows) -> deliver(m_settle_go);
-		d_over = true; dj = NONE; m_v_discarded = true }
-	:: atomic { (m_abort || m_settle_aborted) && d != OWNS && d != TAKES && d != BURNT ->
-		if
-		:: m_abort -> deliver(m_abort)
-		:: m_settle_aborted -> deliver(m_settle_aborted); m_v_discarded = true
-		fi;
-		d = EMPTY; d_over = true; dj = NONE }
-	:: atomic { m_abort && (d == OWNS || d == TAKES) -> m_abort = false }
-	:: atomic { m_settle_aborted && (d == OWNS || d == TAKES) -> m_settle_aborted = false;
-		assert(s == BURNT) }
+	/* this copy never ran and never will; that is kept until the source has settled */
+	:: atomic { m_settle_go && d == EMPTY -> deliver(m_settle_go); gone();
+#ifdef BREAK_FORGET_WHEN_ASKED /* the answer may be lost, and then a crash take the memory of it */
+		dj = NONE
+#endif
+		}
+	:: atomic { IN(GIVEN_UP, m_abort && d == HELD) -> deliver(m_abort); give_up(); dj = NONE }
+	:: atomic { IN(GIVEN_UP, m_settle_aborted && d == HELD) -> deliver(m_settle_aborted);
+		give_up(); dj = NONE; m_v_discarded = true }
+	:: atomic { m_abort && d == EMPTY -> deliver(m_abort); d_over = true; dj = NONE }
+	:: atomic { m_settle_aborted && d == EMPTY -> deliver(m_settle_aborted); dj = NONE; gone() }
+	:: atomic { m_abort && is_there -> m_abort = false }
+	:: atomic { m_settle_aborted && is_there -> m_settle_aborted = false; assert(s == BURNT) }
 	:: atomic { d == EMPTY && !stream && !d_over -> d_over = true; dj = NONE }
 
-	:: atomic { m_closed && (d == OWNS || d == TAKES) -> m_closed = false; dj = NONE }
-	:: atomic { m_closed && d != OWNS && d != TAKES -> m_closed = false }
+	:: atomic { IN(HEARD_CLOSED, m_closed && (d == OWNS || d == TAKES) && d_knows) ->
+		m_closed = false; dj = NONE }
+	:: atomic { m_closed && (d == EMPTY || !d_knows) -> m_closed = false; dj = NONE }
 	od
 }
 
@@ -161,49 +280,76 @@ inline drop_stream()
 proctype faults()
 {
 end:	do
-	:: atomic { s_crashes > 0 && stunned && s != BURNT ->
-		s_crashes--; drop_stream();
+	:: atomic { OUT(CRASHED, FAULT(s_crashes) && stunned && s != DOWN && s != BURNT) ->
+		SPEND(s_crashes); drop_stream(); in_memory = false; s_closes = false;
 		if
-		:: sj == J_GO -> s = GO_SENT
-		:: sj == J_NOTHING -> s = RUNS; s_unsettled = true /* from its disks */
-		:: sj == NONE && s != RELEASED -> s = RUNS; s_unsettled = false
-		:: sj == NONE && s == RELEASED -> skip /* no disks, no record */
+		:: sj == NONE && (s == RELEASED || s == OFF) -> skip /* no record, and no VM */
+		:: else -> s = DOWN
 		fi }
-	:: atomic { d_crashes > 0 && stunned && d != BURNT ->
-		d_crashes--; drop_stream();
+	:: atomic { OUT(FOUND_GO, s == DOWN && sj == J_GO) -> s = GO_SENT }
+	:: atomic { OUT(FOUND_NOTHING, s == DOWN && sj == J_NOTHING) -> /* from its disks */
+		s = RUNS; ran_on = true; s_unsettled = true }
+	:: atomic { s == DOWN && sj == NONE -> s = RUNS; ran_on = true; s_unsettled = false }
+
+	:: atomic { IN(CRASHED, FAULT(d_crashes) && stunned && d != DOWN && d != BURNT) ->
+		SPEND(d_crashes); drop_stream();
 		if
-		:: dj == J_OWNS -> d = OWNS; d_ran = true /* started again from its disks */
-		:: dj == NONE && (d == OWNS || d == TAKES) -> d_knows = false
-		:: else -> d = EMPTY; d_over = true; dj = NONE
+		:: dj == NONE -> d_knows = false;
+			if
+			:: is_there -> d = OWNS
+			:: else -> d = EMPTY; d_over = true
+			fi
+		:: else -> d = DOWN
 		fi }
+	:: atomic { IN(FOUND_OWNS, d == DOWN && dj == J_OWNS) -> /* started again from its disks */
+		d = OWNS; d_ran = true }
+	:: atomic { IN(FOUND_NOTHING, d == DOWN && dj == J_NOTHING) ->
+		d = EMPTY; d_over = true;
+		if
+		:: d_files -> d_files = false
+		:: else -> dj = NONE /* no more than in memory */
+		fi }
+
 	/* never to come back */
-	:: atomic { !burnt && stunned && s != RELEASED && d != BURNT ->
-		burnt = true; s = BURNT; drop_stream() }
-	:: atomic { !burnt && stunned && d != OWNS && d != TAKES && s != BURNT ->
+	:: atomic { OUT(CRASHED, !burnt && stunned && s != RELEASED && s != OFF && d != BURNT) ->
+		burnt = true; s = BURNT; in_memory = false; drop_stream() }
+	:: atomic { IN(CRASHED, !burnt && stunned && !is_there && dj != J_OWNS && s != BURNT) ->
 		burnt = true; d = BURNT; drop_stream() }
-	:: atomic { losses > 0 && stream -> losses--; drop_stream() }
-	:: atomic { losses > 0 && m_settle_go -> losses--; m_settle_go = false }
-	:: atomic { losses > 0 && m_settle_aborted -> losses--; m_settle_aborted = false }
-	:: atomic { losses > 0 && m_v_running -> losses--; m_v_running = false }
-	:: atomic { losses > 0 && m_v_discarded -> losses--; m_v_discarded = false }
-	:: atomic { losses > 0 && m_closed -> losses--; m_closed = false }
+	:: atomic { FAULT(losses) && stream -> SPEND(losses); drop_stream() }
+	:: atomic { FAULT(losses) && m_settle_go -> SPEND(losses); m_settle_go = false }
+	:: atomic { FAULT(losses) && m_settle_aborted -> SPEND(losses); m_settle_aborted = false }
+	:: atomic { FAULT(losses) && m_v_running -> SPEND(losses); m_v_running = false }
+	:: atomic { FAULT(losses) && m_v_discarded -> SPEND(losses); m_v_discarded = false }
+	:: atomic { FAULT(losses) && m_closed -> SPEND(losses); m_closed = false }
 	od
 }
 
-/* Says only that the other host is gone for good, and only when it is. */
+/* Truthful: says that the other host is gone for good only when it is. */
 proctype operator()
 {
 end:	do
-	:: atomic { s == GO_SENT && d == BURNT -> s = RUNS; sj = NONE; s_unsettled = false }
+	:: atomic { OUT(SAID_HERE, s == GO_SENT && d == BURNT && !(leased && in_memory)) ->
+		s = RUNS; sj = NONE; s_unsettled = false }
 	:: atomic { s == RUNS && s_unsettled && d == BURNT -> s_unsettled = false; sj = NONE }
-	:: atomic { d == HELD && s == BURNT -> dj = J_OWNS; d = OWNS; d_ran = true }
+	/* here, which cannot be said of a VM with leases; its disks stay */
+	:: atomic { OUT(SAID_THERE, s == GO_SENT && d == BURNT && leased && in_memory &&
+		    lease == TAKEN) -> s = OFF; sj = NONE }
+	:: atomic { IN(SAID_HERE, d == HELD && s == BURNT && !leased) ->
+		dj = J_OWNS; d = OWNS; d_ran = true }
+#ifdef TRACE /* true as well, but nobody needs it */
+	:: atomic { OUT(SAID_THERE, s == GO_SENT && !stream && d == OWNS) ->
+		s = RELEASED; sj = NONE }
+	:: atomic { IN(SAID_THERE, d == HELD && !stream && s == RUNS) -> give_up(); dj = NONE }
+#endif
 	od
 }
 
 active proctype monitor()
 {
 end:	do
-	:: atomic { s == RUNS && (d_ran || d == TAKES) -> assert(false) }
+	:: atomic { s == RUNS && (d_ran || is_there) -> assert(false) }
+	/* an old copy, which is the best there is when the source has burnt down */
+	:: atomic { ran_on && (d == TAKES || d_ran) && s != BURNT -> assert(false) }
 	od
 }
 
@@ -211,9 +357,10 @@ init {
 	atomic { run source(); run dest(); run faults(); run operator() }
 }
 
-#define here_alone (s == RUNS && !s_unsettled && d != OWNS)
+#define here_alone (((s == RUNS && !s_unsettled) || s == OFF) && d != OWNS)
 #define there_alone ((s == RELEASED || s == BURNT) && d == OWNS)
-/* What may stay without an owner: the source burnt down before the copy was complete. */
+/* What may stay without an owner: the source burnt down before the copy was complete, or was given. */
 #define burnt_down (s == BURNT && (d == EMPTY || d == BURNT))
+ltl kept { [] (s != RELEASED || d_ran) }
 ltl settles { <> [] (here_alone || there_alone || burnt_down || !stunned || s == PARKED) }
 ltl unparks { [] ((s == PARKED) -> <> (s != PARKED)) }

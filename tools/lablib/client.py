@@ -18,7 +18,7 @@ import sys
 import time
 from collections import namedtuple
 
-from . import emulator, image, net
+from . import emulator, image, moves, net
 from .paths import TOP, LabError, lab_dir
 
 Answer = namedtuple("Answer", "status text")
@@ -62,10 +62,14 @@ def check_options(opt, mtu):
 class Lab:
     """PATIENCE: what its time-outs are multiplied by; more with slow emulators."""
 
+    made = []
+
     def __init__(self, name=None):
         self.patience = 1
         self.dir = lab_dir(name)
         self.sock = f"{self.dir}/hub.sock"
+        self.settled = set()    # moves.py: runs that are found in order
+        Lab.made.append(self)
 
     # --- hub --------------------------------------------------------------------
 
@@ -202,6 +206,28 @@ class Lab:
                 return f.read().decode(errors="replace").replace("\r", "")
         except OSError:
             raise LabError(f"no log of a host '{host}'") from None
+
+    def hosts(self):
+        """All that were started in this lab, by name."""
+        if not os.path.isdir(self.dir):
+            return []
+        return sorted(e.name for e in os.scandir(self.dir) if os.path.exists(e.path + "/index"))
+
+    def alive(self):
+        try:
+            return [h["name"] for h in self.status()["hosts"] if h["alive"]]
+        except LabError:
+            return []
+
+    def steps(self, host):
+        """(id, direction, words) of each step that HOST, in all its lives, took in migrations."""
+        text = ""
+        for name in ("steps", "log"):
+            if os.path.exists(f"{self.dir}/{host}/{name}"):
+                with open(f"{self.dir}/{host}/{name}", encoding="utf-8", errors="replace",
+                          newline="") as f:
+                    text += f.read()
+        return moves.steps_in(text)
 
     def dump(self, host, vm, path, timeout=120):
         """VM's memory and registers as an ELF core in the file PATH; what the host says of it."""

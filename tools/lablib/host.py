@@ -12,7 +12,7 @@ import re
 import signal
 import time
 
-from . import image, net, paths
+from . import image, moves, net, paths
 
 PR_SET_PDEATHSIG = 1
 ANSWER = re.compile(rb"@(\d+)([|=])([^\r\n]*)\r*\n")
@@ -42,6 +42,7 @@ class Host:
         for leftover in ("serial", "qmp"):
             if os.path.exists(f"{self.dir}/{leftover}"):
                 os.unlink(f"{self.dir}/{leftover}")
+        self._keep_steps()
         self.log = open(f"{self.dir}/log", "wb", buffering=0)
         self.times = open(f"{self.dir}/times", "w", encoding="ascii")
         dialed = await self._listen() if self.machine.dials else None
@@ -56,6 +57,15 @@ class Host:
         self.reader, self.writer = await self._connect(dialed)
         self.tasks = [asyncio.create_task(self._read()),
                       asyncio.create_task(self._reap(on_exit))]
+
+    def _keep_steps(self):
+        """The log begins anew: what a former life told of its migrations goes to `steps`."""
+        if not os.path.exists(f"{self.dir}/log"):
+            return
+        with open(f"{self.dir}/log", encoding="utf-8", errors="replace", newline="") as f:
+            steps = moves.crashed(moves.steps_in(f.read()))
+        with open(f"{self.dir}/steps", "a", encoding="utf-8") as f:
+            f.writelines(f"mig: move {move} {way}: {what}\n" for move, way, what in steps)
 
     async def _listen(self):
         """For an emulator that dials: sets self.port; the future of its line."""

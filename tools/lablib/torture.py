@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 
+from . import moves
 from .client import Lab
 from .diskfaults import FAULTS, PHASES, outcome
 from .diskrig import Rig
@@ -67,6 +68,7 @@ def run(args, rig):
         tell(f"step {count}: on {rig.store}: {' '.join(w for w in what if w)}"
              + ("" if what[2] or what[0] == "suspend" else ", no fault"))
         how, where = step(rig, *what)
+        moves.settle(rig.lab)
         tell(f"  {how}; the VM is at: {where} ({rig.store})")
     return count
 

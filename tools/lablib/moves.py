@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Do the models allow what hosts did in their migrations?
+
+    moves.settle(lab)           how many were checked; Refused, with the steps, if one may not be
+    moves.told(lab)             Runs, and moves.check(run)
+    moves.Model(...).allows(out, into)
+
+Hosts tell each step of the commit in their logs (mig/steps.c):
+
+    mig: move 2f...9c out: parked
+
+test/model/trace.h has a number for each; the models that include it can be run along such steps.
+The source says first what decides, and a model says which of that it is of: `DECIDES: WORDS
+[-D...]`. Of the order only that of each side counts, and what each message carries over: clocks
+of hosts are not compared. A host that ended, by `lab kill` or a crash, has a last step `crashed`
+if it had told any: what it did just before that may be missing.
+"""
+import functools
+import glob
+import hashlib
+import os
+import re
+import subprocess
+import time
+from collections import namedtuple
+
+from .paths import TOP
+
+MODELS = f"{TOP}/test/model"
+LINE = re.compile(r"mig: move ([0-9a-f]{32}) (in|out): ([^\r\n]*)\r*\n")
+CRASHED = "crashed"
+
+# One migration: its id, what its two sides have told.
+Run = namedtuple("Run", "id out into")
+
+
+class Refused(AssertionError):
+    def __init__(self, run, why):
+        super().__init__(f"migration {run.id}: {why}\n  source: {', '.join(run.out)}\n"
+                         f"  destination: {', '.join(run.into)}")
+
+
+@functools.cache
+def words():
+    """Number of each step."""
+    with open(f"{MODELS}/trace.h", encoding="utf-8") as f:
+        return {text: int(n) for n, text in
+                re.findall(r"^#define [A-Z_]+ (\d+)\s+/\* (.*) \*/$", f.read(), re.M)}
+
+
+class Model:
+    """One model, compiled to follow traces; kept in build/model by its text."""
+
+    def __init__(self, path, defs):
+        self.path, self.defs, self.known = path, defs, {}
+        text = b"".join(open(p, "rb").read() for p in (path, f"{MODELS}/trace.h"))
+        digest = hashlib.sha256(text + defs.encode()).hexdigest()[:16]
+        name = os.path.basename(path)
+        self.dir = f"{TOP}/{os.environ.get('BUILD') or 'build'}/model/trace-{digest}"
+        if not os.path.exists(f"{self.dir}/pan"):
+            self._compile(name)
+
+    def _compile(self, name):
+        os.makedirs(self.dir, exist_ok=True)
+        for path in (self.path, f"{MODELS}/trace.h"):
+            with open(path, "rb") as f, open(f"{self.dir}/{os.path.basename(path)}", "wb") as to:
+                to.write(f.read())
+        subprocess.run(["spin", "-a", "-DTRACE", *self.defs.split(), name], cwd=self.dir,
+                       check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(["gcc", "-O0", "-w", "-DSAFETY", "-DNOCLAIM", "-o", f"pan.{os.getpid()}",
+                        "pan.c"], cwd=self.dir, check=True)
+        os.rename(f"{self.dir}/pan.{os.getpid()}", f"{self.dir}/pan")
+
+    def allows(self, out, into):
+        """The numbers of both sides' steps: can the model take them all?"""
+        if (out, into) not in self.known:
+            self.known[out, into] = self._search(out, into)
+        return self.known[out, into]
+
+    def _search(self, out, into):
+        trace = " ".join(str(n) for n in (*out, 0, *into, 0))
+        said = subprocess.run(["./pan", "-m200000", "-w18", "-E"], cwd=self.dir, text=True,
+                              stdout=subprocess.PIPE, env={**os.environ, "TRACE": trace},
+                              check=False, timeout=60).stdout
+        if "errors: " not in said or "too small" in said or "out of memory" in said:
+            raise RuntimeError(f"{self.path} cannot follow a trace:\n{said}")
+        return "errors: 0" not in said
+
+
+@functools.cache
+def models():
+    """By the words that say what decides."""
+    found = {}
+    for path in sorted(glob.glob(f"{MODELS}/*.pml")):
+        with open(path, encoding="utf-8") as f:
+            for what, defs in re.findall(r"^/\* DECIDES: ([a-z ]*[a-z])(.*) \*/$", f.read(), re.M):
+                found[what] = functools.cache(functools.partial(Model, path, defs.strip()))
+    return found
+
+
+# ---- what hosts have told ----
+
+def steps_in(text):
+    """(id, direction, words) of each step in a host's log."""
+    return LINE.findall(text)
+
+
+def crashed(steps):
+    """One that ended: after each side's last step."""
+    sides = dict.fromkeys((move, way) for move, way, _ in steps)
+    return steps + [(move, way, CRASHED) for move, way in sides]
+
+
+def told(lab):
+    """All that hosts of the lab have told: a Run for each migration."""
+    alive, moves = lab.alive(), {}
+    for name in lab.hosts():
+        steps = lab.steps(name)
+        for move, way, what in steps if name in alive else crashed(steps):
+            moves.setdefault(move, {"out": [], "in": []})[way].append(what)
+    return [Run(move, tuple(m["out"]), tuple(m["in"])) for move, m in moves.items()]
+
+
+# ---- is that allowed ----
+
+def check(run):
+    """False: it says nothing of the commit, or one side is no host of ours."""
+    if not run.out or not any(step != CRASHED for step in run.out + run.into):
+        return False
+    what, out = run.out[0], run.out[1:]
+    able = models()
+    unknown = [s for s in (*out, *run.into) if s not in words()]
+    if what == CRASHED:         # it ended before it could say
+        tried, out = list(able.values()), run.out
+    elif what not in able or unknown:
+        raise Refused(run, f"no model knows of '{unknown[0] if unknown else what}'")
+    else:
+        tried = [able[what]]
+    numbers = [tuple(words()[s] for s in side) for side in (out, run.into)]
+    if not any(model().allows(*numbers) for model in tried):
+        raise Refused(run, "no run of the model has these steps")
+    return True
+
+
+SOON_S = 20
+
+
+def settle(lab):
+    """Checks what is told in a lab since the last time. How many migrations that were. One side may
+    be behind just now, so a refusal counts if it lasts."""
+    end = time.monotonic() + SOON_S
+    while True:
+        fresh = [run for run in told(lab) if run not in lab.settled]
+        try:
+            checked = sum(map(check, fresh))
+        except Refused:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.5)
+            continue
+        lab.settled.update(fresh)
+        return checked
