@@ -79,6 +79,8 @@ static int accept(struct mig_job *j)
 
 	if (!err && leased)
 		job_step(j, STEP_ACCEPTED);
+	if (err == -ESTALE) /* its source may ask later, after a crash of either */
+		job_journal_keep(j);
 	if (!err && j->journal)
 		err = journal_note(j->journal, JOURNAL_OWNS);
 	if (!err && j->journal)
@@ -228,6 +230,12 @@ bool dest_give_way(void)
 	return true;
 }
 
+/* Will its source never ask again? The answer to GO may not arrive. */
+static bool is_settled(const struct wire_settle *m, bool owns)
+{
+	return m->outcome == OUTCOME_CLOSED || (m->outcome == OUTCOME_ABORTED && !owns);
+}
+
 void dest_settle(const struct wire_settle *m, struct wire_verdict *v)
 {
 	struct mig_job *j = job_find_wire_id(m->id);
@@ -236,8 +244,7 @@ void dest_settle(const struct wire_settle *m, struct wire_verdict *v)
 	*v = (struct wire_verdict){ .verdict = VERDICT_UNKNOWN };
 	memcpy(v->id, m->id, sizeof(v->id));
 	if (!j) {
-		if (history_find(v) &&
-		    (v->verdict == VERDICT_DISCARDED || m->outcome == OUTCOME_CLOSED))
+		if (history_find(v) && is_settled(m, v->verdict == VERDICT_RUNNING))
 			journal_forget(m->id);
 		if (m->outcome == OUTCOME_CLOSED && v->verdict == VERDICT_RUNNING)
 			step_say(m->id, true, STEP_CLOSED);
@@ -246,8 +253,9 @@ void dest_settle(const struct wire_settle *m, struct wire_verdict *v)
 	if (m->outcome == OUTCOME_CLOSED && j->dst == DST_OWNS) {
 		job_step(j, STEP_CLOSED);
 		job_journal_end(j);
-		journal_forget(m->id); /* it was kept when the job ended */
 	}
+	if ((j->dst == DST_OWNS || j->dst == DST_GONE) && is_settled(m, j->dst == DST_OWNS))
+		journal_forget(m->id); /* it was kept when the job ended */
 	err = m->outcome == OUTCOME_GO ? dest_take(j) : 0;
 	if (err)
 		log_warn("mig", "job %u: the source says GO for a copy that %s", (unsigned)j->st.id,
@@ -262,7 +270,8 @@ void dest_settle(const struct wire_settle *m, struct wire_verdict *v)
 
 int dest_resolve(struct mig_job *j, bool here)
 {
-	int err = here && j->journal ? journal_note(j->journal, JOURNAL_OWNS) : 0;
+	int err = here && j->journal && j->dst == DST_HELD ? journal_note(j->journal, JOURNAL_OWNS)
+							   : 0;
 	unsigned long f = lock_decided(j);
 	bool leases = (here && j->dst == DST_HELD && owner_leased(j)) || err;
 	enum commit_action action = leases ? COMMIT_REFUSE : dst_resolve(&j->dst, here);

@@ -47,6 +47,8 @@ struct mig_job {
 	struct vm *instead;	 /* [own] incoming: stepped aside for vm, see dest_vm.c; or NULL */
 	struct vm *former;	 /* [own] incoming, self: runs until vm does; with a reference */
 	struct journal *journal; /* [job] of a move with copied disks; NULL: none */
+	bool noted_go;		 /* [own] outgoing: the record may say so */
+	bool stopped;		 /* [own] outgoing: it runs nowhere, its disks are here */
 	struct leftover *left;	 /* [own] of a move that a crash ended: instead of vm */
 	struct peer peer;	 /* [own]; peer.s under stream_lock for others' aborts */
 	struct mutex stream_lock;
@@ -141,9 +143,11 @@ void recover_keep(struct mig_job *j); /* gone or not, the files stay */
 /* source_commit.c */
 /*
  * Whose is a VM whose leases were given? Takes them back if that is still possible: COMMIT_RUN. Or
- * COMMIT_FREE, and COMMIT_ASK while the datastore does not say.
+ * COMMIT_FREE, and COMMIT_ASK while the datastore does not say. Of a VM with copied disks, too,
+ * that are not to go before it is known that they have come: as long as `gone` does not say that
+ * its copy there never ran and never will. Then it runs nowhere (j->stopped).
  */
-enum commit_action source_ask_leases(struct mig_job *j);
+enum commit_action source_ask_leases(struct mig_job *j, bool gone);
 
 /* source_end.c: what follows a commit action on the source. */
 void source_resume(struct mig_job *j); /* COMMIT_RUN: the VM goes on here */

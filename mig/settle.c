@@ -84,12 +84,17 @@ static enum commit_action peers_word(struct mig_job *j, enum wire_verdict_kind v
 static void in_doubt_verdict(struct mig_job *j, enum wire_verdict_kind verdict)
 {
 	bool leases = verdict != VERDICT_RUNNING && j->vm && owner_leased(j);
-	enum commit_action action = leases ? source_ask_leases(j) : peers_word(j, verdict);
+	enum commit_action action = leases ? source_ask_leases(j, verdict == VERDICT_DISCARDED)
+					   : peers_word(j, verdict);
 
+	if (action == COMMIT_FREE && j->stopped)
+		job_error(j, "stopped",
+			  "the destination took the leases and lost its copy before that ran: its "
+			  "disks are here, it can be started when the leases are free");
 	if (action == COMMIT_FREE) {
 		source_release(j);
 		job_set_settling(j, false);
-		job_over(j, MIG_DONE);
+		job_over(j, j->stopped ? MIG_FAILED : MIG_DONE);
 	} else if (action == COMMIT_RUN) {
 		job_error(j, "discarded",
 			  leases ? "the destination did not take the leases; the VM goes on here"
@@ -126,16 +131,16 @@ static void end(struct mig_job *j)
 	spin_unlock(&j->lock, f);
 }
 
-/* The record goes; and, as far as the peer hears it, the peer's. */
-static void forget(struct mig_job *j)
+/* The record goes; and, as far as the peer hears it, the peer's, which has been asked for it. */
+static void forget(struct mig_job *j, bool asked)
 {
-	bool moved = j->journal && j->src == SRC_RELEASED;
+	bool closes = j->journal && asked && j->src != SRC_GO_SENT;
 	struct wire_verdict v;
 
 	job_journal_end(j);
-	if (moved)
+	if (closes && j->src == SRC_RELEASED && !j->stopped)
 		job_step(j, STEP_FORGOT);
-	if (moved && ask(j, OUTCOME_CLOSED, &v))
+	if (closes && ask(j, OUTCOME_CLOSED, &v))
 		log_debug("mig", "job %u: the destination keeps its record", (unsigned)j->st.id);
 }
 
@@ -160,7 +165,7 @@ static void settle_one(struct mig_job *j)
 	if (j->src != SRC_GO_SENT)
 		job_set_settling(j, false);
 	end(j);
-	forget(j);
+	forget(j, outcome == OUTCOME_GO);
 }
 
 struct pass {

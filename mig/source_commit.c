@@ -19,12 +19,29 @@
 /* A host that crashes after GO must know of it. */
 static int note_go(struct mig_job *j)
 {
-	int err = j->journal ? journal_note(j->journal, JOURNAL_GO) : 0;
+	bool first = j->journal && !j->noted_go;
+	int err = 0;
 
+	if (first) {
+		j->noted_go = true;
+		err = journal_note(j->journal, JOURNAL_GO);
+	}
+	if (first && !err)
+		job_step(j, STEP_NOTED_GO);
 	if (err)
 		job_error(j, ds_error_code(err),
 			  "the record of the move cannot be written: %s; the VM goes on here",
 			  ds_error_text(err));
+	return err;
+}
+
+/* GO was not said after all: before the VM goes on a crash must find that again. */
+static int note_nothing(struct mig_job *j)
+{
+	int err = j->noted_go ? journal_note(j->journal, JOURNAL_NOTHING) : 0;
+
+	if (!err && j->noted_go)
+		job_step(j, STEP_NOTED_NOTHING);
 	return err;
 }
 
@@ -164,30 +181,48 @@ static void go_on(struct source *s)
 		settle_add(j);
 }
 
-enum commit_action source_ask_leases(struct mig_job *j)
+enum commit_action source_ask_leases(struct mig_job *j, bool gone)
 {
 	int err = owner_take_back(j);
+	bool copied = j->journal != NULL;
 	unsigned long f = spin_lock(&j->lock);
-	enum commit_action action = !err	     ? src_taken_back(&j->src)
-				    : err == -ESTALE ? src_moved_on(&j->src)
-						     : src_lost(&j->src);
+	enum commit_action action = !err				  ? src_taken_back(&j->src)
+				    : err == -ESTALE && (!copied || gone) ? src_moved_on(&j->src)
+									  : src_lost(&j->src);
 
 	spin_unlock(&j->lock, f);
 	if (action == COMMIT_RUN)
 		job_step(j, STEP_TAKEN_BACK);
-	if (action == COMMIT_FREE)
-		job_step(j, STEP_MOVED_ON);
+	if (action != COMMIT_FREE)
+		return action;
+	job_step(j, copied ? STEP_STOPPED : STEP_MOVED_ON);
+	j->stopped = copied;
+	if (copied)
+		vdisks_settle(j->vm, true);
 	return action;
+}
+
+/* Nothing was given. As if GO were said when the record cannot be made to say something else. */
+static enum commit_action abort_or_ask(struct source *s)
+{
+	struct mig_job *j = s->j;
+
+	if (note_nothing(j)) {
+		src_ready(&j->src);
+		job_step(j, STEP_GO);
+		return COMMIT_ASK;
+	}
+	if (s->parked)
+		job_step(j, STEP_GOES_ON);
+	return src_abort(&j->src);
 }
 
 bool source_give_up(struct source *s, int err)
 {
 	struct mig_job *j = s->j;
 	bool given = j->src == SRC_GIVEN;
-	enum commit_action action = given ? source_ask_leases(j) : src_abort(&j->src);
+	enum commit_action action = given ? source_ask_leases(j, false) : abort_or_ask(s);
 
-	if (s->parked && !given)
-		job_step(j, STEP_GOES_ON);
 	if (action == COMMIT_RUN) {
 		say_why(j, err);
 		go_on(s);
@@ -198,6 +233,7 @@ bool source_give_up(struct source *s, int err)
 		job_over(j, MIG_DONE);
 		return false;
 	}
-	in_doubt(j, "the datastore does not say whether its leases were taken over");
+	in_doubt(j, given ? "it is not known whether its leases were taken over"
+			  : "the record of the move says GO and cannot be changed");
 	return false;
 }
