@@ -191,8 +191,12 @@ enum commit_action source_ask_leases(struct mig_job *j, bool gone)
 									  : src_lost(&j->src);
 
 	spin_unlock(&j->lock, f);
-	if (action == COMMIT_RUN)
+	if (action == COMMIT_RUN) {
 		job_step(j, STEP_TAKEN_BACK);
+		if (note_nothing(j)) /* a crash asks the destination then, which has no lease */
+			log_warn("mig", "job %u: the record of the move goes on to say GO",
+				 (unsigned)j->st.id);
+	}
 	if (action != COMMIT_FREE)
 		return action;
 	job_step(j, copied ? STEP_STOPPED : STEP_MOVED_ON);

@@ -24,6 +24,9 @@
 
 /* DECIDES: the stream decides */
 
+#ifndef DUPS
+#define DUPS 2 /* messages that come twice */
+#endif
 #ifndef LOSSES
 #define LOSSES 3
 #endif
@@ -46,11 +49,13 @@ bool m_end, m_ready, m_go, m_running, m_abort;
 /* ... and those of settling connections. */
 bool m_settle_aborted, m_settle_go, m_v_running, m_v_discarded, m_v_unknown;
 
-byte losses = LOSSES;
+byte dups = DUPS, losses = LOSSES;
 bool s_crashed, d_crashed;
 
 #include "trace.h"
 
+/* A connection for each question, one at a time. */
+#define answered (m_v_running || m_v_discarded || m_v_unknown)
 #define s_settled (s == RELEASED || s == GONE || (s == RUNS && !s_unsettled))
 #define d_settled (d != HELD)
 
@@ -59,7 +64,7 @@ inline deliver(bit_)
 {
 	if
 	:: bit_ = false
-	:: skip /* duplicated: stays in flight */
+	:: FAULT(dups) -> SPEND(dups) /* it comes again */
 	fi
 }
 
@@ -90,8 +95,9 @@ end:	do
 		deliver(m_running); s = RELEASED }
 
 	/* settle.c */
-	:: atomic { s == GO_SENT && !stream && !m_settle_go -> m_settle_go = true }
-	:: atomic { s == RUNS && s_unsettled && !m_settle_aborted -> m_settle_aborted = true }
+	:: atomic { s == GO_SENT && !stream && !m_settle_go && !answered -> m_settle_go = true }
+	:: atomic { s == RUNS && s_unsettled && !m_settle_aborted && !answered ->
+		m_settle_aborted = true }
 	:: atomic { OUT(TOLD_RELEASED, m_v_running && s == GO_SENT) ->	/* src_running */
 		deliver(m_v_running); s = RELEASED }
 	:: atomic { OUT(GOES_ON, m_v_discarded && s == GO_SENT) ->	/* src_discarded */
@@ -184,6 +190,7 @@ end:	do
 	:: atomic { FAULT(losses) && m_v_running -> SPEND(losses); m_v_running = false }
 	:: atomic { FAULT(losses) && m_v_discarded -> SPEND(losses); m_v_discarded = false }
 	:: atomic { FAULT(losses) && m_v_unknown -> SPEND(losses); m_v_unknown = false }
+	:: break /* no more of it: they may be over at any time */
 	od
 }
 
@@ -191,18 +198,20 @@ end:	do
 proctype operator()
 {
 end:	do
-	/* the source asks; the destination has died with its copy, and knows nothing if it is back */
+	/* the source asks; the destination has died with its copy, and knows nothing when back */
 	/* src_resolve(here) */
 	:: atomic { OUT(SAID_HERE, s == GO_SENT && d == EMPTY && !d_knows) ->
 		s = RUNS; s_was_told_here = true; s_unsettled = false }
 	/* the source asks; the copy there runs */
-	:: atomic { OUT(SAID_THERE, s == GO_SENT && !stream && d == OWNS) -> /* src_resolve(there) */
+	:: atomic { OUT(SAID_THERE, s == GO_SENT && !stream && d == OWNS) ->
+		/* src_resolve(there) */
 		s = RELEASED }
 	/* the destination asks; the source is dead */
 	:: atomic { IN(SAID_HERE, d == HELD && d_asks && s == GONE) -> /* dst_resolve(here) */
 		d = OWNS; d_told_here = true; d_asks = false }
 	/* the destination asks; the source has it, running or itself in doubt */
-	:: atomic { IN(SAID_THERE, d == HELD && d_asks && (s == RUNS || s == GO_SENT)) -> /* dst_resolve(there) */
+	:: atomic { IN(SAID_THERE, d == HELD && d_asks && (s == RUNS || s == GO_SENT)) ->
+		/* dst_resolve(there) */
 		d = EMPTY; d_over = true; d_asks = false }
 	od
 }

@@ -210,7 +210,8 @@ end:	do
 		d = EMPTY; d_over = true; m_v_other = true }
 	:: atomic { m_settle_aborted && d == EMPTY -> deliver(m_settle_aborted);
 		d_over = d_knows; m_v_other = true }
-	:: atomic { m_settle_aborted && (d == TAKES || d == OWNS) -> m_settle_aborted = false; assert(false) }
+	:: atomic { m_settle_aborted && (d == TAKES || d == OWNS) ->
+		m_settle_aborted = false; assert(false) }
 	od
 }
 
@@ -267,7 +268,8 @@ end:	do
 	:: atomic { s == RUNS && (d == TAKES || d == OWNS) -> assert(false) }
 	:: atomic { (d == TAKES || d == OWNS) && ran_on -> assert(false) }	/* an old copy */
 	:: atomic { s == RUNS && s_mine && !s_shut && !sources -> assert(false) }
-	:: atomic { (d == TAKES || d == OWNS) && d_mine && !d_shut && lease != ACCEPTED -> assert(false) }
+	:: atomic { (d == TAKES || d == OWNS) && d_mine && !d_shut && lease != ACCEPTED ->
+		assert(false) }
 	od
 }
 
@@ -278,4 +280,5 @@ init {
 /* The VM is never gone from both hosts unless a host crashed, or another has its disk. */
 ltl kept { [] (!(s == RELEASED && d == EMPTY) || d_crashed || lease == ANOTHERS) }
 /* Settled for good, by the lease alone if need be. */
-ltl settles { <> [] ((s == RELEASED || s == GONE || s == RUNS || s == PARKED) && d != HELD && d != TAKES) }
+ltl settles { <> [] ((s == RELEASED || s == GONE || s == RUNS || s == PARKED) &&
+		     d != HELD && d != TAKES) }

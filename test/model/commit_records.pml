@@ -10,9 +10,9 @@
  * later time, once or again, or lost, and those of the migration's own stream die with it.
  * Either host crashes up to CRASHES times, between any two steps: between a note on its disk and
  * what it does next, too. A host may also burn down, once, and never come back; then, and only
- * then, there is an operator who says so. A transaction of the shared datastore may break off BREAKS
- * times. Of the lease's time there is only that a dead host's is found out; fences that are shut
- * are in commit_disks.pml.
+ * then, there is an operator who says so. A transaction of the shared datastore may break off
+ * BREAKS times. Of the lease's time there is only that a dead host's is found out; fences that
+ * are shut are in commit_disks.pml.
  *
  * Safety:   never both running, nor the source again after the destination has run, nor an old
  *           copy after the source has gone on (monitor); GO that was not noted is never
@@ -38,6 +38,9 @@
 /* BREAK: kept -DLEASES -DBREAK_FREE_BY_LEASE */
 /* BREAK: safety -DLEASES -DBREAK_NOTE_ALONE */
 
+#ifndef DUPS
+#define DUPS 2 /* messages that come twice */
+#endif
 #ifndef LOSSES
 #define LOSSES 3
 #endif
@@ -49,12 +52,13 @@
 #endif
 
 /* s: RUNS, PARKED, NOTED (GO is on the disk), UNNOTED (and no more), GIVING and GIVEN (the lease),
- * GO_SENT (also: came back with that note), RELEASED, OFF (its disks are the VM, nothing else is
- * left). d: EMPTY, HELD, ACCEPTED (it has the lease), TAKES (OWNS is on the disk), OWNS. Either:
- * DOWN, BURNT. READY needs no note: a copy that a crash took has never run, which is what its
- * absence says. */
-mtype = { RUNS, PARKED, NOTED, UNNOTED, GIVING, GIVEN, GO_SENT, RELEASED, OFF, EMPTY, HELD, ACCEPTED,
-	  TAKES, OWNS, DOWN, BURNT };
+ * BACK (it has that again), GO_SENT (also: came back with that note), RELEASED, OFF (its disks
+ * are the VM, nothing else is left).
+ * d: EMPTY, HELD, ACCEPTED (it has the lease), TAKES (OWNS is on the disk), OWNS.
+ * Either: DOWN, BURNT. READY needs no note: a copy that a crash took has never run, which is what
+ * its absence says. */
+mtype = { RUNS, PARKED, NOTED, UNNOTED, GIVING, GIVEN, BACK, GO_SENT, RELEASED, OFF, EMPTY,
+	  HELD, ACCEPTED, TAKES, OWNS, DOWN, BURNT };
 mtype s = RUNS;
 mtype d = EMPTY;
 /* On the disks: enum journal_step. */
@@ -81,7 +85,7 @@ bool d_ran; /* at the destination, ever */
 bool m_end, m_ready, m_go, m_running, m_abort, m_closed;
 bool m_settle_aborted, m_settle_go, m_v_running, m_v_discarded, m_v_unknown;
 
-byte losses = LOSSES, s_crashes = CRASHES, d_crashes = CRASHES, breaks = BREAKS;
+byte dups = DUPS, losses = LOSSES, s_crashes = CRASHES, d_crashes = CRASHES, breaks = BREAKS;
 bool burnt;
 
 #include "trace.h"
@@ -96,7 +100,7 @@ inline deliver(bit_)
 {
 	if
 	:: bit_ = false
-	:: skip /* it comes again */
+	:: FAULT(dups) -> SPEND(dups) /* it comes again */
 	fi
 }
 
@@ -106,6 +110,9 @@ inline go_on()
 	s = RUNS; ran_on = true; s_unsettled = true;
 	m_abort = stream; stream = false
 }
+
+/* A connection for each question, one at a time. */
+#define answered (m_v_running || m_v_discarded || m_v_unknown)
 
 /* In memory: what a crash has taken can only be started anew, when somebody says that it may. */
 #define asks_lease (s == GIVING || s == GIVEN || (s == GO_SENT && !stream && in_memory && leased))
@@ -144,7 +151,9 @@ end:	do
 		:: skip
 		fi;
 		s = GO_SENT; stream = false }
-	:: atomic { OUT(TOOK_BACK, asks_lease && lease != TAKEN) -> lease = TAKEN_BACK; go_on() }
+	:: atomic { OUT(TOOK_BACK, asks_lease && lease != TAKEN) ->
+		lease = TAKEN_BACK; s = BACK }
+	:: atomic { OUT(NOTED_NOTHING, s == BACK) -> sj = J_NOTHING; go_on() }
 	:: atomic { asks_lease && lease == OFFERED && FAULT(breaks) -> SPEND(breaks);
 		if
 		:: lease = TAKEN_BACK
@@ -162,8 +171,9 @@ end:	do
 		deliver(m_running); s = RELEASED }
 
 	/* settle.c */
-	:: atomic { s == GO_SENT && !stream && !m_settle_go -> m_settle_go = true }
-	:: atomic { s == RUNS && s_unsettled && !m_settle_aborted -> m_settle_aborted = true }
+	:: atomic { s == GO_SENT && !stream && !m_settle_go && !answered -> m_settle_go = true }
+	:: atomic { s == RUNS && s_unsettled && !m_settle_aborted && !answered ->
+		m_settle_aborted = true }
 	:: atomic { OUT(TOLD_RELEASED, m_v_running && s == GO_SENT) ->
 		deliver(m_v_running); s = RELEASED }
 	:: atomic { OUT(GOES_ON, m_v_discarded && s == GO_SENT && !(leased && in_memory)) ->
@@ -270,7 +280,7 @@ end:	do
 	od
 }
 
-/* A crash takes what is in memory; the host comes back with what its disk says. */
+/* A crash takes what is in memory. */
 inline drop_stream()
 {
 	stream = false; m_end = false; m_ready = false; m_go = false; m_running = false;
@@ -286,11 +296,6 @@ end:	do
 		:: sj == NONE && (s == RELEASED || s == OFF) -> skip /* no record, and no VM */
 		:: else -> s = DOWN
 		fi }
-	:: atomic { OUT(FOUND_GO, s == DOWN && sj == J_GO) -> s = GO_SENT }
-	:: atomic { OUT(FOUND_NOTHING, s == DOWN && sj == J_NOTHING) -> /* from its disks */
-		s = RUNS; ran_on = true; s_unsettled = true }
-	:: atomic { s == DOWN && sj == NONE -> s = RUNS; ran_on = true; s_unsettled = false }
-
 	:: atomic { IN(CRASHED, FAULT(d_crashes) && stunned && d != DOWN && d != BURNT) ->
 		SPEND(d_crashes); drop_stream();
 		if
@@ -301,15 +306,6 @@ end:	do
 			fi
 		:: else -> d = DOWN
 		fi }
-	:: atomic { IN(FOUND_OWNS, d == DOWN && dj == J_OWNS) -> /* started again from its disks */
-		d = OWNS; d_ran = true }
-	:: atomic { IN(FOUND_NOTHING, d == DOWN && dj == J_NOTHING) ->
-		d = EMPTY; d_over = true;
-		if
-		:: d_files -> d_files = false
-		:: else -> dj = NONE /* no more than in memory */
-		fi }
-
 	/* never to come back */
 	:: atomic { OUT(CRASHED, !burnt && stunned && s != RELEASED && s != OFF && d != BURNT) ->
 		burnt = true; s = BURNT; in_memory = false; drop_stream() }
@@ -321,6 +317,25 @@ end:	do
 	:: atomic { FAULT(losses) && m_v_running -> SPEND(losses); m_v_running = false }
 	:: atomic { FAULT(losses) && m_v_discarded -> SPEND(losses); m_v_discarded = false }
 	:: atomic { FAULT(losses) && m_closed -> SPEND(losses); m_closed = false }
+	:: break /* no more of it: they may be over at any time */
+	od
+}
+
+proctype boots()
+{
+end:	do
+	:: atomic { OUT(FOUND_GO, s == DOWN && sj == J_GO) -> s = GO_SENT }
+	:: atomic { OUT(FOUND_NOTHING, s == DOWN && sj == J_NOTHING) -> /* from its disks */
+		s = RUNS; ran_on = true; s_unsettled = true }
+	:: atomic { s == DOWN && sj == NONE -> s = RUNS; ran_on = true; s_unsettled = false }
+	:: atomic { IN(FOUND_OWNS, d == DOWN && dj == J_OWNS) -> /* started again from its disks */
+		d = OWNS; d_ran = true }
+	:: atomic { IN(FOUND_NOTHING, d == DOWN && dj == J_NOTHING) ->
+		d = EMPTY; d_over = true;
+		if
+		:: d_files -> d_files = false
+		:: else -> dj = NONE /* no more than in memory */
+		fi }
 	od
 }
 
@@ -354,12 +369,12 @@ end:	do
 }
 
 init {
-	atomic { run source(); run dest(); run faults(); run operator() }
+	atomic { run source(); run dest(); run faults(); run boots(); run operator() }
 }
 
 #define here_alone (((s == RUNS && !s_unsettled) || s == OFF) && d != OWNS)
 #define there_alone ((s == RELEASED || s == BURNT) && d == OWNS)
-/* What may stay without an owner: the source burnt down before the copy was complete, or was given. */
+/* What may stay without an owner: the source burnt down before the copy was complete, or given. */
 #define burnt_down (s == BURNT && (d == EMPTY || d == BURNT))
 ltl kept { [] (s != RELEASED || d_ran) }
 ltl settles { <> [] (here_alone || there_alone || burnt_down || !stunned || s == PARKED) }
