@@ -178,7 +178,7 @@ static int stun(struct source *s)
 	vm_set_state(j->vm, VM_STUNNED);
 	src_stun(&j->src);
 	job_step(j, owner_leased(j) ? (j->journal ? STEP_BY_BOTH : STEP_BY_LEASES)
-					: (j->journal ? STEP_BY_RECORDS : STEP_BY_STREAM));
+				    : (j->journal ? STEP_BY_RECORDS : STEP_BY_STREAM));
 	job_step(j, STEP_PARKED);
 	err = vdevs_quiesce(j->vm, time_ns() + QUIESCE_TIMEOUT_NS);
 	if (err) {
