@@ -120,6 +120,7 @@ MUST_CHECK int ds_host_at(struct datastore *ds, unsigned slot, struct ds_host_in
  */
 MUST_CHECK int ds_create(struct datastore *ds, const char *name, enum ds_kind kind, uint64_t size,
 			 uint32_t flags);
+/* What it stands on becomes whole with it. */
 MUST_CHECK int ds_finish(struct datastore *ds, const char *name);
 /* -EBUSY open here or leased by a living host; -ENOENT. */
 MUST_CHECK int ds_remove(struct datastore *ds, const char *name);
@@ -168,15 +169,15 @@ struct datastore *ds_file_store(const struct ds_file *f);
  */
 void ds_file_promise(struct ds_file *f, uint64_t from, uint64_t to);
 /*
- * What byte `at` of an open file is, and *bytes how many from there on, up to its end, are alike.
- * Right until the next write to them.
+ * What an open file itself has at byte `at`, and *bytes how many from there on, up to its end, are
+ * alike. Right until the next write to them.
  */
-enum ds_extent {
-	DS_MAP_HOLE,  /* reads as zeros */
-	DS_MAP_OWN,   /* the file's own extents */
-	DS_MAP_BELOW, /* the extents of a file that it is a delta over */
+enum ds_own {
+	DS_OWN_NOTHING, /* it shows the file that it is a delta over, or zeros without one */
+	DS_OWN_EXTENTS,
+	DS_OWN_ZEROS, /* zeros, which hide what is below and take no space */
 };
-enum ds_extent ds_file_map(struct ds_file *f, uint64_t at, uint64_t *bytes);
+enum ds_own ds_file_own(struct ds_file *f, uint64_t at, uint64_t *bytes);
 /*
  * Grows or shrinks; what is beyond the old end is zeros, and a hole until it is written. Old and
  * new size are multiples of 4096: else -EINVAL.
@@ -195,11 +196,18 @@ MUST_CHECK int ds_snapshot(struct datastore *ds, const char *name, const char *a
 struct ds_snap {
 	struct datastore *ds;
 	const char *name, *as;
+	bool part;	      /* of a chain that is being made: both stay unfinished */
 	struct ds_file *held; /* ds_snapshot_all's own */
 };
 MUST_CHECK int ds_snapshot_all(struct ds_snap *s, unsigned n, unsigned *failed);
 MUST_CHECK int ds_snapshot_revert(struct datastore *ds, const char *name, const char *snap);
 MUST_CHECK int ds_snapshot_delete(struct datastore *ds, const char *snap);
+
+/*
+ * For whoever copies a file that is open for writing with what it stands on: from keep on no
+ * snapshot of it is taken, deleted or reverted to (-EALREADY), until it is let go, or closed.
+ */
+void ds_file_keep_chain(struct ds_file *f, bool keep);
 
 /*
  * A delta upon parent, which nobody writes then: unfinished and leased by this host, so it is gone
@@ -243,7 +251,11 @@ MUST_CHECK int ds_stat_id(struct datastore *ds, uint64_t id, struct ds_entry *ou
 /* "/ds/NAME/FILE", "/ds/NAME" or "/ds/NAME/": the datastore and the rest; -EINVAL, -ENOENT not
  * mounted. */
 MUST_CHECK int ds_path(const char *path, struct datastore **ds, const char **file);
-/* Removes what has the path, if it is this file still: else -ENOENT. And as ds_remove. */
+/*
+ * Removes what has the path, if it is this file still (else -ENOENT), and then what it stood on,
+ * the uppermost first, down to one on which another file stands or which is in use. Once begun it
+ * is debris, all of it. And as ds_remove.
+ */
 MUST_CHECK int ds_remove_file(const char *path, uint64_t id);
 /* What an error of this face means to people: "no-space", and a sentence. */
 const char *ds_error_code(int err);

@@ -102,7 +102,7 @@ static int revert(struct set *s, const struct vm *vm, char *why, size_t len)
 
 	if (err)
 		return err;
-	if (vm->mig || (vm->state != VM_OFF && vm->state != VM_STOPPED_ERROR)) {
+	if (vm->state != VM_OFF && vm->state != VM_STOPPED_ERROR) {
 		snprintf(why, len, "VM %s is %s: this needs it off ('vm stop %s')", vm->cfg.name,
 			 vm_state_name(vm->state), vm->cfg.name);
 		return -EBUSY;
@@ -148,6 +148,16 @@ static int merge(struct set *s, const struct vm *vm, char *why, size_t len)
 	return err;
 }
 
+/* Who moves its disks has their snapshots in hand as well. */
+static int not_moving(const struct vm *vm, char *why, size_t len)
+{
+	if (!vm->mig)
+		return 0;
+	snprintf(why, len, "%s is %s: its snapshots stay as they are until then", vm->cfg.name,
+		 vm->doing ? vm->doing : "being migrated ('tasks' shows it)");
+	return -EBUSY;
+}
+
 static int act(const char *name, const char *snap,
 	       int (*fn)(struct set *s, const struct vm *vm, char *why, size_t len), char *why,
 	       size_t len)
@@ -157,6 +167,8 @@ static int act(const char *name, const char *snap,
 	int err = !s ? -ENOMEM : vm ? 0 : -ENOENT;
 
 	snprintf(why, len, vm ? "the host has no memory for it" : "no VM '%s' here", name);
+	if (!err)
+		err = not_moving(vm, why, len);
 	if (!err)
 		err = gather(s, vm, snap, why, len);
 	if (!err)

@@ -247,6 +247,26 @@ struct ds_inode *ds_edit_free(struct datastore *ds, const char *name, uint32_t *
 	return *err ? NULL : ds_edit(ds, ds_index_block(ds, *index), DS_MAGIC_FILE, err);
 }
 
+/* What n stands on, as far as it is not whole; as snapshots are, without a lease. */
+static int finish_below(struct datastore *ds, const struct ds_inode *n)
+{
+	struct ds_inode *below;
+	uint32_t index;
+	int err = 0;
+
+	while (n && n->parent && !err) {
+		n = ds_lookup_id(ds, n->parent, &index, &err);
+		if (!n || !(n->flags & DS_FILE_UNFINISHED))
+			return err;
+		below = ds_edit(ds, ds_index_block(ds, index), DS_MAGIC_FILE, &err);
+		if (below) {
+			below->flags &= ~DS_FILE_UNFINISHED;
+			ds_lease_drop(below);
+		}
+	}
+	return err;
+}
+
 int ds_finish(struct datastore *ds, const char *name)
 {
 	struct ds_inode *n;
@@ -262,8 +282,10 @@ int ds_finish(struct datastore *ds, const char *name)
 		n->flags &= ~DS_FILE_UNFINISHED;
 		if (!ds_is_open(ds, n->id))
 			ds_lease_drop(n);
-		return ds_commit(ds);
+		err = finish_below(ds, n);
 	}
+	if (n && !err)
+		return ds_commit(ds);
 	ds_abort(ds);
 	return err;
 }

@@ -96,25 +96,21 @@ void ds_file_promise(struct ds_file *f, uint64_t from, uint64_t to)
 	spin_unlock(&f->lock, flags);
 }
 
-enum ds_extent ds_file_map(struct ds_file *f, uint64_t at, uint64_t *bytes)
+enum ds_own ds_file_own(struct ds_file *f, uint64_t at, uint64_t *bytes)
 {
-	struct ds_file *top = f;
-	bool found = false;
+	uint64_t left = at < f->size ? f->size - at : 0;
+	unsigned long flags = spin_lock(&f->lock);
+	uint32_t physical, count;
+	bool found = ds_runs_find(&f->runs, (uint32_t)(at / DS_EXTENT), &physical, &count);
 
-	*bytes = at < f->size ? f->size - at : 0;
-	while (*bytes && f && at < f->size && !found) {
-		uint32_t physical, count;
-		unsigned long flags = spin_lock(&f->lock);
-		struct ds_file *below = f->below;
+	spin_unlock(&f->lock, flags);
+	*bytes = MIN(left, (uint64_t)count * DS_EXTENT - at % DS_EXTENT);
+	return !found ? DS_OWN_NOTHING : physical ? DS_OWN_EXTENTS : DS_OWN_ZEROS;
+}
 
-		found = ds_runs_find(&f->runs, (uint32_t)(at / DS_EXTENT), &physical, &count);
-		if (found && !physical)
-			below = NULL; /* zeros that hide it */
-		found = found && physical;
-		spin_unlock(&f->lock, flags);
-		*bytes = MIN(*bytes, (uint64_t)count * DS_EXTENT - at % DS_EXTENT);
-		if (!found)
-			f = below;
-	}
-	return !found ? DS_MAP_HOLE : f == top ? DS_MAP_OWN : DS_MAP_BELOW;
+void ds_file_keep_chain(struct ds_file *f, bool keep)
+{
+	ds_turn_take(&f->turn);
+	f->kept = keep;
+	ds_turn_end(&f->turn);
 }

@@ -274,6 +274,7 @@ struct ds_file {
 	unsigned refs;	      /* [ds->lock] its opener's, and of those who change it meanwhile */
 	struct ds_turn turn;  /* who changes or closes it; taken before the transaction's */
 	bool closed;	      /* [turn] off the list: who waited for the turn lets go */
+	bool kept;	      /* [turn] what it stands on stays as it is */
 	/* [turn, ds->lock, own while quiesced] the parent, which holes show, or NULL */
 	struct ds_file *below;
 	char name[DS_FILE_NAME];

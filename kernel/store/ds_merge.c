@@ -224,6 +224,10 @@ int ds_snapshot_delete(struct datastore *ds, const char *snap)
 	if (err || !children)
 		return err ? err : -ENOTSUP; /* nothing stands on it: it is a file as others */
 	f = ds_writer_hold(ds, e.id, true);
+	if (f && f->kept) {
+		ds_writer_release(f);
+		return -EALREADY;
+	}
 	if (f)
 		blk_quiesce(&f->blk);
 	/* Else somebody reads it by itself. */

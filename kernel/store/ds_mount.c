@@ -52,30 +52,32 @@ void ds_teardown(struct datastore *ds)
 
 /* ---- mounting ---- */
 
-/* Name of a file that nobody will finish; false when there is none at or behind *cursor. */
-static bool next_debris(struct datastore *ds, uint32_t *cursor, struct ds_entry *e)
+static bool is_debris(const struct ds_entry *e)
 {
-	while (!ds_list(ds, cursor, e))
-		if ((e->flags & DS_FILE_UNFINISHED) && e->lease == DS_LEASE_DEAD)
-			return true;
-	return false;
+	return (e->flags & DS_FILE_UNFINISHED) && e->lease == DS_LEASE_DEAD;
 }
 
+/* Files that nobody will finish; one on which another of them stands goes after that. */
 static void sweep(struct datastore *ds)
 {
 	struct ds_entry e;
+	unsigned gone;
 
-	for (uint32_t cursor = 0; next_debris(ds, &cursor, &e);) {
-		int err = ds_remove(ds, e.name);
-
-		if (err)
-			log_warn("store", "%s: %s, left unfinished, is not removed: error %d",
-				 ds->super.name, e.name, -err);
-		else
+	do {
+		gone = 0;
+		for (uint32_t cursor = 0; !ds_list(ds, &cursor, &e);) {
+			if (!is_debris(&e) || ds_remove(ds, e.name))
+				continue;
+			gone++;
 			log_info("store",
 				 "%s: %s was left unfinished by a host that is gone: removed",
 				 ds->super.name, e.name);
-	}
+		}
+	} while (gone);
+	for (uint32_t cursor = 0; !ds_list(ds, &cursor, &e);)
+		if (is_debris(&e))
+			log_warn("store", "%s: %s, left unfinished, is not removed", ds->super.name,
+				 e.name);
 }
 
 static int join(struct datastore *ds)

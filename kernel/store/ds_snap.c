@@ -33,9 +33,10 @@ unsigned ds_depth(struct datastore *ds, const struct ds_inode *n)
 }
 
 /* The transaction: the file at *old gets the snapshot's name, a delta its own. */
-static int split(struct datastore *ds, const char *name, const char *as, struct ds_file *f,
-		 uint32_t *old, uint32_t *top)
+static int split(const struct ds_snap *s, uint32_t *old, uint32_t *top)
 {
+	const char *name = s->name, *as = s->as;
+	struct datastore *ds = s->ds;
 	struct ds_inode *n, *d;
 	uint32_t taken;
 	int err;
@@ -47,18 +48,20 @@ static int split(struct datastore *ds, const char *name, const char *as, struct 
 	n = ds_edit_free(ds, name, old, &err);
 	if (!n)
 		return err;
-	if (n->flags)
+	if (n->flags != (s->part ? DS_FILE_UNFINISHED : 0))
 		return -EINVAL; /* several write it, or it is not whole */
-	if (ds_open_writer(ds, n->id) != f)
+	if (ds_open_writer(ds, n->id) != s->held)
 		return -EBUSY; /* opened meanwhile */
 	if (ds_depth(ds, n) + 1 >= DS_DEPTH_MAX)
 		return -EMLINK;
 	memset(n->name, 0, sizeof(n->name));
 	snprintf(n->name, sizeof(n->name), "%s", as);
-	d = ds_inode_new(ds, name, DS_KIND_DELTA, n->size, 0, top, &err);
+	d = ds_inode_new(ds, name, DS_KIND_DELTA, n->size, n->flags, top, &err);
 	if (!d)
 		return err;
 	d->parent = n->id;
+	if (s->part)
+		return 0; /* both have this host's lease, as what is unfinished has */
 	if (ds_lease_of(ds, n) == DS_LEASE_MINE)
 		ds_lease_take(ds, d);
 	/* A dead host's too: it must not find it when it comes back. */
@@ -88,8 +91,10 @@ static void become(struct ds_file *f, struct ds_file *below, const struct ds_ino
 	ds_file_enlist(below);
 }
 
-static int snapshot(struct datastore *ds, const char *name, const char *as, struct ds_file *f)
+static int snapshot(const struct ds_snap *s)
 {
+	struct datastore *ds = s->ds;
+	struct ds_file *f = s->held;
 	struct ds_file *below = f ? ds_file_new(ds, DS_OPEN_READ) : NULL;
 	uint32_t old, top;
 	struct ds_inode d;
@@ -97,14 +102,14 @@ static int snapshot(struct datastore *ds, const char *name, const char *as, stru
 
 	if (err)
 		goto out;
-	err = split(ds, name, as, f, &old, &top);
+	err = split(s, &old, &top);
 	if (err) {
 		ds_abort(ds);
 		goto out;
 	}
 	d = *(const struct ds_inode *)ds_get(ds, ds_index_block(ds, top), DS_MAGIC_FILE, &err);
 	if (below)
-		snprintf(below->name, sizeof(below->name), "%s", as);
+		snprintf(below->name, sizeof(below->name), "%s", s->as);
 	err = ds_commit(ds);
 	if (!err && f) {
 		become(f, below, &d, top);
@@ -133,9 +138,14 @@ static int hold(struct ds_snap *s)
 	int err = ds_name_ok(s->as) ? ds_stat(s->ds, s->name, &e) : -EINVAL;
 
 	s->held = err ? NULL : ds_writer_hold(s->ds, e.id, false);
-	if (s->held)
-		blk_quiesce(&s->held->blk);
-	return err;
+	if (!s->held)
+		return err;
+	if (s->held->kept) {
+		ds_writer_release(s->held);
+		return -EALREADY;
+	}
+	blk_quiesce(&s->held->blk);
+	return 0;
 }
 
 static void let_go(struct ds_snap *s)
@@ -165,7 +175,7 @@ int ds_snapshot_all(struct ds_snap *s, unsigned n, unsigned *failed)
 	if (err)
 		held--;
 	for (; taken < n && !err; taken++)
-		err = snapshot(s[taken].ds, s[taken].name, s[taken].as, s[taken].held);
+		err = snapshot(&s[taken]);
 	if (err && taken)
 		*failed = --taken;
 	while (held)

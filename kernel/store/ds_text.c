@@ -40,6 +40,7 @@ static const struct {
 	{ -EMLINK, "no-space", "there are 31 snapshots below it: merge some" },
 	{ -ENFILE, "no-space", "its file table or its list of hosts is full" },
 	{ -EBUSY, "busy", "it is in use: by a host that is alive, or a file that stands on it" },
+	{ -EALREADY, "busy", "it is being moved, with its snapshots: 'tasks' shows it" },
 	{ -ESTALE, "lost", "this host may not write there any more: unmount and mount it again" },
 	{ -EBADMSG, "damaged",
 	  "its metadata is damaged: 'terndisk check --repair' mends what it can" },
@@ -80,18 +81,4 @@ int ds_kind_of(const char *word, enum ds_kind *kind)
 		if (!strcmp(word, kinds[*kind]))
 			return 0;
 	return -EINVAL;
-}
-
-int ds_remove_file(const char *path, uint64_t id)
-{
-	struct datastore *ds;
-	struct ds_entry e;
-	const char *name;
-	int err = ds_path(path, &ds, &name);
-
-	if (!err)
-		err = ds_stat(ds, name, &e);
-	if (!err && e.id != id)
-		err = -ENOENT;
-	return err ? err : ds_remove(ds, name);
 }

@@ -152,19 +152,27 @@ static void snapshots_of_an_open_file(void **state)
 	free(back);
 }
 
-static void expect_map(struct ds_file *f, uint64_t at, enum ds_extent what, uint64_t bytes)
+static void expect_own(struct ds_file *f, uint64_t at, enum ds_own what, uint64_t bytes)
 {
 	uint64_t n;
 
-	assert_int_equal(ds_file_map(f, at, &n), what);
+	assert_int_equal(ds_file_own(f, at, &n), what);
 	assert_int_equal(n, bytes);
 }
 
-/* Which parts of a file have contents of their own, which show what is below. */
-static void the_map_of_a_file(void **state)
+static void zero(struct ds_file *f, uint64_t at, uint64_t bytes)
+{
+	struct blk_req r = {
+		.op = BLK_WRITE_ZEROES, .block = at / 512, .blocks = bytes / 512, .unmap = true
+	};
+
+	assert_int_equal(blk_wait(ds_file_blk(f), &r), 0);
+}
+
+/* Which parts of a file have contents of their own, which show what is below or hide it. */
+static void what_a_file_has_itself(void **state)
 {
 	struct ds_file *f;
-	uint64_t n;
 
 	assert_int_equal(ds_create(ds, "d", DS_KIND_THIN, (5 << 20) + 4096, 0), 0);
 	assert_int_equal(dsf_write("d", 1 << 20, 512, 1), 0);
@@ -172,17 +180,152 @@ static void the_map_of_a_file(void **state)
 	assert_int_equal(ds_snapshot(ds, "d", "s"), 0);
 	assert_int_equal(dsf_write("d", 2 << 20, 512, 3), 0);
 	assert_int_equal(dsf_write("d", 3 << 20, 512, 4), 0);
-	assert_int_equal(ds_open(ds, "d", DS_OPEN_READ, &f), 0);
-	expect_map(f, 0, DS_MAP_HOLE, 1 << 20);
-	expect_map(f, 512, DS_MAP_HOLE, (1 << 20) - 512);
-	expect_map(f, (1 << 20) + 512, DS_MAP_BELOW, (1 << 20) - 512);
-	expect_map(f, 2 << 20, DS_MAP_OWN, 2 << 20);
-	expect_map(f, 4 << 20, DS_MAP_HOLE, (1 << 20) + 4096);
-	expect_map(f, (5 << 20) + 4096, DS_MAP_HOLE, 0);
+	assert_int_equal(ds_open(ds, "d", DS_OPEN_WRITE, &f), 0);
+	zero(f, 1 << 20, 1 << 20);
+	expect_own(f, 0, DS_OWN_NOTHING, 1 << 20);
+	expect_own(f, 512, DS_OWN_NOTHING, (1 << 20) - 512);
+	expect_own(f, (1 << 20) + 512, DS_OWN_ZEROS, (1 << 20) - 512);
+	expect_own(f, 2 << 20, DS_OWN_EXTENTS, 2 << 20);
+	expect_own(f, 4 << 20, DS_OWN_NOTHING, (1 << 20) + 4096);
+	expect_own(f, (5 << 20) + 4096, DS_OWN_NOTHING, 0);
 	ds_close(f);
 	assert_int_equal(ds_open(ds, "s", DS_OPEN_READ, &f), 0);
-	for (uint64_t at = 0; at < (5 << 20) + 4096; at += n)
-		assert_int_not_equal(ds_file_map(f, at, &n), DS_MAP_BELOW);
+	expect_own(f, 1 << 20, DS_OWN_EXTENTS, 1 << 20);
+	ds_close(f);
+}
+
+/* ---- chains ---- */
+
+static int part(const char *as)
+{
+	struct ds_snap s = { .ds = ds, .name = "new", .as = as, .part = true };
+	unsigned failed;
+
+	return ds_snapshot_all(&s, 1, &failed);
+}
+
+/* "new" over "new.1" over "new.0", unfinished, each with an extent; it is open. */
+static struct ds_file *make_chain(void)
+{
+	uint8_t *buf = malloc(512);
+	struct ds_file *f;
+
+	assert_int_equal(ds_create(ds, "new", DS_KIND_THIN, 3 << 20, DS_FILE_UNFINISHED), 0);
+	assert_int_equal(ds_open(ds, "new", DS_OPEN_WRITE, &f), 0);
+	for (unsigned i = 0; i < 3; i++) {
+		dsf_fill(buf, 512, 7 + i);
+		assert_int_equal(blk_transfer(ds_file_blk(f), BLK_WRITE, i * 2048, 1, buf), 0);
+		if (i < 2)
+			assert_int_equal(part(i ? "new.1" : "new.0"), 0);
+	}
+	free(buf);
+	return f;
+}
+
+static bool is_there(const char *name, uint32_t flags)
+{
+	struct ds_entry e;
+
+	return !ds_stat(ds, name, &e) && e.flags == flags;
+}
+
+/* A chain that is being made is debris until it is finished, whole or not at all. */
+static void a_chain_in_the_making(void **state)
+{
+	struct ds_file *f = make_chain();
+	struct ds_entry e;
+
+	assert_int_equal(ds_snapshot(ds, "new", "x"), -EINVAL);
+	assert_true(is_there("new.0", DS_FILE_UNFINISHED) && is_there("new", DS_FILE_UNFINISHED));
+	ds_close(f);
+	dsf_again(); /* as a host that was gone */
+	for (uint32_t cursor = 0; !ds_list(ds, &cursor, &e);)
+		fail_msg("%s is left", e.name);
+	f = make_chain();
+	assert_int_equal(ds_finish(ds, "new"), 0);
+	assert_true(is_there("new.0", 0) && is_there("new.1", 0) && is_there("new", 0));
+	assert_true(!ds_stat(ds, "new.1", &e) && e.lease == DS_LEASE_NONE);
+	ds_close(f);
+	dsf_again();
+	for (uint64_t i = 0; i < 3; i++)
+		assert_true(dsf_has("new", i << 20, 512, 7 + i));
+	assert_true(dsf_has("new.1", 2 << 20, 512, 0) && dsf_has("new.0", 1 << 20, 512, 0));
+	assert_int_equal(ds_snapshot_revert(ds, "new", "new.0"), 0);
+	assert_true(dsf_has("new", 0, 512, 7) && dsf_has("new", 1 << 20, 512, 0));
+}
+
+static void removing_what_it_stands_on(void **state)
+{
+	uint64_t before = dsf_free_bytes();
+	struct ds_file *f = make_chain();
+	struct ds_entry e;
+
+	assert_int_equal(ds_finish(ds, "new"), 0);
+	assert_int_equal(ds_stat(ds, "new", &e), 0);
+	assert_int_equal(ds_remove_file("/ds/ds1/new", e.id), -EBUSY);
+	ds_close(f);
+	assert_int_equal(ds_remove_file("/ds/ds1/new", e.id + 1), -ENOENT);
+	assert_int_equal(ds_remove_file("/ds/ds1/new", e.id), 0);
+	assert_true(!is_there("new.0", 0) && !is_there("new.1", 0));
+	assert_int_equal(dsf_free_bytes(), before);
+	/* Another stands on one of them: that stays, with what is below. */
+	f = make_chain();
+	assert_int_equal(ds_finish(ds, "new"), 0);
+	ds_close(f);
+	assert_int_equal(ds_snapshot_revert(ds, "new", "new.0"), 0);
+	assert_int_equal(ds_stat(ds, "new.1", &e), 0);
+	assert_int_equal(ds_remove_file("/ds/ds1/new.1", e.id), 0);
+	assert_true(is_there("new.0", 0) && is_there("new", 0) && !is_there("new.1", 0));
+}
+
+static bool chain_is_whole_or_going(void)
+{
+	struct ds_entry top, e;
+	bool whole = !ds_stat(ds, "new", &top) && !top.flags;
+
+	for (uint32_t cursor = 0; !ds_list(ds, &cursor, &e);)
+		if (strncmp(e.name, "new", 3) || (!whole && e.flags != DS_FILE_UNFINISHED))
+			return false;
+	return !whole || (dsf_has("new", 0, 512, 7) && dsf_has("new", 1 << 20, 512, 8) &&
+			  dsf_has("new", 2 << 20, 512, 9));
+}
+
+/* Finished at once, and gone at once: never is a snapshot left alone. */
+static void a_chain_survives_any_cut(void **state)
+{
+	struct ds_file *f = make_chain();
+	struct ds_entry e;
+	uint8_t *start;
+
+	start = dsf_copy_of(disk.bytes);
+	fake_disk_record(&disk);
+	assert_int_equal(ds_finish(ds, "new"), 0);
+	assert_int_equal(ds_stat(ds, "new", &e), 0);
+	ds_close(f);
+	assert_int_equal(ds_remove_file("/ds/ds1/new", e.id), 0);
+	disk.recording = false;
+	dsf_check_reordered(start, chain_is_whole_or_going, 200);
+	free(start);
+}
+
+/* Who copies it wants it to stay as it is. */
+static void a_chain_that_is_kept(void **state)
+{
+	struct ds_file *f;
+
+	assert_int_equal(ds_create(ds, "d", DS_KIND_THIN, 1 << 20, 0), 0);
+	assert_int_equal(ds_snapshot(ds, "d", "d.1"), 0);
+	assert_int_equal(ds_snapshot(ds, "d", "d.2"), 0);
+	assert_int_equal(ds_open(ds, "d", DS_OPEN_WRITE, &f), 0);
+	ds_file_keep_chain(f, true);
+	assert_int_equal(ds_snapshot(ds, "d", "d.3"), -EALREADY);
+	assert_int_equal(ds_snapshot_delete(ds, "d.2"), -EALREADY);
+	assert_int_equal(ds_snapshot_delete(ds, "d.1"), -EBUSY);
+	assert_int_equal(ds_snapshot_revert(ds, "d", "d.1"), -EBUSY);
+	assert_string_equal(ds_error_code(-EALREADY), "busy");
+	ds_file_keep_chain(f, false);
+	assert_int_equal(ds_snapshot(ds, "d", "d.3"), 0);
+	assert_int_equal(ds_snapshot_delete(ds, "d.3"), 0);
 	ds_close(f);
 }
 
@@ -384,7 +527,11 @@ int main(void)
 		test(reverting_brings_it_back),
 		test(deleting_copies_nothing),
 		test(snapshots_of_an_open_file),
-		test(the_map_of_a_file),
+		test(what_a_file_has_itself),
+		test(a_chain_in_the_making),
+		test(removing_what_it_stands_on),
+		test(a_chain_survives_any_cut),
+		test(a_chain_that_is_kept),
 		test(a_dead_hosts_file_as_a_snapshot),
 		test(what_is_no_snapshot_of_it),
 		test(snapshots_survive_any_cut),
