@@ -49,13 +49,14 @@ static uint64_t bytes_of(const struct bulk *b, uint64_t blocks)
 
 static void submit(struct bulk_piece *p, struct blkdev *d, enum blk_op op)
 {
-	uint64_t bytes = p->seg.len;
+	bool zeroes = op == BLK_WRITE_ZEROES;
 
 	p->req = (struct blk_req){ .op = op,
 				   .block = bytes_of(p->b, p->at) / d->geo.block_bytes,
-				   .blocks = bytes / d->geo.block_bytes,
-				   .segs = &p->seg,
-				   .nr_segs = 1,
+				   .blocks = bytes_of(p->b, p->blocks) / d->geo.block_bytes,
+				   .segs = zeroes ? NULL : &p->seg,
+				   .nr_segs = zeroes ? 0 : 1,
+				   .unmap = zeroes,
 				   .done = ended,
 				   .user = p };
 	p->ended = false;
@@ -64,7 +65,8 @@ static void submit(struct bulk_piece *p, struct blkdev *d, enum blk_op op)
 
 static void release(struct bulk *b, struct bulk_piece *p)
 {
-	mirror_release(b->m, &p->range);
+	if (!b->cold)
+		mirror_release(b->m, &p->range);
 	p->state = PIECE_FREE;
 }
 
@@ -76,12 +78,28 @@ static uint64_t blocks_now(const struct bulk *b)
 	return MAX(b->piece_blocks, MIN(blocks, b->most_blocks));
 }
 
+static enum bulk_need need_of(const struct bulk *b, uint64_t at, uint64_t *n)
+{
+	return b->linear && b->need ? b->need(b->user, at, n) : BULK_COPY;
+}
+
+/* In requests of what the target takes at a time, which is large. */
+static void zero_next(struct bulk *b, struct bulk_piece *p, uint64_t n)
+{
+	const struct blk_geometry *g = &b->m->target->geo;
+
+	p->blocks = MIN(n, g->max_zeroes_blocks * g->block_bytes / bytes_of(b, 1));
+	p->state = PIECE_ZEROING;
+	submit(p, b->m->target, BLK_WRITE_ZEROES);
+}
+
 /* The next part of it, or its end. */
 static void read_next(struct bulk *b, struct bulk_piece *p)
 {
 	uint64_t left = p->range.to - p->at, n = left;
+	enum bulk_need need = BULK_COPY;
 
-	while (left && b->linear && !p->promised && b->skip && b->skip(b->user, p->at, &n)) {
+	while (left && !p->promised && (need = need_of(b, p->at, &n)) == BULK_SKIP) {
 		n = MIN(n, left);
 		b->skipped_bytes += bytes_of(b, n);
 		p->at += n;
@@ -92,11 +110,16 @@ static void read_next(struct bulk *b, struct bulk_piece *p)
 		release(b, p);
 		return;
 	}
-	n = MIN(MIN(n, left), blocks_now(b));
-	p->seg = (struct blk_seg){ .addr = ptr_hpa(p->buf), .len = (uint32_t)bytes_of(b, n) };
+	if (need == BULK_ZEROES) {
+		zero_next(b, p, MIN(n, left));
+		return;
+	}
+	p->blocks = MIN(MIN(n, left), blocks_now(b));
+	p->seg = (struct blk_seg){ .addr = ptr_hpa(p->buf),
+				   .len = (uint32_t)bytes_of(b, p->blocks) };
 	p->state = PIECE_READING;
 	pace_begun(&b->pace, time_ns(), p->seg.len);
-	submit(p, b->m->source, BLK_READ);
+	submit(p, b->linear ? bulk_from(b) : b->m->source, BLK_READ);
 }
 
 static void tell(struct bulk *b, const struct bulk_piece *p)
@@ -111,8 +134,11 @@ static void tell(struct bulk *b, const struct bulk_piece *p)
 
 static void part_done(struct bulk *b, struct bulk_piece *p)
 {
-	tell(b, p);
-	p->at += p->seg.len / b->m->source->geo.block_bytes;
+	if (p->state != PIECE_ZEROING)
+		tell(b, p);
+	else if (b->copied)
+		b->copied(b->user, p->at, NULL, bytes_of(b, p->blocks));
+	p->at += p->blocks;
 	read_next(b, p);
 }
 
@@ -138,7 +164,10 @@ static int was_written(struct bulk *b, struct bulk_piece *p)
 		b->fault = BULK_TARGET;
 		return p->req.status;
 	}
-	b->copied_bytes += p->seg.len;
+	if (p->state == PIECE_ZEROING)
+		b->skipped_bytes += bytes_of(b, p->blocks);
+	else
+		b->copied_bytes += p->seg.len;
 	part_done(b, p);
 	return 0;
 }
@@ -146,7 +175,7 @@ static int was_written(struct bulk *b, struct bulk_piece *p)
 static bool can_move(struct bulk *b, const struct bulk_piece *p)
 {
 	if (p->state == PIECE_CLAIMED)
-		return mirror_clear(b->m, &p->range);
+		return b->cold || mirror_clear(b->m, &p->range);
 	return p->state != PIECE_FREE && has_ended(p);
 }
 
@@ -162,10 +191,8 @@ static int move(struct bulk *b, struct bulk_piece *p)
 		else
 			err = was_written(b, p);
 	}
-	if (err) {
-		mirror_release(b->m, &p->range);
-		p->state = PIECE_FREE;
-	}
+	if (err)
+		release(b, p);
 	return err;
 }
 
@@ -178,10 +205,10 @@ static uint64_t how_many(struct bulk *b, uint64_t left)
 
 	if (b->next < b->promised)
 		return MIN(b->promised - b->next, blocks_now(b));
-	if (b->skip && b->skip(b->user, b->next, &n))
+	if (need_of(b, b->next, &n) != BULK_COPY)
 		return MIN(n, left);
 	n = MIN(MIN(n, left), PROMISE_BYTES / b->m->source->geo.block_bytes);
-	if (b->promise && b->skip) {
+	if (b->promise && b->need && b->fresh) {
 		b->promised = b->next + n;
 		b->promise(b->user, b->next, b->promised);
 	}
@@ -192,7 +219,7 @@ static uint64_t how_many(struct bulk *b, uint64_t left)
 static bool next_range(struct bulk *b, struct bulk_piece *p)
 {
 	struct mirror_range *r = &p->range;
-	uint64_t left = b->m->front.geo.blocks - b->next;
+	uint64_t left = bulk_from(b)->geo.blocks - b->next;
 
 	p->promised = false;
 	if (!b->linear)
@@ -230,7 +257,8 @@ static bool begin(struct bulk *b, unsigned *busy)
 			return false;
 		p->at = p->range.from;
 		p->state = PIECE_CLAIMED;
-		mirror_claim(b->m, &p->range);
+		if (!b->cold)
+			mirror_claim(b->m, &p->range);
 	}
 	return true;
 }
@@ -273,6 +301,7 @@ static void wait(struct bulk *b, bool more)
 	(void)event_wait(&b->m->changed, more && at > time_ns() ? MIN(at, until) : until);
 }
 
+/* Of the pass. */
 static uint64_t first_undone(const struct bulk *b)
 {
 	uint64_t first = b->next;
@@ -300,7 +329,7 @@ static int pass(struct bulk *b, bool linear)
 		one = move_all(b);
 		err = err ? err : one;
 		if (linear && !err)
-			b->done = first_undone(b);
+			b->done = b->passed + first_undone(b);
 		(void)free_piece(b, &busy);
 		if (busy || (more && time_ns() < pace_at(&b->pace)))
 			wait(b, more && busy < b->pace.window);
@@ -314,7 +343,10 @@ static int pass(struct bulk *b, bool linear)
 
 int bulk_linear(struct bulk *b)
 {
-	return pass(b, true);
+	int err = pass(b, true);
+
+	b->passed = b->done;
+	return err;
 }
 
 int bulk_marked(struct bulk *b)

@@ -15,18 +15,26 @@
 #define BULK_PIECES PACE_WINDOW_MAX
 #define BULK_ORDER (MIRROR_ORDER + 1) /* pages of a piece */
 
-enum bulk_state { PIECE_FREE, PIECE_CLAIMED, PIECE_READING, PIECE_WRITING };
+enum bulk_state { PIECE_FREE, PIECE_CLAIMED, PIECE_READING, PIECE_WRITING, PIECE_ZEROING };
 
 struct bulk_piece {
 	struct bulk *b;
 	void *buf;
 	enum bulk_state state;
 	struct mirror_range range;
-	uint64_t at;   /* block: what is before it is copied */
-	bool promised; /* nothing of it is skipped */
+	uint64_t at;	 /* block: what is before it is copied */
+	uint64_t blocks; /* in the part that is under way */
+	bool promised;	 /* nothing of it is skipped */
 	struct blk_req req;
 	struct blk_seg seg;
 	bool ended; /* [m->lock] the request is complete */
+};
+
+/* What is to be done with some blocks in the linear pass. */
+enum bulk_need {
+	BULK_COPY,
+	BULK_SKIP,   /* the target has them already, as zeros or below it */
+	BULK_ZEROES, /* the target has to have zeros there, which take no space */
 };
 
 /* Whose error ended the copy. */
@@ -36,19 +44,25 @@ struct bulk {
 	struct mirror *m;
 	struct pace pace;
 	/*
-	 * [in] What needs no copy in the linear pass, as holes: true, and how many blocks from
-	 * there on are alike. NULL: all is copied.
+	 * [in] What these need in the linear pass; but for those that are copied also how many
+	 * blocks from there on are alike. NULL: all are copied.
 	 */
-	bool (*skip)(void *user, uint64_t block, uint64_t *blocks);
+	enum bulk_need (*need)(void *user, uint64_t block, uint64_t *blocks);
 	/* [in] NULL: nobody. These blocks will all be written in this pass, zeros as well. */
 	void (*promise)(void *user, uint64_t from, uint64_t to);
-	/* [in] NULL: nobody. These blocks, at most piece_blocks, are on the target now. */
+	/* [in] NULL: nobody. These blocks, at most piece_blocks, are on the target now; buf NULL:
+	 * as zeros, as many as there are. */
 	void (*copied)(void *user, uint64_t block, const void *buf, uint64_t bytes);
 	/* [in] Looked at now and then: an error ends the copy. May be NULL. */
 	int (*asked)(void *user);
-	void *user;    /* [in] */
-	bool fresh;    /* [in] the target reads as zeros where nothing was written */
-	uint64_t done; /* blocks of the linear pass that are behind it */
+	void *user; /* [in] */
+	bool fresh; /* [in] the target reads as zeros where nothing was written */
+	/*
+	 * [in] Not NULL: the linear pass reads this, which nobody writes, and the mirror takes no
+	 * notice: what the guest writes goes to the source alone.
+	 */
+	struct blkdev *cold;
+	uint64_t done, passed; /* blocks that linear passes have behind them, and earlier ones */
 	uint64_t copied_bytes, skipped_bytes;
 	enum bulk_fault fault;
 	bool linear;
@@ -66,8 +80,17 @@ MUST_CHECK int bulk_linear(struct bulk *b);
 /* What is marked, once over the disk. */
 MUST_CHECK int bulk_marked(struct bulk *b);
 MUST_CHECK int bulk_flush(struct bulk *b);
-/* For skip: what disk, which is f's or, with f NULL, a whole one, has at the block. */
+/* Where the linear pass reads. */
+static inline struct blkdev *bulk_from(const struct bulk *b)
+{
+	return b->cold ? b->cold : b->m->source;
+}
+/*
+ * For need: what disk, which is f's or, with f NULL, a whole one, has itself at the block. fresh:
+ * of the target.
+ */
 struct ds_file;
-bool bulk_is_hole(struct ds_file *f, const struct blkdev *disk, uint64_t block, uint64_t *blocks);
+enum bulk_need bulk_need_of(struct ds_file *f, const struct blkdev *disk, bool fresh,
+			    uint64_t block, uint64_t *blocks);
 
 #endif

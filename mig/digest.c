@@ -11,8 +11,9 @@
 
 int digest_init(struct digest *d, struct bulk *b)
 {
-	const struct blk_geometry *g = &b->m->front.geo;
-	uint64_t pieces = g->blocks / b->piece_blocks + 1;
+	const struct blk_geometry *g = &b->m->front.geo, *t = &b->m->target->geo;
+	uint64_t blocks = t->blocks * t->block_bytes / g->block_bytes; /* snapshots may be larger */
+	uint64_t pieces = blocks / b->piece_blocks + 1;
 	int err;
 
 	*d = (struct digest){ .b = b, .piece_blocks = b->piece_blocks };
@@ -23,7 +24,7 @@ int digest_init(struct digest *d, struct bulk *b)
 	if (!err)
 		err = cbt_init(&d->todo, pieces, 1, 1);
 	if (!err)
-		err = cbt_init(&d->undefined, g->blocks, g->block_bytes, PAGE_SIZE);
+		err = cbt_init(&d->undefined, blocks, g->block_bytes, PAGE_SIZE);
 	if (err)
 		digest_fini(d);
 	return err;
@@ -42,10 +43,10 @@ void digest_copied(struct digest *d, uint64_t block, const void *buf, uint64_t b
 {
 	uint64_t i = block / d->piece_blocks, end, blocks = bytes / d->b->m->front.geo.block_bytes;
 	bool whole = block % d->piece_blocks == 0 &&
-		     (blocks == d->piece_blocks || block + blocks == d->b->m->front.geo.blocks);
+		     (blocks == d->piece_blocks || block + blocks == bulk_from(d->b)->geo.blocks);
 
 	end = (block + blocks - 1) / d->piece_blocks + 1;
-	if (whole) {
+	if (buf && whole) {
 		d->sum[i] = crc32c(0, buf, bytes);
 		cbt_clear(&d->unknown, i);
 	} else {
@@ -87,7 +88,7 @@ static int sum_of(struct digest *d, struct blkdev *side, const struct mirror_ran
 			       bytes / side->geo.block_bytes, buf);
 
 	if (err)
-		d->b->fault = side == d->b->m->source ? BULK_SOURCE : BULK_TARGET;
+		d->b->fault = side == d->b->m->target ? BULK_TARGET : BULK_SOURCE;
 	else
 		*sum = crc32c(0, buf, bytes);
 	return err;
@@ -139,7 +140,7 @@ static int compare(struct digest *d, uint64_t i, const struct mirror_range *piec
 		uint32_t here = d->sum[i];
 
 		if (!whole || cbt_marks(&d->unknown, i))
-			err = sum_of(d, d->b->m->source, run, &here);
+			err = sum_of(d, bulk_from(d->b), run, &here);
 		if (!err && whole) {
 			d->sum[i] = here;
 			cbt_clear(&d->unknown, i);
@@ -165,6 +166,22 @@ static int look(struct bulk *b)
 	return err;
 }
 
+/* What is cold nobody writes. */
+static void hold(struct bulk *b, struct mirror_range *r)
+{
+	if (b->cold)
+		return;
+	mirror_claim(b->m, r);
+	while (!mirror_clear(b->m, r))
+		(void)event_wait(&b->m->changed, NEVER_NS);
+}
+
+static void let_go(struct bulk *b, struct mirror_range *r)
+{
+	if (!b->cold)
+		mirror_release(b->m, r);
+}
+
 int digest_verify(struct digest *d, uint64_t *at)
 {
 	uint64_t pos = 0, i, end;
@@ -173,12 +190,10 @@ int digest_verify(struct digest *d, uint64_t *at)
 	while (!err && cbt_take(&d->todo, &pos, 1, &i, &end)) {
 		struct mirror_range r = { .from = i * d->piece_blocks }, run;
 
-		r.to = MIN(r.from + d->piece_blocks, d->b->m->front.geo.blocks);
-		mirror_claim(d->b->m, &r);
-		while (!mirror_clear(d->b->m, &r))
-			(void)event_wait(&d->b->m->changed, NEVER_NS);
+		r.to = MIN(r.from + d->piece_blocks, bulk_from(d->b)->geo.blocks);
+		hold(d->b, &r);
 		err = compare(d, i, &r, &run);
-		mirror_release(d->b->m, &r);
+		let_go(d->b, &r);
 		*at = run.from;
 		if (!err)
 			err = look(d->b);

@@ -31,6 +31,7 @@ struct digest {
 
 MUST_CHECK int digest_init(struct digest *d, struct bulk *b);
 void digest_fini(struct digest *d);
+/* buf NULL: they are zeros. */
 void digest_copied(struct digest *d, uint64_t block, const void *buf, uint64_t bytes);
 /* Any context; op: a change. */
 void digest_touched(struct digest *d, enum blk_op op, uint64_t from, uint64_t to);

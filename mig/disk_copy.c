@@ -4,11 +4,11 @@
 
 #include "disk_copy.h"
 
-static bool is_hole(void *user, uint64_t block, uint64_t *blocks)
+static enum bulk_need need_of(void *user, uint64_t block, uint64_t *blocks)
 {
 	struct disk_copy *c = user;
 
-	return bulk_is_hole(c->file, c->m->source, block, blocks);
+	return bulk_need_of(c->file, bulk_from(&c->bulk), c->bulk.fresh, block, blocks);
 }
 
 int disk_copy_init(struct disk_copy *c, struct ds_file *file, struct blkdev *source,
@@ -25,7 +25,7 @@ int disk_copy_init(struct disk_copy *c, struct ds_file *file, struct blkdev *sou
 	if (err)
 		return err;
 	c->bulk.user = c;
-	c->bulk.skip = is_hole;
+	c->bulk.need = need_of;
 	c->bulk.fresh = true;
 	return 0;
 }

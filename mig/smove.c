@@ -54,12 +54,33 @@ static int preflight(struct smove *s)
 	for (unsigned i = 0; i < s->nr && !err; i++) {
 		err = smove_disk_open(&s->disk[i]);
 		if (!err)
-			f->total_bytes += smove_bytes(&s->disk[i], s->disk[i].source->geo.blocks);
+			f->total_bytes += smove_disk_bytes(&s->disk[i]);
 	}
 	for (unsigned i = 0; i < s->nr && !err; i++)
 		err = smove_disk_filter(&s->disk[i]);
 	if (!err)
 		f->before_ns = smove_mean_now(s);
+	return err;
+}
+
+static int copy_cold(struct smove_disk *d)
+{
+	pace_init(&d->copy.bulk.pace, &d->copy.guest, d->s->j->req.bw_mbit);
+	return smove_chain_copy(d);
+}
+
+static int copy_hot(struct smove_disk *d)
+{
+	return bulk_linear(&d->copy.bulk);
+}
+
+static int each(struct smove *s, int err, int (*fn)(struct smove_disk *d))
+{
+	for (unsigned i = 0; i < s->nr && !err; i++) {
+		err = fn(&s->disk[i]);
+		if (err)
+			smove_disk_failed(&s->disk[i], err);
+	}
 	return err;
 }
 
@@ -70,14 +91,8 @@ static int copy(struct smove *s)
 
 	s->started_ns = time_ns();
 	smove_guest_requests(s, &r0, &ns0);
-	for (unsigned i = 0; i < s->nr && !err; i++) {
-		struct smove_disk *d = &s->disk[i];
-
-		pace_init(&d->copy.bulk.pace, &d->copy.guest, s->j->req.bw_mbit);
-		err = bulk_linear(&d->copy.bulk);
-		if (err)
-			smove_disk_failed(d, err);
-	}
+	err = each(s, err, copy_cold);
+	err = each(s, err, copy_hot);
 	smove_guest_requests(s, &r1, &ns1);
 	s->j->st.disk.during_ns = r1 > r0 ? (ns1 - ns0) / (r1 - r0) : 0;
 	smove_show(s);

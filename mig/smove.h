@@ -6,13 +6,14 @@
  *   smove_figures.c what it shows meanwhile
  *   smove_plan.c    which disks go where
  *   smove_disk.c    one disk: its old and new file, the mirror between
+ *   smove_chain.c   its snapshots, which go along
  *   smove_switch.c  the VM goes on with the new disks
  *   smove_queue.c   who waits for whom
  *
  *   phase      what is done
  *   QUEUED     until both datastores have a seat
  *   PREFLIGHT  the new files, unfinished ones; the guest's requests go through mirrors
- *   COPY       disk after disk, once
+ *   COPY       snapshots first, then disk after disk, once
  *   ROUNDS     what is marked as changed, until the rest fits the stun budget
  *   SWITCH     VM parked, the rest copied, the new files finished, the description of a VM at home
  *              names them, a new instance takes over the memory: fast suspend and resume
@@ -26,6 +27,7 @@
 
 #include <tern/store.h>
 
+#include "chain.h"
 #include "digest.h"
 #include "disk_copy.h"
 
@@ -41,7 +43,7 @@ struct smove_disk {
 	struct vm_disk to;
 	/* The old one: the VM's, held open, or a file or a device of a VM that is off. */
 	struct vdisk *share;
-	struct ds_file *old;
+	struct ds_file *old, *kept; /* kept: either's, whose chain stays as it is */
 	struct blkdev *claimed, *source;
 	struct datastore *old_ds; /* NULL: a whole disk, which is not removed */
 	char old_path[SMOVE_PATH];
@@ -55,6 +57,7 @@ struct smove_disk {
 	uint64_t made; /* its identity; 0: it is not made */
 	struct ds_file *file;
 	struct vdisk *adopted;
+	struct chain *chain; /* the snapshots under it; NULL: none */
 	struct disk_copy copy;
 	struct digest digest; /* with --verify */
 	bool filtered;	      /* the guest's requests go through the mirror */
@@ -106,8 +109,15 @@ MUST_CHECK int smove_disk_adopt(struct smove_disk *d);
 void smove_disk_close(struct smove_disk *d, bool moved);
 /* --verify: once over what is not compared. */
 MUST_CHECK int smove_disk_verify(struct smove_disk *d);
+/* That are to be copied, or looked at. */
+uint64_t smove_disk_bytes(const struct smove_disk *d);
 /* An error of the disk's copy, for people. */
 void smove_disk_failed(struct smove_disk *d, int err);
+
+/* smove_chain.c. Errors are said to the job, but those of the copy, as bulk_linear's. */
+MUST_CHECK int smove_chain_read(struct smove_disk *d);
+MUST_CHECK int smove_chain_check(struct smove_disk *d);
+MUST_CHECK int smove_chain_copy(struct smove_disk *d);
 
 /* smove_switch.c: -EAGAIN: not just now. */
 MUST_CHECK int smove_switch(struct smove *s);

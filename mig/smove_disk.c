@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <tern/log.h>
@@ -72,40 +73,58 @@ static int open_old(struct smove_disk *d)
 
 /* ---- the new one ---- */
 
-static int kind_of_new(struct smove_disk *d, enum ds_kind *kind)
+/* No snapshot of it is taken or deleted from here on. */
+static int read_old(struct smove_disk *d, struct ds_entry *e)
 {
-	static const enum ds_kind asked[] = {
-		[MIG_DISK_THIN] = DS_KIND_THIN, [MIG_DISK_FLAT] = DS_KIND_FLAT
-	};
-	enum mig_disk_kind want = job(d)->req.disks.kind;
-	struct ds_entry e;
+	struct ds_file *f = d->share ? vdisk_file(d->share) : d->old;
 	int err;
 
-	*kind = want == MIG_DISK_KEEP ? DS_KIND_THIN : asked[want];
-	if (!d->old_ds)
-		return 0;
-	err = ds_stat(d->old_ds, d->old_name, &e);
+	ds_file_keep_chain(f, true);
+	d->kept = f;
+	err = ds_stat(d->old_ds, d->old_name, e);
 	if (err)
 		return store_error(d, d->old_name, err);
-	if (e.kind == DS_KIND_DELTA || e.flags) {
+	if (e->flags) {
 		job_error(job(d), "unsupported",
-			  e.kind == DS_KIND_DELTA
-				  ? "%s has snapshots: 'datastore merge' them first"
-				  : "%s is written by several or not whole: it does not move",
-			  d->old_name);
+			  "%s is written by several or not whole: it does not move", d->old_name);
 		return -ENOTSUP;
 	}
-	d->old_id = e.id;
-	d->old_thin = e.kind != DS_KIND_FLAT;
-	if (want == MIG_DISK_KEEP)
-		*kind = e.kind;
-	return 0;
+	d->old_id = e->id;
+	err = smove_chain_read(d);
+	d->old_thin = !err && (d->chain ? d->chain->kind : e->kind) != DS_KIND_FLAT;
+	return err;
 }
 
-/* A thin one is given its space as it is written: better to know before. */
-static int has_room(struct smove_disk *d, enum ds_kind kind, uint64_t bytes)
+/* Of the lowest file; what stands on it is deltas. */
+static enum ds_kind kind_of_new(const struct smove_disk *d, const struct ds_entry *old)
 {
-	struct ds_entry e;
+	switch (job(d)->req.disks.kind) {
+	case MIG_DISK_THIN:
+		return DS_KIND_THIN;
+	case MIG_DISK_FLAT:
+		return DS_KIND_FLAT;
+	default:
+		return d->chain ? d->chain->kind : d->old_ds ? old->kind : DS_KIND_THIN;
+	}
+}
+
+/* What the new one takes. A thin file is given its space as it is written: better to know before.
+ */
+static uint64_t space_of_new(const struct smove_disk *d, enum ds_kind kind,
+			     const struct ds_entry *old)
+{
+	const struct chain *c = d->chain;
+	uint64_t above = c ? c->between_bytes + c->own_bytes : 0;
+
+	if (kind == DS_KIND_FLAT)
+		return above + (c ? c->as.link[0].size : smove_bytes(d, d->source->geo.blocks));
+	if (!d->old_ds)
+		return smove_bytes(d, d->source->geo.blocks);
+	return above + (c ? c->lowest_bytes : old->backed_bytes);
+}
+
+static int has_room(struct smove_disk *d, uint64_t bytes)
+{
 	struct ds_info i;
 	int err;
 
@@ -115,12 +134,10 @@ static int has_room(struct smove_disk *d, enum ds_kind kind, uint64_t bytes)
 		return -ENOENT;
 	}
 	err = ds_info(d->ds, &i);
-	if (!err && kind != DS_KIND_FLAT && d->old_ds && !ds_stat(d->old_ds, d->old_name, &e))
-		bytes = e.backed_bytes;
 	if (err)
 		return store_error(d, d->to.path, err);
 	if (bytes <= i.free_bytes)
-		return 0;
+		return smove_chain_check(d);
 	job_error(job(d), "no-space", "%s takes %u MiB, datastore %s has %u MiB free", d->to.path,
 		  (unsigned)(bytes >> 20), d->ds_name, (unsigned)(i.free_bytes >> 20));
 	return -ENOSPC;
@@ -129,14 +146,18 @@ static int has_room(struct smove_disk *d, enum ds_kind kind, uint64_t bytes)
 static int make_new(struct smove_disk *d)
 {
 	uint64_t bytes = d->source->geo.blocks * d->source->geo.block_bytes;
+	struct ds_entry old;
 	enum ds_kind kind;
-	int err = kind_of_new(d, &kind);
+	int err = d->old_ds ? read_old(d, &old) : 0;
 
-	if (!err)
-		err = has_room(d, kind, bytes);
 	if (err)
 		return err;
-	err = ds_create(d->ds, d->name, kind, bytes, DS_FILE_UNFINISHED);
+	kind = kind_of_new(d, &old);
+	err = has_room(d, space_of_new(d, kind, &old));
+	if (err)
+		return err;
+	err = ds_create(d->ds, d->name, kind, d->chain ? d->chain->most_bytes : bytes,
+			DS_FILE_UNFINISHED);
 	if (err)
 		return store_error(d, d->to.path, err);
 	d->made = journal_file(d->to.path);
@@ -246,8 +267,20 @@ int smove_disk_adopt(struct smove_disk *d)
 	return err;
 }
 
+uint64_t smove_disk_bytes(const struct smove_disk *d)
+{
+	return smove_bytes(d, d->source->geo.blocks) + (d->chain ? d->chain->bytes : 0);
+}
+
+/* A chain's uppermost file is not the one that was made. */
 static void close_new(struct smove_disk *d)
 {
+	struct ds_lease l;
+
+	if (d->file) {
+		ds_file_lease(d->file, &l);
+		d->made = l.file;
+	}
 	if (d->adopted)
 		vdisk_close(d->adopted);
 	else if (d->file)
@@ -258,6 +291,8 @@ static void close_new(struct smove_disk *d)
 
 static void close_old(struct smove_disk *d)
 {
+	if (d->kept)
+		ds_file_keep_chain(d->kept, false);
 	if (d->share)
 		vdisk_close(d->share);
 	else if (d->old)
@@ -265,7 +300,7 @@ static void close_old(struct smove_disk *d)
 	if (d->claimed)
 		blk_disclaim(d->claimed);
 	d->share = NULL;
-	d->old = NULL;
+	d->old = d->kept = NULL;
 	d->claimed = NULL;
 }
 
@@ -286,6 +321,7 @@ void smove_disk_close(struct smove_disk *d, bool moved)
 	disk_copy_fini(&d->copy);
 	close_new(d);
 	close_old(d);
+	free(d->chain);
 	if (d->made && !moved)
 		remove_file(d, d->to.path, d->made);
 	if (d->old_ds && moved)

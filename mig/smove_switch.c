@@ -23,20 +23,6 @@
 
 /* ---- the disks ---- */
 
-/* A snapshot taken meanwhile would be lost. */
-static int unchanged(struct smove_disk *d)
-{
-	struct ds_lease l;
-
-	if (!d->old_ds)
-		return 0;
-	ds_file_lease(d->share ? vdisk_file(d->share) : d->old, &l);
-	if (l.file == d->old_id)
-		return 0;
-	job_error(d->s->j, "busy", "a snapshot of %s was taken meanwhile: try again", d->old_name);
-	return -EBUSY;
-}
-
 static int compare_rest(struct smove *s)
 {
 	struct mig_disk_figures *f = &s->j->st.disk;
@@ -71,8 +57,6 @@ static int copy_rest(struct smove *s)
 			err = mirror_error(d->copy.m);
 		if (err)
 			smove_disk_failed(d, err);
-		else
-			err = unchanged(d);
 	}
 	return err || !s->j->req.disks.verify ? err : compare_rest(s);
 }

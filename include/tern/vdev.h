@@ -159,6 +159,16 @@ enum vdisk_how {
 	VDISK_SHARED = 1, /* the file is the same at both ends */
 	VDISK_COPIED,	  /* the destination makes a new file, whose contents are sent */
 };
+/* The snapshots under a disk that is copied, the oldest first. */
+#define VDISK_LINKS_MAX 31u
+struct vdisk_link {
+	char name[VM_DISK_PATH_MAX]; /* on the disk's datastore */
+	uint64_t size;
+};
+struct vdisk_chain {
+	unsigned nr;
+	struct vdisk_link link[VDISK_LINKS_MAX];
+};
 struct vdisk_id {
 	enum vdisk_how how;
 	bool leased; /* written by who holds the lease; else read-only or multi-writer */

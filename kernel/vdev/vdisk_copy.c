@@ -12,8 +12,23 @@
 
 #include "vdisk_int.h"
 
+static bool has_snapshots(const struct vdisk *d)
+{
+	struct ds_lease l;
+	struct ds_entry e;
+
+	if (!d->file)
+		return false;
+	ds_file_lease(d->file, &l);
+	return !ds_stat_id(ds_file_store(d->file), l.file, &e) && e.parent;
+}
+
 int vdisk_copy_identify(struct vdisk *d, struct vdisk_id *id, char *why, size_t len)
 {
+	if (has_snapshots(d)) {
+		snprintf(why, len, "%s has snapshots: 'vm disk merge' them first", d->what.path);
+		return -ENOTSUP;
+	}
 	if (d->run || d->what.read_only) {
 		snprintf(why, len, "%s is %s: it is not copied", d->what.path,
 			 d->run ? "nonpersistent" : "only read, and others may be reading it");

@@ -167,6 +167,51 @@ def test_there_and_back(lab):
     lab.guest.rounds(1)
 
 
+def sums(lab, ds, names):
+    return [lab.ask("a", f"disk sum /ds/{ds}/{n}")["crc32"] for n in names]
+
+
+def backed(lab, ds):
+    return sum(f["backed_bytes"] for f in lab.ask("a", f"datastore ls /ds/{ds}/g/root.disk"))
+
+
+def test_snapshots_go_along(lab):
+    """Each as it was, in as much space, by mirror and by changed blocks; what breaks off leaves
+    none of them behind; at the new place they are deleted and gone back to as before."""
+    links = ["g/root.disk.one", "g/root.disk.two"]
+    chain = set(links) | {"g/root.disk"}
+    for name in ("one", "two"):
+        lab.run("a", f"vm disk snapshot g {name}")
+        lab.guest.rounds(1)
+    others = files(lab, "nv") - chain
+    was, space = sums(lab, "nv", links), backed(lab, "nv")
+    assert was[0] != was[1]
+    s = lab.ask("a", "svmotion g --disk 0=sata --hold switch")
+    until(lab, s["id"], lambda s: s["held"])
+    assert files(lab, "sata") == chain
+    for command in ("vm disk snapshot g three", "vm disk merge g two",
+                    "datastore snapshot /ds/nv/g/root.disk /ds/nv/x",
+                    "datastore merge /ds/nv/g/root.disk.two",
+                    "datastore merge /ds/nv/g/root.disk.one",
+                    "datastore revert /ds/nv/g/root.disk /ds/nv/g/root.disk.one"):
+        assert refused(lab, "a", command)[0] == "busy"
+    lab.run("a", f"svmotion cancel {s['id']}")
+    over(lab, s["id"], "canceled", "canceled")
+    over(lab, lab.ask("a", "svmotion g --disk 0=bad")["id"], "failed", "io")
+    assert (files(lab, "nv"), files(lab, "sata"), files(lab, "bad")) == \
+        (others | chain, set(), set())
+    for to, back, how in (("sata", "nv", "--verify"), ("nv", "sata", "--cbt --flat")):
+        s = lab.ask("a", f"svmotion g --disk 0={to} {how} --wait", timeout=120)
+        assert s["phase"] == "done" and s["disk"]["total_bytes"] == 3 * DISK_MIB * MIB
+        assert sums(lab, to, links) == was and backed(lab, to) <= space + 4 * MIB
+        assert chain <= files(lab, to) and not chain & files(lab, back)
+        lab.guest.rounds(1)
+    for name in ("two", "one"):
+        lab.run("a", f"vm disk merge g {name}")
+    assert (files(lab, "nv"), files(lab, "sata")) == (BOTH, set())
+    lab.guest.rounds(1)
+
+
 def test_what_ends_it_on_the_old_disks(lab):
     """Canceled, no room, a target that fails, one that fills up; the guest does not notice."""
     for phase in ("copy", "switch"):
@@ -250,16 +295,20 @@ def test_the_second_instance_is_accounted(lab):
 
 def test_suspended_and_off(lab):
     seed = lab.guest.stop()
+    lab.run("a", "datastore snapshot /ds/nv/g/root.disk /ds/nv/g/root.disk.s")
+    assert lab.guest.disk("vda", "fill", seed + 1)[0][1:] == [0, 0]
     lab.run("a", "vm suspend g")
     s = lab.ask("a", "svmotion g sata --wait", timeout=120)
-    assert s["phase"] == "done" and files(lab, "sata") == {"g/root.disk", "g/empty.disk"}
+    assert s["phase"] == "done"
+    assert files(lab, "sata") == {"g/root.disk", "g/root.disk.s", "g/empty.disk"}
     assert lab.ask("a", "vm info g")["state"] == "suspended"
     lab.run("a", "vm restore g")
-    lab.guest.holds(seed)
+    lab.guest.holds(seed + 1)
     lab.run("a", "vm stop g")
     s = lab.ask("a", "svmotion g --disk 0=nv --thin --wait", timeout=120)
     assert s["phase"] == "done" and files(lab, "sata") == {"g/empty.disk"}
-    assert files(lab, "nv") == BOTH - {"g/empty.disk"}
+    assert files(lab, "nv") == BOTH - {"g/empty.disk"} | {"g/root.disk.s"}
+    lab.run("a", "vm disk revert g s")
     lab.seed = seed
 
 
@@ -285,7 +334,7 @@ def test_a_host_that_dies(lab):
     """The old file is whole, what there is of the new one goes with the next mount."""
     s = lab.ask("a", "svmotion g --disk 0=sata --hold switch")
     until(lab, s["id"], lambda s: s["held"])
-    assert files(lab, "sata") == {"g/root.disk", "g/empty.disk"}
+    assert files(lab, "sata") == {"g/root.disk", "g/root.disk.s", "g/empty.disk"}
     lab.kill("a")
     out = lab.images / "out"
     terndisk("export", lab.images / "nv", "g/root.disk", out)
@@ -295,7 +344,8 @@ def test_a_host_that_dies(lab):
         ["./root.disk", "/ds/sata/g/empty.disk"]
     lab.up(["a"], disks=lab.disks[:2])
     all_mounted(lab, 2)
-    assert (files(lab, "nv"), files(lab, "sata")) == (BOTH - {"g/empty.disk"}, {"g/empty.disk"})
+    assert files(lab, "nv") == BOTH - {"g/empty.disk"} | {"g/root.disk.s"}
+    assert files(lab, "sata") == {"g/empty.disk"}
     lab.kill("a")
     for name in ("nv", "sata", "tiny", "bad"):
         assert "0 found" in terndisk("check", lab.images / name)

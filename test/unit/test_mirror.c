@@ -176,7 +176,7 @@ static void stun(void)
 static bool hole[BLOCKS];
 
 /* What was never written on the source is a hole, in stretches of eight blocks. */
-static bool is_hole(void *user, uint64_t block, uint64_t *blocks)
+static enum bulk_need need_of(void *user, uint64_t block, uint64_t *blocks)
 {
 	uint64_t first = block / 8 * 8, i;
 	bool is = true;
@@ -186,8 +186,8 @@ static bool is_hole(void *user, uint64_t block, uint64_t *blocks)
 	for (*blocks = 8 - block % 8; is && block + *blocks < BLOCKS; *blocks += 8)
 		for (i = 0; i < 8; i++)
 			if (!hole[block + *blocks + i])
-				return true;
-	return is;
+				return BULK_SKIP;
+	return is ? BULK_SKIP : BULK_COPY;
 }
 
 static int fills_holes(struct mem_disk *d, const struct blk_req *r)
@@ -338,7 +338,7 @@ static void holes_stay_holes(void **state)
 		begin(s, s & 4 ? MIRROR_MARK : MIRROR_BOTH);
 		guest.left = 40;
 		source.verdict = fills_holes;
-		bulk.skip = is_hole;
+		bulk.need = need_of;
 		bulk.fresh = true;
 		bulk.promise = s & 8 ? promised : NULL;
 		memset(target.bytes, 0, BLOCKS * BLOCK);
