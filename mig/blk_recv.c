@@ -67,8 +67,7 @@ static int read_payload(struct peer *p, const struct recv_slot *s)
 		for (n = 1; i + n < s->pages && s->page[i + n].v == s->page[i].v + n * PAGE_SIZE;
 		     n++)
 			;
-		err = stream_read_all(p->s, hpa_ptr(s->page[i]), n * PAGE_SIZE,
-				      time_ns() + LINK_TIMEOUT_NS);
+		err = peer_read(p, hpa_ptr(s->page[i]), n * PAGE_SIZE);
 	}
 	return err;
 }
@@ -206,12 +205,14 @@ static void acker_world(void *arg)
 	int err;
 
 	while (!ended) {
-		while (!(news = settle_locked(r, &f, &seq)) && !r->ending && !r->error && !r->asked)
+		while (!(news = settle_locked(r, &f, &seq)) && !r->ending && !r->error &&
+		       !r->asked && !r->comes)
 			(void)waitq_sleep(&r->changed, &r->lock, &f, NEVER_NS);
 		ended = r->error || (r->ending && !news);
 		if (ended && !r->error)
 			break;
-		r->asked = false;
+		news |= r->comes;
+		r->asked = r->comes = false;
 		r->told = seq;
 		err = r->error;
 		spin_unlock(&r->lock, f);
@@ -234,6 +235,18 @@ void blk_receiver_alive(struct blk_receiver *r)
 	r->asked = true;
 	spin_unlock(&r->lock, f);
 	waitq_wake_all(&r->changed);
+}
+
+/* To whom ALIVE says nothing of whether we get on, the same number once more does. */
+static int still_comes(void *arg)
+{
+	struct blk_receiver *r = arg;
+	unsigned long f = spin_lock(&r->lock);
+
+	r->comes = true;
+	spin_unlock(&r->lock, f);
+	waitq_wake_all(&r->changed);
+	return 0;
 }
 
 /* ---- life ---- */
@@ -262,6 +275,7 @@ int blk_receiver_new(struct peer *p, const struct blk_recv_disk *disks, unsigned
 		free(r);
 		return err;
 	}
+	peer_while_slow(p, still_comes, r);
 	*out = r;
 	return 0;
 }
@@ -276,6 +290,7 @@ void blk_receiver_free(struct blk_receiver *r)
 	spin_unlock(&r->lock, f);
 	waitq_wake_all(&r->changed);
 	world_join(r->acker);
+	peer_while_slow(r->peer, NULL, NULL);
 	page_ring_fini(&r->ring);
 	free(r);
 }

@@ -49,6 +49,16 @@ static int on_alive(struct dest *d, const void *body, size_t len)
 	return peer_send(&d->peer, WIRE_ALIVE, NULL, 0);
 }
 
+/* Of a message that is long under way. A stream of disks says it in its own way (blk_recv.c). */
+static int while_slow(void *arg)
+{
+	struct dest *d = arg;
+
+	if (d->j)
+		d->j->heard_ns = d->j->progress_ns = time_ns();
+	return peer_send(&d->peer, WIRE_ALIVE, NULL, 0);
+}
+
 static const struct {
 	uint16_t when; /* enum talk bits */
 	int (*fn)(struct dest *d, const void *body, size_t len);
@@ -179,6 +189,7 @@ void dest_world(void *arg)
 		goto out;
 	}
 	peer_init(&d->peer, arg, true);
+	peer_while_slow(&d->peer, while_slow, d);
 	d->talk = T_HELLO;
 	while (!err && d->talk != T_OVER)
 		err = one_message(d, buf, cap);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Messages over a stream (peer.h). Every write is bounded by LINK_TIMEOUT_NS.
+ * Messages over a stream (peer.h). Every piece is bounded by LINK_TIMEOUT_NS.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -16,13 +16,37 @@ void peer_init(struct peer *p, struct stream *s, bool from_source)
 	*p = (struct peer){ .s = s, .from_source = from_source };
 }
 
+void peer_while_slow(struct peer *p, int (*slow)(void *arg), void *arg)
+{
+	p->slow = slow;
+	p->slow_arg = arg;
+}
+
 static int send_bytes(struct peer *p, const void *buf, size_t len)
 {
-	int err = stream_write(p->s, buf, len, time_ns() + LINK_TIMEOUT_NS);
+	const uint8_t *at = buf;
+	int err = 0;
 
-	if (!err) {
-		p->bytes_out += len;
-		p->copied += len;
+	for (size_t n; !err && len; at += n, len -= n) {
+		n = MIN(len, LINK_PIECE);
+		err = stream_write(p->s, at, n, time_ns() + LINK_TIMEOUT_NS);
+		if (!err) {
+			p->bytes_out += n;
+			p->copied += n;
+		}
+	}
+	return err;
+}
+
+static int send_payload(struct peer *p, const hpa_t *pages, unsigned count)
+{
+	int err = 0;
+
+	for (unsigned n; !err && count; pages += n, count -= n) {
+		n = MIN(count, LINK_PIECE / (unsigned)PAGE_SIZE);
+		err = stream_write_pages(p->s, pages, n, time_ns() + LINK_TIMEOUT_NS);
+		if (!err)
+			p->bytes_out += n * PAGE_SIZE;
 	}
 	return err;
 }
@@ -71,14 +95,47 @@ int peer_send_pages(struct peer *p, enum wire_type type, const void *body, size_
 
 	if (!err)
 		err = send_bytes(p, body, len);
-	if (!err && count)
-		err = stream_write_pages(p->s, pages, count, time_ns() + LINK_TIMEOUT_NS);
-	if (!err) {
-		p->bytes_out += (uint64_t)count * PAGE_SIZE;
+	if (!err)
+		err = send_payload(p, pages, count);
+	if (!err)
 		stream_flush(p->s);
-	}
 	for (unsigned i = 0; i < count; i++) /* the stream has references of its own */
 		page_put(pages[i]);
+	return err;
+}
+
+/* Between two pieces, when it was quiet here for a while. */
+static int next_piece(struct peer *p)
+{
+	uint64_t now = time_ns();
+	int err = 0;
+
+	if (p->slow && now - p->said_ns >= ALIVE_EVERY_NS) {
+		p->said_ns = now;
+		err = p->slow(p->slow_arg);
+	}
+	p->piece_left = LINK_PIECE;
+	p->piece_until_ns = time_ns() + LINK_TIMEOUT_NS;
+	return err;
+}
+
+int peer_read(struct peer *p, void *buf, size_t len)
+{
+	uint8_t *at = buf;
+	int err = 0;
+
+	while (!err && len) {
+		size_t n = MIN(len, p->piece_left);
+
+		if (!n) {
+			err = next_piece(p);
+			continue;
+		}
+		err = stream_read_all(p->s, at, n, p->piece_until_ns);
+		p->piece_left -= (uint32_t)n;
+		at += n;
+		len -= n;
+	}
 	return err;
 }
 
@@ -98,8 +155,11 @@ int peer_recv(struct peer *p, struct wire_head *h, void *buf, size_t cap, void *
 		if (!*body)
 			return -ENOMEM;
 	}
-	if (h->length)
-		err = stream_read_all(p->s, *body, h->length, deadline_ns);
+	p->said_ns = time_ns();
+	p->piece_left = LINK_PIECE;
+	p->piece_until_ns = deadline_ns;
+	err = peer_read(p, *body, h->length);
+	p->piece_left = 0; /* the payload may be read later, and has its own */
 	if (err)
 		peer_body_free(buf, *body);
 	return err;

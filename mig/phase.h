@@ -22,11 +22,15 @@
 #ifndef MIG_PHASE_H
 #define MIG_PHASE_H
 
+#include <tern/page.h>
 #include <tern/timer.h>
 
 /* A peer that says nothing for this long, though it is asked every second, is lost. */
 #define LINK_TIMEOUT_NS (10 * NSEC_PER_SEC)
 #define ALIVE_EVERY_NS NSEC_PER_SEC
+/* One that is slow is not silent: each so many bytes of a message have that time. 15 pages are what
+ * a stream sends as one segment. */
+#define LINK_PIECE (15 * (uint32_t)PAGE_SIZE)
 /* An incoming migration that brings nothing gives way to another after the first, in any case after
  * the second: longer than a source may be held by hand. */
 #define IDLE_GIVES_WAY_NS (10 * NSEC_PER_SEC)

@@ -8,7 +8,6 @@
 #include <tern/page.h>
 
 #include "delta.h"
-#include "phase.h"
 #include "ram_recv.h"
 
 /* Host page of n and how many of the run's frames follow it contiguously. */
@@ -35,8 +34,7 @@ static int receive_run(struct peer *p, struct gmem *g, wire_run run)
 	for (; !err && left; left -= count, n += count) {
 		err = receive_extent(g, n, left, &start, &count);
 		if (!err)
-			err = stream_read_all(p->s, hpa_ptr(start), count * PAGE_SIZE,
-					      time_ns() + LINK_TIMEOUT_NS);
+			err = peer_read(p, hpa_ptr(start), count * PAGE_SIZE);
 	}
 	return err;
 }

@@ -213,23 +213,20 @@ static uint32_t make_runs(const gfn_t *gfn, unsigned count, wire_run *run)
 	return runs;
 }
 
+static bool has_room(const void *arg)
+{
+	const struct mig_job *j = arg;
+
+	return !j->cancel && !j->link_error && acks_out(&j->acks) < BATCHES_OUT_MAX - 1;
+}
+
 /* Room for two more unacknowledged messages, which is a batch at most: 0, -ECANCELED, or why the
- * stream ended. */
+ * stream ended. The next acknowledgement may be that of a batch whose every piece is slow. */
 static int wait_room(struct ram_sender *s)
 {
-	struct mig_job *j = s->j;
-	unsigned long f = spin_lock(&j->lock);
-	uint64_t deadline = time_ns() + LINK_TIMEOUT_NS;
-	int err = 0;
+	uint64_t pieces = 1 + s->batch_pages * PAGE_SIZE / LINK_PIECE;
 
-	while (!err && !j->cancel && !j->link_error && acks_out(&j->acks) >= BATCHES_OUT_MAX - 1)
-		err = job_wait_locked(j, &f, deadline);
-	if (j->cancel)
-		err = -ECANCELED;
-	else if (j->link_error)
-		err = j->link_error;
-	spin_unlock(&j->lock, f);
-	return err;
+	return source_until(s->j, has_room, s->j, time_ns() + pieces * LINK_TIMEOUT_NS);
 }
 
 /* Keeps to --bw by waiting until the bytes sent so far were due; that may be long. */

@@ -42,8 +42,9 @@ void source_ears(void *arg); /* world; arg is the job */
 MUST_CHECK int source_wait(struct mig_job *j, enum wire_type type, uint64_t deadline_ns);
 /* Lets time pass, saying ALIVE. 0, -ECANCELED by the user, the stream's error. */
 MUST_CHECK int source_pause(struct mig_job *j, uint64_t until_ns);
-/* Until it is so: who makes it so says job_changed_locked. Says ALIVE; as source_pause. */
-MUST_CHECK int source_until(struct mig_job *j, bool (*so)(const void *arg), const void *arg);
+/* Until it is so: who makes it so says job_changed_locked. Says ALIVE; as source_wait. */
+MUST_CHECK int source_until(struct mig_job *j, bool (*so)(const void *arg), const void *arg,
+			    uint64_t deadline_ns);
 /* Stops here when --hold says so, until continue or cancel. As source_wait. */
 MUST_CHECK int source_hold(struct mig_job *j, enum mig_phase p);
 /* Sends a clock probe, unless one is out. Its answer is taken in when it comes. */

@@ -151,7 +151,8 @@ int source_pause(struct mig_job *j, uint64_t until_ns)
 	return err == -ETIMEDOUT && time_ns() >= until_ns ? 0 : err;
 }
 
-int source_until(struct mig_job *j, bool (*so)(const void *arg), const void *arg)
+int source_until(struct mig_job *j, bool (*so)(const void *arg), const void *arg,
+		 uint64_t deadline_ns)
 {
 	unsigned long f = spin_lock(&j->lock);
 	int err = 0;
@@ -162,7 +163,7 @@ int source_until(struct mig_job *j, bool (*so)(const void *arg), const void *arg
 		else if (j->cancel)
 			err = -ECANCELED;
 		else
-			err = stay_alive(j, &f, NEVER_NS);
+			err = stay_alive(j, &f, deadline_ns);
 	}
 	spin_unlock(&j->lock, f);
 	return err;

@@ -173,7 +173,7 @@ int source_verify_copied(struct source *s)
 	if (!err)
 		err = start(s->disks);
 	if (!err)
-		err = source_until(s->j, was_once, &s->disks->verify);
+		err = source_until(s->j, was_once, &s->disks->verify, NEVER_NS);
 	return err ? err : verdict(s);
 }
 

@@ -21,6 +21,7 @@
 
 #include "mig/blk_recv.h"
 #include "mig/blk_send.h"
+#include "mig/phase.h"
 #include "test/unit/fake_pipe.h"
 
 #define DISK_BYTES (4u << 20)
@@ -232,6 +233,27 @@ static void half_of_a_write(void **state)
 	cut_and_free();
 }
 
+/* A write whose payload stays out for a while: the sender hears that it gets on, by the number that
+ * it knows, and not only that somebody is here. */
+static void a_slow_write(void **state)
+{
+	static const uint8_t rest[16 * PAGE_SIZE];
+	struct wire_blocks_done done;
+	struct wire_head h;
+	void *body;
+
+	begin_receiver();
+	assert_int_equal(say_write(1, 2 * sizeof(rest), sizeof(rest)), 0);
+	world_sleep_ns(ALIVE_EVERY_NS);
+	assert_int_equal(stream_write(net.near, rest, sizeof(rest), time_ns() + SOON_NS), 0);
+	assert_int_equal(peer_recv(&net.from, &h, &done, sizeof(done), &body, time_ns() + SOON_NS),
+			 0);
+	assert_int_equal(h.type, WIRE_BLOCKS_DONE);
+	assert_int_equal(done.seq, 0);
+	wait_for(has_one);
+	cut_and_free();
+}
+
 static void feeder_world(void *arg)
 {
 	int err = say_write(2, CREDIT, CREDIT);
@@ -383,6 +405,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(writes_at_the_disk),
 		cmocka_unit_test(half_of_a_write),
+		cmocka_unit_test(a_slow_write),
 		cmocka_unit_test(a_write_without_room),
 		cmocka_unit_test(a_flush_at_the_disk),
 		cmocka_unit_test(a_check_at_the_disk),
