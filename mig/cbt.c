@@ -10,6 +10,15 @@
 
 #define BITS_MAX (1ull << 24)
 
+static int make(struct cbt *c, uint64_t blocks, unsigned shift)
+{
+	*c = (struct cbt){ .blocks = blocks,
+			   .shift = shift,
+			   .words = ((blocks + BIT(shift) - 1) >> shift) / 64 + 1 };
+	c->bits = calloc(c->words, sizeof(*c->bits));
+	return c->bits ? 0 : -ENOMEM;
+}
+
 int cbt_init(struct cbt *c, uint64_t blocks, uint32_t block_bytes, uint32_t granule)
 {
 	unsigned shift = 0;
@@ -18,11 +27,12 @@ int cbt_init(struct cbt *c, uint64_t blocks, uint32_t block_bytes, uint32_t gran
 		shift++;
 	while (blocks >> shift >= BITS_MAX)
 		shift++;
-	*c = (struct cbt){ .blocks = blocks,
-			   .shift = shift,
-			   .words = ((blocks + BIT(shift) - 1) >> shift) / 64 + 1 };
-	c->bits = calloc(c->words, sizeof(*c->bits));
-	return c->bits ? 0 : -ENOMEM;
+	return make(c, blocks, shift);
+}
+
+int cbt_init_each(struct cbt *c, uint64_t things)
+{
+	return make(c, things, 0);
 }
 
 void cbt_fini(struct cbt *c)
@@ -70,7 +80,7 @@ void cbt_unmark(struct cbt *c, uint64_t from, uint64_t to)
 {
 	uint64_t round = BIT(c->shift) - 1, end = (to == c->blocks ? to + round : to) >> c->shift;
 
-	for (uint64_t i = (from + round) >> c->shift; i < end && cbt_marked(c); i++)
+	for (uint64_t i = (from + round) >> c->shift; (i = next_set(c, i)) < end; i++)
 		(void)clear_bit(c, i);
 }
 

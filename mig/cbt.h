@@ -23,6 +23,8 @@ struct cbt {
 
 /* granule is in bytes, a power of two. -ENOMEM. */
 MUST_CHECK int cbt_init(struct cbt *c, uint64_t blocks, uint32_t block_bytes, uint32_t granule);
+/* Of things that have numbers instead, a bit for each of them, however many. -ENOMEM. */
+MUST_CHECK int cbt_init_each(struct cbt *c, uint64_t things);
 void cbt_fini(struct cbt *c);
 /* Blocks [from, to), to > from. */
 void cbt_mark(struct cbt *c, uint64_t from, uint64_t to);

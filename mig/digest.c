@@ -20,9 +20,9 @@ int digest_init(struct digest *d, struct bulk *b)
 	d->sum = calloc(pieces, sizeof(*d->sum));
 	if (!d->sum)
 		return -ENOMEM;
-	err = cbt_init(&d->unknown, pieces, 1, 1);
+	err = cbt_init_each(&d->unknown, pieces);
 	if (!err)
-		err = cbt_init(&d->todo, pieces, 1, 1);
+		err = cbt_init_each(&d->todo, pieces);
 	if (!err)
 		err = cbt_init(&d->undefined, blocks, g->block_bytes, PAGE_SIZE);
 	if (err)

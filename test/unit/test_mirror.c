@@ -600,6 +600,23 @@ static void what_does_not_fit(void **state)
 	end();
 }
 
+/* A disk of 16 Mi pieces and more: none of them stands for another. */
+static void many_pieces(void **state)
+{
+	struct mirror large = { 0 };
+	struct blkdev disk = { .geo = { .blocks = 1ull << 25, .block_bytes = BLOCK } };
+	struct bulk b = { .m = &large, .piece_blocks = 1 };
+	struct digest d;
+
+	large.source = large.target = &disk;
+	large.front.geo = disk.geo;
+	assert_int_equal(digest_init(&d, &b), 0);
+	digest_touched(&d, BLK_WRITE, 6, 7);
+	assert_int_equal(digest_left(&d), 1);
+	assert_true(cbt_marks(&d.unknown, 6) && !cbt_marks(&d.unknown, 7));
+	digest_fini(&d);
+}
+
 /* ---- the bitmap ---- */
 
 static void marks(void **state)
@@ -650,6 +667,7 @@ int main(void)
 		cmocka_unit_test(a_write_across_the_cursor),
 		cmocka_unit_test(zeroes_that_unmap),
 		cmocka_unit_test(digests_tell),
+		cmocka_unit_test(many_pieces),
 		cmocka_unit_test(a_target_that_lies),
 		cmocka_unit_test(a_write_that_the_source_fails),
 		cmocka_unit_test(a_target_that_fails),
