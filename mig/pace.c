@@ -94,11 +94,10 @@ static void adapt(struct pace *p, uint64_t interval_ns, uint64_t mean_ns)
 /* The second moment is what counts; and any later one without a brake and without the guest. */
 static void learn(struct pace *p, uint64_t interval_ns, bool alone)
 {
-	bool fastest = p->step == ARRAY_SIZE(steps) - 1 && !p->brake_ns;
+	bool fastest = p->step == ARRAY_SIZE(steps) - 1 && !p->brake_ns, first = !p->began;
 
-	if (!p->free_ns && !p->good++)
-		return;
-	if (p->free_ns && !(fastest && alone))
+	p->began = true;
+	if (first || (p->free_ns && !(fastest && alone)))
 		return;
 	p->free_ns = MAX(p->alone ? MIN(interval_ns, p->free_ns) : interval_ns, 1ull);
 	p->alone = alone;

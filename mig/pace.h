@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * How fast a disk's copy may go: as fast as it can while the guest's own requests take about as
- * long as they did before; however slow they are, with about three eighths of what the
- * device gives, as long as the guest gets through as many as before, and a third of what it leaves
- * when it does not; and never faster than the user's limit.
+ * long as they did before; however slow they are, with three eighths of the rate that it has alone.
+ * Where only its rate beside the guest is known, with five sixths of that as long as the guest gets
+ * through about as many requests as before, else with a third. And never faster than the user's
+ * limit.
  *
  * pace_init; pace_look now and then, with the guest's counters; window, piece_bytes and pace_at
  * before a piece is begun, pace_begun when it is.
@@ -32,6 +33,7 @@ struct pace {
 	uint32_t piece_bytes; /* and so many bytes in one */
 	unsigned step;	      /* which of them: 0 is the slowest */
 	bool hurry;	      /* the guest stands still */
+	bool began;	      /* the first moment is over */
 	unsigned good;	      /* looks in a row at which it could have been faster */
 	uint64_t brake_ns;    /* for 64 KiB, not faster; 0: as fast as it goes */
 	uint64_t free_ns;     /* for 64 KiB as it went without a brake; 0: not known yet */

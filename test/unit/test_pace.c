@@ -213,6 +213,33 @@ static void alone_and_with_a_limit(void **state)
 	assert_in_range(got, 9000000, 10200000);
 }
 
+/* 20 ms more, in which the guest's requests took as long as ever: 1 ms. */
+static unsigned good_look(struct pace *p, uint64_t ns)
+{
+	w.now += ns;
+	w.done += 10;
+	w.busy_ns += 10 * MS;
+	pace_begun(p, w.now, 1u << 20);
+	pace_look(p, w.now, w.done, w.busy_ns);
+	return p->window;
+}
+
+/* Also right after it has learned its free rate. */
+static void more_at_a_time_takes_two_good_looks(void **state)
+{
+	unsigned begin;
+
+	world(500u << 20, 100000, 0);
+	pace_init(&w.p, &(struct pace_guest){ SECOND, 1000, 1000 * MS }, 0);
+	begin = w.p.window;
+	for (unsigned i = 0; !w.p.free_ns; i++) {
+		assert_true(i < 10);
+		assert_int_equal(good_look(&w.p, 100 * MS), begin);
+	}
+	assert_int_equal(good_look(&w.p, 20 * MS), begin);
+	assert_true(good_look(&w.p, 20 * MS) > begin);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -220,6 +247,7 @@ int main(void)
 		cmocka_unit_test(a_busy_guest_does_not_starve_the_copy),
 		cmocka_unit_test(it_recovers_when_the_guest_stops),
 		cmocka_unit_test(alone_and_with_a_limit),
+		cmocka_unit_test(more_at_a_time_takes_two_good_looks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
