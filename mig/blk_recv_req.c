@@ -64,8 +64,6 @@ void recv_slot_over(struct recv_slot *s, int err)
 	spin_unlock(&r->lock, f);
 }
 
-static void part_done(struct blk_req *q);
-
 /* The next part, ready to go; false: there is none, with the request's verdict. */
 static bool next_part(struct recv_slot *s, int *verdict)
 {

@@ -44,8 +44,8 @@ struct bulk {
 	struct mirror *m;
 	struct pace pace;
 	/*
-	 * [in] What these need in the linear pass; but for those that are copied also how many
-	 * blocks from there on are alike. NULL: all are copied.
+	 * [in] What these need in the linear pass, and how many blocks from there on are alike; not
+	 * set: all that are asked about. NULL: all are copied.
 	 */
 	enum bulk_need (*need)(void *user, uint64_t block, uint64_t *blocks);
 	/* [in] NULL: nobody. These blocks will all be written in this pass, zeros as well. */

@@ -58,7 +58,6 @@ TARGETS = {
 }
 
 
-
 def say(text):
     print(f"# {text}", file=sys.stderr, flush=True)
 
