@@ -52,17 +52,17 @@
 byte told_out[STEPS_MAX], told_in[STEPS_MAX];
 byte at_out, at_in;
 
+/* clang-format off */
 #define NEXT(told, at, step) (told[at] == step || told[at] == CRASHED)
 #define DID(told, at, step) at = at + (told[at] == step)
-#define OUT(step, guard) (guard) && NEXT(told_out, at_out, step)->DID(told_out, at_out, step)
-#define IN(step, guard) (guard) && NEXT(told_in, at_in, step)->DID(told_in, at_in, step)
+#define OUT(step, guard) (guard) && NEXT(told_out, at_out, step) -> DID(told_out, at_out, step)
+#define IN(step, guard) (guard) && NEXT(told_in, at_in, step) -> DID(told_in, at_in, step)
 #define FAULT(left) true
 #define SPEND(left) skip
 
 active proctype arrived()
 {
-	c_code
-	{
+	c_code {
 		char *text = getenv("TRACE");
 		int i;
 
@@ -73,16 +73,12 @@ active proctype arrived()
 	};
 end:
 	do
-		::atomic
-		{
-			told_out[at_out] == 0 && told_in[at_in] == 0->assert(false)
-		}
+	:: atomic { told_out[at_out] == 0 && told_in[at_in] == 0 -> assert(false) }
 	/* These change nothing. */
-	::atomic
-	{
-		OUT(IN_DOUBT, s == GO_SENT)
-	}
-	::atomic{ IN(WAITS, d == HELD) } od
+	:: atomic { OUT(IN_DOUBT, s == GO_SENT) }
+	:: atomic { IN(WAITS, d == HELD) }
+	od
 }
+/* clang-format on */
 
 #endif

@@ -20,7 +20,9 @@ import glob
 import hashlib
 import os
 import re
+import shutil
 import subprocess
+import tempfile
 import time
 from collections import namedtuple
 
@@ -61,15 +63,16 @@ class Model:
             self._compile(name)
 
     def _compile(self, name):
+        """In a folder of its own: the lab's tests run in two processes, which want the same."""
         os.makedirs(self.dir, exist_ok=True)
-        for path in (self.path, f"{MODELS}/trace.h"):
-            with open(path, "rb") as f, open(f"{self.dir}/{os.path.basename(path)}", "wb") as to:
-                to.write(f.read())
-        subprocess.run(["spin", "-a", "-DTRACE", *self.defs.split(), name], cwd=self.dir,
-                       check=True, stdout=subprocess.DEVNULL)
-        subprocess.run(["gcc", "-O0", "-w", "-DSAFETY", "-DNOCLAIM", "-o", f"pan.{os.getpid()}",
-                        "pan.c"], cwd=self.dir, check=True)
-        os.rename(f"{self.dir}/pan.{os.getpid()}", f"{self.dir}/pan")
+        with tempfile.TemporaryDirectory(dir=self.dir) as here:
+            for path in (self.path, f"{MODELS}/trace.h"):
+                shutil.copy(path, here)
+            subprocess.run(["spin", "-a", "-DTRACE", *self.defs.split(), name], cwd=here,
+                           check=True, stdout=subprocess.DEVNULL)
+            subprocess.run(["gcc", "-O0", "-w", "-DSAFETY", "-DNOCLAIM", "-o", "pan", "pan.c"],
+                           cwd=here, check=True)
+            os.rename(f"{here}/pan", f"{self.dir}/pan")
 
     def allows(self, out, into):
         """The numbers of both sides' steps: can the model take them all?"""
