@@ -205,7 +205,8 @@ MUST_CHECK int ds_snapshot_delete(struct datastore *ds, const char *snap);
 
 /*
  * For whoever copies a file that is open for writing with what it stands on: from keep on no
- * snapshot of it is taken, deleted or reverted to (-EALREADY), until it is let go, or closed.
+ * snapshot of it is taken, or the last one deleted (-EALREADY), until it is let go, or closed.
+ * Earlier ones, and going back to one, are -EBUSY as long as it is open.
  */
 void ds_file_keep_chain(struct ds_file *f, bool keep);
 

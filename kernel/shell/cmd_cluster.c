@@ -33,8 +33,10 @@ bool cmd_is_own_host(const char *text, const struct net_addr *a)
 
 	if ((name && !strcmp(text, name)) || !strcmp(text, "localhost"))
 		return true;
-	if (!a || net_addr_is_loopback(a))
-		return a;
+	if (!a)
+		return false;
+	if (net_addr_is_loopback(a))
+		return true;
 	for (unsigned k = 0; net_if_at(k, &i); k++)
 		if (!memcmp(a, &i.addr, sizeof(*a)) || !memcmp(a, &i.addr6, sizeof(*a)))
 			return true;
