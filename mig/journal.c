@@ -306,7 +306,15 @@ static int look_at(struct datastore *ds, const char *name,
 	return err == -ENOMEM ? err : 0;
 }
 
-int journal_scan(struct datastore *ds,
+static bool is_record(const char *name, bool incoming)
+{
+	size_t len = strlen(name), tail = sizeof(ARRIVAL) - 1;
+
+	return !strncmp(name, DIRECTORY, sizeof(DIRECTORY) - 1) &&
+	       (len > tail && !strcmp(name + len - tail, ARRIVAL)) == incoming;
+}
+
+int journal_scan(struct datastore *ds, bool incoming,
 		 void (*fn)(const struct journal_record *r, struct journal *j, void *arg),
 		 void *arg)
 {
@@ -315,7 +323,7 @@ int journal_scan(struct datastore *ds,
 	int err = e ? 0 : -ENOMEM;
 
 	while (!err && !(err = ds_list(ds, &cursor, e)))
-		if (!strncmp(e->name, DIRECTORY, sizeof(DIRECTORY) - 1))
+		if (is_record(e->name, incoming))
 			err = look_at(ds, e->name, fn, arg);
 	free(e);
 	return err == -ENOENT ? 0 : err;

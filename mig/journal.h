@@ -55,11 +55,12 @@ void journal_keep(struct journal *j);
 void journal_forget(const uint8_t id[WIRE_ID_BYTES]);
 
 /*
- * Calls fn for every record that this host left on the datastore, with the journal open; fn
- * ends or keeps it. A record that is damaged is logged and left alone. Records of other hosts are
- * not touched. 0, or the store's error.
+ * Calls fn for every record of one side that this host left on the datastore, with the journal
+ * open; fn ends or keeps it. The other side's are not opened: they may be forgotten meanwhile. A
+ * record that is damaged is logged and left alone. Records of other hosts are not touched. 0, or
+ * the store's error.
  */
-MUST_CHECK int journal_scan(struct datastore *ds,
+MUST_CHECK int journal_scan(struct datastore *ds, bool incoming,
 			    void (*fn)(const struct journal_record *r, struct journal *j,
 				       void *arg),
 			    void *arg);

@@ -143,18 +143,17 @@ static void destination_left(const struct journal_record *r, struct journal *k)
 			 "the copy of %s that was coming here is given up: this host crashed",
 			 r->vm);
 	}
-	history_add(&v);
 	if (asked_for) /* now, or after another crash */
 		journal_keep(k);
 	else /* unfinished files went at the mount: READY was never said, so no GO */
 		journal_end(k);
+	history_add(&v); /* from now on its source is answered, which may end the record */
 }
 
-static void left(const struct journal_record *r, struct journal *k, void *incoming)
+static void left(const struct journal_record *r, struct journal *k, void *arg)
 {
-	if (r->incoming != *(const bool *)incoming)
-		journal_keep(k);
-	else if (r->incoming)
+	(void)arg;
+	if (r->incoming)
 		destination_left(r, k);
 	else
 		source_left(r, k);
@@ -165,7 +164,7 @@ static void scan(bool incoming)
 	struct datastore *ds;
 
 	for (unsigned i = 0; (ds = ds_at(i)); i++) {
-		int err = journal_scan(ds, left, &incoming);
+		int err = journal_scan(ds, incoming, left, NULL);
 
 		if (err)
 			log_warn("mig", "records of moves cannot be read: %s", ds_error_text(err));

@@ -52,7 +52,8 @@ static void see(const struct journal_record *r, struct journal *j, void *arg)
 static unsigned scan(void)
 {
 	memset(&seen, 0, sizeof(seen));
-	assert_int_equal(journal_scan(ds, see, NULL), 0);
+	assert_int_equal(journal_scan(ds, true, see, NULL), 0);
+	assert_int_equal(journal_scan(ds, false, see, NULL), 0);
 	return seen.records;
 }
 
@@ -87,7 +88,7 @@ static void what_is_settled_is_gone(void **state)
 	assert_int_equal(scan(), 1);
 	assert_int_equal(seen.last.id[0], 2);
 	seen.end = true;
-	assert_int_equal(journal_scan(ds, see, NULL), 0);
+	assert_int_equal(journal_scan(ds, true, see, NULL), 0);
 	assert_int_equal(scan(), 0);
 	assert_int_equal(dsf_free_bytes(), free_bytes);
 }
@@ -120,6 +121,31 @@ static void both_sides_on_one_datastore(void **state)
 	journal_keep(k);
 	assert_int_equal(scan(), 2);
 	assert_int_equal(journal_create(ds, &destination, &k), -EEXIST);
+}
+
+static void forget(const struct journal_record *r, struct journal *j, void *arg)
+{
+	see(r, j, arg);
+	journal_forget(r->id);
+}
+
+/* The source's question may be answered, and the answer's record go, while a scan goes on. */
+static void one_sides_scan_holds_none_of_the_others(void **state)
+{
+	struct journal_record source = record(1), destination = record(1);
+	struct journal *j;
+
+	ds_host_set(&host_a);
+	source.incoming = false;
+	assert_int_equal(journal_create(ds, &source, &j), 0);
+	journal_keep(j);
+	assert_int_equal(journal_create(ds, &destination, &j), 0);
+	journal_keep(j);
+	memset(&seen, 0, sizeof(seen));
+	assert_int_equal(journal_scan(ds, false, forget, NULL), 0);
+	assert_int_equal(seen.records, 1);
+	assert_false(seen.last.incoming);
+	assert_int_equal(scan(), 1);
 }
 
 /* One that is in use, as by a migration that goes on, is no leftover. */
@@ -222,6 +248,7 @@ int main(void)
 		test(what_is_settled_is_gone),
 		test(others_are_left_alone),
 		test(both_sides_on_one_datastore),
+		test(one_sides_scan_holds_none_of_the_others),
 		test(in_use),
 		test(a_power_cut_leaves_nothing_or_all),
 		test(a_power_cut_leaves_a_step),

@@ -160,6 +160,7 @@ def settle(lab):
             checked = sum(map(check, fresh))
         except Refused:
             if time.monotonic() > end:
+                lab.settled.update(fresh)   # it is told once, of the test that did it
                 raise
             time.sleep(0.5)
             continue
