@@ -263,10 +263,9 @@ static bool begin(struct bulk *b, unsigned *busy)
 	return true;
 }
 
-static int move_all(struct bulk *b)
+/* The first error counts. */
+static int move_all(struct bulk *b, int err)
 {
-	int err = 0;
-
 	for (unsigned i = 0; i < BULK_PIECES; i++) {
 		int one = move(b, &b->piece[i]);
 
@@ -320,14 +319,12 @@ static int pass(struct bulk *b, bool linear)
 
 	b->linear = linear;
 	b->next = b->promised = 0;
+	pace_pass(&b->pace);
 	while (more || busy) {
-		int one;
-
 		if (!err)
 			err = look(b);
 		more = !err && more && begin(b, &busy);
-		one = move_all(b);
-		err = err ? err : one;
+		err = move_all(b, err);
 		if (linear && !err)
 			b->done = b->passed + first_undone(b);
 		(void)free_piece(b, &busy);

@@ -119,6 +119,11 @@ static void note(struct pace *p, uint64_t now_ns, uint64_t requests, uint64_t bu
 	p->busy_ns = busy_ns;
 }
 
+void pace_pass(struct pace *p)
+{
+	p->looked_ns = 0;
+}
+
 void pace_look(struct pace *p, uint64_t now_ns, uint64_t requests, uint64_t busy_ns)
 {
 	uint64_t n = requests - p->requests, bytes = p->bytes - p->looked_bytes, interval;

@@ -6,8 +6,8 @@
  * through about as many requests as before, else with a third. And never faster than the user's
  * limit.
  *
- * pace_init; pace_look now and then, with the guest's counters; window, piece_bytes and pace_at
- * before a piece is begun, pace_begun when it is.
+ * pace_init; pace_pass before each pass; pace_look now and then, with the guest's counters; window,
+ * piece_bytes and pace_at before a piece is begun, pace_begun when it is.
  */
 #ifndef MIG_PACE_H
 #define MIG_PACE_H
@@ -46,6 +46,8 @@ struct pace {
 
 /* before: without a copy; no requests: nothing is known. */
 void pace_init(struct pace *p, const struct pace_guest *before, uint32_t bw_mbit);
+/* A pass begins: the time since the one before, in which others were copied, is no measure. */
+void pace_pass(struct pace *p);
 /* The guest's requests so far, and the sum of their times. */
 void pace_look(struct pace *p, uint64_t now_ns, uint64_t requests, uint64_t busy_ns);
 /* From now on without a brake: the guest stands still and waits for the copy. */

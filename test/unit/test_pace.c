@@ -240,6 +240,24 @@ static void more_at_a_time_takes_two_good_looks(void **state)
 	assert_true(good_look(&w.p, 20 * MS) > begin);
 }
 
+/* Minutes between two passes, in which nothing is copied and the guest asks for nothing. */
+static void time_between_passes_is_no_rate(void **state)
+{
+	uint64_t free_ns;
+
+	world(500u << 20, 100000, 0);
+	pace_init(&w.p, &(struct pace_guest){ SECOND, 1000, 1000 * MS }, 0);
+	while (w.p.window < PACE_WINDOW_MAX)
+		(void)good_look(&w.p, 100 * MS);
+	free_ns = w.p.free_ns;
+	pace_begun(&w.p, w.now, PACE_PIECE_MAX);
+	w.now += 300 * SECOND;
+	pace_pass(&w.p);
+	pace_look(&w.p, w.now, w.done, w.busy_ns);
+	assert_int_equal(w.p.free_ns, free_ns);
+	assert_int_equal(good_look(&w.p, 20 * MS), PACE_WINDOW_MAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -248,6 +266,7 @@ int main(void)
 		cmocka_unit_test(it_recovers_when_the_guest_stops),
 		cmocka_unit_test(alone_and_with_a_limit),
 		cmocka_unit_test(more_at_a_time_takes_two_good_looks),
+		cmocka_unit_test(time_between_passes_is_no_rate),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
