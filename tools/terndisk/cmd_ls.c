@@ -6,8 +6,14 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+#include <tern/timer.h>
 
 #include "tools/terndisk/terndisk.h"
+
+#define DEATHS_WATCHED 2u /* as long as two hosts take to be dead, one after the other */
+#define TRY_US 100000u
 
 static const char *const leases[] = { "none", "mine", "held", "dead" };
 
@@ -109,6 +115,39 @@ static void print_lease(const struct ds_entry *e, bool json, bool first)
 		       e->holder);
 }
 
+/* Who is silent now may be alive: until it is known to be dead, and while it lives, -EBUSY. */
+static int take_lease(struct datastore *ds, const char *name)
+{
+	struct ds_info i;
+	struct ds_file *f;
+	uint64_t end_ns = time_ns();
+	int err = ds_info(ds, &i);
+
+	if (err)
+		return err;
+	end_ns += DEATHS_WATCHED * (i.lease_ms + i.io_timeout_ms) * NSEC_PER_MSEC;
+	while ((err = ds_open(ds, name, DS_OPEN_WRITE, &f)) == -EBUSY && time_ns() < end_ns)
+		usleep(TRY_US);
+	if (!err)
+		ds_close(f);
+	return err;
+}
+
+static int cmd_take(int argc, char **argv)
+{
+	struct image im;
+	int err;
+
+	if (argc < 2) {
+		fputs("terndisk: lease --take: whose? it wants the file's NAME\n", stderr);
+		return 2;
+	}
+	if (image_mount(&im, argv[0], DS_MOUNT_WRITE))
+		return 1;
+	err = take_lease(im.ds, argv[1]);
+	return image_close(&im, err ? complain(argv[1], "lease", err) : 0);
+}
+
 int cmd_lease(struct options *o, int argc, char **argv)
 {
 	struct image im;
@@ -117,6 +156,8 @@ int cmd_lease(struct options *o, int argc, char **argv)
 	bool first = true;
 	int err;
 
+	if (o->take)
+		return cmd_take(argc, argv);
 	if (image_mount(&im, argv[0], DS_MOUNT_READ))
 		return 1;
 	if (o->json)

@@ -33,7 +33,8 @@ static const struct command {
 	{ "mv", cmd_mv, 3, 3, "IMAGE NAME NEW", "rename a file" },
 	{ "check", cmd_check, 1, 1, "IMAGE [--repair]",
 	  "compare all metadata; to repair, no host may have it mounted" },
-	{ "lease", cmd_lease, 1, 2, "IMAGE [NAME] [--json]", "who may write what" },
+	{ "lease", cmd_lease, 1, 2, "IMAGE [NAME] [--json|--take]",
+	  "who may write what; take a dead host's, and give it up" },
 };
 
 static void usage(FILE *to)
@@ -94,6 +95,7 @@ static const struct option longs[] = {
 	{ "force", no_argument, NULL, 'f' },
 	{ "json", no_argument, NULL, 'j' },
 	{ "repair", no_argument, NULL, 'r' },
+	{ "take", no_argument, NULL, 'T' },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
@@ -136,6 +138,9 @@ static bool take_option(struct options *o, int c)
 		break;
 	case 'r':
 		o->repair = true;
+		break;
+	case 'T':
+		o->take = true;
 		break;
 	default:
 		return false; /* getopt has said it */

@@ -21,7 +21,7 @@ struct options {
 	const char *name, *kind;
 	uint64_t size;
 	uint32_t slots, table_blocks, beat_ms, lease_ms, io_timeout_ms;
-	bool force, json, repair;
+	bool force, json, repair, take;
 };
 
 /* Exit status: 0, or 1 after a message. */
