@@ -71,12 +71,17 @@ static unsigned long lock_decided(struct mig_job *j)
 	return f;
 }
 
-/* The leases, then the record: what is noted is owned. */
+/* The leases, then the record: what is noted is owned. Not without the disks that came. */
 static int accept(struct mig_job *j)
 {
 	bool leased = owner_leased(j);
-	int err = owner_accept(j);
+	char why[WIRE_TEXT] = "";
+	int err = vdisks_held(j->vm, why, sizeof(why));
 
+	if (err)
+		log_warn("mig", "job %u: %s", (unsigned)j->st.id, why);
+	else
+		err = owner_accept(j);
 	if (!err && leased)
 		job_step(j, STEP_ACCEPTED);
 	if (err == -ESTALE) /* its source may ask later, after a crash of either */

@@ -291,7 +291,8 @@ int dest_on_go(struct dest *d, const void *body, size_t len)
 		return dest_refuse(d, err, "refused", "this copy may not run any more");
 	if (err)
 		return dest_refuse(d, err, "lease",
-				   "the leases of its disks cannot be accepted there (%d)", err);
+				   "the leases of its disks cannot be accepted there: %s",
+				   err == -ESTALE ? "another host has them" : ds_error_text(err));
 	r.started_ns = d->j->running.started_ns;
 	r.load_ns = d->j->st.state_ns;
 	d->talk = d->j->journal ? T_RUNS : T_OVER;

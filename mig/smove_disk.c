@@ -246,8 +246,12 @@ void smove_disk_failed(struct smove_disk *d, int err)
 int smove_disk_verify(struct smove_disk *d)
 {
 	uint64_t at = 0;
-	int err = digest_verify(&d->digest, &at);
+	int err = digest_verify(&d->digest, &at), lost = mirror_error(d->copy.m);
 
+	if (err == -EILSEQ && lost) { /* what the target did not take it does not have */
+		err = lost;
+		d->copy.bulk.fault = BULK_TARGET;
+	}
 	if (err == -EILSEQ)
 		job_error(job(d), "differs", "%s is not what was written to it, near byte %llu",
 			  d->to.path, (unsigned long long)at * d->source->geo.block_bytes);

@@ -23,6 +23,18 @@
 
 /* ---- the disks ---- */
 
+/* What another host has taken, having taken this one for dead, is not this VM's to go on with. */
+static int still_ours(struct smove_disk *d)
+{
+	struct ds_file *f = d->share ? vdisk_file(d->share) : d->old;
+	int err = d->old_ds ? ds_lease_held(f) : 0;
+
+	if (err)
+		job_error(d->s->j, ds_error_code(err), "%s: %s; the VM stays on it", d->old_name,
+			  err == -ESTALE ? "another host has taken its lease" : ds_error_text(err));
+	return err;
+}
+
 static int compare_rest(struct smove *s)
 {
 	struct mig_disk_figures *f = &s->j->st.disk;
@@ -57,6 +69,8 @@ static int copy_rest(struct smove *s)
 			err = mirror_error(d->copy.m);
 		if (err)
 			smove_disk_failed(d, err);
+		else
+			err = still_ours(d);
 	}
 	return err || !s->j->req.disks.verify ? err : compare_rest(s);
 }

@@ -45,6 +45,25 @@ static int note_nothing(struct mig_job *j)
 	return err;
 }
 
+/* Disks that are copied: a VM whose disks another host has taken is not to be had twice. */
+static int still_ours(struct mig_job *j)
+{
+	char why[WIRE_TEXT] = "";
+	int err = vdisks_held(j->vm, why, sizeof(why));
+
+	if (err)
+		job_error(j, ds_error_code(err), "%s; the VM stays here", why);
+	return err;
+}
+
+/* Nothing is given or said of a VM that is not this host's alone to give. */
+static int prepare_go(struct mig_job *j)
+{
+	int err = still_ours(j);
+
+	return err ? err : note_go(j);
+}
+
 /* READY is here: what the disks hold is the destination's to take, but not yet for good. */
 int source_lease(struct source *s)
 {
@@ -56,7 +75,7 @@ int source_lease(struct source *s)
 
 	if (err || !owner_leased(j))
 		return err;
-	err = note_go(j); /* without GO the destination may take them: a crash must find it */
+	err = prepare_go(j); /* without GO the destination may take them: a crash must find it */
 	if (err)
 		return err;
 	t0 = time_ns();
@@ -65,7 +84,9 @@ int source_lease(struct source *s)
 	spin_unlock(&j->lock, f);
 	job_step(j, STEP_GIVES);
 	err = owner_give(j, j->there, why, sizeof(why));
-	if (err)
+	if (err == -ESTALE)
+		job_error(j, "lost", "%s", why);
+	else if (err)
 		job_error(j, "lease", "%s; the VM goes on here", why);
 	else
 		job_step(j, STEP_GIVEN);
@@ -82,7 +103,7 @@ int source_go(struct source *s)
 
 	if (err)
 		return err;
-	err = note_go(j);
+	err = prepare_go(j);
 	if (err)
 		return err;
 	f = spin_lock(&j->lock);

@@ -120,7 +120,10 @@ MUST_CHECK int ds_host_at(struct datastore *ds, unsigned slot, struct ds_host_in
  */
 MUST_CHECK int ds_create(struct datastore *ds, const char *name, enum ds_kind kind, uint64_t size,
 			 uint32_t flags);
-/* What it stands on becomes whole with it. */
+/*
+ * What it stands on becomes whole with it. -ESTALE it is open here, and its lease is another's, or
+ * was.
+ */
 MUST_CHECK int ds_finish(struct datastore *ds, const char *name);
 /* -EBUSY open here or leased by a living host; -ENOENT. */
 MUST_CHECK int ds_remove(struct datastore *ds, const char *name);
@@ -237,6 +240,11 @@ MUST_CHECK int ds_lease_give(struct ds_file *f, const uint8_t host[16]);
  * good. Other errors: nobody knows; the call may be repeated.
  */
 MUST_CHECK int ds_lease_take_back(struct ds_file *f);
+/*
+ * May a file that was opened for writing be written now? 0; -ESTALE its lease is another's, or was;
+ * other errors: the datastore does not say. Costs nothing while the fence is open.
+ */
+MUST_CHECK int ds_lease_held(struct ds_file *f);
 /*
  * Opens for writing what was given to this host. The lease is its holder's of before, as that
  * told it. -EAGAIN: not given yet, and the holder lives. -ESTALE: it will not be: taken back, or

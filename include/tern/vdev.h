@@ -206,11 +206,14 @@ MUST_CHECK int vdisks_accept(struct vm *vm, bool decided);
 /*
  * Copied ones. At the source from vdisks_copied on they have no part in what leases decide. At the
  * destination each is removed when it is closed, until the VM is its own; vdisks_finish comes
- * before READY: all is written, and a crash leaves them as they are. vdisks_settle: the VM is this
+ * before READY: all is written, and a crash leaves them as they are. vdisks_held, at either end
+ * while the VM stands still: -ESTALE another host has taken one of them, so this VM is not to run
+ * upon them; other errors: the datastore does not say. vdisks_settle: the VM is this
  * host's, and they are disks as any; or it is not, and each is removed when it is closed.
  */
 void vdisks_copied(struct vm *vm, const struct vdisk_id *ids);
 MUST_CHECK int vdisks_finish(struct vm *vm, char *why, size_t why_len);
+MUST_CHECK int vdisks_held(struct vm *vm, char *why, size_t why_len);
 void vdisks_settle(struct vm *vm, bool here);
 bool vdisk_is_copied(const struct vdisk *d);
 

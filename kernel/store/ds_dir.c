@@ -267,8 +267,17 @@ static int finish_below(struct datastore *ds, const struct ds_inode *n)
 	return err;
 }
 
+/* In the transaction: who has it open here, has he its lease still? */
+static bool is_writers(struct datastore *ds, const struct ds_inode *n)
+{
+	const struct ds_file *f = ds_open_writer(ds, n->id);
+
+	return !f || f->generation == n->generation;
+}
+
 int ds_finish(struct datastore *ds, const char *name)
 {
+	const struct ds_inode *is;
 	struct ds_inode *n;
 	uint32_t index;
 	int err = ds_flush(ds); /* its contents, before they can be seen */
@@ -277,7 +286,10 @@ int ds_finish(struct datastore *ds, const char *name)
 		err = ds_begin(ds);
 	if (err)
 		return err;
-	n = ds_edit_free(ds, name, &index, &err);
+	is = ds_lookup(ds, name, &index, &err);
+	if (is && !is_writers(ds, is))
+		err = -ESTALE;
+	n = err ? NULL : ds_edit_free(ds, name, &index, &err);
 	if (n) {
 		n->flags &= ~DS_FILE_UNFINISHED;
 		if (!ds_is_open(ds, n->id))

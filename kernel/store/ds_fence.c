@@ -88,6 +88,29 @@ static void settle(struct datastore *ds, struct ds_file *f)
 			  ds->super.name, f->name);
 }
 
+int ds_lease_held(struct ds_file *f)
+{
+	unsigned long flags = spin_lock(&f->lock);
+	bool given = f->given;
+	uint64_t epoch = f->epoch;
+	int err;
+
+	spin_unlock(&f->lock, flags);
+	if (f->mode != DS_OPEN_WRITE)
+		return 0;
+	if (given)
+		return -ESTALE;
+	if (ds_may_write(f->ds, epoch))
+		return 0;
+	err = ds_begin(f->ds);
+	if (err)
+		return err;
+	settle(f->ds, f);
+	given = f->given;
+	ds_abort(f->ds);
+	return given ? -ESTALE : 0;
+}
+
 void ds_revalidate(struct datastore *ds)
 {
 	struct ds_file *f;

@@ -64,9 +64,10 @@ int vdisks_give(struct vm *vm, const uint8_t host[16], char *why, size_t len)
 			continue;
 		snprintf(why, len, "the lease of %s cannot be given to the destination: %s",
 			 vm->cfg.disk[i].path,
-			 rc == -ENOENT	? "it has not mounted the datastore"
-			 : rc == -EBUSY ? "a snapshot of it was made meanwhile"
-					: ds_error_text(rc));
+			 rc == -ENOENT	 ? "it has not mounted the datastore"
+			 : rc == -EBUSY	 ? "a snapshot of it was made meanwhile"
+			 : rc == -ESTALE ? "another host has taken it"
+					 : ds_error_text(rc));
 		return rc;
 	}
 	return 0;
@@ -151,6 +152,22 @@ void vdisks_settle(struct vm *vm, bool here)
 			vdisk_copy_set(d, !here, !here);
 		vdisk_close(d);
 	}
+}
+
+int vdisks_held(struct vm *vm, char *why, size_t len)
+{
+	for (unsigned i = 0; i < vm->cfg.disks; i++) {
+		struct vdisk *d = disk_of(vm, i);
+		int rc =
+			d && vdisk_is_copied(d) && vdisk_file(d) ? ds_lease_held(vdisk_file(d)) : 0;
+
+		if (!rc)
+			continue;
+		snprintf(why, len, "%s: %s", vm->cfg.disk[i].path,
+			 rc == -ESTALE ? "another host has taken its lease" : ds_error_text(rc));
+		return rc;
+	}
+	return 0;
 }
 
 int vdisks_finish(struct vm *vm, char *why, size_t len)

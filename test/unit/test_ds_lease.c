@@ -332,6 +332,61 @@ static void a_dead_giver_gives_nothing(void **state)
 	ds_detach(b);
 }
 
+/* a sleeps past its fence, and b takes the file: whatever a does with it next, it finds that. */
+static struct datastore *taken_from_a(void)
+{
+	struct datastore *b = dsf_other();
+	struct ds_file *g;
+	int err = -EBUSY;
+
+	for (unsigned i = 0; i < 100 && err == -EBUSY; i++) {
+		ds_beat(b);
+		err = ds_open(b, "d", DS_OPEN_WRITE, &g);
+		fake_now_ns += 20 * 1000000;
+	}
+	assert_int_equal(err, 0);
+	ds_close(g); /* and nobody has it now */
+	return b;
+}
+
+static void a_lease_that_was_lost_is_not_held(void **state)
+{
+	struct datastore *b;
+	struct ds_file *f, *kept, *read;
+
+	assert_int_equal(ds_create(ds, "d", DS_KIND_THIN, 4 << 20, 0), 0);
+	assert_int_equal(ds_create(ds, "kept", DS_KIND_THIN, 4 << 20, 0), 0);
+	assert_int_equal(ds_open(ds, "d", DS_OPEN_WRITE, &f), 0);
+	assert_int_equal(ds_open(ds, "kept", DS_OPEN_WRITE, &kept), 0);
+	assert_int_equal(ds_open(ds, "kept", DS_OPEN_READ, &read), 0);
+	assert_int_equal(ds_lease_held(f), 0);
+	b = taken_from_a();
+	assert_int_equal(ds_lease_held(f), -ESTALE); /* no heartbeat has told it */
+	assert_int_equal(ds_lease_held(f), -ESTALE);
+	assert_int_equal(ds_lease_held(kept), 0);
+	assert_int_equal(ds_lease_held(read), 0);
+	ds_close(read);
+	ds_close(kept);
+	ds_close(f);
+	ds_detach(b);
+}
+
+static void a_file_that_was_lost_is_not_finished(void **state)
+{
+	struct datastore *b;
+	struct ds_entry e;
+	struct ds_file *f;
+
+	assert_int_equal(ds_create(ds, "d", DS_KIND_THIN, 4 << 20, DS_FILE_UNFINISHED), 0);
+	assert_int_equal(ds_open(ds, "d", DS_OPEN_WRITE, &f), 0);
+	b = taken_from_a();
+	assert_int_equal(ds_finish(ds, "d"), -ESTALE);
+	assert_int_equal(ds_stat(b, "d", &e), 0);
+	assert_true(e.flags & DS_FILE_UNFINISHED);
+	ds_close(f);
+	ds_detach(b);
+}
+
 static struct datastore *other;
 
 /* The next requests of the disk fail, from the nth on; then it works again. */
@@ -447,6 +502,8 @@ int main(void)
 		test(a_lease_outlives_who_it_was_given_to),
 		test(an_open_is_an_acceptance),
 		test(a_dead_giver_gives_nothing),
+		test(a_lease_that_was_lost_is_not_held),
+		test(a_file_that_was_lost_is_not_finished),
 		test(a_step_that_breaks_off_is_repeated),
 		test(an_identity_is_used_once),
 		test(slots_run_out),
