@@ -69,6 +69,7 @@ class Lab:
         self.dir = lab_dir(name)
         self.sock = f"{self.dir}/hub.sock"
         self.settled = set()    # moves.py: runs that are found in order
+        self.passed_over = set()        # ids of those that are not checked
         Lab.made.append(self)
 
     # --- hub --------------------------------------------------------------------

@@ -2,6 +2,7 @@
 """Do the models allow what hosts did in their migrations?
 
     moves.settle(lab)           how many were checked; Refused, with the steps, if one may not be
+    moves.pass_over(lab)        what was told so far is of a fault that no model has
     moves.told(lab)             Runs, and moves.check(run)
     moves.Model(...).allows(out, into)
 
@@ -155,7 +156,8 @@ def settle(lab):
     be behind just now, so a refusal counts if it lasts."""
     end = time.monotonic() + SOON_S
     while True:
-        fresh = [run for run in told(lab) if run not in lab.settled]
+        fresh = [run for run in told(lab)
+                 if run not in lab.settled and run.id not in lab.passed_over]
         try:
             checked = sum(map(check, fresh))
         except Refused:
@@ -166,3 +168,8 @@ def settle(lab):
             continue
         lab.settled.update(fresh)
         return checked
+
+
+def pass_over(lab):
+    """Those that have told anything since they were settled last are not checked, now or later."""
+    lab.passed_over.update(run.id for run in told(lab) if run not in lab.settled)
