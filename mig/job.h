@@ -48,6 +48,7 @@ struct mig_job {
 	struct vm *former;	 /* [own] incoming, self: runs until vm does; with a reference */
 	struct journal *journal; /* [job] of a move with copied disks; NULL: none */
 	bool noted_go;		 /* [own] outgoing: the record may say so */
+	unsigned unknown;	 /* [own] by settle.c: so often the peer knew nothing of it */
 	bool stopped;		 /* [own] outgoing: it runs nowhere, its disks are here */
 	struct leftover *left;	 /* [own] of a move that a crash ended: instead of vm */
 	struct peer peer;	 /* [own]; peer.s under stream_lock for others' aborts */

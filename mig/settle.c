@@ -24,6 +24,8 @@
 #include "owner.h"
 #include "phase.h"
 
+#define UNKNOWN_MAX 15 /* times SETTLE_EVERY_NS */
+
 static struct event work;
 
 static bool needs_settling(struct mig_job *j, void *arg)
@@ -100,7 +102,6 @@ static void in_doubt_verdict(struct mig_job *j, enum wire_verdict_kind verdict)
 			  leases ? "the destination did not take the leases; the VM goes on here"
 				 : "the destination gave its copy up; the VM goes on here");
 		source_resume_all(j);
-		job_set_settling(j, false);
 		job_over(j, MIG_FAILED);
 	} else if (action == COMMIT_ASK && !leases && !j->st.error[0]) {
 		job_error(j, "unknown-there",
@@ -144,16 +145,29 @@ static void forget(struct mig_job *j, bool asked)
 		log_debug("mig", "job %u: the destination keeps its record", (unsigned)j->st.id);
 }
 
+/*
+ * Leases decide without the peer; but it keeps its record of a GO for a word. One that has just
+ * started may know nothing of that yet.
+ */
+static bool is_waited_for(struct mig_job *j, bool silent, uint32_t verdict)
+{
+	if (!j->journal || !j->noted_go || j->src != SRC_RUNS)
+		return false;
+	return silent || (verdict == VERDICT_UNKNOWN && ++j->unknown < UNKNOWN_MAX);
+}
+
 static void settle_one(struct mig_job *j)
 {
 	struct wire_verdict v = { .verdict = VERDICT_UNKNOWN };
 	enum wire_outcome outcome;
+	bool silent, waits;
 
 	if (!begin(j, &outcome)) {
 		job_set_settling(j, false);
 		return;
 	}
-	if (ask(j, outcome, &v) && !(outcome == OUTCOME_GO && j->vm && owner_leased(j))) {
+	silent = ask(j, outcome, &v);
+	if (silent && !(outcome == OUTCOME_GO && j->vm && owner_leased(j))) {
 		end(j);
 		return;
 	}
@@ -162,10 +176,12 @@ static void settle_one(struct mig_job *j)
 	else if (v.verdict == VERDICT_RUNNING)
 		log_error("mig", "job %u: %s runs here AND at its destination: stop one of them",
 			  (unsigned)j->st.id, j->st.vm);
-	if (j->src != SRC_GO_SENT)
+	waits = is_waited_for(j, silent, v.verdict);
+	if (j->src != SRC_GO_SENT && !waits)
 		job_set_settling(j, false);
 	end(j);
-	forget(j, outcome == OUTCOME_GO);
+	if (!waits)
+		forget(j, outcome == OUTCOME_GO);
 }
 
 struct pass {
