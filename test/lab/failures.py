@@ -76,12 +76,9 @@ EXPECTED = {(move, phase, fault) for move, fault, phases in (
     ("x", "target write", ["ready"]),
     ("x", "target read", ["precopy", "transfer", "ready", "go"]),
     ("x", "source read", ["precopy", "stun", "transfer", "ready", "go"]),
-    ("x", "cancel", ["copy"]),
     ("x", "target lease", ["stun"]),
     ("x", "garbage", ["go"]),
     ("mix", "target killed", ["lease"]),
-    ("mix", "cancel", ["ready", "lease"]),
-    ("mix", "source lease", ["ready"]),
     ("mix", "target lease", ["ready", "lease"]),
     ("sv", "target lease", ["verify", "switch"]),
 ) for phase in phases}
