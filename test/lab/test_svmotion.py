@@ -65,7 +65,7 @@ class Writer(Disked):
 
     def stop(self):
         """The seed that all sectors carry."""
-        seed = re.search(r"stopped at (\d+)", self.tell("'touch /stop'", r"^stopped at \d+", 120))
+        seed = re.search(r"stopped at (\d+)", self.tell("'touch /stop'", r"^stopped at \d+\s", 120))
         self.right()
         return int(seed[1])
 
@@ -119,14 +119,14 @@ def all_mounted(lab, count=4):
 
 @pytest.fixture(scope="module")
 def lab(payload, tmp_path_factory):
-    """Host a: datastores nv (NVMe), sata, tiny and bad (AHCI; a block of bad's cannot be
-    written), their images in lab.images; the VM g, which writes, on nv."""
+    """Host a: datastores nv (NVMe), sata, tiny and bad (AHCI; the first block of each of
+    bad's extents cannot be written), their images in lab.images; the VM g, which writes, on nv."""
     lab = Lab(f"svmotion-{os.getpid()}")
     lab.remove()
     lab.images = tmp = tmp_path_factory.mktemp("svmotion")
     zeros, rules = tmp / "zeros", tmp / "rules"
     zeros.write_bytes(bytes(DISK_MIB * MIB))
-    rules.write_text(INJECT.format(sector=3 * MIB // 512))
+    rules.write_text("".join(INJECT.format(sector=n * MIB // 512) for n in range(3, 24)))
     for name, size in (("nv", 24), ("sata", 24), ("tiny", 8), ("bad", 24)):
         terndisk("mkfs", tmp / name, "--size", f"{size}M", "--name", name, *TIMES)
     for name in ("g/root.disk", "g/empty.disk", "off/a.disk"):
