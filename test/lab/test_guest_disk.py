@@ -36,8 +36,8 @@ def pattern(seed, first, count):
 class Disked(Guest):
     """A shell guest that is told what to do with its disks, one line at a time."""
 
-    def boot(self, disks, vcpus=2):
-        self.create("a", mode="shell", vcpus=vcpus,
+    def boot(self, disks, vcpus=2, mem="256M"):
+        self.create("a", mode="shell", vcpus=vcpus, mem=mem,
                     options=" ".join(f"--disk {d}" for d in disks))
         self.start()
         self.wait_text(r"guest# ", 180)

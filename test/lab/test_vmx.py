@@ -11,10 +11,13 @@ import time
 import pytest
 
 from conftest import third
+from lablib.bochs import DISK_UNIT
 from lablib.client import Lab
 from lablib.guest import Guest
 from test_base import SELFTESTS
+from test_guest_disk import MIB, SECTOR, TIMES, pattern, terndisk
 from test_guest_net import ADDR, echo
+from test_svmotion import DISK_MIB, Writer, all_mounted
 from test_virt import SELFTESTS as VIRT_SELFTESTS
 
 pytestmark = pytest.mark.vmx
@@ -79,12 +82,31 @@ def test_older_processors(smp, without):
     assert not features(log) & set(without.split())
 
 
+DISKS = os.environ.get("TERN_VMX_DISKS")  # test_disk_moves is for the soak: some minutes
+STORES = "one", "two"
+STORE_MIB = 8
+
+
+def datastores(folder):
+    """Paths of their images, whole cylinders; a guest's disk of zeros on the first one."""
+    zeros = folder / "zeros"
+    zeros.write_bytes(bytes(DISK_MIB * MIB))
+    for name in STORES:
+        terndisk("mkfs", folder / name, "--size", f"{STORE_MIB}M", "--name", name, *TIMES)
+        os.truncate(folder / name, -(-STORE_MIB * MIB // DISK_UNIT) * DISK_UNIT)
+    terndisk("import", folder / "one", zeros, "w/root.disk", "--kind", "thin")
+    return [f"{folder}/{name}" for name in STORES]
+
+
 @pytest.fixture(scope="module")
-def _hosts(payload):
-    """b is an older processor: what comes from there is traced by write protection."""
+def _hosts(payload, tmp_path_factory):
+    """a has ATA disks when they are asked for; b is an older processor: what comes from there is
+    traced by write protection."""
     lab = Lab(f"vmx-{os.getpid()}")
     lab.remove()
-    lab.up(["a"], cpu="vmx", clients=third(), files=payload, wait=False)
+    lab.images = tmp_path_factory.mktemp("vmx")
+    disks = datastores(lab.images) if DISKS else []
+    lab.up(["a"], cpu="vmx", clients=third(), files=payload, disks=disks, wait=False)
     lab.up(["b"], cpu="vmx", files=payload, conf=["virt.without = ad pml"])
     lab.wait("a", "tern: ready")
     yield lab
@@ -134,6 +156,30 @@ def held(g, phase):
 def test_hosts_reach_each_other(hosts):
     assert hosts.ask("a", f"net ping {hosts.addr('b')} --count 3")["answered"] == 3
     assert hosts.ask("a", "net bench b --seconds 2")["bytes"] > 100_000
+
+
+@pytest.mark.skipif(not DISKS, reason="TERN_VMX_DISKS is not set")
+def test_disk_moves(hosts):
+    """A guest's disk goes from one ATA disk to another under a writer that checks itself; it is
+    there what was written last. The copy is slow enough that the writer comes in between."""
+    def files(store):
+        return {f["name"] for f in hosts.ask("a", f"datastore ls /ds/{store}")}
+
+    all_mounted(hosts, len(STORES))
+    assert {d["driver"] for d in hosts.ask("a", "disk list")} == {"ide"}
+    guest = Writer(hosts, "w").boot(["/ds/one/w/root.disk"], vcpus=1, mem="80M").write()
+    s = hosts.ask("a", "svmotion w two --bw 4 --wait", timeout=300)
+    assert s["phase"] == "done" and s["disk"]["mirrored_bytes"] > 0, s["disk"]
+    assert s["disk"]["copied_bytes"] + s["disk"]["skipped_bytes"] >= DISK_MIB * MIB, s["disk"]
+    assert (files("one"), files("two")) == (set(), {"w/root.disk"})
+    guest.rounds(1)
+    seed = guest.stop()
+    hosts.run("a", "vm stop w")
+    hosts.run("a", "vm delete w")
+    hosts.run("a", "datastore umount two")
+    out = hosts.images / "out"
+    terndisk("export", hosts.images / "two", "w/root.disk", out)
+    assert out.read_bytes() == pattern(seed, 0, DISK_MIB * MIB // SECTOR)
 
 
 def test_life_cycle(roamer):
