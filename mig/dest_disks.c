@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include <tern/home.h>
 #include <tern/vdev.h>
 
 #include "blk_recv.h"
@@ -18,14 +19,17 @@ struct dest_disks {
 	struct mig_job *j; /* with a reference; the VM's stream's */
 	struct blk_receiver *r;
 	unsigned nr;
+	unsigned shares; /* the first of disk; files of the VM's home come behind */
 	struct vdisk *share[VM_DISKS_MAX];
-	struct blk_recv_disk disk[VM_DISKS_MAX];
+	struct home_coming *home; /* NULL: none comes */
+	struct blk_recv_disk disk[VM_DISKS_MAX + HOME_FILES_MAX];
 };
 
 static void put(struct dest_disks *k)
 {
-	for (unsigned i = 0; i < k->nr; i++)
+	for (unsigned i = 0; i < k->shares; i++)
 		vdisk_close(k->share[i]);
+	home_coming_put(k->home);
 	job_put(k->j);
 	free(k);
 }
@@ -45,16 +49,21 @@ static struct vm *waits_for_disks(struct mig_job *j)
 
 static void open_disks(struct dest_disks *k, struct vm *vm)
 {
+	struct blkdev *file[HOME_FILES_MAX];
+
 	for (unsigned i = 0; i < vm->cfg.disks; i++) {
 		struct vdisk *d = vdisk_share(vm->cfg.name, i, &vm->cfg.disk[i]);
 
 		if (d && vdisk_is_copied(d)) {
-			k->disk[k->nr] = (struct blk_recv_disk){ vdisk_blk(d), i };
-			k->share[k->nr++] = d;
+			k->disk[k->shares] = (struct blk_recv_disk){ vdisk_blk(d), i };
+			k->share[k->shares++] = d;
 		} else if (d) {
 			vdisk_close(d);
 		}
 	}
+	k->nr = k->shares;
+	for (unsigned n = home_come_files(vm, &k->home, file), i = 0; i < n; i++)
+		k->disk[k->nr++] = (struct blk_recv_disk){ file[i], vm->cfg.disks + i };
 }
 
 /* One stream for a job, ever: what a second would bring is not all. */

@@ -46,6 +46,7 @@ static void run(struct mig_job *j)
 	job_step(j, STEP_RUNS);
 	vdisks_settle(vm, true);
 	take_name(j);
+	home_here(vm);
 	vdevs_resume(vm);
 	j->running.started_ns = time_ns();
 	vm_run_incoming(vm);

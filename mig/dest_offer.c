@@ -125,6 +125,9 @@ static int check_room(struct dest *d, const struct vm *former)
 	if (d->offer.home.store[0] &&
 	    home_check(d->offer.cfg.name, &d->offer.home, why, sizeof(why)))
 		return dest_refuse(d, -ENOENT, "disk", "%s", why);
+	if (d->offer.sent.store[0] &&
+	    home_sent_check(&d->offer.cfg, &d->offer.sent, why, sizeof(why)))
+		return dest_refuse(d, -ENOENT, "disk", "%s", why);
 	if (vdisks_check(&d->offer.cfg, d->offer.disk, why, sizeof(why)))
 		return dest_refuse(d, -ENOENT, "disk", "%s", why);
 	if (vm_check(&d->offer.cfg, why, sizeof(why)))

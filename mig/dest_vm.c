@@ -19,7 +19,13 @@
 #include "phase.h"
 #include "ram_recv.h"
 
-/* Beside the first of the disks that are made here. */
+/* Is anything of it made here? */
+static bool any_made(const struct dest *d)
+{
+	return d->offer.sent.store[0] || offer_disks_copied(d->offer.disk, d->offer.cfg.disks);
+}
+
+/* Beside the first of the files that are made here. */
 static int open_journal(struct dest *d, char *why, size_t len)
 {
 	struct journal_record r = { .incoming = true,
@@ -27,10 +33,11 @@ static int open_journal(struct dest *d, char *why, size_t len)
 				    .peer = d->j->st.peer };
 	const struct vm_config *cfg = &d->offer.cfg;
 	struct datastore *ds;
+	unsigned files = 0;
 	const char *name;
 	int err;
 
-	if (!offer_disks_copied(d->offer.disk, d->offer.cfg.disks))
+	if (!any_made(d))
 		return 0;
 	memcpy(r.id, d->id, sizeof(r.id));
 	memcpy(r.uuid, d->offer.uuid, sizeof(r.uuid));
@@ -38,6 +45,8 @@ static int open_journal(struct dest *d, char *why, size_t len)
 	for (unsigned i = 0; i < cfg->disks; i++)
 		if (d->offer.disk[i].how == VDISK_COPIED)
 			memcpy(r.disk[r.disks++], cfg->disk[i].path, sizeof(r.disk[0]));
+	while (home_come_at(d->j->vm, files++, r.disk[r.disks], &r.file[r.disks]))
+		r.disks++;
 	err = ds_path(r.disk[0], &ds, &name);
 	if (!err)
 		err = journal_create(ds, &r, &d->j->journal);
@@ -113,6 +122,8 @@ int dest_on_skeleton(struct dest *d, const void *body, size_t len)
 	vm->mig = d->j;
 	d->j->vm = vm;
 	err = vdisks_await(vm, d->offer.disk, why, sizeof(why));
+	if (!err)
+		err = home_come(vm, &d->offer.sent, why, sizeof(why));
 	if (!err)
 		err = open_journal(d, why, sizeof(why));
 	if (err)
@@ -205,11 +216,14 @@ static int complete_disks(struct dest *d)
 	char why[WIRE_TEXT] = "";
 	int err;
 
-	if (!offer_disks_copied(d->offer.disk, d->offer.cfg.disks))
+	if (!any_made(d))
 		return 0;
-	if (!dest_disks_close(d->j))
+	if ((d->offer.sent.files || offer_disks_copied(d->offer.disk, d->offer.cfg.disks)) &&
+	    !dest_disks_close(d->j))
 		return dest_refuse(d, -EBADMSG, "bad-stream", "its disks are not complete here");
 	err = vdisks_finish(d->j->vm, why, sizeof(why));
+	if (!err)
+		err = home_come_finish(d->j->vm, why, sizeof(why));
 	return err ? dest_refuse(d, err, "disk", "%s", why) : 0;
 }
 

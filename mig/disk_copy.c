@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A disk that moves (disk_copy.h). */
+#include <stdio.h>
+#include <string.h>
+
 #include <tern/store.h>
 
 #include "disk_copy.h"
@@ -97,4 +100,14 @@ void disk_copy_show(struct mig_job *j, const struct disk_copy_sum *sum, uint64_t
 		j->st.rate_bytes_s = mul_div64(f->copied_bytes, NSEC_PER_SEC, took_ns);
 	spin_unlock(&j->lock, flags);
 	job_progress(j, (unsigned)(sum->done_bytes * percent / MAX(f->total_bytes, 1ull)));
+}
+
+/* Nobody removes the contents of such a disk. */
+void disk_copy_note(struct mig_job *j, const char *path)
+{
+	size_t n = strlen(j->st.disk.whole);
+
+	if (path[0] != '/')
+		snprintf(j->st.disk.whole + n, sizeof(j->st.disk.whole) - n, "%s%s", n ? ", " : "",
+			 path);
 }

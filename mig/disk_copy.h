@@ -41,6 +41,8 @@ struct disk_copy_sum {
 	uint64_t done_bytes;
 };
 void disk_copy_add(struct disk_copy *c, struct disk_copy_sum *sum);
+/* One of the job's disks: if it is a whole disk of the host, the job says so. */
+void disk_copy_note(struct mig_job *j, const char *path);
 /* percent: of the job, when all is copied. */
 void disk_copy_show(struct mig_job *j, const struct disk_copy_sum *sum, uint64_t started_ns,
 		    unsigned percent);

@@ -19,6 +19,7 @@
 #define VERSION 1u
 #define PLACE_BYTES 4096u
 #define PLACES 2u
+#define PLACE_FILES 8u
 #define SIDE_SOURCE 1u
 #define SIDE_DESTINATION 2u
 #define DIRECTORY "migrations/"
@@ -26,29 +27,33 @@
 #define NAME_BYTES (sizeof(DIRECTORY) + 2 * WIRE_ID_BYTES + sizeof(ARRIVAL))
 
 struct place {
-	uint32_t magic;	   /* 0 */
-	uint32_t crc;	   /* 4 CRC32C of all 4096 bytes with this as zero */
-	uint32_t version;  /* 8 */
-	uint32_t step;	   /* 12 enum journal_step */
-	uint64_t sequence; /* 16 grows with each note */
-	uint8_t id[16];	   /* 24 of the migration */
-	uint8_t uuid[16];  /* 40 of the VM */
-	uint8_t host[16];  /* 56 whose record it is, as datastores know it */
-	char vm[32];	   /* 72 */
-	uint8_t family;	   /* 104 of the other host's address: 4 or 6 */
-	uint8_t zero0[7];  /* 105 */
-	uint8_t ip[16];	   /* 112 */
-	uint32_t disks;	   /* 128 */
-	uint32_t side;	   /* 132 1: source, 2: destination */
-	char disk[8][128]; /* 136 */
-	uint64_t file[8];  /* 1160 identities of the files */
-	uint8_t zero2[PLACE_BYTES - 1224];
+	uint32_t magic;		/* 0 */
+	uint32_t crc;		/* 4 CRC32C of all 4096 bytes with this as zero */
+	uint32_t version;	/* 8 */
+	uint32_t step;		/* 12 enum journal_step */
+	uint64_t sequence;	/* 16 grows with each note */
+	uint8_t id[16];		/* 24 of the migration */
+	uint8_t uuid[16];	/* 40 of the VM */
+	uint8_t host[16];	/* 56 whose record it is, as datastores know it */
+	char vm[32];		/* 72 */
+	uint8_t family;		/* 104 of the other host's address: 4 or 6 */
+	uint8_t zero0[7];	/* 105 */
+	uint8_t ip[16];		/* 112 */
+	uint32_t disks;		/* 128 */
+	uint32_t side;		/* 132 1: source, 2: destination */
+	char disk[8][128];	/* 136 */
+	uint64_t file[8];	/* 1160 identities of the files */
+	char more_disk[8][128]; /* 1224 those from the ninth on */
+	uint64_t more_file[8];	/* 2248 */
+	uint8_t zero2[PLACE_BYTES - 2312];
 };
 _Static_assert(sizeof(struct place) == PLACE_BYTES, "record of a migration");
 _Static_assert(offsetof(struct place, vm) == 72 && offsetof(struct place, disk) == 136 &&
-		       offsetof(struct place, file) == 1160,
+		       offsetof(struct place, file) == 1160 &&
+		       offsetof(struct place, more_disk) == 1224 &&
+		       offsetof(struct place, more_file) == 2248,
 	       "record of a migration");
-_Static_assert(VM_DISKS_MAX == 8 && VM_DISK_PATH_MAX == 128 && VM_NAME_MAX == 32,
+_Static_assert(JOURNAL_FILES_MAX == 2 * PLACE_FILES && VM_DISK_PATH_MAX == 128 && VM_NAME_MAX == 32,
 	       "record of a migration");
 
 struct journal {
@@ -100,16 +105,26 @@ static bool text_ok(const char *text, size_t len)
 	return text[0] && memchr(text, 0, len);
 }
 
+static char *path_at(struct place *p, unsigned i)
+{
+	return i < PLACE_FILES ? p->disk[i] : p->more_disk[i - PLACE_FILES];
+}
+
+static uint64_t *file_at(struct place *p, unsigned i)
+{
+	return i < PLACE_FILES ? &p->file[i] : &p->more_file[i - PLACE_FILES];
+}
+
 static bool whole(struct place *p)
 {
 	if (p->magic != MAGIC || p->crc != crc_of(p) || p->version != VERSION)
 		return false;
-	if (p->step < JOURNAL_NOTHING || p->step >= JOURNAL_STEPS || p->disks > VM_DISKS_MAX ||
+	if (p->step < JOURNAL_NOTHING || p->step >= JOURNAL_STEPS || p->disks > JOURNAL_FILES_MAX ||
 	    (p->side != SIDE_SOURCE && p->side != SIDE_DESTINATION) ||
 	    !text_ok(p->vm, sizeof(p->vm)))
 		return false;
 	for (uint32_t i = 0; i < p->disks; i++)
-		if (!text_ok(p->disk[i], sizeof(p->disk[i])))
+		if (!text_ok(path_at(p, i), sizeof(p->disk[0])))
 			return false;
 	return true;
 }
@@ -195,9 +210,10 @@ int journal_create(struct datastore *ds, const struct journal_record *first, str
 	memcpy(p->ip, first->peer.ip, sizeof(p->ip));
 	p->side = first->incoming ? SIDE_DESTINATION : SIDE_SOURCE;
 	p->disks = first->disks;
-	memcpy(p->disk, first->disk, sizeof(p->disk));
-	for (uint32_t i = 0; i < first->disks; i++)
-		p->file[i] = journal_file(first->disk[i]);
+	for (uint32_t i = 0; i < first->disks; i++) {
+		memcpy(path_at(p, i), first->disk[i], sizeof(first->disk[i]));
+		*file_at(p, i) = first->file[i] ? first->file[i] : journal_file(first->disk[i]);
+	}
 	err = journal_note(j, first->step);
 	if (!err)
 		err = ds_finish(ds, name);
@@ -262,7 +278,7 @@ static int read_latest(struct journal *j)
 	return err || j->sequence ? err : -EBADMSG;
 }
 
-static void fill(const struct place *p, struct journal_record *r)
+static void fill(struct place *p, struct journal_record *r)
 {
 	*r = (struct journal_record){ .step = (enum journal_step)p->step,
 				      .incoming = p->side == SIDE_DESTINATION,
@@ -272,8 +288,10 @@ static void fill(const struct place *p, struct journal_record *r)
 	memcpy(r->vm, p->vm, sizeof(r->vm));
 	r->peer.family = p->family;
 	memcpy(r->peer.ip, p->ip, sizeof(r->peer.ip));
-	memcpy(r->disk, p->disk, sizeof(r->disk));
-	memcpy(r->file, p->file, sizeof(r->file));
+	for (uint32_t i = 0; i < r->disks; i++) {
+		memcpy(r->disk[i], path_at(p, i), sizeof(r->disk[i]));
+		r->file[i] = *file_at(p, i);
+	}
 }
 
 static bool is_own(const struct journal *j)

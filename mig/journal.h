@@ -26,6 +26,8 @@ enum journal_step {
 	JOURNAL_STEPS
 };
 
+#define JOURNAL_FILES_MAX 16u
+
 struct journal_record {
 	uint8_t id[WIRE_ID_BYTES]; /* of the migration */
 	uint8_t uuid[16];	   /* of the VM */
@@ -34,8 +36,9 @@ struct journal_record {
 	bool incoming; /* this host is the destination */
 	enum journal_step step;
 	uint32_t disks;
-	char disk[VM_DISKS_MAX][VM_DISK_PATH_MAX]; /* of this side, that the move is about */
-	uint64_t file[VM_DISKS_MAX]; /* identity there, by journal_create; 0: no file */
+	/* Of this side, that the move is about: disks, and files of a home that goes along. */
+	char disk[JOURNAL_FILES_MAX][VM_DISK_PATH_MAX];
+	uint64_t file[JOURNAL_FILES_MAX]; /* identity there; 0 for journal_create: by the path */
 };
 
 struct journal;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <tern/home.h>
 #include <tern/log.h>
 #include <tern/random.h>
 #include <tern/vdev.h>
@@ -228,10 +229,12 @@ static bool is_in_doubt(struct mig_job *j, void *arg)
 /* An operator may be wrong: what was copied stays here as well. */
 static void keep_disks(struct mig_job *j)
 {
-	if (j->vm)
-		vdisks_settle(j->vm, true);
-	else
+	if (!j->vm) {
 		recover_keep(j);
+		return;
+	}
+	vdisks_settle(j->vm, true);
+	home_keep(j->vm);
 }
 
 /* The operator's word on the source. */

@@ -21,7 +21,7 @@
 #define NICS_VERSION 2 /* 1: no device has a control queue */
 #define SHARES_VERSION 1
 
-static void vm_record_save(struct vm *vm, struct rec_writer *w)
+static void vm_record_save(struct vm *vm, const struct vm_config *cfg, struct rec_writer *w)
 {
 	rec_begin(w, REC_VM, OFFER_VERSION, 0, 0);
 	rec_str(w, vm->cfg.name);
@@ -29,22 +29,22 @@ static void vm_record_save(struct vm *vm, struct rec_writer *w)
 	rec_u64(w, vm->cfg.mem_bytes);
 	rec_u32(w, vm->nr_vcpus);
 	rec_u32(w, vm->tsc_khz);
-	rec_str(w, vm->cfg.kernel);
-	rec_str(w, vm->cfg.initrd);
+	rec_str(w, cfg->kernel);
+	rec_str(w, cfg->initrd);
 	rec_str(w, vm->cfg.cmdline);
 	rec_end(w);
 }
 
 /* Only what is not Linux says how it starts: a host that does not know it refuses the VM. */
-static void boot_record_save(struct vm *vm, struct rec_writer *w)
+static void boot_record_save(const struct vm_config *cfg, struct rec_writer *w)
 {
-	if (vm->cfg.boot == VM_BOOT_LINUX)
+	if (cfg->boot == VM_BOOT_LINUX)
 		return;
 	rec_begin(w, REC_BOOT, BOOT_VERSION, 0, 0);
-	rec_u32(w, vm->cfg.boot);
-	rec_u32(w, vm->cfg.modules);
-	for (unsigned i = 0; i < vm->cfg.modules; i++)
-		rec_str(w, vm->cfg.module[i]);
+	rec_u32(w, cfg->boot);
+	rec_u32(w, cfg->modules);
+	for (unsigned i = 0; i < cfg->modules; i++)
+		rec_str(w, cfg->module[i]);
 	rec_end(w);
 }
 
@@ -202,14 +202,15 @@ static int shares_check(struct rec_reader *r, struct offer *o)
 	return rec_done(r);
 }
 
-void offer_save(struct vm *vm, const struct vdisk_id *disk, const struct home_id *home,
-		struct rec_writer *w)
+void offer_save(struct vm *vm, const struct vm_config *cfg, const struct vdisk_id *disk,
+		const struct home_id *home, const struct home_sent *sent, struct rec_writer *w)
 {
-	vm_record_save(vm, w);
-	boot_record_save(vm, w);
+	vm_record_save(vm, cfg, w);
+	boot_record_save(cfg, w);
 	nics_save(vm, w);
 	offer_disks_save(&vm->cfg, disk, w);
 	offer_home_save(home, w);
+	offer_sent_save(sent, w);
 	cpu_kind_save(vm, w);
 	policy_save(vm, w);
 	shares_save(vm, w);
@@ -240,6 +241,8 @@ static int offer_record(struct rec_reader *r, struct offer *o, unsigned *seen)
 		return offer_disks_check(r, &o->cfg, o->disk);
 	case REC_HOME:
 		return offer_home_check(r, &o->cfg, &o->home);
+	case REC_HOME_SENT:
+		return offer_sent_check(r, &o->cfg, &o->sent);
 	case REC_SHARES:
 		return shares_check(r, o);
 	case REC_HYPERV:
@@ -265,7 +268,8 @@ int offer_read(const void *buf, size_t len, struct offer *o)
 		if (err)
 			return err;
 	}
-	if (!err && (~seen & (1u << REC_VM | 1u << REC_CPUID)))
+	if (!err && (~seen & (1u << REC_VM | 1u << REC_CPUID) ||
+		     (seen & 1u << REC_HOME && seen & 1u << REC_HOME_SENT)))
 		err = -EBADMSG;
 	return err;
 }

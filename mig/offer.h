@@ -13,8 +13,9 @@
 #include <tern/vm.h>
 
 /* REC_VM, REC_BOOT when needed, REC_CPU_KIND and REC_CPUID. Of each disk what is in disk. */
-void offer_save(struct vm *vm, const struct vdisk_id *disk, const struct home_id *home,
-		struct rec_writer *w);
+/* cfg: the VM's, as it is to be there. sent: NULL, its home is not. */
+void offer_save(struct vm *vm, const struct vm_config *cfg, const struct vdisk_id *disk,
+		const struct home_id *home, const struct home_sent *sent, struct rec_writer *w);
 struct offer {
 	struct vm_config cfg;
 	uint8_t uuid[16];
@@ -22,7 +23,8 @@ struct offer {
 	uint32_t tsc_khz;
 	struct cpu_model cpu; /* that the guest was shown */
 	struct vdisk_id disk[VM_DISKS_MAX];
-	struct home_id home; /* cfg.home is its store */
+	struct home_id home;   /* cfg.home is its store */
+	struct home_sent sent; /* or its */
 };
 /* 0 or -EBADMSG. */
 MUST_CHECK int offer_read(const void *buf, size_t len, struct offer *o);
@@ -40,5 +42,9 @@ bool offer_disks_copied(const struct vdisk_id *disk, unsigned nr);
 /* offer_home.c: REC_HOME, nothing without a home; sets cfg's home too. */
 void offer_home_save(const struct home_id *home, struct rec_writer *w);
 MUST_CHECK int offer_home_check(struct rec_reader *r, struct vm_config *cfg, struct home_id *home);
+/* REC_HOME_SENT, nothing for NULL; sets cfg's home too. */
+void offer_sent_save(const struct home_sent *sent, struct rec_writer *w);
+MUST_CHECK int offer_sent_check(struct rec_reader *r, struct vm_config *cfg,
+				struct home_sent *sent);
 
 #endif

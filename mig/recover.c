@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <tern/home.h>
 #include <tern/log.h>
 #include <tern/store.h>
 
@@ -25,10 +26,10 @@
 /* The disks of a VM that may be another host's. */
 struct leftover {
 	unsigned disks;
-	char disk[VM_DISKS_MAX][VM_DISK_PATH_MAX];
-	uint64_t id[VM_DISKS_MAX]; /* of the files */
+	char disk[JOURNAL_FILES_MAX][VM_DISK_PATH_MAX];
+	uint64_t id[JOURNAL_FILES_MAX]; /* of the files */
 	bool keep;
-	struct ds_file *file[VM_DISKS_MAX]; /* NULL: not there, or a whole disk of the host */
+	struct ds_file *file[JOURNAL_FILES_MAX]; /* NULL: not there, or a whole disk of the host */
 };
 
 /* Was it there? Another file may have its path by now. */
@@ -70,6 +71,8 @@ void recover_end(struct mig_job *j, bool gone)
 		if (gone && !l->keep)
 			(void)remove_file(l->disk[i], l->id[i]);
 	}
+	if (l && gone)
+		home_gone(j->st.vm, l->keep);
 	free(l);
 	log_info("mig", "job %u: %s is %s", (unsigned)j->st.id, j->st.vm,
 		 gone ? "the other host's" : "this host's: it can be started");

@@ -23,6 +23,7 @@
 #define LITTLE_BYTES (1u << 20)
 #define SWITCH_TRIES 40u
 #define VERIFY_PASSES 3u
+#define WHY_MAX 192
 
 /* ---- steps ---- */
 
@@ -44,6 +45,43 @@ static int enter(struct smove *s, enum mig_phase p)
 	return err;
 }
 
+/* What the home says of an error is the job's. */
+static int said(struct smove *s, int err, const char *why)
+{
+	if (err && err != -ECANCELED)
+		job_error(s->j, err == -EBUSY ? "busy" : ds_error_code(err), "%s", why);
+	return err;
+}
+
+static int begin_home(struct smove *s)
+{
+	const char *to = s->home_goes ? s->j->req.disks.all : "";
+	char why[WHY_MAX] = "";
+
+	return said(s, home_carry_begin(s->j->vm, to, &s->home, why, sizeof(why)), why);
+}
+
+/* Little, and written by nobody: before the disks. */
+static int copy_home(struct smove *s)
+{
+	char why[WHY_MAX] = "";
+
+	return s->home ? said(s, home_carry_files(s->home, smove_asked_all, s, why, sizeof(why)),
+			      why)
+		       : 0;
+}
+
+static int prepare_home(struct smove *s)
+{
+	struct vm_disk disk[VM_DISKS_MAX];
+	char why[WHY_MAX] = "";
+
+	if (!s->home)
+		return 0;
+	smove_new_disks(s, disk);
+	return said(s, home_carry_prepare(s->home, s->j->vm, disk, why, sizeof(why)), why);
+}
+
 static int preflight(struct smove *s)
 {
 	struct mig_disk_figures *f = &s->j->st.disk;
@@ -51,6 +89,8 @@ static int preflight(struct smove *s)
 
 	if (!err)
 		err = smove_promise(s);
+	if (!err)
+		err = begin_home(s);
 	for (unsigned i = 0; i < s->nr && !err; i++) {
 		err = smove_disk_open(&s->disk[i]);
 		if (!err)
@@ -89,6 +129,8 @@ static int copy(struct smove *s)
 	uint64_t r0, ns0, r1, ns1;
 	int err = enter(s, MIG_COPY);
 
+	if (!err)
+		err = copy_home(s);
 	s->started_ns = time_ns();
 	smove_guest_requests(s, &r0, &ns0);
 	err = each(s, err, copy_cold);
@@ -180,6 +222,8 @@ static int switch_over(struct smove *s)
 {
 	int err = enter(s, MIG_SWITCH);
 
+	if (!err)
+		err = prepare_home(s);
 	for (unsigned i = 0; i < SWITCH_TRIES && !err; i++) {
 		err = smove_switch(s);
 		if (err != -EAGAIN)
@@ -220,6 +264,7 @@ static void clean_up(struct smove *s, bool moved)
 	}
 	for (unsigned i = 0; i < s->nr; i++)
 		smove_disk_close(&s->disk[i], moved);
+	home_carry_end(s->home, moved);
 	smove_unpromise(s);
 	smove_queue_leave(s);
 }
@@ -293,7 +338,10 @@ static int begin(struct mig_job *j, struct vm *vm, char *code, size_t code_len, 
 	if (!err) {
 		j->vm = vm;
 		j->st.disk.disks = s->nr;
-		snprintf(j->st.disk.to, sizeof(j->st.disk.to), "%s", s->disk[0].ds_name);
+		for (unsigned i = 0; i < s->nr; i++)
+			disk_copy_note(j, vm->cfg.disk[s->disk[i].index].path);
+		snprintf(j->st.disk.to, sizeof(j->st.disk.to), "%s",
+			 s->nr ? s->disk[0].ds_name : j->req.disks.all);
 		err = world_create(NULL, &o, smove_world, s);
 		if (!err)
 			return 0; /* the job and s are its world's */

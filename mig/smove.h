@@ -13,10 +13,11 @@
  *   phase      what is done
  *   QUEUED     until both datastores have a seat
  *   PREFLIGHT  the new files, unfinished ones; the guest's requests go through mirrors
- *   COPY       snapshots first, then disk after disk, once
+ *   COPY       what else is in a home that goes along, snapshots, then disk after disk; once
  *   ROUNDS     what is marked as changed, until the rest fits the stun budget
- *   SWITCH     VM parked, the rest copied, the new files finished, the description of a VM at home
- *              names them, a new instance takes over the memory: fast suspend and resume
+ *   SWITCH     the new description of a VM at home is written; VM parked, the rest copied, the new
+ *              files finished, that description counts (kernel/home/home_carry.c), a new instance
+ *              takes over the memory: fast suspend and resume
  *   CLEANUP    the old instance ends, the old files are removed
  *
  * Until the new files are finished everything that goes wrong leaves the VM as it was: a host that
@@ -25,6 +26,7 @@
 #ifndef MIG_SMOVE_H
 #define MIG_SMOVE_H
 
+#include <tern/home.h>
 #include <tern/store.h>
 
 #include "chain.h"
@@ -68,7 +70,7 @@ bool smove_split(const char *path, char ds[32], const char **file);
 
 struct smove_seat {
 	struct smove_seat *next;
-	char ds[2 * VM_DISKS_MAX][32]; /* names: one that waits keeps nothing mounted */
+	char ds[2 * VM_DISKS_MAX + 2][32]; /* names: one that waits keeps nothing mounted */
 	unsigned nr;
 	bool seated;
 };
@@ -77,6 +79,8 @@ struct smove {
 	struct mig_job *j;
 	unsigned nr;
 	struct smove_disk disk[VM_DISKS_MAX];
+	struct home_carry *home; /* NULL: it has none */
+	bool home_goes;		 /* its home, to req.disks.all */
 	struct smove_seat seat;
 	uint64_t started_ns; /* the copy */
 	uint64_t shown_ns;   /* its progress was, last */
@@ -91,6 +95,7 @@ uint64_t smove_little(const struct smove *s);
 
 /* smove_figures.c. Progress is shown; -ECANCELED when that was asked for. user: a disk's copy. */
 int smove_asked(void *user);
+int smove_asked_all(void *user); /* a struct smove */
 void smove_show(struct smove *s);
 uint64_t smove_bytes(const struct smove_disk *d, uint64_t blocks);
 /* The guest's requests so far. */
@@ -125,8 +130,9 @@ MUST_CHECK int smove_switch(struct smove *s);
 MUST_CHECK int smove_promise(struct smove *s);
 void smove_unpromise(struct smove *s);
 
-/* smove_plan.c: the VM's disks as they will be. */
+/* smove_plan.c: the VM's disks, and its configuration, as they will be. */
 void smove_new_disks(const struct smove *s, struct vm_disk disk[VM_DISKS_MAX]);
+MUST_CHECK int smove_new_config(const struct smove *s, struct vm_config *cfg);
 /* What moves, and where to; -EINVAL and others with code and text, nothing begun. */
 MUST_CHECK int smove_plan(struct smove *s, const struct vm_config *cfg, char *code, size_t code_len,
 			  char *why, size_t why_len);

@@ -40,7 +40,12 @@ void smove_show(struct smove *s)
 
 int smove_asked(void *user)
 {
-	struct smove *s = container_of(user, struct smove_disk, copy)->s;
+	return smove_asked_all(container_of(user, struct smove_disk, copy)->s);
+}
+
+int smove_asked_all(void *user)
+{
+	struct smove *s = user;
 
 	if (time_ns() - s->shown_ns >= SHOW_NS)
 		smove_show(s);

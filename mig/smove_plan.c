@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Which disks go where (smove.h): those that are named; of a whole VM those that it writes and
- * that are not there already. A file keeps its name, so that a VM's files stay together; on its own
- * datastore, where it changes its kind, it gets a new one.
+ * that are not there already, and its home. A file keeps its name, so that a VM's files stay
+ * together; on its own datastore, where it changes its kind, it gets a new one.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -122,6 +122,22 @@ static int plan_one(struct plan *p, const struct vm_config *cfg, unsigned i)
 	return add(p, cfg, i, r->to[i]);
 }
 
+/* A whole VM goes with its home. */
+static int plan_home(struct plan *p, const struct vm_config *cfg)
+{
+	const char *to = p->s->j->req.disks.all;
+
+	p->s->home_goes = to[0] && cfg->home[0] && strcmp(to, cfg->home) != 0;
+	if (!p->s->home_goes)
+		return 0;
+	if (!ds_find(to))
+		return refuse(p, -ENOENT, "not-found",
+			      "no datastore '%s' is mounted here: 'datastore list'", to);
+	seat(p->s, cfg->home);
+	seat(p->s, to);
+	return 0;
+}
+
 int smove_plan(struct smove *s, const struct vm_config *cfg, char *code, size_t code_len, char *why,
 	       size_t why_len)
 {
@@ -131,8 +147,10 @@ int smove_plan(struct smove *s, const struct vm_config *cfg, char *code, size_t 
 	for (unsigned i = 0; i < VM_DISKS_MAX && !err; i++)
 		if (i < cfg->disks || s->j->req.disks.to[i][0])
 			err = plan_one(&p, cfg, i);
-	if (!err && !s->nr)
-		err = refuse(&p, -EINVAL, "invalid", "%s has no disk that would move", cfg->name);
+	if (!err)
+		err = plan_home(&p, cfg);
+	if (!err && !s->nr && !s->home_goes)
+		err = refuse(&p, -EINVAL, "invalid", "%s has nothing that would move", cfg->name);
 	return err;
 }
 
@@ -145,4 +163,11 @@ void smove_new_disks(const struct smove *s, struct vm_disk disk[VM_DISKS_MAX])
 
 		memcpy(disk[d->index].path, d->to.path, sizeof(d->to.path));
 	}
+}
+
+int smove_new_config(const struct smove *s, struct vm_config *cfg)
+{
+	*cfg = s->j->vm->cfg;
+	smove_new_disks(s, cfg->disk);
+	return s->home ? home_carry_config(s->home, cfg) : 0;
 }

@@ -84,30 +84,47 @@ static int adopt(struct smove *s)
 	return err;
 }
 
+/* Is the disk where the home goes? Then it is whole with it, in one moment. */
+static bool with_home(const struct smove *s, const struct smove_disk *d)
+{
+	return s->home_goes && !strcmp(d->ds_name, s->j->req.disks.all);
+}
+
+/* The description of a VM at home names the new files. */
+static int switch_home(struct smove *s)
+{
+	const char *also[VM_DISKS_MAX];
+	char why[WHY_MAX] = "";
+	unsigned n = 0;
+	int err;
+
+	for (unsigned i = 0; i < s->nr; i++)
+		if (with_home(s, &s->disk[i]))
+			also[n++] = s->disk[i].name;
+	err = home_carry_switch(s->home, also, n, why, sizeof(why));
+	if (err)
+		job_error(s->j, ds_error_code(err), "its description: %s", why);
+	return err;
+}
+
 /* The new files are whole, and the VM's description names them. */
 static int finish(struct smove *s)
 {
-	struct vm_disk disk[VM_DISKS_MAX];
 	struct mig_job *j = s->j;
-	char why[WHY_MAX] = "";
 	unsigned long flags = spin_lock(&j->lock);
 	int err = j->cancel ? -ECANCELED : 0;
 
 	j->no_return = !err;
 	spin_unlock(&j->lock, flags);
 	for (unsigned i = 0; i < s->nr && !err; i++) {
+		if (with_home(s, &s->disk[i]))
+			continue;
 		err = ds_finish(s->disk[i].ds, s->disk[i].name);
 		if (err)
 			job_error(j, ds_error_code(err), "%s: %s", s->disk[i].to.path,
 				  ds_error_text(err));
 	}
-	if (err)
-		return err;
-	smove_new_disks(s, disk);
-	err = vm_disks_moved(j->vm, disk, why, sizeof(why));
-	if (err)
-		job_error(j, ds_error_code(err), "its description: %s", why);
-	return err;
+	return err || !s->home ? err : switch_home(s);
 }
 
 /* ---- the instances ---- */
@@ -153,13 +170,13 @@ void smove_unpromise(struct smove *s)
 static int make_heir(struct smove *s, struct vm **heir, bool runs)
 {
 	struct mig_job *j = s->j;
-	struct vm_config cfg = j->vm->cfg;
+	struct vm_config cfg;
 	char why[WHY_MAX] = "its state could not be saved";
-	int err;
+	int err = smove_new_config(s, &cfg);
 
-	smove_new_disks(s, cfg.disk);
 	smove_unpromise(s); /* it takes that now */
-	err = vm_create_heir(j->vm, &cfg, heir, why, sizeof(why));
+	if (!err)
+		err = vm_create_heir(j->vm, &cfg, heir, why, sizeof(why));
 	if (err) {
 		job_error(j, "no-memory", "%s", why);
 		return err;
@@ -196,16 +213,14 @@ static void take_over(struct smove *s, struct vm *heir, bool runs)
 
 static int switch_off(struct smove *s)
 {
-	struct vm_disk disk[VM_DISKS_MAX];
+	struct vm_config cfg;
 	int err = copy_rest(s);
 
 	if (!err)
+		err = smove_new_config(s, &cfg);
+	if (!err)
 		err = finish(s);
-	if (!err)
-		smove_new_disks(s, disk);
-	if (!err)
-		err = vm_set_disks(s->j->vm, disk);
-	return err;
+	return err ? err : vm_set_files(s->j->vm, &cfg);
 }
 
 /* ---- one that has contents ---- */

@@ -69,13 +69,12 @@ static int offer(struct source *s)
 	if (!err)
 		err = vdisks_identify(j->vm, s->disk, why, sizeof(why));
 	if (!err)
-		err = home_identify(j->vm, !j->self && !offer_disks_copied(s->disk, VM_DISKS_MAX),
-				    &s->home, why, sizeof(why));
+		err = source_home_plan(s, why, sizeof(why));
 	if (err) {
 		job_error(j, err == -ENOTSUP ? "unsupported" : "disk", "%s", why);
 		return err;
 	}
-	if ((j->vm->cfg.disks || s->home.store[0]) && j->version < WIRE_VERSION_DISKS) {
+	if ((j->vm->cfg.disks || j->vm->cfg.home[0]) && j->version < WIRE_VERSION_DISKS) {
 		job_error(
 			j, "version",
 			"the destination speaks protocol %u and takes no VMs with disks: update it",
@@ -83,7 +82,8 @@ static int offer(struct source *s)
 		return -ENOTSUP;
 	}
 	rec_writer_init(&w);
-	offer_save(j->vm, s->disk, &s->home, &w);
+	offer_save(j->vm, s->going ? &s->going->cfg : &j->vm->cfg, s->disk, &s->home,
+		   s->going ? &s->going->sent : NULL, &w);
 	err = rec_finish(&w);
 	if (!err)
 		err = peer_send(&j->peer, WIRE_OFFER, w.buf, w.len);
@@ -333,6 +333,7 @@ static void clean_up(struct source *s)
 	if (s->ram)
 		ram_sender_free(s->ram);
 	source_disks_free(s);
+	free(s->going);
 	order_fini(&s->order);
 	pageset_fini(&s->todo);
 }

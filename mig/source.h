@@ -22,6 +22,7 @@ struct source {
 	struct vdisk_id disk[VM_DISKS_MAX];
 	struct home_id home;
 	struct source_disks *disks; /* those that are copied; NULL: none */
+	struct source_home *going;  /* its home, when that is sent; NULL: it is not */
 	bool tracking, parked, quiesced;
 	uint64_t rate_bytes_s; /* smoothed, by acknowledgements */
 	uint64_t rate_mark_ns, rate_mark_bytes;

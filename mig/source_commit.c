@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <tern/dirty.h>
+#include <tern/home.h>
 #include <tern/log.h>
 #include <tern/store.h>
 #include <tern/vdev.h>
@@ -193,6 +194,7 @@ static void go_on(struct source *s)
 		source_resume(j);
 	else
 		vdisks_settle(j->vm, true);
+	home_keep(j->vm);
 	if (j->peer.s)
 		peer_send_text(&j->peer, WIRE_ABORT, j->st.error_code, j->st.error);
 	if (s->tracking)
@@ -224,6 +226,7 @@ enum commit_action source_ask_leases(struct mig_job *j, bool gone)
 	j->stopped = copied;
 	if (copied)
 		vdisks_settle(j->vm, true);
+	home_keep(j->vm);
 	return action;
 }
 

@@ -57,20 +57,29 @@ static int open_stream(struct source *s, uint64_t *credit)
 	return err;
 }
 
+/* Disks, and files of a home behind them. */
+static unsigned to_send(const struct source *s)
+{
+	return s->disks->nr + source_home_files(s);
+}
+
 static int open_sender(struct source *s)
 {
-	struct blk_send_geometry g[VM_DISKS_MAX];
+	struct blk_send_geometry g[VM_DISKS_MAX + HOME_FILES_MAX];
 	struct source_disks *d = s->disks;
 	uint64_t credit = 0;
-	int err = open_stream(s, &credit);
+	int err = to_send(s) ? open_stream(s, &credit) : 0;
 
+	if (err || !to_send(s))
+		return err;
 	for (unsigned i = 0; i < d->nr; i++) {
 		const struct blk_geometry *from = &vdisk_blk(d->disk[i].share)->geo;
 
 		g[i] = (struct blk_send_geometry){ .bytes = from->blocks * from->block_bytes,
 						   .block_bytes = from->block_bytes };
 	}
-	return err ? err : blk_sender_new(&d->peer, s->j->version, g, d->nr, credit, &d->sender);
+	source_home_geometry(s, g + d->nr);
+	return blk_sender_new(&d->peer, s->j->version, g, to_send(s), credit, &d->sender);
 }
 
 /* Why the other side took no more, in the job. */
@@ -98,9 +107,8 @@ static void show(struct source *s)
 }
 
 /* Between two pieces: signs of life for the other stream, progress, and is all well? */
-int source_disks_asked(void *user)
+static int is_well(struct source *s)
 {
-	struct source *s = container_of(user, struct source_disk, copy)->s;
 	struct source_disks *d = s->disks;
 	uint64_t now = time_ns();
 	int err;
@@ -118,6 +126,11 @@ int source_disks_asked(void *user)
 		return 0;
 	d->alive_ns = now;
 	return peer_send(&s->j->peer, WIRE_ALIVE, NULL, 0);
+}
+
+int source_disks_asked(void *user)
+{
+	return is_well(container_of(user, struct source_disk, copy)->s);
 }
 
 static int make_mirror(struct source_disk *d, struct blkdev *target)
@@ -165,6 +178,7 @@ static int copy(struct source *s)
 
 	watch(d);
 	d->started_ns = d->alive_ns = time_ns();
+	err = source_home_copy(s, d->sender, d->nr, is_well);
 	for (unsigned i = 0; i < d->nr && !err; i++) {
 		pace_init(&d->disk[i].copy.bulk.pace, &d->disk[i].copy.guest, s->j->req.bw_mbit);
 		err = bulk_linear(&d->disk[i].copy.bulk);
@@ -192,6 +206,7 @@ static int open_disks(struct source *s)
 		if (!k->share)
 			return -ESRCH;
 		d->nr++;
+		disk_copy_note(j, j->vm->cfg.disk[i].path);
 		j->st.disk.total_bytes += s->disk[i].size;
 		if (!j->st.disk.disks++)
 			snprintf(j->st.disk.to, sizeof(j->st.disk.to), "%.*s",
@@ -219,6 +234,9 @@ static int open_journal(struct source *s)
 		if (!ds && ds_path(path, &ds, &name))
 			ds = NULL;
 	}
+	source_home_record(s, &r);
+	if (!ds && r.disks && ds_path(r.disk[r.disks - 1], &ds, &name))
+		ds = NULL;
 	if (!ds)
 		ds = ds_at(0);
 	err = ds ? journal_create(ds, &r, &s->j->journal) : -ENOENT;
@@ -232,7 +250,7 @@ int source_disks_copy(struct source *s)
 {
 	int err;
 
-	if (!offer_disks_copied(s->disk, VM_DISKS_MAX))
+	if (!offer_disks_copied(s->disk, VM_DISKS_MAX) && !s->going)
 		return 0;
 	err = source_hold(s->j, MIG_COPY);
 	if (err)
@@ -300,7 +318,7 @@ int source_disks_drain(struct source *s)
 		err = drain_one(&d->disk[i]);
 	if (!err && s->j->req.disks.verify)
 		err = source_verify_rest(s);
-	if (!err) {
+	if (!err && d->sender) {
 		err = blk_sender_flush(d->sender, time_ns() + LINK_TIMEOUT_NS);
 		err = err ? source_disks_sender(s, err) : 0;
 	}

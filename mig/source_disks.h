@@ -13,7 +13,14 @@
 #ifndef MIG_SOURCE_DISKS_H
 #define MIG_SOURCE_DISKS_H
 
+#include "blk_send.h"
+#include "journal.h"
 #include "source.h"
+
+struct source_home {
+	struct vm_config cfg; /* the VM's, as it is to be there */
+	struct home_sent sent;
+};
 
 /* source_disks_plan.c. Says of each disk that the request names where it goes: in s->disk, as
  * vdisks_identify takes it.
@@ -23,5 +30,14 @@ MUST_CHECK int source_disks_copy(struct source *s);
 MUST_CHECK int source_disks_ready(struct source *s);
 MUST_CHECK int source_disks_drain(struct source *s);
 void source_disks_free(struct source *s);
+
+/* source_home.c. After source_disks_plan and vdisks_identify: does its home go, and how? */
+MUST_CHECK int source_home_plan(struct source *s, char *why, size_t why_len);
+/* How many files of it are sent, as further disks behind the others. */
+unsigned source_home_files(const struct source *s);
+void source_home_geometry(const struct source *s, struct blk_send_geometry *g);
+void source_home_record(const struct source *s, struct journal_record *r);
+MUST_CHECK int source_home_copy(struct source *s, struct blk_sender *sender, unsigned first,
+				int (*asked)(struct source *s));
 
 #endif

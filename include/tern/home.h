@@ -22,7 +22,13 @@ struct vm_desc {
 	char host[32];		    /* where the VM is registered when that host starts */
 	uint32_t autostart;	    /* its turn there; 0: it is not started */
 	uint32_t autostart_delay_s; /* before the next one's turn */
-	uint64_t seen;		    /* bit for each key that was set */
+	/* Datastores of a home that changes its own, or has (docs/ownership.md "A home that
+	 * moves").
+	 */
+	char moves_to[VM_NAME_MAX];   /* a description there takes this one's place, once it says so
+				       */
+	char moved_from[VM_NAME_MAX]; /* this one took the place of one there */
+	uint64_t seen;		      /* bit for each key that was set */
 };
 
 /* Defaults; name and home may be set after it, before the keys. */
@@ -126,6 +132,76 @@ MUST_CHECK int home_accept(const struct vm *vm);
 void home_not_come(const struct vm *vm);
 /* It runs here: soon its description says so. */
 void home_arrived(struct vm *vm);
+
+/*
+ * A VM at home that moves with its home to a host that need not share a datastore (X-vMotion): its
+ * files are sent with its disks, and the description is written there. At the source home_send; the
+ * home is held until home_stay, or home_left, which removes it. home_keep before that: the
+ * operator has decided, so it stays, as nobody's.
+ */
+#define HOME_FILES_MAX (2 + VM_MODULES_MAX)
+struct home_file {
+	char name[VM_PATH_MAX]; /* "VM/vmlinuz", on both datastores */
+	uint64_t size;
+};
+struct home_sent {
+	char store[VM_NAME_MAX]; /* at the destination; empty: it is not sent */
+	unsigned files;
+	struct home_file file[HOME_FILES_MAX];
+	char text[VM_DESC_BYTES_MAX]; /* the description, as it is to be there */
+};
+/* In: out's store; cfg, in which the VM's disks have the paths that they will have there. Out: the
+ * rest of both. */
+MUST_CHECK int home_send(struct vm *vm, struct vm_config *cfg, struct home_sent *out, char *why,
+			 size_t why_len);
+void home_keep(const struct vm *vm);
+/* A host that crashed has learnt that a VM of this name has moved, and its files are gone; or kept.
+ */
+void home_gone(const char *name, bool kept);
+
+/* At the destination: is there a place, and is the description that of cfg's VM? */
+MUST_CHECK int home_sent_check(const struct vm_config *cfg, const struct home_sent *s, char *why,
+			       size_t why_len);
+/* Makes the files, unfinished; home_not_come removes them. */
+MUST_CHECK int home_come(struct vm *vm, const struct home_sent *s, char *why, size_t why_len);
+/*
+ * The files, to be written, valid until home_coming_put, whatever becomes of the VM; how many.
+ */
+struct home_coming;
+unsigned home_come_files(const struct vm *vm, struct home_coming **out,
+			 struct blkdev *file[HOME_FILES_MAX]);
+void home_coming_put(struct home_coming *c);
+/* What is made there, the description last; false past it. */
+bool home_come_at(const struct vm *vm, unsigned i, char path[VM_PATH_MAX], uint64_t *id);
+/* Before READY: all is written, and becomes whole in one moment. */
+MUST_CHECK int home_come_finish(const struct vm *vm, char *why, size_t why_len);
+/* The VM is this host's, and so is its home: before it runs. */
+void home_here(const struct vm *vm);
+
+/*
+ * A VM at home whose home goes to another datastore of this host, or some of whose disks do
+ * (Storage vMotion), for its owner. Nothing of it counts before home_carry_switch has returned 0.
+ */
+struct home_carry;
+/* store: empty, the home stays. *out NULL: it has no home. Else home_carry_end ends it, also after
+ * an error. */
+MUST_CHECK int home_carry_begin(struct vm *vm, const char *store, struct home_carry **out,
+				char *why, size_t why_len);
+/* Copies its files; asked is called now and then, and what it returns ends it. */
+MUST_CHECK int home_carry_files(struct home_carry *c, int (*asked)(void *user), void *user,
+				char *why, size_t why_len);
+/* The new description, of these disks, is written. All before the VM stands still. */
+MUST_CHECK int home_carry_prepare(struct home_carry *c, const struct vm *vm,
+				  const struct vm_disk *disk, char *why, size_t why_len);
+/* cfg, vm's, as it is after the switch, but for its disks. */
+MUST_CHECK int home_carry_config(const struct home_carry *c, struct vm_config *cfg);
+/* The new one counts. also: files on the same datastore that become whole in the same moment, if
+ * the home goes. */
+MUST_CHECK int home_carry_switch(struct home_carry *c, const char *const *also, unsigned n,
+				 char *why, size_t why_len);
+/* The old files are removed, or the new ones. After the disks' old files: its old description says
+ * which these are. */
+void home_carry_end(struct home_carry *c, bool moved);
 
 /* ---- snapshots of VMs: of all disks but independent, nonpersistent, read-only and whole ones ----
  */

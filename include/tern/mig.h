@@ -78,6 +78,7 @@ struct mig_disk_figures {
 	uint64_t compared_bytes, uncompared_bytes; /* with verify; the latter at the switch */
 	uint64_t before_ns, during_ns, after_ns; /* its requests, on average; 0: there were none */
 	char waits_for[64];			 /* why it is queued */
+	char whole[48]; /* of the disks, those of the host: what they held stays on them */
 };
 
 struct mig_status {

@@ -31,17 +31,18 @@ _Static_assert(sizeof(struct rec_header) == 16, "record header");
 /* Registry of record types; docs/wire.md lists their bodies. */
 enum rec_type {
 	REC_END = 0,
-	REC_VM = 1,	  /* name, memory size, vCPU count, devices */
-	REC_CPUID = 2,	  /* the CPUID table as the guest sees it */
-	REC_VCPU = 3,	  /* struct virt_state without XSAVE */
-	REC_XSAVE = 4,	  /* standard format */
-	REC_TIME = 5,	  /* TSC frequency, guest TSC, kvmclock */
-	REC_CPU_KIND = 6, /* host's own or a baseline */
-	REC_HOST = 7,	  /* who answers a query */
-	REC_HYPERV = 8,	  /* MSRs of Microsoft's interface, of VMs that have it */
-	REC_SHARES = 9,	  /* of its vCPUs, when they are not the usual ones */
-	REC_DISKS = 10,	  /* its disks, when it has any, and how each comes along */
-	REC_HOME = 11,	  /* where its description is, when it moves with it */
+	REC_VM = 1,	    /* name, memory size, vCPU count, devices */
+	REC_CPUID = 2,	    /* the CPUID table as the guest sees it */
+	REC_VCPU = 3,	    /* struct virt_state without XSAVE */
+	REC_XSAVE = 4,	    /* standard format */
+	REC_TIME = 5,	    /* TSC frequency, guest TSC, kvmclock */
+	REC_CPU_KIND = 6,   /* host's own or a baseline */
+	REC_HOST = 7,	    /* who answers a query */
+	REC_HYPERV = 8,	    /* MSRs of Microsoft's interface, of VMs that have it */
+	REC_SHARES = 9,	    /* of its vCPUs, when they are not the usual ones */
+	REC_DISKS = 10,	    /* its disks, when it has any, and how each comes along */
+	REC_HOME = 11,	    /* where its description is, when it moves with it */
+	REC_HOME_SENT = 12, /* its description and files, when they are sent with its disks */
 	REC_LAPIC = 16,
 	REC_IOAPIC = 17,
 	REC_PIC = 18,

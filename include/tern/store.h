@@ -125,6 +125,12 @@ MUST_CHECK int ds_create(struct datastore *ds, const char *name, enum ds_kind ki
  * was.
  */
 MUST_CHECK int ds_finish(struct datastore *ds, const char *name);
+/*
+ * The same of several, in one transaction: all of them, or none; the last one is named `as`, if not
+ * NULL, from then on. -EEXIST something has that name; -ENOBUFS too many for one transaction.
+ */
+MUST_CHECK int ds_finish_all(struct datastore *ds, const char *const *name, unsigned n,
+			     const char *as);
 /* -EBUSY open here or leased by a living host; -ENOENT. */
 MUST_CHECK int ds_remove(struct datastore *ds, const char *name);
 MUST_CHECK int ds_rename(struct datastore *ds, const char *from, const char *to);
@@ -147,6 +153,9 @@ struct ds_source {
  */
 MUST_CHECK int ds_import(struct datastore *ds, const char *name, enum ds_kind kind,
 			 const struct ds_source *from);
+/* The same, but for ds_finish: until then it is unfinished, and this host's. */
+MUST_CHECK int ds_import_unfinished(struct datastore *ds, const char *name, enum ds_kind kind,
+				    const struct ds_source *from);
 bool ds_all_zero(const void *buf, size_t bytes);
 
 enum ds_open_mode {

@@ -275,11 +275,6 @@ struct vm_platform {
 	 */
 	int (*acquire)(struct vm *vm, char *why, size_t why_len);
 	void (*release)(struct vm *vm);
-	/*
-	 * vm's disks are about to be these: what describes the VM says so from now on. May be
-	 * NULL, as there may be no such thing.
-	 */
-	int (*moved)(struct vm *vm, const struct vm_disk *disk, char *why, size_t why_len);
 	int (*reset)(struct vm *vm); /* devices to power-on state */
 	/* Loads firmware or kernel and sets vCPU 0's start state. Error text in why. */
 	int (*boot)(struct vm *vm, char *why, size_t why_len);
@@ -305,7 +300,7 @@ MUST_CHECK int vm_create_incoming(const struct vm_config *cfg, struct vm *instea
 void vm_give_place_back(struct vm *vm, struct vm *instead);
 /*
  * A second instance of vm for its state to be loaded into: same name and identity, the same
- * memory object, no worlds, not in the registry. cfg is vm's, but that disks may be on other
+ * memory object, no worlds, not in the registry. cfg is vm's, but that its files may be on other
  * paths. vm stays parked and quiet while there are both: the memory has one user at a time.
  */
 MUST_CHECK int vm_create_heir(struct vm *vm, const struct vm_config *cfg, struct vm **out,
@@ -320,10 +315,9 @@ MUST_CHECK int vm_create_twin(const struct vm_config *cfg, struct vm **out, char
 			      size_t why_len);
 /* The twin, which is about to run, takes vm's place in the registry. As vm_inherit. */
 MUST_CHECK int vm_take_place(struct vm *vm, struct vm *twin);
-/* Other paths for its disks, while it is off: else -EBUSY. For its owner. */
-MUST_CHECK int vm_set_disks(struct vm *vm, const struct vm_disk *disk);
-/* Before that, or before an heir takes over: what describes the VM names these. */
-MUST_CHECK int vm_disks_moved(struct vm *vm, const struct vm_disk *disk, char *why, size_t why_len);
+/* cfg's paths, of disks, of what it starts from and of its home, while it is off: else -EBUSY. For
+ * its owner. */
+MUST_CHECK int vm_set_files(struct vm *vm, const struct vm_config *cfg);
 struct vm *vm_find(const char *name); /* with a reference, or NULL */
 void vm_get(struct vm *vm);
 void vm_put(struct vm *vm);

@@ -314,6 +314,24 @@ GET(delay_get)
 	return d->autostart_delay_s && put_u64(text, room, d->autostart_delay_s);
 }
 
+static char *other_store(struct vm_desc *d, const struct desc_key *k)
+{
+	return k->arg ? d->moved_from : d->moves_to;
+}
+
+SET(store_set)
+{
+	if (!name_is_ok(value, sizeof(d->moves_to)))
+		return desc_refuse(why, k->name, value, "it is no datastore's name");
+	return copy(k, value, other_store(d, k), sizeof(d->moves_to), why);
+}
+
+GET(store_get)
+{
+	(void)index;
+	return put(text, room, k->arg ? d->moved_from : d->moves_to);
+}
+
 /* ---- the table ---- */
 
 const struct desc_key desc_keys[] = {
@@ -337,6 +355,8 @@ const struct desc_key desc_keys[] = {
 	{ "host", 0, host_set, host_get, 0 },
 	{ "autostart", 0, autostart_set, autostart_get, 0 },
 	{ "autostart-delay", 0, delay_set, delay_get, 0 },
+	{ "moves-to", 0, store_set, store_get, 0 },
+	{ "moved-from", 0, store_set, store_get, 1 },
 };
 const unsigned desc_nr_keys = ARRAY_SIZE(desc_keys);
 _Static_assert(ARRAY_SIZE(desc_keys) <= 64, "vm_desc.seen has a bit for each key");

@@ -133,8 +133,10 @@ void home_let_go(struct home *h)
 	struct ds_file *f;
 
 	mutex_lock(&h->lock);
-	f = h->held;
-	h->held = NULL;
+	h->let_go = h->carried;
+	f = h->carried ? NULL : h->held;
+	if (f)
+		h->held = NULL;
 	mutex_unlock(&h->lock);
 	if (f)
 		ds_close(f);
@@ -196,7 +198,6 @@ const struct vm_platform *home_platform(const struct vm_platform *b)
 	mine.acquire = acquire;
 	mine.release = release;
 	mine.destroy = destroy;
-	mine.moved = home_moved;
 	mutex_init(&home_edit_lock, LOCK_HOME_EDIT, "home edit");
 	for (unsigned i = 0; i < HOMES_MAX; i++)
 		mutex_init(&homes[i].lock, LOCK_HOME, "home");

@@ -64,8 +64,14 @@ static void consider(struct starts *s, const char *store, const char *name)
 	snprintf(d->cfg.name, sizeof(d->cfg.name), "%s", name);
 	snprintf(d->cfg.home, sizeof(d->cfg.home), "%s", store);
 	err = home_load(d, &file, why, sizeof(why));
-	if (!err && strcmp(d->host, ds_host_self()->name))
+	if ((!err || err == -ESTALE) && strcmp(d->host, ds_host_self()->name))
 		return;
+	if (err == -ESTALE) { /* this host crashed while the home moved */
+		mutex_lock(&home_edit_lock);
+		home_clear_former(d);
+		mutex_unlock(&home_edit_lock);
+		return;
+	}
 	if (!err) {
 		mutex_lock(&home_edit_lock);
 		err = home_register_locked(d, file, why, sizeof(why));
@@ -86,7 +92,7 @@ static void look_through(struct starts *s, struct datastore *ds)
 	if (ds_info(ds, &i))
 		return;
 	for (uint32_t cursor = 0; !ds_list(ds, &cursor, &e);)
-		if (is_description(e.name, name))
+		if (!home_remove_left(ds, &e) && is_description(e.name, name))
 			consider(s, i.name, name);
 }
 

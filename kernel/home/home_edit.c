@@ -38,6 +38,7 @@ static bool is_same(struct home_work *w)
 	snprintf(w->now.host, sizeof(w->now.host), "%s", w->d.host);
 	w->now.autostart = w->d.autostart;
 	w->now.autostart_delay_s = w->d.autostart_delay_s;
+	memcpy(w->now.moved_from, w->d.moved_from, sizeof(w->now.moved_from));
 	return vm_desc_write(&w->d, w->text[0], VM_DESC_BYTES_MAX) > 0 &&
 	       vm_desc_write(&w->now, w->text[1], VM_DESC_BYTES_MAX) > 0 &&
 	       !strcmp(w->text[0], w->text[1]);
@@ -149,30 +150,4 @@ int home_edit(const char *name, bool anew,
 	if (w)
 		home_end(w);
 	return err;
-}
-
-/* ---- moved ---- */
-
-struct moved {
-	const struct vm_disk *from, *to;
-};
-
-/* Somebody may have changed the description since: what names another disk by now stays. */
-static int set_disks(struct vm_desc *d, void *arg, char *why, size_t len)
-{
-	const struct moved *m = arg;
-
-	(void)why;
-	(void)len;
-	for (unsigned i = 0; i < d->cfg.disks; i++)
-		if (!strcmp(d->cfg.disk[i].path, m->from[i].path))
-			memcpy(d->cfg.disk[i].path, m->to[i].path, sizeof(m->to[i].path));
-	return 0;
-}
-
-int home_moved(struct vm *vm, const struct vm_disk *disk, char *why, size_t len)
-{
-	struct moved m = { vm->cfg.disk, disk };
-
-	return vm->cfg.home[0] ? home_edit(vm->cfg.name, false, set_disks, &m, why, len) : 0;
 }

@@ -21,6 +21,11 @@ void home_file_path(const char *store, const char *name, char out[VM_HOME_PATH])
 	snprintf(out, VM_HOME_PATH, "/ds/%s/%s/%s.vm", store, name, name);
 }
 
+void home_new_name(const char *name, char out[HOME_NEW_NAME])
+{
+	snprintf(out, HOME_NEW_NAME, "%s/%s.vm.new", name, name);
+}
+
 int home_store(const char *name, struct datastore **out, char *why, size_t len)
 {
 	*out = ds_find(name);
@@ -92,7 +97,7 @@ static int load(struct vm_desc *d, const char *path, uint64_t *file, char *text,
 	return err ? -EINVAL : 0;
 }
 
-int home_load(struct vm_desc *d, uint64_t *file, char *why, size_t len)
+int home_load_text(struct vm_desc *d, uint64_t *file, char *why, size_t len)
 {
 	char path[VM_HOME_PATH];
 	hpa_t buf;
@@ -108,6 +113,13 @@ int home_load(struct vm_desc *d, uint64_t *file, char *why, size_t len)
 	return err;
 }
 
+int home_load(struct vm_desc *d, uint64_t *file, char *why, size_t len)
+{
+	int err = home_load_text(d, file, why, len);
+
+	return err ? err : home_counts(d, why, len);
+}
+
 /* ---- writing ---- */
 
 static int from_memory(void *user, uint64_t at, size_t bytes, void *buf)
@@ -120,12 +132,32 @@ static int from_memory(void *user, uint64_t at, size_t bytes, void *buf)
 static int write_new(struct datastore *ds, const char *fresh, char *text, size_t len)
 {
 	const struct ds_source from = { .size = len, .read = from_memory, .user = text };
-	int err = ds_import(ds, fresh, DS_KIND_PLAIN, &from);
+	int err = ds_import_unfinished(ds, fresh, DS_KIND_PLAIN, &from);
 
 	if (err != -EEXIST)
 		return err;
 	err = ds_remove(ds, fresh);
-	return err ? err : ds_import(ds, fresh, DS_KIND_PLAIN, &from);
+	return err ? err : ds_import_unfinished(ds, fresh, DS_KIND_PLAIN, &from);
+}
+
+int home_write_new(const struct vm_desc *d, char *why, size_t len)
+{
+	char path[VM_HOME_PATH], fresh[HOME_NEW_NAME];
+	struct datastore *ds;
+	hpa_t buf;
+	int n, err = home_store(d->cfg.home, &ds, why, len);
+
+	if (err)
+		return err;
+	home_file_path(d->cfg.home, d->cfg.name, path);
+	home_new_name(d->cfg.name, fresh);
+	err = page_alloc(TEXT_ORDER, 0, FRAME_KERNEL, &buf);
+	if (err)
+		return home_say(err, ds, path, why, len);
+	n = vm_desc_write(d, hpa_ptr(buf), VM_DESC_BYTES_MAX);
+	err = n < 0 ? n : write_new(ds, fresh, hpa_ptr(buf), (size_t)n);
+	page_put(buf);
+	return err ? home_say(err, ds, path, why, len) : 0;
 }
 
 /* The new file takes the old one's place, and is held instead of it while the VM is on. */
@@ -145,45 +177,26 @@ static int put_in_place(struct home *h, struct datastore *ds, const char *fresh,
 	return 0;
 }
 
-static int save(struct home *h, const char *path, char *text, size_t n)
+int home_save_locked(struct home *h, const struct vm_desc *d, char *why, size_t len)
 {
-	char fresh[VM_HOME_PATH + 8];
-	struct ds_entry e;
+	char path[VM_HOME_PATH], fresh[HOME_NEW_NAME];
 	struct datastore *ds;
+	struct ds_entry e;
 	const char *name;
-	int err = ds_path(path, &ds, &name);
+	int err = home_write_new(d, why, len);
 
 	if (err)
 		return err;
-	snprintf(fresh, sizeof(fresh), "%s.new", name);
-	err = write_new(ds, fresh, text, n);
-	if (err)
-		return err;
-	err = put_in_place(h, ds, fresh, name);
+	home_file_path(d->cfg.home, d->cfg.name, path);
+	home_new_name(d->cfg.name, fresh);
+	err = ds_path(path, &ds, &name);
+	if (!err)
+		err = put_in_place(h, ds, fresh, name);
 	if (!err)
 		err = ds_stat(ds, name, &e);
 	if (!err)
 		h->file = e.id;
 	if (ds_stat(ds, fresh, &e) != -ENOENT && ds_remove(ds, fresh))
 		log_warn("home", "%s.new is left: it is in nobody's way", path);
-	return err;
-}
-
-int home_save_locked(struct home *h, const struct vm_desc *d, char *why, size_t len)
-{
-	char path[VM_HOME_PATH];
-	struct datastore *ds;
-	hpa_t buf;
-	int n, err = home_store(d->cfg.home, &ds, why, len);
-
-	if (err)
-		return err;
-	home_file_path(d->cfg.home, d->cfg.name, path);
-	err = page_alloc(TEXT_ORDER, 0, FRAME_KERNEL, &buf);
-	if (err)
-		return home_say(err, ds, path, why, len);
-	n = vm_desc_write(d, hpa_ptr(buf), VM_DESC_BYTES_MAX);
-	err = n < 0 ? n : save(h, path, hpa_ptr(buf), (size_t)n);
-	page_put(buf);
 	return err ? home_say(err, ds, path, why, len) : 0;
 }

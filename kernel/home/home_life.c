@@ -2,6 +2,7 @@
 /* VMs at home made, registered, forgotten. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <tern/log.h>
@@ -187,6 +188,21 @@ static int remove_home(struct home *h, bool files, char *why, size_t len)
 	return files ? remove_files(ds, prefix, why, len) : 0;
 }
 
+/* A description whose place this one has taken would count again. */
+static int last_one(const struct home *h, char *why, size_t len)
+{
+	struct vm_desc *d = malloc(sizeof(*d));
+	uint64_t file;
+	int err = d ? home_read(h, d, &file, why, len) : -ENOMEM;
+
+	if (!err)
+		err = home_former_gone(d, why, len);
+	else if (err != -ENOMEM)
+		err = 0; /* it cannot be read, but removed */
+	free(d);
+	return err;
+}
+
 int home_destroy(const char *name, bool files, char *why, size_t len)
 {
 	struct home *h;
@@ -197,6 +213,8 @@ int home_destroy(const char *name, bool files, char *why, size_t len)
 	vm = home_vm(name, why, len);
 	h = vm && vm->cfg.home[0] ? home_find(name) : NULL;
 	err = !vm ? -ENOENT : !h ? no_home(name, why, len) : home_refuse_moving(h, vm, why, len);
+	if (!err)
+		err = last_one(h, why, len);
 	if (!err) {
 		mutex_lock(&h->lock);
 		err = home_hold_locked(h, why, len);

@@ -99,8 +99,11 @@ void home_stay(const struct vm *vm)
 {
 	struct home *h = home_of(vm);
 
-	if (h)
-		h->moves = false;
+	if (!h)
+		return;
+	h->moves = false;
+	if (h->sent)
+		home_sent_stay(h);
 }
 
 void home_leave(const struct vm *vm)
@@ -109,12 +112,13 @@ void home_leave(const struct vm *vm)
 
 	if (!h)
 		return;
-	home_let_go(h);
+	home_let_go(h); /* one that is sent as well goes with its files: home_left */
 	h->moves = false;
 }
 
 void home_left(const struct vm *vm)
 {
+	struct vm_config cfg = vm->cfg;
 	struct home *h;
 	struct vm *now;
 
@@ -123,7 +127,9 @@ void home_left(const struct vm *vm)
 	now = vm_find(vm->cfg.name);
 	if (now)
 		vm_put(now); /* registered again meanwhile */
-	else if (h)
+	if (h && h->sent)
+		home_sent_left(h, &cfg);
+	if (!now && h)
 		home_forget(h);
 	mutex_unlock(&home_edit_lock);
 }
@@ -253,6 +259,8 @@ void home_not_come(const struct vm *vm)
 	mutex_unlock(&h->lock);
 	if (f)
 		ds_close(f);
+	if (h->coming)
+		home_come_end(h);
 	if (h->comes)
 		home_forget(h);
 	h->comes = false;

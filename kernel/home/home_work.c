@@ -51,7 +51,7 @@ bool home_vm_is_off(const struct vm *vm)
 /* Its description's lease may be on its way to another host, or from there. */
 int home_refuse_moving(const struct home *h, const struct vm *vm, char *why, size_t len)
 {
-	if (!h->moves)
+	if (!h->moves && !h->carried)
 		return 0;
 	snprintf(why, len, "VM %s is %s: try again when that is over ('tasks')", vm->cfg.name,
 		 vm->doing ? vm->doing : "being moved");
@@ -114,7 +114,7 @@ void home_claim(struct vm *vm)
 	struct home *h = w && is_this(vm) ? home_find(vm->cfg.name) : NULL;
 	uint64_t file;
 
-	if (h && !home_read(h, &w->d, &file, why, sizeof(why))) {
+	if (h && !h->carried && !home_read(h, &w->d, &file, why, sizeof(why))) {
 		mutex_lock(&h->lock);
 		home_note(h, &w->d, h->file);
 		mutex_unlock(&h->lock);

@@ -136,6 +136,7 @@ static void status_plain(struct shell *sh, const struct mig_status *s)
 		     mig_phase_name(s->phase), s->held ? " (held)" : "",
 		     s->dry_run ? " (dry run)" : "", s->percent, ms(s->total_ns),
 		     (unsigned)(s->bytes_sent >> 20), s->rounds, ms(s->blackout_ns));
+	cmd_storage_whole(sh, s);
 	if (s->error[0])
 		shell_printf(sh, "  %s: %s", s->error_code, s->error);
 	if (s->phase == MIG_IN_DOUBT)

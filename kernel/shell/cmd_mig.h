@@ -19,5 +19,7 @@ bool cmd_names_disks(const struct mig_disks *d); /* any by its number */
 void cmd_storage_json(struct shell *sh, const struct mig_disk_figures *f);
 void cmd_storage_progress(struct shell *sh, const struct mig_status *s);
 void cmd_storage_plain(struct shell *sh, const struct mig_status *s);
+/* Whole disks of the host, at the end of a job: nobody removes what they held. */
+void cmd_storage_whole(struct shell *sh, const struct mig_status *s);
 
 #endif

@@ -33,6 +33,7 @@ void cmd_storage_json(struct shell *sh, const struct mig_disk_figures *f)
 	json_u64(sh, "disks", f->disks);
 	json_str(sh, "to", f->to);
 	json_str(sh, "waits_for", f->waits_for);
+	json_str(sh, "whole", f->whole);
 	json_u64(sh, "total_bytes", f->total_bytes);
 	json_u64(sh, "copied_bytes", f->copied_bytes);
 	json_u64(sh, "skipped_bytes", f->skipped_bytes);
@@ -57,6 +58,12 @@ void cmd_storage_progress(struct shell *sh, const struct mig_status *s)
 		       mib(f->mirrored_bytes), (unsigned)(s->rate_bytes_s / 1000000));
 }
 
+void cmd_storage_whole(struct shell *sh, const struct mig_status *s)
+{
+	if (s->phase == MIG_DONE && s->disk.whole[0])
+		shell_printf(sh, "  what was on %s stays there", s->disk.whole);
+}
+
 void cmd_storage_plain(struct shell *sh, const struct mig_status *s)
 {
 	const struct mig_disk_figures *f = &s->disk;
@@ -70,6 +77,7 @@ void cmd_storage_plain(struct shell *sh, const struct mig_status *s)
 		     mib(f->mirrored_bytes), (unsigned)f->held, s->rounds,
 		     us(s->blackout_ns) / 1000, us(f->before_ns), us(f->during_ns),
 		     us(f->after_ns));
+	cmd_storage_whole(sh, s);
 	if (s->error[0])
 		shell_printf(sh, "  %s: %s", s->error_code, s->error);
 	shell_printf(sh, "\n");

@@ -50,8 +50,15 @@ static int copy(struct ds_file *f, const struct ds_source *from)
 	return err ? err : blk_wait(d, &flush);
 }
 
-int ds_import(struct datastore *ds, const char *name, enum ds_kind kind,
-	      const struct ds_source *from)
+static void remove_unfinished(struct datastore *ds, const char *name)
+{
+	if (ds_remove(ds, name))
+		log_warn("store", "%s: %s is left unfinished until the next mount", ds->super.name,
+			 name);
+}
+
+int ds_import_unfinished(struct datastore *ds, const char *name, enum ds_kind kind,
+			 const struct ds_source *from)
 {
 	struct ds_file *f;
 	int err = ds_create(ds, name, kind, from->size, DS_FILE_UNFINISHED);
@@ -63,10 +70,20 @@ int ds_import(struct datastore *ds, const char *name, enum ds_kind kind,
 		err = copy(f, from);
 		ds_close(f);
 	}
-	if (!err)
-		err = ds_finish(ds, name);
-	if (err && ds_remove(ds, name))
-		log_warn("store", "%s: %s is left unfinished until the next mount", ds->super.name,
-			 name);
+	if (err)
+		remove_unfinished(ds, name);
+	return err;
+}
+
+int ds_import(struct datastore *ds, const char *name, enum ds_kind kind,
+	      const struct ds_source *from)
+{
+	int err = ds_import_unfinished(ds, name, kind, from);
+
+	if (err)
+		return err;
+	err = ds_finish(ds, name);
+	if (err)
+		remove_unfinished(ds, name);
 	return err;
 }

@@ -275,31 +275,64 @@ static bool is_writers(struct datastore *ds, const struct ds_inode *n)
 	return !f || f->generation == n->generation;
 }
 
-int ds_finish(struct datastore *ds, const char *name)
+static struct ds_inode *finish(struct datastore *ds, const char *name, int *err)
 {
-	const struct ds_inode *is;
-	struct ds_inode *n;
 	uint32_t index;
-	int err = ds_flush(ds); /* its contents, before they can be seen */
+	const struct ds_inode *is = ds_lookup(ds, name, &index, err);
+	struct ds_inode *n;
 
+	if (is && !is_writers(ds, is))
+		*err = -ESTALE;
+	n = *err ? NULL : ds_edit_free(ds, name, &index, err);
+	if (!n)
+		return NULL;
+	n->flags &= ~DS_FILE_UNFINISHED;
+	if (!ds_is_open(ds, n->id))
+		ds_lease_drop(n);
+	*err = finish_below(ds, n);
+	return *err ? NULL : n;
+}
+
+static int finish_all(struct datastore *ds, const char *const *name, unsigned n, const char *as)
+{
+	struct ds_inode *last = NULL;
+	uint32_t index;
+	int err = 0;
+
+	if (as && ds_lookup(ds, as, &index, &err))
+		return -EEXIST;
+	if (err && err != -ENOENT)
+		return err;
+	err = 0;
+	for (unsigned i = 0; i < n && !err; i++)
+		last = finish(ds, name[i], &err);
+	if (last && as) {
+		memset(last->name, 0, sizeof(last->name));
+		snprintf(last->name, sizeof(last->name), "%s", as);
+	}
+	return err;
+}
+
+int ds_finish_all(struct datastore *ds, const char *const *name, unsigned n, const char *as)
+{
+	int err = as && !ds_name_ok(as) ? -EINVAL : 0;
+
+	if (!err)
+		err = ds_flush(ds); /* their contents, before they can be seen */
 	if (!err)
 		err = ds_begin(ds);
 	if (err)
 		return err;
-	is = ds_lookup(ds, name, &index, &err);
-	if (is && !is_writers(ds, is))
-		err = -ESTALE;
-	n = err ? NULL : ds_edit_free(ds, name, &index, &err);
-	if (n) {
-		n->flags &= ~DS_FILE_UNFINISHED;
-		if (!ds_is_open(ds, n->id))
-			ds_lease_drop(n);
-		err = finish_below(ds, n);
-	}
-	if (n && !err)
+	err = finish_all(ds, name, n, as);
+	if (!err)
 		return ds_commit(ds);
 	ds_abort(ds);
 	return err;
+}
+
+int ds_finish(struct datastore *ds, const char *name)
+{
+	return ds_finish_all(ds, &name, 1, NULL);
 }
 
 /* One transaction of a removal; -EAGAIN while there is more. */

@@ -140,20 +140,20 @@ int vm_start(struct vm *vm, char *why, size_t why_len)
 	return err;
 }
 
-int vm_disks_moved(struct vm *vm, const struct vm_disk *disk, char *why, size_t len)
-{
-	return platform->moved ? platform->moved(vm, disk, why, len) : 0;
-}
-
-int vm_set_disks(struct vm *vm, const struct vm_disk *disk)
+int vm_set_files(struct vm *vm, const struct vm_config *cfg)
 {
 	int err = 0;
 
 	mutex_lock(&vm->lock);
-	if (vm->state == VM_OFF || vm->state == VM_STOPPED_ERROR)
-		memcpy(vm->cfg.disk, disk, sizeof(vm->cfg.disk));
-	else
+	if (vm->state == VM_OFF || vm->state == VM_STOPPED_ERROR) {
+		memcpy(vm->cfg.disk, cfg->disk, sizeof(vm->cfg.disk));
+		memcpy(vm->cfg.kernel, cfg->kernel, sizeof(vm->cfg.kernel));
+		memcpy(vm->cfg.initrd, cfg->initrd, sizeof(vm->cfg.initrd));
+		memcpy(vm->cfg.module, cfg->module, sizeof(vm->cfg.module));
+		memcpy(vm->cfg.home, cfg->home, sizeof(vm->cfg.home));
+	} else {
 		err = -EBUSY;
+	}
 	mutex_unlock(&vm->lock);
 	return err;
 }

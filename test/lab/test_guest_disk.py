@@ -36,9 +36,9 @@ def pattern(seed, first, count):
 class Disked(Guest):
     """A shell guest that is told what to do with its disks, one line at a time."""
 
-    def boot(self, disks, vcpus=2, mem="256M"):
+    def boot(self, disks, vcpus=2, mem="256M", **files):
         self.create("a", mode="shell", vcpus=vcpus, mem=mem,
-                    options=" ".join(f"--disk {d}" for d in disks))
+                    options=" ".join(f"--disk {d}" for d in disks), **files)
         self.start()
         self.wait_text(r"guest# ", 180)
         return self

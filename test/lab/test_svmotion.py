@@ -120,17 +120,20 @@ def all_mounted(lab, count=4):
 @pytest.fixture(scope="module")
 def lab(payload, tmp_path_factory):
     """Host a: datastores nv (NVMe), sata, tiny and bad (AHCI; the first block of each of
-    bad's extents cannot be written), their images in lab.images; the VM g, which writes, on nv."""
+    bad's extents cannot be written), their images in lab.images; the VM g, which writes, at home
+    on nv with all that it is started from."""
     lab = Lab(f"svmotion-{os.getpid()}")
     lab.remove()
     lab.images = tmp = tmp_path_factory.mktemp("svmotion")
     zeros, rules = tmp / "zeros", tmp / "rules"
     zeros.write_bytes(bytes(DISK_MIB * MIB))
     rules.write_text("".join(INJECT.format(sector=n * MIB // 512) for n in range(3, 24)))
-    for name, size in (("nv", 24), ("sata", 24), ("tiny", 8), ("bad", 24)):
+    for name, size in (("nv", 48), ("sata", 48), ("tiny", 8), ("bad", 24)):
         terndisk("mkfs", tmp / name, "--size", f"{size}M", "--name", name, *TIMES)
     for name in ("g/root.disk", "g/empty.disk", "off/a.disk"):
         terndisk("import", tmp / "nv", zeros, name, "--kind", "thin")
+    for name in ("vmlinuz", "initrd"):
+        terndisk("import", tmp / "nv", f"{payload}/{name}", f"g/{name}")
     zeros.write_bytes(bytes(3 * MIB))
     terndisk("import", tmp / "tiny", zeros, "filler", "--kind", "flat")
     lab.disks = [f"{tmp}/nv", f"{tmp}/sata,ahci", f"{tmp}/tiny,ahci",
@@ -138,13 +141,15 @@ def lab(payload, tmp_path_factory):
     lab.up(["a"], files=payload, disks=lab.disks)
     all_mounted(lab)
     lab.guest = Writer(lab, "g").boot(
-        ["/ds/nv/g/root.disk", "/ds/nv/g/empty.disk --home nv --net net0"]).write()
+        ["/ds/nv/g/root.disk", "/ds/nv/g/empty.disk --home nv --net net0"], kernel="./vmlinuz",
+        initrd="./initrd").write()
     yield lab
     lab.down()
 
 
 SUM = "md5sum /dev/vdb'"
-BOTH = {"g/root.disk", "g/empty.disk", "off/a.disk", "g/g.vm"}
+WHOLE = {"g/root.disk", "g/empty.disk", "g/g.vm", "g/vmlinuz", "g/initrd"}
+BOTH = WHOLE | {"off/a.disk"}
 
 
 def test_there_and_back(lab):
@@ -239,6 +244,27 @@ def test_what_ends_it_on_the_old_disks(lab):
     lab.guest.rounds(1)
 
 
+def at_home(lab, ds):
+    assert lab.ask("a", "vm info g")["home"] == f"/ds/{ds}/g/g.vm"
+    assert files(lab, ds) >= WHOLE
+    assert not files(lab, "sata" if ds == "nv" else "nv") - {"off/a.disk"}
+
+
+def test_a_whole_vm(lab):
+    """Its home goes along; nobody changes the description meanwhile; a cancel leaves it."""
+    s = lab.ask("a", "svmotion g sata --hold switch")
+    until(lab, s["id"], lambda s: s["held"])
+    assert refused(lab, "a", "vm autostart g --order 1")[0] == "busy"
+    lab.run("a", f"svmotion cancel {s['id']}")
+    over(lab, s["id"], "canceled", "canceled")
+    at_home(lab, "nv")
+    lab.run("a", "vm autostart g --order 1")
+    s = lab.ask("a", "svmotion g sata --wait", timeout=120)
+    assert s["phase"] == "done" and s["blackout"]["total_ns"] > 0
+    at_home(lab, "sata")
+    lab.guest.rounds(1)
+
+
 def test_queue(lab):
     """Two at a time; the third says what it waits for, and goes when one of them is over."""
     for n in range(3):
@@ -254,7 +280,7 @@ def test_queue(lab):
     for n in jobs[1:]:
         lab.run("a", f"migrate continue {n}")
         over(lab, n, "done")
-    assert files(lab, "sata") == {"q/1.disk", "q/2.disk"}
+    assert files(lab, "sata") - WHOLE == {"q/1.disk", "q/2.disk"}
     for n in range(3):
         lab.run("a", f"vm delete q{n}")
         lab.run("a", f"datastore rm /ds/{'sata' if n else 'nv'}/q/{n}.disk")
@@ -279,33 +305,33 @@ def test_the_second_instance_is_accounted(lab):
         assert most / 2 < took <= most
         lab.run("a", f"vm delete s{n}")
     most, free = lab.ask("a", "vm info g")["overhead_bytes"], spare(lab)
-    s = lab.ask("a", "svmotion g --disk 0=sata --hold copy")
+    s = lab.ask("a", "svmotion g --disk 0=nv --hold copy")
     until(lab, s["id"], lambda s: s["held"])
     assert most <= free - spare(lab) < most + 16 * MIB, "the instance, and the copy's buffers"
     lab.run("a", f"svmotion cancel {s['id']}")
     over(lab, s["id"], "canceled", "canceled")
     assert most > 8 * MIB, "what is left below is not enough"
     sized(lab, "big", (spare(lab) * 256 // 257 - 6 * MIB) // MIB // 2 * 2)
-    s = over(lab, lab.ask("a", "svmotion g --disk 0=sata")["id"], "failed", "no-memory")
+    s = over(lab, lab.ask("a", "svmotion g --disk 0=nv")["id"], "failed", "no-memory")
     assert seen(s) == 0 and "second instance of g" in s["error"]
     lab.run("a", "vm delete big")
-    assert (files(lab, "nv"), files(lab, "sata")) == (BOTH, set())
+    assert (files(lab, "nv"), files(lab, "sata")) == ({"off/a.disk"}, WHOLE)
     lab.guest.rounds(1)
 
 
 def test_suspended_and_off(lab):
     seed = lab.guest.stop()
-    lab.run("a", "datastore snapshot /ds/nv/g/root.disk /ds/nv/g/root.disk.s")
+    lab.run("a", "datastore snapshot /ds/sata/g/root.disk /ds/sata/g/root.disk.s")
     assert lab.guest.disk("vda", "fill", seed + 1)[0][1:] == [0, 0]
     lab.run("a", "vm suspend g")
-    s = lab.ask("a", "svmotion g sata --wait", timeout=120)
-    assert s["phase"] == "done"
-    assert files(lab, "sata") == {"g/root.disk", "g/root.disk.s", "g/empty.disk"}
+    s = lab.ask("a", "svmotion g nv --wait", timeout=120)
+    assert s["phase"] == "done" and "g/root.disk.s" in files(lab, "nv")
+    at_home(lab, "nv")
     assert lab.ask("a", "vm info g")["state"] == "suspended"
     lab.run("a", "vm restore g")
     lab.guest.holds(seed + 1)
     lab.run("a", "vm stop g")
-    s = lab.ask("a", "svmotion g --disk 0=nv --thin --wait", timeout=120)
+    s = lab.ask("a", "svmotion g --disk 1=sata --thin --wait", timeout=120)
     assert s["phase"] == "done" and files(lab, "sata") == {"g/empty.disk"}
     assert files(lab, "nv") == BOTH - {"g/empty.disk"} | {"g/root.disk.s"}
     lab.run("a", "vm disk revert g s")
@@ -331,11 +357,22 @@ def test_a_guest_that_ends_by_itself(lab):
     assert files(lab, "sata") == {"g/empty.disk"}
 
 
+def boots(lab):
+    """The host is back, and starts the VM by itself, once."""
+    lab.up(["a"], disks=lab.disks[:2])
+    all_mounted(lab, 2)
+    end = time.monotonic() + 60 * lab.patience
+    while [v["state"] for v in lab.ask("a", "vm list")] != ["running"]:
+        assert time.monotonic() < end, lab.log("a")[-2000:]
+        time.sleep(0.2)
+
+
 def test_a_host_that_dies(lab):
-    """The old file is whole, what there is of the new one goes with the next mount."""
-    s = lab.ask("a", "svmotion g --disk 0=sata --hold switch")
+    """The old home is whole, and what there is of the new one goes with the next mount. The VM
+    starts with its host from where it is at home, before the move and after it."""
+    s = lab.ask("a", "svmotion g sata --hold switch")
     until(lab, s["id"], lambda s: s["held"])
-    assert files(lab, "sata") == {"g/root.disk", "g/root.disk.s", "g/empty.disk"}
+    assert files(lab, "sata") == WHOLE - {"g/g.vm"} | {"g/root.disk.s"}
     lab.kill("a")
     out = lab.images / "out"
     terndisk("export", lab.images / "nv", "g/root.disk", out)
@@ -343,10 +380,15 @@ def test_a_host_that_dies(lab):
     terndisk("export", lab.images / "nv", "g/g.vm", out)
     assert re.findall(r"^disk = ([^,\s]+)", out.read_text(), re.M) == \
         ["./root.disk", "/ds/sata/g/empty.disk"]
-    lab.up(["a"], disks=lab.disks[:2])
-    all_mounted(lab, 2)
+    boots(lab)
     assert files(lab, "nv") == BOTH - {"g/empty.disk"} | {"g/root.disk.s"}
     assert files(lab, "sata") == {"g/empty.disk"}
+    s = lab.ask("a", "svmotion g sata --wait", timeout=120)
+    assert s["phase"] == "done", s
+    at_home(lab, "sata")
+    lab.kill("a")
+    boots(lab)
+    at_home(lab, "sata")
     lab.kill("a")
     for name in ("nv", "sata", "tiny", "bad"):
         assert "0 found" in terndisk("check", lab.images / name)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""X-vMotion: a guest and its disk go to a host that shares nothing but the network."""
+"""X-vMotion: a guest, its disk and its home go to a host that shares nothing but the network."""
 import os
 import re
 import time
@@ -13,6 +13,7 @@ from test_svmotion import DISK_MIB, Writer
 pytestmark = pytest.mark.xvmotion
 
 NAMES = {"a": "here", "b": "there"}
+WHOLE = {"g/root.disk", "g/g.vm", "g/vmlinuz", "g/initrd"}
 
 
 def files(lab, host):
@@ -28,8 +29,10 @@ def lab(payload, tmp_path):
     zeros = tmp_path / "zeros"
     zeros.write_bytes(bytes(DISK_MIB * MIB))
     for host, name in NAMES.items():
-        terndisk("mkfs", tmp_path / host, "--size", "24M", "--name", name, *TIMES)
+        terndisk("mkfs", tmp_path / host, "--size", "40M", "--name", name, *TIMES)
     terndisk("import", tmp_path / "a", zeros, "g/root.disk", "--kind", "thin")
+    for name in ("vmlinuz", "initrd"):
+        terndisk("import", tmp_path / "a", f"{payload}/{name}", f"g/{name}")
     for host in NAMES:
         lab.up([host], files=payload, disks=[str(tmp_path / host)])
         mounted(lab, host)
@@ -45,15 +48,56 @@ def whole_at(lab, host, seed):
     assert out.read_bytes() == pattern(seed, 0, DISK_MIB * MIB // 512)
 
 
-def test_there_and_back(lab):
-    guest = Writer(lab, "g").boot(["/ds/here/g/root.disk"]).write()
+def at_home(lab):
+    """A guest that writes, at home on a's datastore with all that it is started from."""
+    return Writer(lab, "g").boot(["./root.disk --home here"], kernel="./vmlinuz",
+                                 initrd="./initrd").write()
+
+
+def canceled(lab, guest):
+    """The home is where it was, and nothing is left of the copy."""
+    job = hold(lab, guest, "b", "go")
+    assert refused(lab, "a", "vm autostart g --order 2")[0] == "busy"
+    lab.run("a", f"migrate cancel {job}")
+    until("the copy is removed", lambda: (files(lab, "a"), files(lab, "b")) == (WHOLE, set()), lab)
+    guest.rounds(1)
+
+
+def starts_by_itself(lab, payload):
+    """It starts with the host that it has gone to, not with the one that it came from."""
+    for host in NAMES:
+        lab.kill(host)
+    for host in NAMES:
+        again(lab, payload, host)
+    until("it is started", lambda: [(v["name"], v["state"]) for v in lab.ask("b", "vm list")]
+          == [("g", "running")], lab)
+    assert lab.ask("b", "vm info g")["home"] == "/ds/there/g/g.vm"
+    assert vms(lab, "a") == [] and files(lab, "a") == set()
+
+
+def test_there_and_back(lab, payload):
+    guest = at_home(lab)
+    lab.run("a", "vm autostart g --order 1")
+    code, text = refused(lab, "a", "migrate g b --disk 0=there --wait")
+    assert code == "unsupported" and "--disks" in text
+    canceled(lab, guest)
     for target in ("b", "a", "b"):
         s = guest.migrate(target, "--disks", NAMES[target])
         assert s["phase"] == "done" and s["disk"]["copied_bytes"] > 0
         other = "a" if target == "b" else "b"
-        until("nothing but the disk is left, and that there",
-              lambda: (files(lab, target), files(lab, other)) == ({"g/root.disk"}, set()), lab)
+        until("all of it is there, and nothing is left here",
+              lambda: (files(lab, target), files(lab, other)) == (WHOLE, set()), lab)
+        assert lab.ask(target, "vm info g")["home"] == f"/ds/{NAMES[target]}/g/g.vm"
         guest.rounds(1)
+    seed = guest.stop()
+    lab.run("b", "vm stop g")
+    whole_at(lab, "b", seed)
+    starts_by_itself(lab, payload)
+
+
+def test_one_that_ends_by_itself(lab):
+    guest = at_home(lab)
+    guest.migrate("b", "--disks", NAMES["b"])
     ends_by_itself(lab, guest, guest.stop())
 
 
@@ -72,7 +116,7 @@ def ends_by_itself(lab, guest, seed):
         until("the move has failed", lambda: guest.migrate_status(job)["phase"] == "failed", lab)
         assert guest.migrate_status(job)["error_code"] == "not-running"
         until("nothing is left",
-              lambda: (files(lab, "a"), files(lab, "b")) == ({"g/root.disk"}, set()), lab)
+              lambda: (files(lab, "a"), files(lab, "b")) == (WHOLE, set()), lab)
         assert guest.state() == how and vms(lab, "b") == []
         if how == "error":
             guest.on_again()
@@ -136,12 +180,13 @@ def vms(lab, host):
 
 def test_crashes(lab, payload):
     """A host crashes in the commit, and finds in its record what it may do when it is back."""
-    guest = Writer(lab, "g").boot(["/ds/here/g/root.disk"]).write()
+    guest = at_home(lab)
     # The destination, before GO: the source goes on, and the copy there is debris.
     hold(lab, guest, "b", "go")
     lab.kill("b")
     until("the source goes on", lambda: not lab.ask("a", "vm list")[0]["state"] == "stunned", lab)
     guest.rounds(1)
+    assert files(lab, "a") >= WHOLE
     again(lab, payload, "b")
     until("the copy is removed", lambda: files(lab, "b") <= {r for r in files(lab, "b")
                                                              if r.startswith("migrations/")}, lab)

@@ -468,6 +468,28 @@ static void one_in_anothers_place(void **state)
 	assert_int_equal(ds_replace(ds, "other", "../x"), -EINVAL);
 }
 
+/* Unfinished ones become whole together, or not at all. */
+static void several_at_one_moment(void **state)
+{
+	const char *const all[] = { "g/a", "g/b", "g/new" }, *const some[] = { "g/b", "g/x" };
+	struct ds_entry e;
+
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(ds_create(ds, all[i], DS_KIND_PLAIN, 4096, DS_FILE_UNFINISHED), 0);
+	assert_int_equal(ds_finish_all(ds, some, 2, NULL), -ENOENT);
+	assert_int_equal(ds_stat(ds, "g/b", &e), 0);
+	assert_int_equal(e.flags, DS_FILE_UNFINISHED);
+	assert_int_equal(ds_finish_all(ds, all, 3, "g/a"), -EEXIST);
+	assert_int_equal(ds_finish_all(ds, all, 3, "../g"), -EINVAL);
+	assert_int_equal(ds_finish_all(ds, all, 3, "g/g.vm"), 0);
+	assert_int_equal(ds_stat(ds, "g/new", &e), -ENOENT);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(ds_stat(ds, i < 2 ? all[i] : "g/g.vm", &e), 0);
+		assert_int_equal(e.flags, 0);
+		assert_int_equal(e.lease, DS_LEASE_NONE);
+	}
+}
+
 static bool has_one_of_two(void)
 {
 	return dsf_has("d", 0, 4096, 1) || dsf_has("d", 0, 4096, 2);
@@ -538,6 +560,7 @@ int main(void)
 		test(several_or_none),
 		test(a_delta_for_a_while),
 		test(one_in_anothers_place),
+		test(several_at_one_moment),
 		test(its_place_is_never_empty),
 	};
 

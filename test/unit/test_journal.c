@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -241,10 +242,29 @@ static void a_damaged_note_is_none(void **state)
 	free(place);
 }
 
+/* Eight disks, and the files of a home that goes along. */
+static void all_files_of_a_large_vm(void **state)
+{
+	struct journal_record r = record(1);
+	struct journal *j;
+
+	r.disks = JOURNAL_FILES_MAX;
+	for (unsigned i = 0; i < r.disks; i++) {
+		snprintf(r.disk[i], sizeof(r.disk[i]), "/ds/ds1/deb/%u.disk", i);
+		r.file[i] = 1000 + i;
+	}
+	assert_int_equal(journal_create(ds, &r, &j), 0);
+	journal_keep(j);
+	dsf_again();
+	assert_int_equal(scan(), 1);
+	assert_memory_equal(&seen.last, &r, sizeof(r));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		test(a_record_comes_back_as_it_was),
+		test(all_files_of_a_large_vm),
 		test(what_is_settled_is_gone),
 		test(others_are_left_alone),
 		test(both_sides_on_one_datastore),

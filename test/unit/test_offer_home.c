@@ -2,7 +2,7 @@
 /*
  * Where a VM is at home, in its offer: golden bytes, and what is refused.
  */
-// SOURCES: mig/offer_home.c kernel/lib/rec.c kernel/lib/name.c
+// SOURCES: mig/offer_home.c kernel/lib/rec.c kernel/lib/name.c kernel/lib/text.c
 #include "rec_fixture.h"
 
 #define NAME (RECORD_HEAD + 32u) /* its length, then its characters */

@@ -28,6 +28,12 @@ struct datastore *ds_find(const char *name)
 	return known ? (struct datastore *)&job : NULL;
 }
 
+int home_carry_config(const struct home_carry *c, struct vm_config *cfg)
+{
+	strcpy(cfg->home, "two");
+	return 0;
+}
+
 static struct vm_disk *disk(const char *path)
 {
 	struct vm_disk *d = &vm.cfg.disk[vm.cfg.disks++];
@@ -101,6 +107,29 @@ static void test_all_that_it_writes(void **state)
 	assert_string_equal(s.disk[1].to.path, "/ds/two/g/disk3.disk");
 	assert_int_equal(s.disk[2].index, 5);
 	assert_int_equal(s.disk[2].to.mode, VM_DISK_INDEPENDENT);
+}
+
+/* With the home of a VM that has one, also where nothing else moves; single disks leave it. */
+static void test_home_goes_with_the_whole(void **state)
+{
+	struct vm_config cfg;
+
+	strcpy(vm.cfg.home, "one");
+	disk("/ds/two/g/data.disk");
+	all_to("two");
+	assert_int_equal(plan(), 0);
+	assert_int_equal(s.nr, 0);
+	assert_true(s.home_goes);
+	assert_int_equal(s.seat.nr, 2);
+	s.home = (struct home_carry *)&job;
+	assert_int_equal(smove_new_config(&s, &cfg), 0);
+	assert_string_equal(cfg.home, "two");
+	all_to("none");
+	refused(-ENOENT, "not-found");
+	all_to("");
+	strcpy(job.req.disks.to[0], "one");
+	assert_int_equal(plan(), 0);
+	assert_false(s.home_goes);
 }
 
 /* Where a disk comes from takes part, and where it goes to; a whole disk is nobody's datastore. */
@@ -259,6 +288,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_split, begin),
 		cmocka_unit_test_setup(test_all_that_it_writes, begin),
+		cmocka_unit_test_setup(test_home_goes_with_the_whole, begin),
 		cmocka_unit_test_setup(test_seats, begin),
 		cmocka_unit_test_setup(test_each_to_its_own, begin),
 		cmocka_unit_test_setup(test_one_apart_from_all, begin),

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * VMs at home whose home, or whose disks alone, change their datastore on this host
+ * (docs/ownership.md "A home that moves"). From begin to end the description's lease is held, and
+ * nobody changes it. What takes time comes before the VM stands still: the files are copied, and
+ * the new description is written beside its place, all unfinished; the old one says where to look.
+ * The switch (home_carry_end.c) is one transaction on the new datastore.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "home_carry.h"
+
+/* ---- begin ---- */
+
+static int refuse_place(const char *store, const char *file, char *why, size_t len)
+{
+	snprintf(why, len, "there is /ds/%s/%s already: the home of a VM finds its place empty",
+		 store, file);
+	return -EEXIST;
+}
+
+/* What is not there has nothing to be carried: the VM runs without it. */
+static int note_part(struct home_carry *c, const char *path, char *why, size_t len)
+{
+	struct home_carried *p = &c->part[c->parts];
+	struct datastore *ds;
+	struct ds_entry e;
+	const char *file = home_file_in(path, c->from, c->h->name);
+
+	for (unsigned i = 0; file && i < c->parts; i++)
+		if (!strcmp(c->part[i].from, path))
+			file = NULL;
+	if (!file || ds_path(path, &ds, &file) || ds_stat(ds, file, &e))
+		return 0;
+	snprintf(p->from, sizeof(p->from), "%s", path);
+	p->name = home_file_in(p->from, c->from, c->h->name);
+	p->id = e.id;
+	c->parts++;
+	return ds_stat(c->ds, p->name, &e) ? 0 : refuse_place(c->to, p->name, why, len);
+}
+
+static int look_around(struct home_carry *c, struct vm_config *cfg, char *why, size_t len)
+{
+	char path[VM_HOME_PATH];
+	struct ds_entry e;
+	const char *part;
+	int err = home_store(c->to, &c->ds, why, len);
+
+	if (err || !home_carry_goes(c))
+		return err;
+	home_file_path(c->to, c->h->name, path);
+	part = home_file_in(path, c->to, c->h->name);
+	if (!ds_stat(c->ds, part, &e))
+		return refuse_place(c->to, part, why, len);
+	for (unsigned i = 0; !err && (part = home_part(cfg, i)); i++)
+		err = note_part(c, part, why, len);
+	return err;
+}
+
+/* A VM that is off has no lease yet: then it goes again at the end. */
+static int hold(struct home *h, char *why, size_t len)
+{
+	bool had;
+	int err;
+
+	mutex_lock(&h->lock);
+	had = h->held;
+	err = home_hold_locked(h, why, len);
+	h->carried = !err;
+	h->let_go = !had;
+	mutex_unlock(&h->lock);
+	return err;
+}
+
+/* As its description is now, and with no former one that would count again. */
+static int read_now(struct home_carry *c, struct home_work *w, char *why, size_t len)
+{
+	uint64_t file;
+	int err = home_read(c->h, &w->d, &file, why, len);
+
+	if (!err && home_carry_goes(c))
+		err = home_former_gone(&w->d, why, len);
+	return err ? err : look_around(c, &w->d.cfg, why, len);
+}
+
+int home_carry_begin(struct vm *vm, const char *store, struct home_carry **out, char *why,
+		     size_t len)
+{
+	struct home *h = vm->cfg.home[0] ? home_find(vm->cfg.name) : NULL;
+	struct home_work *w = h ? home_begin(why, len) : NULL;
+	struct home_carry *c = w ? calloc(1, sizeof(*c)) : NULL;
+	int err = h ? -ENOMEM : 0;
+
+	*out = NULL;
+	if (c) {
+		c->h = h;
+		snprintf(c->from, sizeof(c->from), "%s", h->store);
+		snprintf(c->to, sizeof(c->to), "%s", store[0] ? store : h->store);
+		home_new_name(h->name, c->fresh);
+		err = home_refuse_moving(h, vm, why, len);
+	}
+	if (c && !err)
+		err = hold(h, why, len);
+	if (!err)
+		*out = c; /* which home_carry_end undoes, whatever comes */
+	else
+		free(c);
+	if (c && !err)
+		err = read_now(c, w, why, len);
+	if (w)
+		home_end(w);
+	return err;
+}
+
+/* ---- what comes before the switch ---- */
+
+struct reader {
+	struct ds_file *f;
+	int (*asked)(void *user);
+	void *user;
+};
+
+/* In whole blocks; the room behind the last one's end is the importer's. */
+static int read_piece(void *user, uint64_t at, size_t bytes, void *buf)
+{
+	struct reader *r = user;
+	struct blkdev *d = ds_file_blk(r->f);
+	uint32_t block = d->geo.block_bytes;
+	int err = r->asked(r->user);
+
+	return err ? err
+		   : blk_transfer(d, BLK_READ, at / block, ALIGN_UP(bytes, block) / block, buf);
+}
+
+static int copy_part(struct home_carry *c, struct home_carried *p, struct reader *r)
+{
+	struct ds_source from = { .read = read_piece, .user = r };
+	struct datastore *ds;
+	const char *file;
+	int err = ds_path(p->from, &ds, &file);
+
+	if (!err)
+		err = ds_open(ds, file, DS_OPEN_READ, &r->f);
+	if (err)
+		return err;
+	from.size = ds_file_size(r->f);
+	err = ds_import_unfinished(c->ds, p->name, DS_KIND_PLAIN, &from);
+	ds_close(r->f);
+	p->made = !err;
+	return err;
+}
+
+int home_carry_files(struct home_carry *c, int (*asked)(void *user), void *user, char *why,
+		     size_t len)
+{
+	struct reader r = { .asked = asked, .user = user };
+	int err = 0;
+
+	for (unsigned i = 0; i < c->parts && !err; i++) {
+		err = copy_part(c, &c->part[i], &r);
+		if (err && err != -ECANCELED)
+			snprintf(why, len, "%s to datastore %s: %s", c->part[i].from, c->to,
+				 ds_error_text(err));
+	}
+	return err;
+}
+
+/* A disk that the description names otherwise by now stays. */
+static void set_disks(struct vm_config *cfg, const struct vm_config *was,
+		      const struct vm_disk *disk)
+{
+	for (unsigned i = 0; i < cfg->disks; i++)
+		if (!strcmp(cfg->disk[i].path, was->disk[i].path))
+			memcpy(cfg->disk[i].path, disk[i].path, sizeof(disk[i].path));
+}
+
+static int write_fresh(struct home_carry *c, struct vm_desc *d, char *why, size_t len)
+{
+	char path[VM_HOME_PATH];
+	struct ds_lease l;
+	int err = 0;
+
+	if (home_carry_goes(c)) {
+		err = home_rebase(&d->cfg, c->to);
+		memcpy(d->moved_from, c->from, sizeof(d->moved_from));
+	}
+	home_file_path(c->to, c->h->name, path);
+	if (err) {
+		snprintf(why, len, "the path of a file would be too long below %s", path);
+		return err;
+	}
+	err = home_write_new(d, why, len);
+	if (err)
+		return err;
+	err = ds_open(c->ds, c->fresh, DS_OPEN_WRITE, &c->file);
+	if (err)
+		return home_say(err, c->ds, path, why, len);
+	ds_file_lease(c->file, &l);
+	c->file_id = l.file;
+	return 0;
+}
+
+int home_carry_mark(struct home_carry *c, struct home_work *w, const char *to, char *why,
+		    size_t len)
+{
+	uint64_t file;
+	int err = home_read(c->h, &w->d, &file, why, len);
+
+	if (err)
+		return err;
+	snprintf(w->d.moves_to, sizeof(w->d.moves_to), "%s", to);
+	return home_save(c->h, &w->d, why, len);
+}
+
+int home_carry_prepare(struct home_carry *c, const struct vm *vm, const struct vm_disk *disk,
+		       char *why, size_t len)
+{
+	struct home_work *w = home_begin(why, len);
+	uint64_t file;
+	int err;
+
+	if (!w)
+		return -ENOMEM;
+	err = home_read(c->h, &w->d, &file, why, len);
+	if (!err) {
+		set_disks(&w->d.cfg, &vm->cfg, disk);
+		err = write_fresh(c, &w->d, why, len);
+	}
+	if (!err && home_carry_goes(c)) {
+		c->marked = true;
+		err = home_carry_mark(c, w, c->to, why, len);
+	}
+	home_end(w);
+	return err;
+}

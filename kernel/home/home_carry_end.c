@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The switch of a home that changes its datastore, and its end (home_carry.h). The old
+ * description's lease is let go only when nobody finds it by its name any more: who has read it
+ * before, on another host, must not start the VM from it.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <tern/log.h>
+
+#include "home_carry.h"
+
+#define FINISH_MAX (VM_DISKS_MAX + HOME_PARTS_MAX + 1)
+
+/* ---- the switch ---- */
+
+int home_carry_config(const struct home_carry *c, struct vm_config *cfg)
+{
+	return home_carry_goes(c) ? home_rebase(cfg, c->to) : 0;
+}
+
+/* What does not fit one transaction becomes whole before: a crash in between leaves it there. */
+static int put_there(struct home_carry *c, const char *const *also, unsigned n)
+{
+	const char *all[FINISH_MAX];
+	char path[VM_HOME_PATH];
+	unsigned count = 0;
+	int err;
+
+	for (unsigned i = 0; i < n; i++)
+		all[count++] = also[i];
+	for (unsigned i = 0; i < c->parts; i++)
+		all[count++] = c->part[i].name;
+	all[count++] = c->fresh;
+	home_file_path(c->to, c->h->name, path);
+	err = ds_finish_all(c->ds, all, count, home_file_in(path, c->to, c->h->name));
+	for (unsigned i = 0; err == -ENOBUFS && i + 1 < count; i++)
+		err = ds_finish(c->ds, all[i]) ? -EIO : -ENOBUFS;
+	if (err == -ENOBUFS)
+		err = ds_finish_all(c->ds, &all[count - 1], 1,
+				    home_file_in(path, c->to, c->h->name));
+	return err;
+}
+
+static int put_here(struct home_carry *c)
+{
+	char path[VM_HOME_PATH];
+
+	home_file_path(c->to, c->h->name, path);
+	return ds_replace(c->ds, c->fresh, home_file_in(path, c->to, c->h->name));
+}
+
+int home_carry_switch(struct home_carry *c, const char *const *also, unsigned n, char *why,
+		      size_t len)
+{
+	struct home *h = c->h;
+	char path[VM_HOME_PATH];
+	int err;
+
+	home_file_path(c->to, h->name, path);
+	mutex_lock(&h->lock);
+	err = home_carry_goes(c) ? put_there(c, also, n) : put_here(c);
+	if (!err) {
+		c->was = h->held;
+		c->was_id = h->file;
+		h->held = c->file;
+		h->file = c->file_id;
+		c->file = NULL;
+		memcpy(h->store, c->to, sizeof(h->store));
+	}
+	mutex_unlock(&h->lock);
+	return err ? home_say(err, c->ds, path, why, len) : 0;
+}
+
+/* ---- the end ---- */
+
+static void say_left(const struct home_carry *c, const char *store, const char *file, int err)
+{
+	if (err && err != -ENOENT)
+		log_warn("home", "%s: /ds/%s/%s is left behind: %s", c->h->name, store, file,
+			 ds_error_text(err));
+}
+
+static void remove_in(const struct home_carry *c, const char *store, const char *file, uint64_t id)
+{
+	char path[VM_PATH_MAX];
+
+	snprintf(path, sizeof(path), "/ds/%s/%s", store, file);
+	say_left(c, store, file, ds_remove_file(path, id));
+}
+
+/*
+ * What it names goes first: a crash finds the list of the rest in it. It is found by its name no
+ * more when its lease goes.
+ */
+static void remove_old(struct home_carry *c)
+{
+	struct ds_file *was = c->was;
+
+	for (unsigned i = 0; i < c->parts; i++)
+		remove_in(c, c->from, c->part[i].name, c->part[i].id);
+	c->was = NULL;
+	if (home_carry_goes(c)) {
+		home_remove_held(c->from, c->h->name, was, c->was_id);
+		return;
+	}
+	ds_close(was);
+	remove_in(c, c->from, c->fresh, c->was_id);
+}
+
+/* Nothing of the former one is there: the new one need not say so any more. */
+static void forget_former(struct home_carry *c, struct home_work *w)
+{
+	char why[192];
+	uint64_t file;
+	int err = home_read(c->h, &w->d, &file, why, sizeof(why));
+
+	if (!err)
+		err = home_former_gone(&w->d, why, sizeof(why));
+	if (!err)
+		err = home_save(c->h, &w->d, why, sizeof(why));
+	if (err)
+		log_warn("home", "%s: %s", c->h->name, why);
+}
+
+static void undo(struct home_carry *c, struct home_work *w)
+{
+	char why[192];
+
+	if (c->file) {
+		ds_close(c->file);
+		say_left(c, c->to, c->fresh, ds_remove(c->ds, c->fresh));
+	}
+	for (unsigned i = 0; i < c->parts; i++)
+		if (c->part[i].made)
+			say_left(c, c->to, c->part[i].name, ds_remove(c->ds, c->part[i].name));
+	if (c->marked && home_carry_mark(c, w, "", why, sizeof(why)))
+		log_warn("home", "%s still says that it moves, which is no harm: %s", c->h->name,
+			 why);
+}
+
+void home_carry_end(struct home_carry *c, bool moved)
+{
+	char why[192];
+	struct home *h;
+	struct home_work *w;
+	bool let_go;
+
+	if (!c)
+		return;
+	h = c->h;
+	w = home_begin(why, sizeof(why));
+	if (w && moved && c->was) {
+		remove_old(c);
+		if (home_carry_goes(c))
+			forget_former(c, w);
+	} else if (w) {
+		undo(c, w);
+	}
+	mutex_lock(&h->lock);
+	h->carried = false;
+	let_go = h->let_go;
+	h->let_go = false;
+	mutex_unlock(&h->lock);
+	if (let_go)
+		home_let_go(h);
+	if (w)
+		home_end(w);
+	else
+		log_error("home", "%s: %s: old files are left behind", h->name, why);
+	free(c);
+}

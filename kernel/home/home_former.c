@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Which of two descriptions counts while a home changes its datastore (docs/ownership.md "A home
+ * that moves"). Before the switch the old one says `moves-to = NEW`; the switch puts one there that
+ * says `moved-from = OLD`, from when on the old one does not count. After it the old one is
+ * removed, and `moved-from` from the new one. So whoever reads a description that says `moves-to`
+ * looks there; where he cannot, neither is used.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <tern/log.h>
+
+#include "home_int.h"
+
+/* The description of the same VM on another datastore; NULL: -ENOENT, or the error. */
+static struct vm_desc *other(const struct vm_desc *d, const char *store, uint64_t *file, int *err,
+			     char *why, size_t len)
+{
+	struct vm_desc *o = malloc(sizeof(*o));
+
+	if (!o) {
+		snprintf(why, len, "the host has no memory for it");
+		*err = -ENOMEM;
+		return NULL;
+	}
+	vm_desc_init(o);
+	memcpy(o->cfg.name, d->cfg.name, sizeof(o->cfg.name));
+	snprintf(o->cfg.home, sizeof(o->cfg.home), "%s", store);
+	*err = home_load_text(o, file, why, len);
+	if (!*err)
+		return o;
+	free(o);
+	return NULL;
+}
+
+/* The one that has taken d's place; NULL and 0: none has. */
+static struct vm_desc *successor(const struct vm_desc *d, int *err, char *why, size_t len)
+{
+	struct vm_desc *o;
+	uint64_t file;
+
+	if (!ds_find(d->moves_to)) {
+		snprintf(why, len,
+			 "its home was moving from datastore %s to %s: mount that, to see which "
+			 "description counts",
+			 d->cfg.home, d->moves_to);
+		*err = -EAGAIN;
+		return NULL;
+	}
+	o = other(d, d->moves_to, &file, err, why, len);
+	if (o && strcmp(o->moved_from, d->cfg.home)) {
+		free(o);
+		o = NULL;
+	}
+	if (*err == -ENOENT)
+		*err = 0;
+	return o;
+}
+
+int home_counts(struct vm_desc *d, char *why, size_t len)
+{
+	char path[VM_HOME_PATH];
+	struct vm_desc *o;
+	int err = 0;
+
+	if (!d->moves_to[0])
+		return 0;
+	o = successor(d, &err, why, len);
+	if (o) {
+		home_file_path(d->moves_to, d->cfg.name, path);
+		snprintf(why, len, "its home has moved: it is %s now", path);
+		err = -ESTALE;
+	}
+	free(o);
+	if (!err)
+		d->moves_to[0] = '\0';
+	return err;
+}
+
+/* ---- what is left of it ---- */
+
+static bool names(struct vm_desc *d, const char *path)
+{
+	const char *part;
+
+	for (unsigned i = 0; (part = home_part(&d->cfg, i)); i++)
+		if (!strcmp(part, path))
+			return true;
+	for (unsigned i = 0; i < d->cfg.disks; i++)
+		if (!strcmp(d->cfg.disk[i].path, path))
+			return true;
+	return false;
+}
+
+/* With the snapshots that it stands on, as far as nothing else does. */
+static void remove_path(const char *path)
+{
+	struct datastore *ds;
+	struct ds_entry e;
+	const char *file;
+	int err = ds_path(path, &ds, &file);
+
+	if (!err)
+		err = ds_stat(ds, file, &e);
+	if (!err)
+		err = ds_remove_file(path, e.id);
+	if (err && err != -ENOENT)
+		log_warn("home", "%s is left behind: %s", path, ds_error_text(err));
+}
+
+/* Of a copy, since the list is looked through as one that could be changed. */
+static void remove_files(struct vm_desc *old, struct vm_desc *now)
+{
+	const char *part;
+
+	for (unsigned i = 0; (part = home_part(&old->cfg, i)); i++)
+		if (home_file_in(part, old->cfg.home, old->cfg.name) && !names(now, part))
+			remove_path(part);
+	for (unsigned i = 0; i < old->cfg.disks; i++)
+		if (old->cfg.disk[i].path[0] == '/' && !old->cfg.disk[i].read_only &&
+		    !names(now, old->cfg.disk[i].path))
+			remove_path(old->cfg.disk[i].path);
+}
+
+void home_clear_former(const struct vm_desc *d)
+{
+	char path[VM_HOME_PATH], why[192];
+	struct vm_desc *now, *old = malloc(sizeof(*old));
+	int err = 0;
+
+	now = old ? successor(d, &err, why, sizeof(why)) : NULL;
+	if (now) {
+		*old = *d;
+		home_file_path(old->cfg.home, old->cfg.name, path);
+		log_info("home", "%s: %s has taken its place: it is removed, with its files", path,
+			 old->moves_to);
+		remove_files(old, now);
+		remove_path(path);
+	}
+	free(now);
+	free(old);
+}
+
+bool home_remove_left(struct datastore *ds, const struct ds_entry *e)
+{
+	size_t n = strcspn(e->name, "/");
+	char name[VM_NAME_MAX], again[HOME_NEW_NAME];
+
+	if (n >= sizeof(name) || e->flags & DS_FILE_UNFINISHED || e->lease == DS_LEASE_OTHER ||
+	    e->lease == DS_LEASE_MINE)
+		return false;
+	snprintf(name, sizeof(name), "%.*s", (int)n, e->name);
+	home_new_name(name, again);
+	return !strcmp(again, e->name) && !ds_remove(ds, e->name);
+}
+
+int home_former_gone(struct vm_desc *d, char *why, size_t len)
+{
+	struct vm_desc *o;
+	uint64_t file;
+	int err = 0;
+
+	if (!d->moved_from[0])
+		return 0;
+	if (!ds_find(d->moved_from)) {
+		snprintf(why, len,
+			 "its former description may still be on datastore %s: mount that first",
+			 d->moved_from);
+		return -EBUSY;
+	}
+	o = other(d, d->moved_from, &file, &err, why, len);
+	if (o && !strcmp(o->moves_to, d->cfg.home)) {
+		home_clear_former(o);
+		free(o);
+		o = other(d, d->moved_from, &file, &err, why, len);
+	}
+	if (o && !strcmp(o->moves_to, d->cfg.home))
+		err = -EBUSY;
+	else if (!err || err == -ENOENT)
+		err = 0;
+	free(o);
+	if (!err)
+		d->moved_from[0] = '\0';
+	else
+		snprintf(why, len, "its former description on datastore %s cannot be removed",
+			 d->moved_from);
+	return err;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What of a VM lies in its home, beside its description and its disks: what it is started from, as
+ * far as it is below "/ds/DATASTORE/VM/". It goes where the home goes.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <tern/log.h>
+
+#include "home_int.h"
+
+char *home_part(struct vm_config *cfg, unsigned i)
+{
+	if (i < 2)
+		return i ? cfg->initrd : cfg->kernel;
+	return i < HOME_PARTS_MAX ? cfg->module[i - 2] : NULL;
+}
+
+const char *home_file_in(const char *path, const char *store, const char *name)
+{
+	char dir[2 * VM_NAME_MAX + 8];
+	int n = snprintf(dir, sizeof(dir), "/ds/%s/%s/", store, name);
+
+	return strncmp(path, dir, (size_t)n) ? NULL : path + 4 + strlen(store) + 1;
+}
+
+int home_rebase(struct vm_config *cfg, const char *store)
+{
+	char path[VM_PATH_MAX], *part;
+
+	for (unsigned i = 0; (part = home_part(cfg, i)); i++) {
+		const char *file = home_file_in(part, cfg->home, cfg->name);
+
+		if (!file)
+			continue;
+		if (snprintf(path, sizeof(path), "/ds/%s/%s", store, file) >= (int)sizeof(path))
+			return -ENAMETOOLONG;
+		memcpy(part, path, sizeof(path));
+	}
+	snprintf(cfg->home, sizeof(cfg->home), "%s", store);
+	return 0;
+}
+
+void home_remove_held(const char *store, const char *name, struct ds_file *held, uint64_t id)
+{
+	char path[VM_HOME_PATH], aside[VM_HOME_PATH], fresh[HOME_NEW_NAME];
+	int err;
+
+	home_file_path(store, name, path);
+	home_new_name(name, fresh);
+	snprintf(aside, sizeof(aside), "/ds/%s/%s", store, fresh);
+	err = ds_rename(ds_file_store(held), home_file_in(path, store, name), fresh);
+	ds_close(held);
+	err = ds_remove_file(err ? path : aside, id);
+	if (err && err != -ENOENT)
+		log_warn("home", "%s is left behind: %s", path, ds_error_text(err));
+}
