@@ -72,18 +72,28 @@ static unsigned long lock_decided(struct mig_job *j)
 	return f;
 }
 
-/* The leases, then the record: what is noted is owned. Not without the disks that came. */
-static int accept(struct mig_job *j)
+/* The leases, once; a step after them that failed is tried again without them. */
+static int accept_leases(struct mig_job *j)
 {
-	bool leased = owner_leased(j);
 	char why[WIRE_TEXT] = "";
-	int err = vdisks_held(j->vm, why, sizeof(why));
+	int err = j->accepted ? 0 : vdisks_held(j->vm, why, sizeof(why));
 
 	if (err)
 		log_warn("mig", "job %u: %s", (unsigned)j->st.id, why);
-	else
-		err = owner_accept(j);
-	if (!err && leased)
+	if (err || j->accepted)
+		return err;
+	err = owner_accept(j);
+	j->accepted = !err;
+	return err;
+}
+
+/* The leases, then the record: what is noted is owned. Not without the disks that came. */
+static int accept(struct mig_job *j)
+{
+	bool tells = owner_leased(j) && !j->accepted;
+	int err = accept_leases(j);
+
+	if (!err && tells)
 		job_step(j, STEP_ACCEPTED);
 	if (err == -ESTALE) /* its source may ask later, after a crash of either */
 		job_journal_keep(j);
@@ -274,16 +284,26 @@ void dest_settle(const struct wire_settle *m, struct wire_verdict *v)
 	job_put(j);
 }
 
+/* The operator says whose it is: noted before it is so, and nothing else is decided meanwhile. */
 int dest_resolve(struct mig_job *j, bool here)
 {
-	int err = here && j->journal && j->dst == DST_HELD ? journal_note(j->journal, JOURNAL_OWNS)
-							   : 0;
 	unsigned long f = lock_decided(j);
-	bool leases = (here && j->dst == DST_HELD && owner_leased(j)) || err;
-	enum commit_action action = leases ? COMMIT_REFUSE : dst_resolve(&j->dst, here);
+	bool mine = here && j->dst == DST_HELD;
+	enum commit_action action = COMMIT_REFUSE;
+	int err = mine && owner_leased(j) ? -EBUSY : 0;
 
+	if (mine && !err && j->journal) {
+		j->taking = true;
+		spin_unlock(&j->lock, f);
+		err = journal_note(j->journal, JOURNAL_OWNS);
+		f = spin_lock(&j->lock);
+		j->taking = false;
+		job_changed_locked(j);
+	}
+	if (!err)
+		action = dst_resolve(&j->dst, here);
 	spin_unlock(&j->lock, f);
-	if (leases)
+	if (err)
 		return -EBUSY;
 	if (action == COMMIT_REFUSE)
 		return -EPERM;

@@ -69,22 +69,27 @@ uint64_t smove_mean_now(struct smove *s)
 	return requests ? busy_ns / requests : 0;
 }
 
+/* All that the new disks have done so far. */
+static void done_so_far(struct smove *s, uint64_t *requests, uint64_t *busy_ns)
+{
+	*requests = *busy_ns = 0;
+	for (unsigned i = 0; i < s->nr; i++) {
+		struct blk_stats b;
+
+		blk_stats(ds_file_blk(s->disk[i].file), &b);
+		*requests += b.requests[BLK_READ] + b.requests[BLK_WRITE];
+		*busy_ns += b.busy_ns[BLK_READ] + b.busy_ns[BLK_WRITE];
+	}
+}
+
 uint64_t smove_mean_after(struct smove *s)
 {
-	uint64_t requests = 0, busy_ns = 0;
+	uint64_t r0, ns0, r1, ns1;
 
 	if (s->j->vm->state != VM_RUNNING)
 		return 0;
-	for (unsigned pass = 0; pass < 2; pass++) {
-		for (unsigned i = 0; i < s->nr; i++) {
-			struct blk_stats b;
-
-			blk_stats(ds_file_blk(s->disk[i].file), &b);
-			requests = b.requests[BLK_READ] + b.requests[BLK_WRITE] - requests;
-			busy_ns = b.busy_ns[BLK_READ] + b.busy_ns[BLK_WRITE] - busy_ns;
-		}
-		if (!pass)
-			world_sleep_ns(LOOK_NS);
-	}
-	return requests ? busy_ns / requests : 0;
+	done_so_far(s, &r0, &ns0);
+	world_sleep_ns(LOOK_NS);
+	done_so_far(s, &r1, &ns1);
+	return r1 > r0 ? (ns1 - ns0) / (r1 - r0) : 0;
 }

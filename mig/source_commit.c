@@ -30,8 +30,7 @@ static int note_go(struct mig_job *j)
 	if (first && !err)
 		job_step(j, STEP_NOTED_GO);
 	if (err)
-		job_error(j, ds_error_code(err),
-			  "the record of the move cannot be written: %s; the VM goes on here",
+		job_error(j, ds_error_code(err), "the record of the move cannot be written: %s",
 			  ds_error_text(err));
 	return err;
 }
@@ -88,7 +87,7 @@ int source_lease(struct source *s)
 	if (err == -ESTALE)
 		job_error(j, "lost", "%s", why);
 	else if (err)
-		job_error(j, "lease", "%s; the VM goes on here", why);
+		job_error(j, "lease", "%s", why);
 	else
 		job_step(j, STEP_GIVEN);
 	j->st.lease_ns = time_ns() - t0;
@@ -133,6 +132,7 @@ void source_commit(struct source *s)
 	struct mig_job *j = s->j;
 	uint64_t t0 = time_ns();
 	int64_t blackout_ns;
+	unsigned long f;
 	int err = peer_send(&j->peer, WIRE_GO, NULL, 0);
 
 	if (!err)
@@ -146,7 +146,9 @@ void source_commit(struct source *s)
 	/* By two clocks; by ours alone it lasted until GO at least. */
 	j->st.blackout_ns = (uint64_t)MAX(blackout_ns, (int64_t)(t0 - s->parked_at_ns));
 	j->st.first_run_ns = j->running.load_ns;
+	f = spin_lock(&j->lock);
 	src_running(&j->src);
+	spin_unlock(&j->lock, f);
 	job_step(j, STEP_RELEASED);
 	source_release(j);
 	job_over(j, MIG_DONE);
@@ -234,15 +236,18 @@ enum commit_action source_ask_leases(struct mig_job *j, bool gone)
 static enum commit_action abort_or_ask(struct source *s)
 {
 	struct mig_job *j = s->j;
+	bool fixed = note_nothing(j) != 0;
+	enum commit_action action = COMMIT_ASK;
+	unsigned long f = spin_lock(&j->lock);
 
-	if (note_nothing(j)) {
+	if (fixed)
 		src_ready(&j->src);
-		job_step(j, STEP_GO);
-		return COMMIT_ASK;
-	}
-	if (s->parked)
-		job_step(j, STEP_GOES_ON);
-	return src_abort(&j->src);
+	else
+		action = src_abort(&j->src);
+	spin_unlock(&j->lock, f);
+	if (fixed || s->parked)
+		job_step(j, fixed ? STEP_GO : STEP_GOES_ON);
+	return action;
 }
 
 bool source_give_up(struct source *s, int err)
