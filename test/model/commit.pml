@@ -169,14 +169,14 @@ end:	do
 proctype faults()
 {
 end:	do
-	:: atomic { OUT(CRASHED, !s_crashed && s_stunned_once) -> s_crashed = true;
+	:: atomic { OUT(CRASHED, BOUND(!s_crashed && s_stunned_once)) -> s_crashed = true;
 		if
 		:: s == RELEASED
 		:: else -> s = GONE
 		fi;
 		s_unsettled = false; stream = false;
 		m_ready = false; m_running = false }
-	:: atomic { IN(CRASHED, !d_crashed && (d == HELD || d == OWNS || s_stunned_once)) ->
+	:: atomic { IN(CRASHED, BOUND(!d_crashed && (d != EMPTY || s_stunned_once))) ->
 		d_crashed = true; d = EMPTY; d_knows = false; d_over = false; d_asks = false;
 		stream = false; m_end = false; m_go = false; m_abort = false }
 	:: atomic { FAULT(losses) && stream -> SPEND(losses); stream = false }	/* link cut */
@@ -209,6 +209,9 @@ end:	do
 	/* the destination asks; the source is dead */
 	:: atomic { IN(SAID_HERE, d == HELD && d_asks && s == GONE) -> /* dst_resolve(here) */
 		d = OWNS; d_told_here = true; d_asks = false }
+#ifdef TRACE /* it runs by that */
+	:: atomic { IN(RUNS_THERE, d == OWNS && d_told_here) }
+#endif
 	/* the destination asks; the source has it, running or itself in doubt */
 	:: atomic { IN(SAID_THERE, d == HELD && d_asks && (s == RUNS || s == GO_SENT)) ->
 		/* dst_resolve(there) */

@@ -219,14 +219,14 @@ end:	do
 proctype crashes()
 {
 end:	do
-	:: atomic { OUT(CRASHED, !s_crashed && stunned) -> s_crashed = true;
+	:: atomic { OUT(CRASHED, BOUND(!s_crashed && stunned)) -> s_crashed = true;
 		if
 		:: s == RELEASED
 		:: else -> s = GONE
 		fi;
 		s_shut = true; unsettled = false; stream = false;
 		m_ready = false; m_running = false }
-	:: atomic { IN(CRASHED, !d_crashed && stunned) ->
+	:: atomic { IN(CRASHED, BOUND(!d_crashed && stunned)) ->
 		d_crashed = true; d = EMPTY; d_knows = false; d_over = false; d_shut = true;
 		stream = false; m_end = false; m_go = false; m_abort = false }
 	:: atomic { FAULT(losses) && stream -> SPEND(losses); stream = false }

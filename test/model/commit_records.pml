@@ -87,6 +87,7 @@ bool m_settle_aborted, m_settle_go, m_v_running, m_v_discarded, m_v_unknown;
 
 byte dups = DUPS, losses = LOSSES, s_crashes = CRASHES, d_crashes = CRASHES, breaks = BREAKS;
 bool burnt;
+bool d_told_here;
 
 #include "trace.h"
 
@@ -290,13 +291,13 @@ inline drop_stream()
 proctype faults()
 {
 end:	do
-	:: atomic { OUT(CRASHED, FAULT(s_crashes) && stunned && s != DOWN && s != BURNT) ->
+	:: atomic { OUT(CRASHED, FAULT(s_crashes) && BOUND(stunned) && s != DOWN && s != BURNT) ->
 		SPEND(s_crashes); drop_stream(); in_memory = false; s_closes = false;
 		if
 		:: sj == NONE && (s == RELEASED || s == OFF) -> skip /* no record, and no VM */
 		:: else -> s = DOWN
 		fi }
-	:: atomic { IN(CRASHED, FAULT(d_crashes) && stunned && d != DOWN && d != BURNT) ->
+	:: atomic { IN(CRASHED, FAULT(d_crashes) && BOUND(stunned) && d != DOWN && d != BURNT) ->
 		SPEND(d_crashes); drop_stream();
 		if
 		:: dj == NONE -> d_knows = false;
@@ -350,8 +351,9 @@ end:	do
 	:: atomic { OUT(SAID_THERE, s == GO_SENT && d == BURNT && leased && in_memory &&
 		    lease == TAKEN) -> s = OFF; sj = NONE }
 	:: atomic { IN(SAID_HERE, d == HELD && s == BURNT && !leased) ->
-		dj = J_OWNS; d = OWNS; d_ran = true }
-#ifdef TRACE /* true as well, but nobody needs it */
+		dj = J_OWNS; d = OWNS; d_ran = true; d_told_here = true }
+#ifdef TRACE /* true as well, but nobody needs it; and it runs by the operator's word */
+	:: atomic { IN(RUNS_THERE, d == OWNS && d_told_here) }
 	:: atomic { OUT(SAID_THERE, s == GO_SENT && !stream && d == OWNS) ->
 		s = RELEASED; sj = NONE }
 	:: atomic { IN(SAID_THERE, d == HELD && !stream && s == RUNS) -> give_up(); dj = NONE }

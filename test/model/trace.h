@@ -7,7 +7,8 @@
  * allowed when the model can reach its end: the assertion in `arrived` fails then.
  *
  * What a host did last before it died may not have been told: where CRASHED is next, any step may
- * be taken. Faults are not counted in a trace: FAULT(left) and SPEND(left) are for those.
+ * be taken. Faults are not counted in a trace: FAULT(left) and SPEND(left) are for those, and
+ * BOUND(when) is for what only keeps the search small.
  *
  * moves.py reads this table, too: the number, and what the host says.
  */
@@ -44,6 +45,7 @@
 #define IN(step, guard) (guard)
 #define FAULT(left) (left > 0)
 #define SPEND(left) left--
+#define BOUND(when) (when)
 
 #else
 
@@ -59,6 +61,7 @@ byte at_out, at_in;
 #define IN(step, guard) (guard) && NEXT(told_in, at_in, step) -> DID(told_in, at_in, step)
 #define FAULT(left) true
 #define SPEND(left) skip
+#define BOUND(when) true
 
 active proctype arrived()
 {

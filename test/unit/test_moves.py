@@ -97,7 +97,9 @@ def test_a_crash_may_hide_what_was_done_last_but_no_more():
     assert allowed(out[:3] + ["crashed"], into)
     assert allowed(out[:2] + ["crashed"], into)
     assert not allowed(out[:2] + ["goes on", "crashed"], into)
-    assert allowed(out[:2] + ["crashed"], ["complete", "waits", "resolved: here"])
+    assert allowed(out[:2] + ["crashed"], ["complete", "waits", "resolved: here", "runs"])
+    assert allowed(out[:1] + ["crashed"], ["crashed"])
+    assert not allowed(out[:2] + ["goes on"], ["complete", "waits", "resolved: here", "runs"])
     assert not allowed(out[:2], ["complete", "waits", "resolved: here"])
 
 

@@ -110,9 +110,9 @@ def steps_in(text):
 
 
 def crashed(steps):
-    """One that ended: after each side's last step."""
-    sides = dict.fromkeys((move, way) for move, way, _ in steps)
-    return steps + [(move, way, CRASHED) for move, way in sides]
+    """One that ended: after each side's last step, unless that was in a life before."""
+    last = {(move, way): what for move, way, what in steps}
+    return steps + [(*side, CRASHED) for side, what in last.items() if what != CRASHED]
 
 
 def told(lab):
