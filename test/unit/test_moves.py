@@ -111,6 +111,14 @@ def test_leases_after_a_crash():
     assert allowed(out[:5] + ["in doubt", "took the leases back"], ["complete", "crashed"])
 
 
+def test_a_host_that_ends_again():
+    out, into = LEASES
+    assert allowed(out + ["crashed"], into + ["crashed", "crashed"])
+    assert allowed(out[:5] + ["in doubt", "took the leases back", "crashed", "crashed"],
+                   ["complete", "crashed"])
+    assert not allowed(out[:4] + ["goes on", "crashed", "crashed"], into)
+
+
 def test_records_after_a_crash():
     out, into = RECORDS
     assert allowed(out[:4] + ["crashed", "found a record: GO", "released", "forgot"], into)
