@@ -262,9 +262,12 @@ static void clean_up(struct smove *s, bool moved)
 		if (s->disk[0].adopted)
 			s->j->st.disk.after_ns = smove_mean_after(s);
 	}
+	if (!moved) /* a new description goes before what it names, an old one after that */
+		home_carry_end(s->home, false);
 	for (unsigned i = 0; i < s->nr; i++)
 		smove_disk_close(&s->disk[i], moved);
-	home_carry_end(s->home, moved);
+	if (moved)
+		home_carry_end(s->home, true);
 	smove_unpromise(s);
 	smove_queue_leave(s);
 }

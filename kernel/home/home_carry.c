@@ -29,12 +29,20 @@ static int note_part(struct home_carry *c, const char *path, char *why, size_t l
 	struct datastore *ds;
 	struct ds_entry e;
 	const char *file = home_file_in(path, c->from, c->h->name);
+	int err;
 
 	for (unsigned i = 0; file && i < c->parts; i++)
 		if (!strcmp(c->part[i].from, path))
 			file = NULL;
-	if (!file || ds_path(path, &ds, &file) || ds_stat(ds, file, &e))
+	err = file ? ds_path(path, &ds, &file) : -ENOENT;
+	if (!err)
+		err = ds_stat(ds, file, &e);
+	if (err == -ENOENT)
 		return 0;
+	if (err) {
+		snprintf(why, len, "%s: %s", path, ds_error_text(err));
+		return err;
+	}
 	snprintf(p->from, sizeof(p->from), "%s", path);
 	p->name = home_file_in(p->from, c->from, c->h->name);
 	p->id = e.id;

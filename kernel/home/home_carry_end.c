@@ -63,6 +63,8 @@ int home_carry_switch(struct home_carry *c, const char *const *also, unsigned n,
 	home_file_path(c->to, h->name, path);
 	mutex_lock(&h->lock);
 	err = home_carry_goes(c) ? put_there(c, also, n) : put_here(c);
+	if (err && home_is_named(c->ds, home_file_in(path, c->to, h->name), c->file_id))
+		err = 0;
 	if (!err) {
 		c->was = h->held;
 		c->was_id = h->file;
@@ -126,14 +128,26 @@ static void forget_former(struct home_carry *c, struct home_work *w)
 		log_warn("home", "%s: %s", c->h->name, why);
 }
 
+/* A switch that broke off may have given it its name after all. */
+static void remove_fresh(struct home_carry *c)
+{
+	char path[VM_HOME_PATH];
+	int err;
+
+	ds_close(c->file);
+	err = ds_remove(c->ds, c->fresh);
+	home_file_path(c->to, c->h->name, path);
+	if (err == -ENOENT)
+		err = ds_remove_file(path, c->file_id);
+	say_left(c, c->to, c->fresh, err);
+}
+
 static void undo(struct home_carry *c, struct home_work *w)
 {
 	char why[192];
 
-	if (c->file) {
-		ds_close(c->file);
-		say_left(c, c->to, c->fresh, ds_remove(c->ds, c->fresh));
-	}
+	if (c->file)
+		remove_fresh(c);
 	for (unsigned i = 0; i < c->parts; i++)
 		if (c->part[i].made)
 			say_left(c, c->to, c->part[i].name, ds_remove(c->ds, c->part[i].name));

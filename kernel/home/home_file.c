@@ -160,14 +160,26 @@ int home_write_new(const struct vm_desc *d, char *why, size_t len)
 	return err ? home_say(err, ds, path, why, len) : 0;
 }
 
+bool home_is_named(struct datastore *ds, const char *name, uint64_t file)
+{
+	struct ds_entry e;
+
+	return !ds_stat(ds, name, &e) && e.id == file;
+}
+
 /* The new file takes the old one's place, and is held instead of it while the VM is on. */
 static int put_in_place(struct home *h, struct datastore *ds, const char *fresh, const char *name)
 {
 	struct ds_file *was = h->held, *f = NULL;
+	struct ds_lease l = { .file = 0 };
 	int err = was ? ds_open(ds, fresh, DS_OPEN_WRITE, &f) : 0;
 
 	if (!err)
 		err = ds_replace(ds, fresh, name);
+	if (f)
+		ds_file_lease(f, &l);
+	if (err && f && home_is_named(ds, name, l.file))
+		err = 0;
 	if (err && f)
 		ds_close(f);
 	if (err || !was)

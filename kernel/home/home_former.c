@@ -111,6 +111,12 @@ static void remove_path(const char *path)
 		log_warn("home", "%s is left behind: %s", path, ds_error_text(err));
 }
 
+/* Did it go along, with its home? */
+static bool has_moved(const struct vm_disk *d)
+{
+	return d->path[0] == '/' && !d->read_only && d->mode != VM_DISK_NONPERSISTENT;
+}
+
 /* Of a copy, since the list is looked through as one that could be changed. */
 static void remove_files(struct vm_desc *old, struct vm_desc *now)
 {
@@ -120,8 +126,7 @@ static void remove_files(struct vm_desc *old, struct vm_desc *now)
 		if (home_file_in(part, old->cfg.home, old->cfg.name) && !names(now, part))
 			remove_path(part);
 	for (unsigned i = 0; i < old->cfg.disks; i++)
-		if (old->cfg.disk[i].path[0] == '/' && !old->cfg.disk[i].read_only &&
-		    !names(now, old->cfg.disk[i].path))
+		if (has_moved(&old->cfg.disk[i]) && !names(now, old->cfg.disk[i].path))
 			remove_path(old->cfg.disk[i].path);
 }
 

@@ -66,6 +66,8 @@ MUST_CHECK int home_write_new(const struct vm_desc *d, char *why, size_t why_len
 /* "VM/VM.vm.new" */
 #define HOME_NEW_NAME (2 * VM_NAME_MAX + 8)
 void home_new_name(const char *name, char out[HOME_NEW_NAME]);
+/* A transaction that broke off may have been done: has the name become this file's? */
+bool home_is_named(struct datastore *ds, const char *name, uint64_t file);
 /* What an error of the store means for a description. Returns err. */
 int home_say(int err, struct datastore *ds, const char *path, char *why, size_t why_len);
 MUST_CHECK int home_store(const char *name, struct datastore **out, char *why, size_t why_len);

@@ -232,40 +232,73 @@ static int asked(void *user)
 	return *(int *)user;
 }
 
-static void copy_disk(void)
+static int copy_disk(void)
 {
 	const struct ds_source from = { .size = DISK_FILE_BYTES,
 					.read = some_bytes,
 					.user = (void *)(uintptr_t)'r' };
 
-	assert_int_equal(ds_import_unfinished(ds[1], "g/root.disk", DS_KIND_THIN, &from), 0);
+	return ds_import_unfinished(ds[1], "g/root.disk", DS_KIND_THIN, &from);
+}
+
+/* Also after an error the caller ends it. */
+static int prepare(struct home_carry **c)
+{
+	struct vm_disk to[VM_DISKS_MAX];
+	int go_on = 0, err = home_carry_begin(&vm, "new", c, why, sizeof(why));
+
+	if (!err)
+		err = home_carry_files(*c, asked, &go_on, why, sizeof(why));
+	if (!err)
+		err = copy_disk();
+	memcpy(to, vm.cfg.disk, sizeof(to));
+	strcpy(to[0].path, "/ds/new/g/root.disk");
+	return err ? err : home_carry_prepare(*c, &vm, to, why, sizeof(why));
 }
 
 static struct home_carry *prepared(void)
 {
-	struct vm_disk to[VM_DISKS_MAX];
 	struct home_carry *c;
-	int go_on = 0;
 
-	assert_int_equal(home_carry_begin(&vm, "new", &c, why, sizeof(why)), 0);
-	assert_int_equal(home_carry_files(c, asked, &go_on, why, sizeof(why)), 0);
-	copy_disk();
-	memcpy(to, vm.cfg.disk, sizeof(to));
-	strcpy(to[0].path, "/ds/new/g/root.disk");
-	assert_int_equal(home_carry_prepare(c, &vm, to, why, sizeof(why)), 0);
+	assert_int_equal(prepare(&c), 0);
 	return c;
+}
+
+/* So nobody else starts the VM. */
+static bool holds_what_counts(void)
+{
+	struct ds_lease l;
+	struct ds_entry e;
+
+	ds_file_lease(home_find("g")->held, &l);
+	return !ds_stat(ds[0], "g/g.vm", &e) && e.id == l.file;
+}
+
+/* An old description goes after the disks that it names, a new one before. */
+static int move(void)
+{
+	const char *also[] = { "g/root.disk" };
+	struct home_carry *c;
+	struct ds_entry e;
+	int err = prepare(&c);
+
+	if (!err)
+		err = home_carry_switch(c, also, 1, why, sizeof(why));
+	if (err) {
+		assert_true(!c || holds_what_counts());
+		home_carry_end(c, false);
+		(void)!ds_remove(ds[1], "g/root.disk");
+		return err;
+	}
+	if (!ds_stat(ds[0], "g/root.disk", &e))
+		(void)!ds_remove_file("/ds/old/g/root.disk", e.id);
+	home_carry_end(c, true);
+	return 0;
 }
 
 static void moved(void)
 {
-	const char *also[] = { "g/root.disk" };
-	struct home_carry *c = prepared();
-	struct ds_entry e;
-
-	assert_int_equal(home_carry_switch(c, also, 1, why, sizeof(why)), 0);
-	assert_int_equal(ds_stat(ds[0], "g/root.disk", &e), 0);
-	assert_int_equal(ds_remove_file("/ds/old/g/root.disk", e.id), 0);
-	home_carry_end(c, true);
+	assert_int_equal(move(), 0);
 }
 
 /* ---- what is there then ---- */
@@ -358,7 +391,7 @@ static void its_home_stays(void **state)
 	struct vm_desc d;
 
 	assert_int_equal(home_carry_begin(&vm, "", &c, why, sizeof(why)), 0);
-	copy_disk();
+	assert_int_equal(copy_disk(), 0);
 	memcpy(to, vm.cfg.disk, sizeof(to));
 	strcpy(to[0].path, "/ds/new/g/root.disk");
 	assert_int_equal(home_carry_prepare(c, &vm, to, why, sizeof(why)), 0);
@@ -386,6 +419,29 @@ static void its_place_cannot_be_seen(void **state)
 	assert_int_equal(load(0, &d), -EAGAIN);
 	assert_non_null(strstr(why, "mount"));
 	assert_int_equal(ds_remove(ds[1], "g/root.disk"), 0);
+}
+
+/* The new one has been changed before the old one is removed: a base that stayed is others' too. */
+static void a_base_stays(void **state)
+{
+	struct vm_desc d;
+
+	make_file("g/base.disk", DISK_FILE_BYTES, 'b');
+	assert_int_equal(load(0, &d), 0);
+	assert_int_equal(
+		vm_desc_set(&d, "disk", "./base.disk,mode=nonpersistent", why, sizeof(why)), 0);
+	strcpy(d.moves_to, "new");
+	assert_int_equal(home_save(home_find("g"), &d, why, sizeof(why)), 0);
+	d.cfg.disks = 0;
+	strcpy(d.moves_to, "");
+	strcpy(d.moved_from, "old");
+	strcpy(d.cfg.home, "new");
+	assert_int_equal(home_write_new(&d, why, sizeof(why)), 0);
+	assert_int_equal(ds_replace(ds[1], "g/g.vm.new", "g/g.vm"), 0);
+	assert_int_equal(load(0, &d), -ESTALE);
+	home_clear_former(&d);
+	assert_int_equal(load(0, &d), -ENOENT);
+	assert_true(there(0, "g/base.disk") && !there(0, "g/root.disk"));
 }
 
 /* ---- crashes ---- */
@@ -468,6 +524,64 @@ static void a_crash_at_any_write(void **state)
 	mount();
 }
 
+/* ---- a write that fails ---- */
+
+static void failing_submit(struct blkdev *dev, struct blk_req *r)
+{
+	if (r->op != BLK_READ && r->op != BLK_FLUSH && !writes_left--)
+		blk_complete(r, -EIO);
+	else
+		real->submit(dev, r);
+}
+
+static const struct blk_ops failing = { .submit = failing_submit };
+
+/* From the beginning, on disks as they were then. False: it does not write so often. */
+static bool fails_at(unsigned write, bool *gone)
+{
+	struct vm_desc d;
+	uint64_t file;
+
+	mount();
+	vm_desc_init(&d);
+	strcpy(d.cfg.name, "g");
+	strcpy(d.cfg.home, "old");
+	assert_int_equal(home_load(&d, &file, why, sizeof(why)), 0);
+	home_note(home_find("g"), &d, file);
+	real = disk[0].dev.ops;
+	writes_left = write;
+	disk[0].dev.ops = disk[1].dev.ops = &failing;
+	*gone = !move();
+	disk[0].dev.ops = disk[1].dev.ops = real;
+	return writes_left > write;
+}
+
+/* A transaction whose last writes fail is done all the same: what is said of it must be so. */
+static void any_write_fails(void **state)
+{
+	unsigned n = 0, counts[2] = { 0 };
+	uint8_t *was[2];
+	bool gone;
+
+	unmount();
+	for (unsigned i = 0; i < 2; i++) {
+		was[i] = malloc(DISK_BYTES);
+		memcpy(was[i], bytes[i], DISK_BYTES);
+	}
+	while (fails_at(n++, &gone)) {
+		assert_true(whole(gone) && !whole(!gone));
+		boot();
+		assert_true(whole(gone));
+		counts[gone]++;
+		unmount();
+		for (unsigned i = 0; i < 2; i++)
+			memcpy(bytes[i], was[i], DISK_BYTES);
+	}
+	assert_true(counts[0] > 20 && counts[1] > 5);
+	for (unsigned i = 0; i < 2; i++)
+		free(was[i]);
+}
+
 #define test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -475,6 +589,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		test(it_goes),	      test(it_is_canceled),	      test(its_place_is_taken),
 		test(its_home_stays), test(its_place_cannot_be_seen), test(a_crash_at_any_write),
+		test(a_base_stays),   test(any_write_fails),
 	};
 
 	return cmocka_run_group_tests_name("home_carry", tests, NULL, NULL);
