@@ -33,6 +33,11 @@ static bool must_wait_locked(struct blk_receiver *r, const struct wire_blocks *b
 	return b->op == BLOCKS_FLUSH ? r->under_way > 0 : overlaps_locked(r, b);
 }
 
+static uint64_t end_of(const struct blk_recv_disk *d)
+{
+	return d->dev->geo.blocks * d->dev->geo.block_bytes;
+}
+
 /* A slot whose turn it is to be filled; NULL after an error of a disk. */
 static struct recv_slot *take(struct blk_receiver *r, const struct wire_blocks *b, unsigned pages)
 {
@@ -52,8 +57,8 @@ static struct recv_slot *take(struct blk_receiver *r, const struct wire_blocks *
 		s->sum = b->sum;
 		s->unmap = b->flags & BLOCKS_UNMAP;
 		s->at = s->from = b->offset;
-		s->to = b->offset + b->bytes;
-		s->left = b->op == BLOCKS_FLUSH ? r->nr_disks : b->bytes;
+		s->to = MIN(b->offset + b->bytes, end_of(&r->disk[b->disk]));
+		s->left = b->op == BLOCKS_FLUSH ? r->nr_disks : s->to - s->from;
 	}
 	spin_unlock(&r->lock, f);
 	return s;
@@ -74,7 +79,9 @@ static int read_payload(struct peer *p, const struct recv_slot *s)
 
 static bool fits(const struct blk_receiver *r, const struct wire_blocks *b)
 {
-	const struct blk_geometry *g;
+	const struct blk_recv_disk *d;
+	uint64_t end;
+	uint32_t block;
 
 	if (wire_blocks_check(b, r->peer->payload) || b->seq != r->taken + 1)
 		return false;
@@ -82,9 +89,11 @@ static bool fits(const struct blk_receiver *r, const struct wire_blocks *b)
 		return true;
 	if (b->disk >= r->nr_disks)
 		return false;
-	g = &r->disk[b->disk].dev->geo;
-	return b->offset % g->block_bytes == 0 && b->bytes % g->block_bytes == 0 &&
-	       b->offset + b->bytes <= g->blocks * g->block_bytes;
+	d = &r->disk[b->disk];
+	end = end_of(d);
+	block = d->dev->geo.block_bytes;
+	return b->offset % block == 0 && b->bytes % block == 0 && b->offset < end &&
+	       b->offset + b->bytes <= (d->filled ? ALIGN_UP(end, WIRE_FILE_BLOCK) : end);
 }
 
 /* For what it brings, or for what is read back. */

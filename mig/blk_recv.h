@@ -20,6 +20,7 @@ struct blk_receiver;
 struct blk_recv_disk {
 	struct blkdev *dev;
 	unsigned number; /* of the VM's disks, for people */
+	bool filled;	 /* what comes ends at a WIRE_FILE_BLOCK, which may be behind its end */
 };
 
 /* The peer is read by the caller and written to by the receiver. -ENOMEM. */

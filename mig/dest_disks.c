@@ -55,7 +55,8 @@ static void open_disks(struct dest_disks *k, struct vm *vm)
 		struct vdisk *d = vdisk_share(vm->cfg.name, i, &vm->cfg.disk[i]);
 
 		if (d && vdisk_is_copied(d)) {
-			k->disk[k->shares] = (struct blk_recv_disk){ vdisk_blk(d), i };
+			k->disk[k->shares] =
+				(struct blk_recv_disk){ .dev = vdisk_blk(d), .number = i };
 			k->share[k->shares++] = d;
 		} else if (d) {
 			vdisk_close(d);
@@ -63,7 +64,7 @@ static void open_disks(struct dest_disks *k, struct vm *vm)
 	}
 	k->nr = k->shares;
 	for (unsigned n = home_come_files(vm, &k->home, file), i = 0; i < n; i++)
-		k->disk[k->nr++] = (struct blk_recv_disk){ file[i], vm->cfg.disks + i };
+		k->disk[k->nr++] = (struct blk_recv_disk){ file[i], vm->cfg.disks + i, true };
 }
 
 /* One stream for a job, ever: what a second would bring is not all. */

@@ -70,8 +70,8 @@ void source_home_geometry(const struct source *s, struct blk_send_geometry *g)
 {
 	for (unsigned i = 0; i < source_home_files(s); i++)
 		g[i] = (struct blk_send_geometry){ .bytes = ALIGN_UP(s->going->sent.file[i].size,
-								     WIRE_SECTOR),
-						   .block_bytes = WIRE_SECTOR };
+								     WIRE_FILE_BLOCK),
+						   .block_bytes = WIRE_FILE_BLOCK };
 }
 
 /* What of the home is removed here once the VM is the other host's, the description last. */
@@ -86,6 +86,20 @@ void source_home_record(const struct source *s, struct journal_record *r)
 			 s->j->vm->cfg.home, s->going->sent.file[i].name);
 	if (home_info(s->j->vm->cfg.name, &info))
 		memcpy(r->disk[r->disks++], info.path, sizeof(info.path));
+}
+
+/* Whatever the blocks of either datastore are. */
+static int copy_piece(struct blkdev *from, uint64_t at, uint64_t bytes, struct blkdev *to,
+		      uint8_t *buf)
+{
+	uint32_t block = from->geo.block_bytes;
+	uint64_t whole = ALIGN_UP(bytes, WIRE_FILE_BLOCK);
+	int err = blk_transfer(from, BLK_READ, at / block, ALIGN_UP(bytes, block) / block, buf);
+
+	memset(buf + bytes, 0, whole - bytes);
+	return err ? err
+		   : blk_transfer(to, BLK_WRITE, at / WIRE_FILE_BLOCK, whole / WIRE_FILE_BLOCK,
+				  buf);
 }
 
 static int copy_one(struct source *s, const struct home_file *f, struct blkdev *to, uint8_t *buf,
@@ -106,16 +120,10 @@ static int copy_one(struct source *s, const struct home_file *f, struct blkdev *
 	if (ds_file_size(from) != f->size)
 		err = -ESTALE;
 	for (uint64_t at = 0; at < f->size && !err; at += PIECE_BYTES) {
-		struct blkdev *d = ds_file_blk(from);
-		uint64_t n = ALIGN_UP(MIN(f->size - at, (uint64_t)PIECE_BYTES), WIRE_SECTOR);
-		uint32_t block = d->geo.block_bytes;
-
 		err = asked(s);
 		if (!err)
-			err = blk_transfer(d, BLK_READ, at / block, ALIGN_UP(n, block) / block,
-					   buf);
-		if (!err)
-			err = blk_transfer(to, BLK_WRITE, at / WIRE_SECTOR, n / WIRE_SECTOR, buf);
+			err = copy_piece(ds_file_blk(from), at,
+					 MIN(f->size - at, (uint64_t)PIECE_BYTES), to, buf);
 	}
 	ds_close(from);
 out:

@@ -28,6 +28,7 @@
 #define WIRE_BLOCKS_MAX (1u << 20) /* payload bytes of one BLOCKS */
 #define WIRE_CREDIT_MAX (256u << 20)
 #define WIRE_SECTOR 512u	  /* what offset and bytes of BLOCKS are multiples of */
+#define WIRE_FILE_BLOCK 4096u	  /* the same, of a home's files; the last one is filled up */
 #define WIRE_HOST_MAX (64u << 10) /* bytes of a host's answer */
 #define WIRE_ID_BYTES 16
 #define WIRE_TEXT 160

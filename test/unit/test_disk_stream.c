@@ -170,7 +170,7 @@ static int start_version(uint16_t version)
 							 .max_zeroes_blocks = 77,
 							 .volatile_cache = true };
 		blk_setup(&late[i].dev);
-		net.disk[i] = (struct blk_recv_disk){ &late[i].dev, i + 5 };
+		net.disk[i] = (struct blk_recv_disk){ .dev = &late[i].dev, .number = i + 5 };
 		g[i] = (struct blk_send_geometry){ DISK_BYTES, 512 };
 	}
 	fake_pipe(&net.near, &net.far);
@@ -298,6 +298,24 @@ static void test_at_once(void **state)
 	assert_int_equal(blk_sender_flush(net.sender, time_ns() + SOON_NS), 0);
 	for (unsigned i = 0; i < DISKS; i++)
 		assert_memory_equal(late[i].bytes, model[i], DISK_BYTES);
+}
+
+/* A file that ends within the last block that is sent: what fills that up goes nowhere. */
+static void test_filled(void **state)
+{
+	static const uint8_t zeros[5 * 512];
+
+	late[0].dev.geo.blocks -= 5;
+	net.disk[0].filled = true;
+	memset(model, 0, sizeof(model));
+	assert_int_equal(change(0, BLK_WRITE, DISK_BYTES / 512 - 16, 16), 0);
+	note(0, BLK_WRITE, DISK_BYTES / 512 - 16, 11);
+	assert_int_equal(blk_sender_flush(net.sender, time_ns() + SOON_NS), 0);
+	assert_memory_equal(late[0].bytes, model[0], DISK_BYTES - sizeof(zeros));
+	assert_memory_equal(late[0].bytes + DISK_BYTES - sizeof(zeros), zeros, sizeof(zeros));
+	assert_int_equal(change(0, BLK_WRITE, DISK_BYTES / 512 - 5, 5), 0); /* all of it behind */
+	assert_int_equal(blk_sender_flush(net.sender, time_ns() + NSEC_PER_SEC / 10), -ETIMEDOUT);
+	assert_int_equal(net.ended, -EBADMSG);
 }
 
 static uint32_t sum_of(unsigned disk, uint64_t block, uint64_t blocks)
@@ -498,6 +516,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_same_after_flush, start, stop),
 		cmocka_unit_test_setup_teardown(test_at_once, start, stop),
+		cmocka_unit_test_setup_teardown(test_filled, start, stop),
 		cmocka_unit_test_setup_teardown(test_checks, start, stop),
 		cmocka_unit_test_setup_teardown(test_check_differs, start, stop),
 		cmocka_unit_test_setup_teardown(test_unmap, start, stop),

@@ -145,7 +145,7 @@ static void reader_world(void *arg)
 
 static void begin_receiver(void)
 {
-	static struct blk_recv_disk disks[] = { { &disk.dev, 0 } };
+	static struct blk_recv_disk disks[] = { { .dev = &disk.dev } };
 
 	begin();
 	assert_int_equal(blk_receiver_new(&net.to, disks, 1, CREDIT, &net.receiver), 0);
