@@ -270,7 +270,7 @@ int source_disks_copy(struct source *s)
 		job_error(s->j, "not-running", "the VM ended by itself before it could move");
 	if (!err)
 		err = copy(s);
-	return err || !s->j->req.disks.verify ? err : source_verify_copied(s);
+	return err || !s->j->req.disks.verify || !s->disks->nr ? err : source_verify_copied(s);
 }
 
 /* ---- the stun ---- */
@@ -302,7 +302,7 @@ int source_disks_ready(struct source *s)
 	if (!s->disks)
 		return 0;
 	err = source_verify_stop(s);
-	if (!err && blk_sender_error(s->disks->sender, &words))
+	if (!err && s->disks->sender && blk_sender_error(s->disks->sender, &words))
 		err = source_disks_sender(s, -EIO);
 	return err;
 }
