@@ -322,6 +322,18 @@ void home_here(const struct vm *vm)
 	home_coming_put(c);
 }
 
+/* Whoever writes its files may still do so. The description is nobody's to write, and would start
+ * the VM here after a crash: it goes at once. */
+static void remove_description(struct home_coming *c)
+{
+	if (c->file[c->files].f)
+		ds_close(c->file[c->files].f);
+	c->file[c->files].f = NULL;
+	if (c->file[c->files].id)
+		remove_one(c, c->files);
+	c->file[c->files].id = 0;
+}
+
 void home_come_end(struct home *h)
 {
 	struct home_coming *c;
@@ -330,5 +342,7 @@ void home_come_end(struct home *h)
 	c = h->coming;
 	h->coming = NULL;
 	mutex_unlock(&h->lock);
+	if (c)
+		remove_description(c);
 	home_coming_put(c);
 }

@@ -112,7 +112,8 @@ struct home_work *home_begin(char *why, size_t why_len);
 void home_end(struct home_work *w);
 struct vm *home_vm(const char *name, char *why, size_t why_len);
 bool home_vm_is_off(const struct vm *vm);
-/* -EBUSY: its description's lease may be on its way to another host, or from there. */
+/* -EBUSY: its description, or the lease of that, may be on its way to another host, or from there.
+ */
 MUST_CHECK int home_refuse_moving(const struct home *h, const struct vm *vm, char *why,
 				  size_t why_len);
 /* This host as descriptions name it; empty: its name is none. */

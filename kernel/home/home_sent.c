@@ -30,28 +30,43 @@ static int begin(struct home *h, const struct vm *vm, char *why, size_t len)
 }
 
 /* What is not there is not sent: the VM runs without it. */
-static void list_files(struct home *h, struct vm_config *cfg, struct home_sent *out)
+static int list_file(struct home *h, const char *path, unsigned i, struct home_sent *out)
+{
+	const char *file = home_file_in(path, h->store, h->name);
+	struct home_file *f = &out->file[out->files];
+	struct datastore *ds;
+	struct ds_entry e;
+	int err;
+
+	h->part[i] = 0;
+	for (unsigned k = 0; file && k < out->files; k++)
+		if (!strcmp(out->file[k].name, file))
+			file = NULL;
+	err = file ? ds_path(path, &ds, &file) : -ENOENT;
+	if (!err)
+		err = ds_stat(ds, file, &e);
+	if (err || !e.size)
+		return err == -ENOENT ? 0 : err;
+	h->part[i] = e.id;
+	snprintf(f->name, sizeof(f->name), "%s", file);
+	f->size = e.size;
+	out->files++;
+	return 0;
+}
+
+static int list_files(struct home *h, struct vm_config *cfg, struct home_sent *out, char *why,
+		      size_t len)
 {
 	const char *path;
+	int err = 0;
 
 	out->files = 0;
-	for (unsigned i = 0; (path = home_part(cfg, i)); i++) {
-		const char *file = home_file_in(path, cfg->home, cfg->name);
-		struct home_file *f = &out->file[out->files];
-		struct datastore *ds;
-		struct ds_entry e;
-
-		h->part[i] = 0;
-		for (unsigned k = 0; file && k < out->files; k++)
-			if (!strcmp(out->file[k].name, file))
-				file = NULL;
-		if (!file || ds_path(path, &ds, &file) || ds_stat(ds, file, &e) || !e.size)
-			continue;
-		h->part[i] = e.id;
-		snprintf(f->name, sizeof(f->name), "%s", file);
-		f->size = e.size;
-		out->files++;
+	for (unsigned i = 0; !err && (path = home_part(cfg, i)); i++) {
+		err = list_file(h, path, i, out);
+		if (err)
+			snprintf(why, len, "%s: %s", path, ds_error_text(err));
 	}
+	return err;
 }
 
 /* The description, with its disks as cfg has them. */
@@ -83,10 +98,10 @@ int home_send(struct vm *vm, struct vm_config *cfg, struct home_sent *out, char 
 	struct home_work *w = home_begin(why, len);
 	int err = w ? h ? begin(h, vm, why, len) : -ESRCH : -ENOMEM;
 
-	if (!err) {
-		list_files(h, &vm->cfg, out);
+	if (!err)
+		err = list_files(h, &vm->cfg, out, why, len);
+	if (!err)
 		err = write_text(h, &w->d, vm, cfg, out, why, len);
-	}
 	if (!err)
 		err = home_rebase(cfg, out->store);
 	if (w)

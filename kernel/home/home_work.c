@@ -48,10 +48,10 @@ bool home_vm_is_off(const struct vm *vm)
 	return !vm->mig && (vm->state == VM_OFF || vm->state == VM_STOPPED_ERROR);
 }
 
-/* Its description's lease may be on its way to another host, or from there. */
+/* Its description, or the lease of that, may be on its way to another host, or from there. */
 int home_refuse_moving(const struct home *h, const struct vm *vm, char *why, size_t len)
 {
-	if (!h->moves && !h->carried)
+	if (!h->moves && !h->carried && !h->coming)
 		return 0;
 	snprintf(why, len, "VM %s is %s: try again when that is over ('tasks')", vm->cfg.name,
 		 vm->doing ? vm->doing : "being moved");
