@@ -53,6 +53,17 @@ static int put_here(struct home_carry *c)
 	return ds_replace(c->ds, c->fresh, home_file_in(path, c->to, c->h->name));
 }
 
+/* Who was taken for dead, and lost the lease, has no say: the VM may run elsewhere. */
+static int still_ours(const struct home_carry *c, char *why, size_t len)
+{
+	struct ds_file *f = c->h->held;
+	char path[VM_HOME_PATH];
+	int err = ds_lease_held(f);
+
+	home_file_path(c->from, c->h->name, path);
+	return err ? home_say(err, ds_file_store(f), path, why, len) : 0;
+}
+
 int home_carry_switch(struct home_carry *c, const char *const *also, unsigned n, char *why,
 		      size_t len)
 {
@@ -62,6 +73,9 @@ int home_carry_switch(struct home_carry *c, const char *const *also, unsigned n,
 
 	home_file_path(c->to, h->name, path);
 	mutex_lock(&h->lock);
+	err = still_ours(c, why, len);
+	if (err)
+		goto out;
 	err = home_carry_goes(c) ? put_there(c, also, n) : put_here(c);
 	if (err && home_is_named(c->ds, home_file_in(path, c->to, h->name), c->file_id))
 		err = 0;
@@ -72,9 +86,12 @@ int home_carry_switch(struct home_carry *c, const char *const *also, unsigned n,
 		h->file = c->file_id;
 		c->file = NULL;
 		memcpy(h->store, c->to, sizeof(h->store));
+	} else {
+		home_say(err, c->ds, path, why, len);
 	}
+out:
 	mutex_unlock(&h->lock);
-	return err ? home_say(err, c->ds, path, why, len) : 0;
+	return err;
 }
 
 /* ---- the end ---- */

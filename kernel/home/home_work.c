@@ -77,21 +77,34 @@ int home_save(struct home *h, struct vm_desc *d, char *why, size_t len)
 	return err;
 }
 
-int home_read(const struct home *h, struct vm_desc *d, uint64_t *file, char *why, size_t len)
+static void begin_read(const struct home *h, struct vm_desc *d)
 {
 	vm_desc_init(d);
 	snprintf(d->cfg.name, sizeof(d->cfg.name), "%s", h->name);
 	snprintf(d->cfg.home, sizeof(d->cfg.home), "%s", h->store);
+}
+
+int home_read(const struct home *h, struct vm_desc *d, uint64_t *file, char *why, size_t len)
+{
+	begin_read(h, d);
 	return home_load(d, file, why, len);
 }
 
-/* Whose the VM is at that host's next boot. What fails, because another runs it, is no harm. */
+/*
+ * Whose the VM is at that host's next boot. What fails, because another runs it, is no harm. The
+ * mark of a move that came to nothing goes too: where it was going may not be there for ever.
+ */
 void home_claim_host(struct home *h, struct vm_desc *d, const char *host)
 {
 	char why[192];
 	uint64_t file;
+	bool marked;
 
-	if (home_read(h, d, &file, why, sizeof(why)) || !strcmp(d->host, host))
+	begin_read(h, d);
+	if (home_load_text(d, &file, why, sizeof(why)))
+		return;
+	marked = d->moves_to[0];
+	if (home_counts(d, why, sizeof(why)) || (!marked && !strcmp(d->host, host)))
 		return;
 	snprintf(d->host, sizeof(d->host), "%s", host);
 	if (home_save(h, d, why, sizeof(why)))

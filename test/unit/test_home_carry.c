@@ -421,6 +421,24 @@ static void its_place_cannot_be_seen(void **state)
 	assert_int_equal(ds_remove(ds[1], "g/root.disk"), 0);
 }
 
+/* A crash before the switch: the mark goes when the VM is somebody's again. */
+static void its_mark_goes(void **state)
+{
+	struct vm_desc d;
+	uint64_t file;
+
+	assert_int_equal(load(0, &d), 0);
+	strcpy(d.moves_to, "new");
+	assert_int_equal(home_save(home_find("g"), &d, why, sizeof(why)), 0);
+	home_claim_host(home_find("g"), &d, "a");
+	vm_desc_init(&d);
+	strcpy(d.cfg.name, "g");
+	strcpy(d.cfg.home, "old");
+	assert_int_equal(home_load_text(&d, &file, why, sizeof(why)), 0);
+	assert_string_equal(d.moves_to, "");
+	assert_true(whole(0));
+}
+
 /* The new one has been changed before the old one is removed: a base that stayed is others' too. */
 static void a_base_stays(void **state)
 {
@@ -587,9 +605,15 @@ static void any_write_fails(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		test(it_goes),	      test(it_is_canceled),	      test(its_place_is_taken),
-		test(its_home_stays), test(its_place_cannot_be_seen), test(a_crash_at_any_write),
-		test(a_base_stays),   test(any_write_fails),
+		test(it_goes),
+		test(it_is_canceled),
+		test(its_place_is_taken),
+		test(its_home_stays),
+		test(its_place_cannot_be_seen),
+		test(a_crash_at_any_write),
+		test(its_mark_goes),
+		test(a_base_stays),
+		test(any_write_fails),
 	};
 
 	return cmocka_run_group_tests_name("home_carry", tests, NULL, NULL);
