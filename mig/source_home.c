@@ -82,8 +82,8 @@ void source_home_record(const struct source *s, struct journal_record *r)
 	if (!s->going)
 		return;
 	for (unsigned i = 0; i < source_home_files(s); i++)
-		snprintf(r->disk[r->disks++], sizeof(r->disk[0]), "/ds/%s/%.90s",
-			 s->j->vm->cfg.home, s->going->sent.file[i].name);
+		snprintf(r->disk[r->disks++], sizeof(r->disk[0]), "/ds/%s/%.*s", s->j->vm->cfg.home,
+			 VM_PATH_MAX - 1, s->going->sent.file[i].name);
 	if (home_info(s->j->vm->cfg.name, &info))
 		memcpy(r->disk[r->disks++], info.path, sizeof(info.path));
 }

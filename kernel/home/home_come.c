@@ -280,7 +280,8 @@ bool home_come_at(const struct vm *vm, unsigned i, char path[VM_PATH_MAX], uint6
 		return false;
 	*id = c->file[i].id;
 	if (i < c->files)
-		snprintf(path, VM_PATH_MAX, "/ds/%.31s/%.90s", c->store, c->file[i].name);
+		snprintf(path, VM_PATH_MAX, "/ds/%s/%.*s", c->store, VM_PATH_MAX - 1,
+			 c->file[i].name);
 	else
 		home_file_path(c->store, c->name, path);
 	return true;
