@@ -60,7 +60,8 @@ int vm_desc_set(struct vm_desc *d, const char *key, const char *value, char *why
 	int err;
 
 	if (!k) {
-		snprintf(why, why_len, "%.32s: there is no such key", key);
+		snprintf(why, why_len, "%.32s: there is no such key",
+			 text_printable(key) ? key : "...");
 		return -ENOENT;
 	}
 	bit = BIT(k - desc_keys);

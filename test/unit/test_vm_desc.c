@@ -118,6 +118,7 @@ static void refusals(void **state)
 		{ "", "either a kernel" },
 		{ "kernel /boot/k", "line 1: it is not KEY = VALUE" },
 		{ "\nkernel = /boot/k\ncolour = red", "line 3: colour: there is no such key" },
+		{ "\x1b[2J = x", "line 1: ...: there is no such key" },
 		{ "kernel = k\nkernel = k", "line 2: kernel k: the key stands twice" },
 		{ "kernel = k\nmultiboot = k", "kernel, firmware or multiboot" },
 		{ "firmware = f\ninitrd = i", "either a kernel" },
