@@ -71,8 +71,8 @@ void recover_end(struct mig_job *j, bool gone)
 		if (gone && !l->keep)
 			(void)remove_file(l->disk[i], l->id[i]);
 	}
-	if (l && gone)
-		home_gone(j->st.vm, l->keep);
+	if (l && l->disks && gone) /* the last one is a description, if any is */
+		home_gone(j->st.vm, l->disk[l->disks - 1], l->keep);
 	free(l);
 	log_info("mig", "job %u: %s is %s", (unsigned)j->st.id, j->st.vm,
 		 gone ? "the other host's" : "this host's: it can be started");

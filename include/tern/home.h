@@ -155,9 +155,11 @@ struct home_sent {
 MUST_CHECK int home_send(struct vm *vm, struct vm_config *cfg, struct home_sent *out, char *why,
 			 size_t why_len);
 void home_keep(const struct vm *vm);
-/* A host that crashed has learnt that a VM of this name has moved, and its files are gone; or kept.
+/*
+ * A host that crashed has learnt that a VM of this name has moved, whose description, if it went
+ * along, had this path, and its files are gone; or kept.
  */
-void home_gone(const char *name, bool kept);
+void home_gone(const char *name, const char *path, bool kept);
 
 /* At the destination: is there a place, and is the description that of cfg's VM? */
 MUST_CHECK int home_sent_check(const struct vm_config *cfg, const struct home_sent *s, char *why,

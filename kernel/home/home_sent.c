@@ -175,7 +175,16 @@ void home_sent_left(struct home *h, struct vm_config *cfg)
 		home_remove_held(h->store, h->name, f, id);
 }
 
-void home_gone(const char *name, bool kept)
+/* Another VM may have the name by now. */
+static bool is_at(const struct home *h, const char *path)
+{
+	char now[VM_HOME_PATH];
+
+	home_file_path(h->store, h->name, now);
+	return !strcmp(now, path);
+}
+
+void home_gone(const char *name, const char *path, bool kept)
 {
 	char why[192];
 	struct vm *vm;
@@ -184,6 +193,8 @@ void home_gone(const char *name, bool kept)
 	mutex_lock(&home_edit_lock);
 	vm = vm_find(name);
 	h = vm && vm->cfg.home[0] ? home_find(name) : NULL;
+	if (h && !is_at(h, path))
+		h = NULL;
 	if (h && kept)
 		nobodys(h);
 	if (h && vm_delete(vm, why, sizeof(why)))
