@@ -28,7 +28,9 @@ struct vm_desc {
 	char moves_to[VM_NAME_MAX];   /* a description there takes this one's place, once it says so
 				       */
 	char moved_from[VM_NAME_MAX]; /* this one took the place of one there */
-	uint64_t seen;		      /* bit for each key that was set */
+	/* Of these datastores; another host may have others of the same names. Zero: not said. */
+	uint8_t moves_to_id[16], moved_from_id[16];
+	uint64_t seen; /* bit for each key that was set */
 };
 
 /* Defaults; name and home may be set after it, before the keys. */

@@ -314,22 +314,61 @@ GET(delay_get)
 	return d->autostart_delay_s && put_u64(text, room, d->autostart_delay_s);
 }
 
+#define STORE_ID_BYTES sizeof(((struct vm_desc *)0)->moves_to_id)
+
 static char *other_store(struct vm_desc *d, const struct desc_key *k)
 {
 	return k->arg ? d->moved_from : d->moves_to;
 }
 
+static uint8_t *other_id(struct vm_desc *d, const struct desc_key *k)
+{
+	return k->arg ? d->moved_from_id : d->moves_to_id;
+}
+
+static int digit(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static bool read_id(const char *text, uint8_t id[STORE_ID_BYTES])
+{
+	if (strlen(text) != 2 * STORE_ID_BYTES)
+		return false;
+	for (unsigned i = 0; i < STORE_ID_BYTES; i++) {
+		int high = digit(text[2 * i]), low = digit(text[2 * i + 1]);
+
+		if (high < 0 || low < 0)
+			return false;
+		id[i] = (uint8_t)(high << 4 | low);
+	}
+	return true;
+}
+
+/* NAME,ID */
 SET(store_set)
 {
-	if (!name_is_ok(value, sizeof(d->moves_to)))
+	char text[VM_NAME_MAX + 2 * STORE_ID_BYTES + 2], *id;
+
+	if (strlen(value) >= sizeof(text))
 		return desc_refuse(why, k->name, value, "it is no datastore's name");
-	return copy(k, value, other_store(d, k), sizeof(d->moves_to), why);
+	snprintf(text, sizeof(text), "%s", value);
+	desc_word(text, &id);
+	if (!name_is_ok(text, sizeof(d->moves_to)) || (id && !read_id(id, other_id(d, k))))
+		return desc_refuse(why, k->name, value, "it is no datastore's name");
+	return copy(k, text, other_store(d, k), sizeof(d->moves_to), why);
 }
 
 GET(store_get)
 {
+	const char *name = k->arg ? d->moved_from : d->moves_to;
+	const uint8_t *id = k->arg ? d->moved_from_id : d->moves_to_id;
+	int n = snprintf(text, room, "%s,", name);
+
 	(void)index;
-	return put(text, room, k->arg ? d->moved_from : d->moves_to);
+	for (unsigned i = 0; i < STORE_ID_BYTES; i++)
+		n += snprintf(text + n, room - (size_t)n, "%02x", id[i]);
+	return *name;
 }
 
 /* ---- the table ---- */

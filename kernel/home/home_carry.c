@@ -185,6 +185,16 @@ static void set_disks(struct vm_config *cfg, const struct vm_config *was,
 			memcpy(cfg->disk[i].path, disk[i].path, sizeof(disk[i].path));
 }
 
+static int identify(struct datastore *ds, uint8_t id[16])
+{
+	struct ds_info i;
+	int err = ds_info(ds, &i);
+
+	if (!err)
+		memcpy(id, i.id, sizeof(i.id));
+	return err;
+}
+
 static int write_fresh(struct home_carry *c, struct vm_desc *d, char *why, size_t len)
 {
 	char path[VM_HOME_PATH];
@@ -195,9 +205,13 @@ static int write_fresh(struct home_carry *c, struct vm_desc *d, char *why, size_
 		err = home_rebase(&d->cfg, c->to);
 		memcpy(d->moved_from, c->from, sizeof(d->moved_from));
 	}
+	if (!err && home_carry_goes(c))
+		err = identify(ds_file_store(c->h->held), d->moved_from_id);
 	home_file_path(c->to, c->h->name, path);
 	if (err) {
-		snprintf(why, len, "the path of a file would be too long below %s", path);
+		snprintf(why, len, "%s: %s", path,
+			 err == -ENAMETOOLONG ? "the path of a file would be too long"
+					      : ds_error_text(err));
 		return err;
 	}
 	err = home_write_new(d, why, len);
@@ -219,6 +233,9 @@ int home_carry_mark(struct home_carry *c, struct home_work *w, const char *to, c
 
 	if (err)
 		return err;
+	err = to[0] ? identify(c->ds, w->d.moves_to_id) : 0;
+	if (err)
+		return home_say(err, c->ds, to, why, len);
 	snprintf(w->d.moves_to, sizeof(w->d.moves_to), "%s", to);
 	return home_save(c->h, &w->d, why, len);
 }

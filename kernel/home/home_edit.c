@@ -39,6 +39,7 @@ static bool is_same(struct home_work *w)
 	w->now.autostart = w->d.autostart;
 	w->now.autostart_delay_s = w->d.autostart_delay_s;
 	memcpy(w->now.moved_from, w->d.moved_from, sizeof(w->now.moved_from));
+	memcpy(w->now.moved_from_id, w->d.moved_from_id, sizeof(w->now.moved_from_id));
 	return vm_desc_write(&w->d, w->text[0], VM_DESC_BYTES_MAX) > 0 &&
 	       vm_desc_write(&w->now, w->text[1], VM_DESC_BYTES_MAX) > 0 &&
 	       !strcmp(w->text[0], w->text[1]);

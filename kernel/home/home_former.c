@@ -36,13 +36,24 @@ static struct vm_desc *other(const struct vm_desc *d, const char *store, uint64_
 	return NULL;
 }
 
+/* Is it that datastore that is mounted under its name? */
+static bool is_mounted(const char *name, const uint8_t id[16])
+{
+	static const uint8_t any[16];
+	struct datastore *ds = ds_find(name);
+	struct ds_info i;
+
+	return ds && (!memcmp(id, any, sizeof(any)) ||
+		      (!ds_info(ds, &i) && !memcmp(i.id, id, sizeof(i.id))));
+}
+
 /* The one that has taken d's place; NULL and 0: none has. */
 static struct vm_desc *successor(const struct vm_desc *d, int *err, char *why, size_t len)
 {
 	struct vm_desc *o;
 	uint64_t file;
 
-	if (!ds_find(d->moves_to)) {
+	if (!is_mounted(d->moves_to, d->moves_to_id)) {
 		snprintf(why, len,
 			 "its home was moving from datastore %s to %s: mount that, to see which "
 			 "description counts",
@@ -51,7 +62,8 @@ static struct vm_desc *successor(const struct vm_desc *d, int *err, char *why, s
 		return NULL;
 	}
 	o = other(d, d->moves_to, &file, err, why, len);
-	if (o && strcmp(o->moved_from, d->cfg.home)) {
+	if (o &&
+	    (strcmp(o->moved_from, d->cfg.home) || !is_mounted(o->moved_from, o->moved_from_id))) {
 		free(o);
 		o = NULL;
 	}
@@ -170,7 +182,7 @@ int home_former_gone(struct vm_desc *d, char *why, size_t len)
 
 	if (!d->moved_from[0])
 		return 0;
-	if (!ds_find(d->moved_from)) {
+	if (!is_mounted(d->moved_from, d->moved_from_id)) {
 		snprintf(why, len,
 			 "its former description may still be on datastore %s: mount that first",
 			 d->moved_from);

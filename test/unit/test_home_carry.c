@@ -417,6 +417,10 @@ static void its_place_cannot_be_seen(void **state)
 	strcpy(d.moves_to, "none");
 	assert_int_equal(home_save(home_find("g"), &d, why, sizeof(why)), 0);
 	assert_int_equal(load(0, &d), -EAGAIN);
+	strcpy(d.moves_to, "new");
+	d.moves_to_id[0] = 9; /* another of that name */
+	assert_int_equal(home_save(home_find("g"), &d, why, sizeof(why)), 0);
+	assert_int_equal(load(0, &d), -EAGAIN);
 	assert_non_null(strstr(why, "mount"));
 	assert_int_equal(ds_remove(ds[1], "g/root.disk"), 0);
 }
