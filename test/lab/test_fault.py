@@ -143,8 +143,8 @@ def test_source_killed(roamer, phase):
     _, source, to = held(roamer, phase)
     roamer.lab.kill(source)
     end = time.monotonic() + 90
-    while roamer.exists(to):
-        assert roamer.state(to) != "running"
+    while (states := roamer.states([to])):
+        assert states[to] != "running"
         assert time.monotonic() < end, "the destination keeps a VM whose source is gone"
         time.sleep(0.5)
     assert roamer.lab.ask(to, "host info")["hostname"] == to
@@ -175,6 +175,7 @@ def test_source_killed_after_ready(roamer):
 def test_copy_that_is_given_up_says_why(roamer):
     """The link comes back, the source has gone on: the destination's job ends with a cause."""
     _, source, to = held(roamer, "ready")
+    all_is_there(roamer, to)
     roamer.lab.link(source, "down")
     incoming = last_incoming(roamer, to, lambda phase: phase == "in-doubt")
     roamer.lab.link(source, "up")
@@ -183,6 +184,15 @@ def test_copy_that_is_given_up_says_why(roamer):
     assert running(roamer) == [source]
     roamer.wait_passes(1)
     roamer.verify()
+
+
+def all_is_there(roamer, host):
+    """The source waits for READY from when it has sent all: some of that may be on its way."""
+    end = time.monotonic() + 60
+    while (told := [what for _, way, what in roamer.lab.steps(host) if way == "in"])[-1:] \
+            != ["complete"]:
+        assert time.monotonic() < end, told
+        time.sleep(0.2)
 
 
 def last_incoming(roamer, host, wanted):

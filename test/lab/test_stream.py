@@ -169,13 +169,15 @@ def test_bent_header(mover, offset, bit):
     settled(mover)
 
 
-# HELLO's version, which is 3.
-ONE, TWO = "16:1", "16:0"
+def as_version(version, option):
+    """HELLO's version, which is 4, taken for an older one."""
+    bits = [bit for bit in range(3) if (4 ^ version) >> bit & 1]
+    return [word for bit in bits for word in (option, f"16:{bit}")]
 
 
 def test_version_1_is_understood(mover):
     """Both sides take the other for one of version 1: it moves, without any delta."""
-    words = ["--flip", ONE, "--flip-back", ONE]
+    words = as_version(1, "--flip") + as_version(1, "--flip-back")
     st = spoiled(mover, *words)
     assert st["phase"] == "done" and st["delta_pages"] == 0 and st["base_pages"] == 0, st
     mover.host = "b"
@@ -187,7 +189,7 @@ def test_version_1_is_understood(mover):
 
 def test_delta_in_version_1_is_refused(mover):
     """Only the destination takes the stream for one of version 1; to the source it is one of 2."""
-    words = ["--flip", ONE, "--flip-back", TWO]
+    words = as_version(1, "--flip") + as_version(2, "--flip-back")
     st = spoiled(mover, *words)
     if st["delta_pages"]:       # its last words may be lost with the connection
         assert st["phase"] == "failed" and st["error_code"] in ("bad-stream", "link"), st
