@@ -2,35 +2,21 @@
 """Guests' disks: a stock kernel's virtio-blk on files of a datastore, and what is then there."""
 import os
 import re
-import struct
 import subprocess
 import time
 
 import pytest
 
 from lablib.client import Lab
+from lablib.diskdata import MIB, SECTOR, pattern, terndisk
 from lablib.guest import Guest
-from lablib.paths import BUILD
 from test_disk import INJECT
 
 pytestmark = pytest.mark.storage
 
-TERNDISK = f"{BUILD}/terndisk"
-MIB, SECTOR = 1 << 20, 512
 # A loaded machine is given time for its heartbeats.
 TIMES = ["--beat", "1000", "--lease", "6000", "--io-timeout", "500"]
 ROOT_MIB = 6
-
-
-def terndisk(*args):
-    done = subprocess.run([TERNDISK, *map(str, args)], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def pattern(seed, first, count):
-    return b"".join(struct.pack("<Q", seed << 32 | s) * (SECTOR // 8)
-                    for s in range(first, first + count))
 
 
 class Disked(Guest):
