@@ -134,23 +134,6 @@ int source_wait(struct mig_job *j, enum wire_type type, uint64_t deadline_ns)
 	return err;
 }
 
-int source_pause(struct mig_job *j, uint64_t until_ns)
-{
-	unsigned long f = spin_lock(&j->lock);
-	int err = 0;
-
-	while (!err) {
-		if (j->link_error)
-			err = j->link_error;
-		else if (j->cancel)
-			err = -ECANCELED;
-		else
-			err = stay_alive(j, &f, until_ns);
-	}
-	spin_unlock(&j->lock, f);
-	return err == -ETIMEDOUT && time_ns() >= until_ns ? 0 : err;
-}
-
 int source_until(struct mig_job *j, bool (*so)(const void *arg), const void *arg,
 		 uint64_t deadline_ns)
 {
@@ -167,6 +150,19 @@ int source_until(struct mig_job *j, bool (*so)(const void *arg), const void *arg
 	}
 	spin_unlock(&j->lock, f);
 	return err;
+}
+
+static bool never(const void *arg)
+{
+	(void)arg;
+	return false;
+}
+
+int source_pause(struct mig_job *j, uint64_t until_ns)
+{
+	int err = source_until(j, never, NULL, until_ns);
+
+	return err == -ETIMEDOUT && time_ns() >= until_ns ? 0 : err;
 }
 
 int source_hold(struct mig_job *j, enum mig_phase p)
