@@ -269,6 +269,25 @@ static int source_resolve(struct mig_job *j, bool here)
 	return 0;
 }
 
+/* A switch of disks that may have been done: it is the datastore's to say, unless that is lost. */
+static int disks_resolve(struct mig_job *j, bool here, char *why, size_t len)
+{
+	unsigned long f;
+
+	if (!here) {
+		snprintf(why, len,
+			 "job %u: it goes on there as soon as %s says that it is: 'here' if that "
+			 "is lost",
+			 (unsigned)j->st.id, j->st.disk.waits_for);
+		return -EPERM;
+	}
+	f = spin_lock(&j->lock);
+	j->stays = true;
+	job_changed_locked(j);
+	spin_unlock(&j->lock, f);
+	return 0;
+}
+
 int mig_resolve(const char *vm, bool here, char *why, size_t why_len)
 {
 	char name[VM_NAME_MAX];
@@ -287,6 +306,11 @@ int mig_resolve(const char *vm, bool here, char *why, size_t why_len)
 			 (unsigned)j->st.id);
 		job_put(j);
 		return -EPERM;
+	}
+	if (j->req.storage) {
+		err = disks_resolve(j, here, why, why_len);
+		job_put(j);
+		return err;
 	}
 	log_warn("mig", "job %u: the operator says that %s is %s", (unsigned)j->st.id, name,
 		 here ? "here" : "there");

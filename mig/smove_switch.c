@@ -16,6 +16,7 @@
 #include <tern/page.h>
 #include <tern/vdev.h>
 
+#include "phase.h"
 #include "smove.h"
 #include "stun.h"
 
@@ -90,6 +91,65 @@ static bool with_home(const struct smove *s, const struct smove_disk *d)
 	return s->home_goes && !strcmp(d->ds_name, s->j->req.disks.all);
 }
 
+/* So long, or until the operator says that the VM stays. */
+static bool hear_stays(struct mig_job *j)
+{
+	unsigned long flags = spin_lock(&j->lock);
+	bool stays;
+
+	if (!j->stays)
+		(void)job_wait_locked(j, &flags, time_ns() + SETTLE_EVERY_NS);
+	stays = j->stays;
+	j->stays = false;
+	spin_unlock(&j->lock, flags);
+	return stays;
+}
+
+static int look_again(struct smove *s, char *why, size_t len)
+{
+	int err;
+
+	if (!hear_stays(s->j))
+		return home_carry_look(s->home, why, len);
+	err = home_carry_stay(s->home, why, len);
+	if (err) {
+		log_error("mig", "job %u: %s cannot go on here: %s", (unsigned)s->j->st.id,
+			  s->j->st.vm, why);
+		return -EINPROGRESS;
+	}
+	job_error(s->j, "resolved",
+		  "the operator said that datastore %s is lost; the VM goes on as it was",
+		  s->j->req.disks.all);
+	return -EIO;
+}
+
+/*
+ * Nobody can say which description a crash would find: what the VM wrote to its old files could be
+ * lost with them, and where the new one counts another host could start it. So it stands still.
+ */
+static int find_out(struct smove *s, char *why, size_t len)
+{
+	struct mig_job *j = s->j;
+	enum vm_state was = j->vm->state;
+	int err;
+
+	log_warn("mig", "job %u: %s: %s stands still until it does", (unsigned)j->st.id, why,
+		 j->st.vm);
+	if (was == VM_STUNNED)
+		vm_set_state(j->vm, VM_IN_DOUBT);
+	snprintf(j->st.disk.waits_for, sizeof(j->st.disk.waits_for), "datastore %.31s",
+		 s->home_goes ? j->req.disks.all : j->vm->cfg.home);
+	job_phase(j, MIG_IN_DOUBT);
+	do {
+		err = look_again(s, why, len);
+	} while (err == -EINPROGRESS);
+	j->st.disk.waits_for[0] = '\0';
+	job_phase(j, MIG_SWITCH);
+	if (was == VM_STUNNED)
+		vm_set_state(j->vm, was);
+	return err;
+}
+
 /* The description of a VM at home names the new files. */
 static int switch_home(struct smove *s)
 {
@@ -102,6 +162,8 @@ static int switch_home(struct smove *s)
 		if (with_home(s, &s->disk[i]))
 			also[n++] = s->disk[i].name;
 	err = home_carry_switch(s->home, also, n, why, sizeof(why));
+	if (err == -EINPROGRESS)
+		err = find_out(s, why, sizeof(why));
 	if (err)
 		job_error(s->j, ds_error_code(err), "its description: %s", why);
 	return err;

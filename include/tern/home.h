@@ -199,10 +199,19 @@ MUST_CHECK int home_carry_prepare(struct home_carry *c, const struct vm *vm,
 				  const struct vm_disk *disk, char *why, size_t why_len);
 /* cfg, vm's, as it is after the switch, but for its disks. */
 MUST_CHECK int home_carry_config(const struct home_carry *c, struct vm_config *cfg);
-/* The new one counts. also: files on the same datastore that become whole in the same moment, if
- * the home goes. */
+/*
+ * The new one counts. also: files on the same datastore that become whole in the same moment, if
+ * the home goes. -EINPROGRESS: it may, since the datastore does not say how that ended. Then the VM
+ * does not go on, with these files or those, until home_carry_look has another result.
+ */
 MUST_CHECK int home_carry_switch(struct home_carry *c, const char *const *also, unsigned n,
 				 char *why, size_t why_len);
+MUST_CHECK int home_carry_look(struct home_carry *c, char *why, size_t why_len);
+/*
+ * Instead of that, by the operator's word that its new datastore is lost: the old description
+ * counts, durably. -EBUSY: the home stays where it is, so there is only that datastore to ask.
+ */
+MUST_CHECK int home_carry_stay(struct home_carry *c, char *why, size_t why_len);
 /* The old files are removed, or the new ones. After the disks' old files: its old description says
  * which these are. */
 void home_carry_end(struct home_carry *c, bool moved);

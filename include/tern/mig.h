@@ -25,7 +25,7 @@ enum mig_phase {
 	MIG_READY,    /* waiting for the destination's READY */
 	MIG_LEASE,    /* disks' leases are given */
 	MIG_GO,	      /* GO sent: no way back */
-	MIG_IN_DOUBT, /* GO sent, answer unknown */
+	MIG_IN_DOUBT, /* GO sent, answer unknown; or a switch of datastores, likewise */
 	MIG_DONE,
 	MIG_FAILED,   /* source runs on */
 	MIG_CANCELED, /* source runs on */

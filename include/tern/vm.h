@@ -30,7 +30,7 @@ enum vm_state {
 	VM_RUNNING,
 	VM_PAUSED,	  /* by the user */
 	VM_STUNNED,	  /* parked by a migration, short */
-	VM_IN_DOUBT,	  /* parked: the other host may run it (migrate resolve) */
+	VM_IN_DOUBT,	  /* parked: whose it is, or which files, is unknown (migrate resolve) */
 	VM_INCOMING,	  /* skeleton on a migration's destination */
 	VM_SUSPENDED,	  /* state loaded, no worlds: goes on when it is restored */
 	VM_STOPPED_ERROR, /* stopped after a guest error; reason in vm->stop_reason */

@@ -229,7 +229,8 @@ int home_carry_mark(struct home_carry *c, struct home_work *w, const char *to, c
 		    size_t len)
 {
 	uint64_t file;
-	int err = home_read(c->h, &w->d, &file, why, len);
+	int err = to[0] ? home_read(c->h, &w->d, &file, why, len)
+			: home_read_text(c->h, &w->d, &file, why, len);
 
 	if (err)
 		return err;

@@ -29,6 +29,7 @@ struct home_carry {
 	struct ds_file *was; /* the old one, once it is not held any more */
 	uint64_t was_id;
 	bool marked;
+	int doubt; /* what the switch failed with, while nobody knows whether it was done */
 };
 
 /* Else the description alone changes. */

@@ -64,33 +64,90 @@ static int still_ours(const struct home_carry *c, char *why, size_t len)
 	return err ? home_say(err, ds_file_store(f), path, why, len) : 0;
 }
 
+/* A transaction that broke off may have been done: has the name become the new file's? */
+static int find_out(const struct home_carry *c, int broke_off)
+{
+	char path[VM_HOME_PATH];
+	struct ds_entry e;
+	int err;
+
+	home_file_path(c->to, c->h->name, path);
+	err = ds_stat(c->ds, home_file_in(path, c->to, c->h->name), &e);
+	if (!err && e.id == c->file_id)
+		return 0;
+	return !err || err == -ENOENT ? broke_off : -EINPROGRESS;
+}
+
+/* From now on it is held instead of the old one, which is held until it is removed. */
+static void take_place_locked(struct home_carry *c)
+{
+	struct home *h = c->h;
+
+	c->was = h->held;
+	c->was_id = h->file;
+	h->held = c->file;
+	h->file = c->file_id;
+	c->file = NULL;
+	memcpy(h->store, c->to, sizeof(h->store));
+}
+
+static int decide_locked(struct home_carry *c, int broke_off, char *why, size_t len)
+{
+	int err = broke_off ? find_out(c, broke_off) : 0;
+	char path[VM_HOME_PATH];
+
+	c->doubt = err == -EINPROGRESS ? broke_off : 0;
+	home_file_path(c->to, c->h->name, path);
+	if (!err)
+		take_place_locked(c);
+	else if (err != -EINPROGRESS)
+		home_say(err, c->ds, path, why, len);
+	else
+		snprintf(why, len, "datastore %s does not say whether %s counts", c->to, path);
+	return err;
+}
+
 int home_carry_switch(struct home_carry *c, const char *const *also, unsigned n, char *why,
 		      size_t len)
 {
 	struct home *h = c->h;
-	char path[VM_HOME_PATH];
 	int err;
 
-	home_file_path(c->to, h->name, path);
 	mutex_lock(&h->lock);
 	err = still_ours(c, why, len);
-	if (err)
-		goto out;
-	err = home_carry_goes(c) ? put_there(c, also, n) : put_here(c);
-	if (err && home_is_named(c->ds, home_file_in(path, c->to, h->name), c->file_id))
-		err = 0;
-	if (!err) {
-		c->was = h->held;
-		c->was_id = h->file;
-		h->held = c->file;
-		h->file = c->file_id;
-		c->file = NULL;
-		memcpy(h->store, c->to, sizeof(h->store));
-	} else {
-		home_say(err, c->ds, path, why, len);
-	}
-out:
+	if (!err)
+		err = decide_locked(c, home_carry_goes(c) ? put_there(c, also, n) : put_here(c),
+				    why, len);
 	mutex_unlock(&h->lock);
+	return err;
+}
+
+int home_carry_look(struct home_carry *c, char *why, size_t len)
+{
+	int err;
+
+	mutex_lock(&c->h->lock);
+	err = decide_locked(c, c->doubt, why, len);
+	mutex_unlock(&c->h->lock);
+	return err;
+}
+
+int home_carry_stay(struct home_carry *c, char *why, size_t len)
+{
+	struct home_work *w;
+	int err;
+
+	if (!home_carry_goes(c)) {
+		snprintf(why, len, "only datastore %s knows what its description says", c->to);
+		return -EBUSY;
+	}
+	w = home_begin(why, len);
+	if (!w)
+		return -ENOMEM;
+	err = home_carry_mark(c, w, "", why, len);
+	if (!err)
+		c->marked = false;
+	home_end(w);
 	return err;
 }
 

@@ -72,6 +72,29 @@ static struct vm_desc *successor(const struct vm_desc *d, int *err, char *why, s
 	return o;
 }
 
+/* Not if the one whose place it took says that it has not moved after all (home_carry_stay). */
+static int took_its_place(const struct vm_desc *d, char *why, size_t len)
+{
+	char path[VM_HOME_PATH];
+	struct vm_desc *o;
+	uint64_t file;
+	int err;
+
+	if (!d->moved_from[0] || !is_mounted(d->moved_from, d->moved_from_id))
+		return 0;
+	o = other(d, d->moved_from, &file, &err, why, len);
+	if (o && strcmp(o->moves_to, d->cfg.home) != 0) {
+		home_file_path(d->moved_from, d->cfg.name, path);
+		snprintf(why, len,
+			 "its home was moving here, and %s says that it stays: remove the wrong "
+			 "one of the two ('datastore rm')",
+			 path);
+		err = -EAGAIN;
+	}
+	free(o);
+	return err == -EAGAIN || err == -ENOMEM ? err : 0;
+}
+
 int home_counts(struct vm_desc *d, char *why, size_t len)
 {
 	char path[VM_HOME_PATH];
@@ -79,7 +102,7 @@ int home_counts(struct vm_desc *d, char *why, size_t len)
 	int err = 0;
 
 	if (!d->moves_to[0])
-		return 0;
+		return took_its_place(d, why, len);
 	o = successor(d, &err, why, len);
 	if (o) {
 		home_file_path(d->moves_to, d->cfg.name, path);

@@ -122,6 +122,9 @@ const char *home_own_name(void);
 MUST_CHECK int home_save(struct home *h, struct vm_desc *d, char *why, size_t why_len);
 MUST_CHECK int home_read(const struct home *h, struct vm_desc *d, uint64_t *file, char *why,
 			 size_t why_len);
+/* home_load_text of that: its datastore alone is asked. */
+MUST_CHECK int home_read_text(const struct home *h, struct vm_desc *d, uint64_t *file, char *why,
+			      size_t why_len);
 /* Whose the VM is at that host's next boot; d is for the description. What fails, because another
  * host runs it, is no harm. */
 void home_claim_host(struct home *h, struct vm_desc *d, const char *host);

@@ -90,6 +90,12 @@ int home_read(const struct home *h, struct vm_desc *d, uint64_t *file, char *why
 	return home_load(d, file, why, len);
 }
 
+int home_read_text(const struct home *h, struct vm_desc *d, uint64_t *file, char *why, size_t len)
+{
+	begin_read(h, d);
+	return home_load_text(d, file, why, len);
+}
+
 /*
  * Whose the VM is at that host's next boot. What fails, because another runs it, is no harm. The
  * mark of a move that came to nothing goes too: where it was going may not be there for ever.
@@ -100,8 +106,7 @@ void home_claim_host(struct home *h, struct vm_desc *d, const char *host)
 	uint64_t file;
 	bool marked;
 
-	begin_read(h, d);
-	if (home_load_text(d, &file, why, sizeof(why)))
+	if (home_read_text(h, d, &file, why, sizeof(why)))
 		return;
 	marked = d->moves_to[0];
 	if (home_counts(d, why, sizeof(why)) || (!marked && !strcmp(d->host, host)))

@@ -604,6 +604,118 @@ static void any_write_fails(void **state)
 		free(was[i]);
 }
 
+/* ---- a datastore that is not there any more ---- */
+
+static bool gone;
+
+static void vanishing_submit(struct blkdev *dev, struct blk_req *r)
+{
+	gone = gone || (r->op != BLK_READ && r->op != BLK_FLUSH && !writes_left--);
+	if (gone)
+		blk_complete(r, -EIO);
+	else
+		real->submit(dev, r);
+}
+
+static const struct blk_ops vanishing = { .submit = vanishing_submit };
+
+/* The new one, at a write of the switch. */
+static int switch_vanishing(struct home_carry *c, unsigned write)
+{
+	const char *also[] = { "g/root.disk" };
+	int err;
+
+	real = disk[1].dev.ops;
+	writes_left = write;
+	gone = false;
+	disk[1].dev.ops = &vanishing;
+	err = home_carry_switch(c, also, 1, why, sizeof(why));
+	assert_true(!err || err == -EINPROGRESS); /* else the VM would go on */
+	return err;
+}
+
+static void come_back(void)
+{
+	disk[1].dev.ops = real;
+}
+
+/* Does it count there, once the datastore says so? */
+static bool found_out(struct home_carry *c, int err)
+{
+	if (!err) {
+		come_back();
+		return true;
+	}
+	assert_int_equal(home_carry_look(c, why, sizeof(why)), -EINPROGRESS);
+	assert_non_null(strstr(why, "datastore new"));
+	come_back();
+	err = home_carry_look(c, why, sizeof(why));
+	assert_true(err != -EINPROGRESS);
+	assert_int_equal(!err, there(1, "g/g.vm"));
+	return !err;
+}
+
+/* Either description may count then, so nobody says that one does; and both are held. */
+static void it_vanishes_in_the_switch(void **state)
+{
+	unsigned counts[2] = { 0 };
+	struct home_carry *c;
+	struct ds_entry e;
+	uint8_t *was[2];
+	bool moved;
+
+	unmount();
+	for (unsigned i = 0; i < 2; i++) {
+		was[i] = malloc(DISK_BYTES);
+		memcpy(was[i], bytes[i], DISK_BYTES);
+	}
+	for (unsigned n = 0; !n || gone; n++) {
+		mount();
+		strcpy(home_find("g")->store, "old");
+		assert_int_equal(ds_stat(ds[0], "g/g.vm", &e), 0);
+		home_find("g")->file = e.id;
+		c = prepared();
+		moved = found_out(c, switch_vanishing(c, n));
+		counts[moved]++;
+		if (!moved)
+			assert_int_equal(ds_remove(ds[1], "g/root.disk"), 0);
+		assert_int_equal(ds_stat(ds[0], "g/root.disk", &e), 0);
+		if (moved)
+			assert_int_equal(ds_remove_file("/ds/old/g/root.disk", e.id), 0);
+		home_carry_end(c, moved);
+		assert_true(whole(moved) && !whole(!moved));
+		unmount();
+		for (unsigned i = 0; i < 2; i++)
+			memcpy(bytes[i], was[i], DISK_BYTES);
+	}
+	assert_true(counts[0] > 2 && counts[1] > 2);
+	for (unsigned i = 0; i < 2; i++)
+		free(was[i]);
+	mount();
+}
+
+#define RECORD_WRITES 4u /* of the switch: then it is done, though nobody hears so */
+
+/* The operator says that it is lost, and it was not: no host takes both of them as right. */
+static void it_stays_by_word(void **state)
+{
+	struct home_carry *c = prepared();
+	struct vm_desc d;
+
+	assert_int_equal(switch_vanishing(c, RECORD_WRITES), -EINPROGRESS);
+	assert_int_equal(home_carry_stay(c, why, sizeof(why)), 0);
+	assert_true(holds_what_counts());
+	come_back();
+	assert_true(whole(0)); /* what the VM writes from now on is not lost in a crash */
+	assert_true(there(1, "g/g.vm"));
+	assert_int_equal(load(1, &d), -EAGAIN);
+	assert_non_null(strstr(why, "/ds/old/g/g.vm"));
+	home_carry_end(c, false);
+	assert_int_equal(load(1, &d), -ENOENT);
+	assert_true(whole(0));
+	(void)!ds_remove(ds[1], "g/root.disk");
+}
+
 #define test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -618,6 +730,8 @@ int main(void)
 		test(its_mark_goes),
 		test(a_base_stays),
 		test(any_write_fails),
+		test(it_vanishes_in_the_switch),
+		test(it_stays_by_word),
 	};
 
 	return cmocka_run_group_tests_name("home_carry", tests, NULL, NULL);
