@@ -103,9 +103,11 @@ static int make(struct dest *d, struct vm **vm, char *why, size_t len)
 
 int dest_on_skeleton(struct dest *d, const void *body, size_t len)
 {
-	char why[WIRE_TEXT] = "";
+	char why[WIRE_TEXT] = "", from[48];
 	struct vm *vm;
 	int err = make(d, &vm, why, sizeof(why));
+
+	net_addr_format(&d->j->st.peer, from, sizeof(from));
 
 	(void)body;
 	(void)len;
@@ -123,7 +125,7 @@ int dest_on_skeleton(struct dest *d, const void *body, size_t len)
 	d->j->vm = vm;
 	err = vdisks_await(vm, d->offer.disk, why, sizeof(why));
 	if (!err)
-		err = home_come(vm, &d->offer.sent, why, sizeof(why));
+		err = home_come(vm, &d->offer.sent, from, why, sizeof(why));
 	if (!err)
 		err = open_journal(d, why, sizeof(why));
 	if (err)

@@ -144,6 +144,12 @@ int journal_note(struct journal *j, enum journal_step step)
 	return err;
 }
 
+void journal_last_file(struct journal *j, uint64_t file)
+{
+	if (j->place->disks)
+		*file_at(j->place, j->place->disks - 1) = file;
+}
+
 /* ---- life ---- */
 
 static void put(struct journal *j)

@@ -50,6 +50,8 @@ MUST_CHECK int journal_create(struct datastore *ds, const struct journal_record 
 			      struct journal **out);
 /* Durable when it returns 0; otherwise the step before is what a crash would find. */
 MUST_CHECK int journal_note(struct journal *j, enum journal_step step);
+/* The last of its files was written anew, and is this one: it is so with the next note. */
+void journal_last_file(struct journal *j, uint64_t file);
 /* Removes the file; without it, a crash in between leaves a record that settles again. */
 void journal_end(struct journal *j);
 /* Ends the use of it here, and leaves the file. */

@@ -288,6 +288,15 @@ static int disks_resolve(struct mig_job *j, bool here, char *why, size_t len)
 	return 0;
 }
 
+/* Neither host of the move is this one, or it has forgotten: a description may still say it. */
+static int without_job(const char *name, bool here, char *why, size_t len)
+{
+	if (here)
+		return home_resolve(name, why, len);
+	snprintf(why, len, "no migration of '%s' is in doubt here", name);
+	return -ENOENT;
+}
+
 int mig_resolve(const char *vm, bool here, char *why, size_t why_len)
 {
 	char name[VM_NAME_MAX];
@@ -297,10 +306,8 @@ int mig_resolve(const char *vm, bool here, char *why, size_t why_len)
 	strncpy(name, vm, sizeof(name) - 1);
 	name[sizeof(name) - 1] = '\0';
 	j = job_search(is_in_doubt, name);
-	if (!j) {
-		snprintf(why, why_len, "no migration of '%s' is in doubt here", name);
-		return -ENOENT;
-	}
+	if (!j)
+		return without_job(name, here, why, why_len);
 	if (j->self && j->vm) { /* both sides are here, and answer */
 		snprintf(why, why_len, "job %u settles by itself: both hosts are this one",
 			 (unsigned)j->st.id);

@@ -42,14 +42,18 @@ static bool remove_file(const char *path, uint64_t file)
 	return err != -ENOENT;
 }
 
-static void hold(struct leftover *l, const struct journal_record *r)
+static void list(struct leftover *l, const struct journal_record *r)
+{
+	l->disks = r->disks;
+	memcpy(l->disk, r->disk, sizeof(l->disk));
+	memcpy(l->id, r->file, sizeof(l->id));
+}
+
+static void hold(struct leftover *l)
 {
 	struct datastore *ds;
 	const char *name;
 
-	l->disks = r->disks;
-	memcpy(l->disk, r->disk, sizeof(l->disk));
-	memcpy(l->id, r->file, sizeof(l->id));
 	for (unsigned i = 0; i < l->disks; i++) {
 		int err = ds_path(l->disk[i], &ds, &name);
 
@@ -73,6 +77,8 @@ void recover_end(struct mig_job *j, bool gone)
 	}
 	if (l && l->disks && gone) /* the last one is a description, if any is */
 		home_gone(j->st.vm, l->disk[l->disks - 1], l->keep);
+	else if (l && l->disks)
+		home_settled(l->disk[l->disks - 1]);
 	free(l);
 	log_info("mig", "job %u: %s is %s", (unsigned)j->st.id, j->st.vm,
 		 gone ? "the other host's" : "this host's: it can be started");
@@ -111,9 +117,10 @@ static void source_left(const struct journal_record *r, struct journal *k)
 	}
 	j->journal = k;
 	j->left = l;
+	list(l, r);
 	job_step(j, r->step == JOURNAL_GO ? STEP_FOUND_GO : STEP_FOUND_NOTHING);
 	if (r->step == JOURNAL_GO) {
-		hold(l, r);
+		hold(l);
 		j->src = SRC_GO_SENT;
 		job_error(j, "crashed", "this host crashed after it had said GO");
 		job_phase(j, MIG_IN_DOUBT);
@@ -146,6 +153,8 @@ static void destination_left(const struct journal_record *r, struct journal *k)
 			 "the copy of %s that was coming here is given up: this host crashed",
 			 r->vm);
 	}
+	if (r->step == JOURNAL_OWNS && r->disks)
+		home_settled(r->disk[r->disks - 1]);
 	if (asked_for) /* now, or after another crash */
 		journal_keep(k);
 	else /* unfinished files went at the mount: READY was never said, so no GO */

@@ -163,6 +163,8 @@ static int stun(struct source *s)
 
 	if (!err)
 		err = source_disks_ready(s);
+	if (!err)
+		err = source_home_leaves(s);
 	if (err)
 		return err;
 	t0 = time_ns();

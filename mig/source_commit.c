@@ -197,6 +197,7 @@ static void go_on(struct source *s)
 	else
 		vdisks_settle(j->vm, true);
 	home_keep(j->vm);
+	home_stays(j->vm);
 	if (j->peer.s)
 		peer_send_text(&j->peer, WIRE_ABORT, j->st.error_code, j->st.error);
 	if (s->tracking)

@@ -37,6 +37,8 @@ MUST_CHECK int source_home_plan(struct source *s, char *why, size_t why_len);
 unsigned source_home_files(const struct source *s);
 void source_home_geometry(const struct source *s, struct blk_send_geometry *g);
 void source_home_record(const struct source *s, struct journal_record *r);
+/* Before the VM stands still: no other host starts it of the description that it has here. */
+MUST_CHECK int source_home_leaves(struct source *s);
 MUST_CHECK int source_home_copy(struct source *s, struct blk_sender *sender, unsigned first,
 				int (*asked)(struct source *s));
 

@@ -25,6 +25,7 @@ void source_resume_all(struct mig_job *j)
 	}
 	vdevs_resume(j->vm);
 	source_resume(j);
+	home_stays(j->vm);
 	dirty_stop(j->vm);
 	job_drop_vm(j);
 }

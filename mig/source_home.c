@@ -88,6 +88,24 @@ void source_home_record(const struct source *s, struct journal_record *r)
 		memcpy(r->disk[r->disks++], info.path, sizeof(info.path));
 }
 
+int source_home_leaves(struct source *s)
+{
+	char why[WIRE_TEXT] = "", to[48];
+	struct mig_job *j = s->j;
+	uint64_t file;
+	int err;
+
+	if (!s->going)
+		return 0;
+	net_addr_format(&j->req.to, to, sizeof(to));
+	err = home_leaves(j->vm, to, &file, why, sizeof(why));
+	if (err)
+		job_error(j, ds_error_code(err), "%s; the VM goes on here", why);
+	else if (j->journal)
+		journal_last_file(j->journal, file);
+	return err;
+}
+
 /* Whatever the blocks of either datastore are. */
 static int copy_piece(struct blkdev *from, uint64_t at, uint64_t bytes, struct blkdev *to,
 		      uint8_t *buf)

@@ -15,6 +15,7 @@
 #define VM_DESC_BYTES_MAX 8192u
 #define VM_AUTOSTART_MAX 9999u
 #define VM_AUTOSTART_DELAY_MAX 3600u
+#define VM_MOVING_MAX 48u /* an address as text */
 
 /* cfg's name and home are the place of the file, and are set by whoever reads it. */
 struct vm_desc {
@@ -30,6 +31,9 @@ struct vm_desc {
 	char moved_from[VM_NAME_MAX]; /* this one took the place of one there */
 	/* Of these datastores; another host may have others of the same names. Zero: not said. */
 	uint8_t moves_to_id[16], moved_from_id[16];
+	/* The other host of a move with its home that is not settled: nobody starts it meanwhile.
+	 */
+	char moving[VM_MOVING_MAX];
 	uint64_t seen; /* bit for each key that was set */
 };
 
@@ -158,16 +162,34 @@ MUST_CHECK int home_send(struct vm *vm, struct vm_config *cfg, struct home_sent 
 			 size_t why_len);
 void home_keep(const struct vm *vm);
 /*
+ * Before GO, and before the VM stands still: its description, *file from now on, says that it moves
+ * to host `to`, so no host starts it but by the operator's word (home_resolve). home_stays: it does
+ * not move after all, before the record of the move goes.
+ */
+MUST_CHECK int home_leaves(const struct vm *vm, const char *to, uint64_t *file, char *why,
+			   size_t why_len);
+void home_stays(const struct vm *vm);
+/*
  * A host that crashed has learnt that a VM of this name has moved, whose description, if it went
- * along, had this path, and its files are gone; or kept.
+ * along, had this path, and its files are gone; or kept. Or that it is this host's.
  */
 void home_gone(const char *name, const char *path, bool kept);
+void home_settled(const char *path);
+/*
+ * The operator says that a VM which is registered here, and whose description says that it moves,
+ * runs nowhere else. -ENOENT: it says no such thing; -EBUSY: another host has it.
+ */
+MUST_CHECK int home_resolve(const char *name, char *why, size_t why_len);
 
 /* At the destination: is there a place, and is the description that of cfg's VM? */
 MUST_CHECK int home_sent_check(const struct vm_config *cfg, const struct home_sent *s, char *why,
 			       size_t why_len);
-/* Makes the files, unfinished; home_not_come removes them. */
-MUST_CHECK int home_come(struct vm *vm, const struct home_sent *s, char *why, size_t why_len);
+/*
+ * Makes the files, unfinished; home_not_come removes them. The description says that the VM comes
+ * from host `from`, until it is this host's: nobody starts it before.
+ */
+MUST_CHECK int home_come(struct vm *vm, const struct home_sent *s, const char *from, char *why,
+			 size_t why_len);
 /*
  * The files, to be written, valid until home_coming_put, whatever becomes of the VM; how many.
  */

@@ -371,6 +371,21 @@ GET(store_get)
 	return *name;
 }
 
+/* An address, or a host's name. */
+SET(moving_set)
+{
+	if (!value[0] || value[strspn(value, "0123456789abcdefghijklmnopqrstuvwxyz"
+					     "ABCDEFGHIJKLMNOPQRSTUVWXYZ.:-_%")])
+		return desc_refuse(why, k->name, value, "it is no host");
+	return copy(k, value, d->moving, sizeof(d->moving), why);
+}
+
+GET(moving_get)
+{
+	(void)k, (void)index;
+	return put(text, room, d->moving);
+}
+
 /* ---- the table ---- */
 
 const struct desc_key desc_keys[] = {
@@ -396,6 +411,7 @@ const struct desc_key desc_keys[] = {
 	{ "autostart-delay", 0, delay_set, delay_get, 0 },
 	{ "moves-to", 0, store_set, store_get, 0 },
 	{ "moved-from", 0, store_set, store_get, 1 },
+	{ "moving", 0, moving_set, moving_get, 0 },
 };
 const unsigned desc_nr_keys = ARRAY_SIZE(desc_keys);
 _Static_assert(ARRAY_SIZE(desc_keys) <= 64, "vm_desc.seen has a bit for each key");

@@ -48,6 +48,8 @@ static int check_file(const struct vm_config *cfg, const struct home_sent *s, un
 
 	snprintf(own, sizeof(own), "%s/", cfg->name);
 	snprintf(description, sizeof(description), "%s%s.vm", own, cfg->name);
+	if (strlen("/ds//") + strlen(s->store) + strlen(file) >= VM_PATH_MAX)
+		return refuse(s, file, "its path would be too long", why, len);
 	if (strncmp(file, own, strlen(own)) || !strncmp(file, description, strlen(description)))
 		return refuse(s, file, "that is no file of the VM's", why, len);
 	for (unsigned k = 0; k < i; k++)
@@ -69,7 +71,7 @@ static bool same_files(struct vm_desc *d, const struct vm_config *cfg)
 		if (strcmp(is->disk[i].path, cfg->disk[i].path))
 			return false;
 	return is->disks == cfg->disks && is->boot == cfg->boot && !d->moves_to[0] &&
-	       !d->moved_from[0];
+	       !d->moved_from[0] && !d->moving[0];
 }
 
 /* Into d, which is to be of the VM that is offered. */
@@ -180,13 +182,14 @@ static int make_one(struct home_coming *c, unsigned i, const struct home_file *f
 }
 
 static int make_all(struct home_coming *c, const struct vm_config *cfg, const struct home_sent *s,
-		    char *why, size_t len)
+		    const char *from, char *why, size_t len)
 {
 	int err = read_text(&c->d, cfg, s, why, len);
 
 	if (err)
 		return err;
 	snprintf(c->d.host, sizeof(c->d.host), "%s", home_own_name());
+	snprintf(c->d.moving, sizeof(c->d.moving), "%s", from);
 	for (unsigned i = 0; i < s->files; i++) {
 		err = make_one(c, i, &s->file[i]);
 		if (err)
@@ -219,7 +222,7 @@ static struct home *new_home(const char *name, struct home_coming *c)
 	return h;
 }
 
-int home_come(struct vm *vm, const struct home_sent *s, char *why, size_t len)
+int home_come(struct vm *vm, const struct home_sent *s, const char *from, char *why, size_t len)
 {
 	struct home_coming *c;
 
@@ -240,7 +243,7 @@ int home_come(struct vm *vm, const struct home_sent *s, char *why, size_t len)
 		free(c);
 		return -EEXIST;
 	}
-	return make_all(c, &vm->cfg, s, why, len);
+	return make_all(c, &vm->cfg, s, from, why, len);
 }
 
 /* ---- until it is here, or will not come ---- */
@@ -279,11 +282,10 @@ bool home_come_at(const struct vm *vm, unsigned i, char path[VM_PATH_MAX], uint6
 	if (!c || i > c->files)
 		return false;
 	*id = c->file[i].id;
-	if (i < c->files)
-		snprintf(path, VM_PATH_MAX, "/ds/%s/%.*s", c->store, VM_PATH_MAX - 1,
-			 c->file[i].name);
-	else
-		home_file_path(c->store, c->name, path);
+	if (i < c->files) /* it fits: check_file */
+		return snprintf(path, VM_PATH_MAX, "/ds/%s/%s", c->store, c->file[i].name) <
+		       VM_PATH_MAX;
+	home_file_path(c->store, c->name, path);
 	return true;
 }
 

@@ -117,7 +117,9 @@ int home_load(struct vm_desc *d, uint64_t *file, char *why, size_t len)
 {
 	int err = home_load_text(d, file, why, len);
 
-	return err ? err : home_counts(d, why, len);
+	if (!err)
+		err = home_counts(d, why, len);
+	return err ? err : home_refuse_unsettled(d, why, len);
 }
 
 /* ---- writing ---- */

@@ -3,7 +3,8 @@
  * Inside VMs' homes: home.c knows which VMs of this host have one, home_file.c reads and
  * writes descriptions, home_life.c and home_edit.c do what commands ask for, with home_work.c,
  * home_boot.c what a boot asks for, home_move.c what moves between hosts ask for, home_carry.c
- * those between datastores; home_former.c says which of two descriptions counts meanwhile.
+ * those between datastores; home_former.c says which of two descriptions counts meanwhile,
+ * home_settle.c what a move between hosts that nobody has ended leaves.
  */
 #ifndef KERNEL_HOME_HOME_INT_H
 #define KERNEL_HOME_HOME_INT_H
@@ -51,7 +52,8 @@ void home_let_go(struct home *h);
 void home_file_path(const char *store, const char *name, char out[VM_HOME_PATH]);
 /*
  * Into d, whose cfg.name and cfg.home say which; *file is its identity. -ESTALE: it is there, and
- * in d, but another one has taken its place. -EAGAIN: which one counts cannot be seen here.
+ * in d, but another one has taken its place. -EAGAIN: which one counts cannot be seen here, or a
+ * move between hosts is not settled, of which d->moving tells.
  */
 MUST_CHECK int home_load(struct vm_desc *d, uint64_t *file, char *why, size_t why_len);
 /* The text alone, whether it counts or not. */
@@ -89,8 +91,15 @@ MUST_CHECK int home_former_gone(struct vm_desc *d, char *why, size_t why_len);
 char *home_part(struct vm_config *cfg, unsigned i);
 /* The file's name if it is below VM name's home on store; else NULL. */
 const char *home_file_in(const char *path, const char *store, const char *name);
+/* A description's path, into d's name and home. False: it is none. */
+bool home_take_path(const char *path, struct vm_desc *d);
 /* cfg with its home, and its parts in it, on store. -ENAMETOOLONG. */
 MUST_CHECK int home_rebase(struct vm_config *cfg, const char *store);
+
+/* home_settle.c: -EAGAIN, a move of it between hosts is not settled. */
+MUST_CHECK int home_refuse_unsettled(const struct vm_desc *d, char *why, size_t why_len);
+/* It stays where it is, and no host registers it by itself; the edit lock is held. */
+void home_nobodys(struct home *h);
 
 /* Of VM name's description on store, whose lease is let go when nobody finds it by its name. */
 void home_remove_held(const char *store, const char *name, struct ds_file *held, uint64_t id);
@@ -128,6 +137,8 @@ MUST_CHECK int home_read_text(const struct home *h, struct vm_desc *d, uint64_t 
 /* Whose the VM is at that host's next boot; d is for the description. What fails, because another
  * host runs it, is no harm. */
 void home_claim_host(struct home *h, struct vm_desc *d, const char *host);
+/* The same when no move of it is open any more; home_claim_host leaves such a one as it is. */
+void home_claim_settled(struct home *h, struct vm_desc *d, const char *host);
 /* The description of a VM that has come says that it is this host's. */
 void home_claim(struct vm *vm);
 

@@ -77,24 +77,6 @@ int home_register_locked(struct vm_desc *d, uint64_t file, char *why, size_t len
 	return err;
 }
 
-/* "/ds/DATASTORE/VM/VM.vm" */
-static int take_path(const char *path, struct vm_desc *d, char *why, size_t len)
-{
-	char again[VM_HOME_PATH];
-	const char *store = path + 4, *name = strncmp(path, "/ds/", 4) ? NULL : strchr(store, '/');
-	size_t n = name ? (size_t)(name - store) : 0, m = name ? strcspn(name + 1, "/") : 0;
-
-	if (n && n < sizeof(d->cfg.home) && m && m < sizeof(d->cfg.name)) {
-		snprintf(d->cfg.home, n + 1, "%s", store);
-		snprintf(d->cfg.name, m + 1, "%s", name + 1);
-		home_file_path(d->cfg.home, d->cfg.name, again);
-		if (!strcmp(again, path) && name_is_ok(d->cfg.name, VM_NAME_MAX))
-			return 0;
-	}
-	snprintf(why, len, "%.80s is no description's path: /ds/DATASTORE/VM/VM.vm", path);
-	return -EINVAL;
-}
-
 int home_register(const char *path, char name[VM_NAME_MAX], char *why, size_t len)
 {
 	struct home_work *w = home_begin(why, len);
@@ -104,10 +86,12 @@ int home_register(const char *path, char name[VM_NAME_MAX], char *why, size_t le
 	if (!w)
 		return -ENOMEM;
 	vm_desc_init(&w->d);
-	err = take_path(path, &w->d, why, len);
+	err = home_take_path(path, &w->d) ? 0 : -EINVAL;
+	if (err)
+		snprintf(why, len, "%.80s is no description's path: /ds/DATASTORE/VM/VM.vm", path);
 	if (!err)
 		err = home_load(&w->d, &file, why, len);
-	if (!err) {
+	if (!err || (err == -EAGAIN && w->d.moving[0])) { /* to be resolved here */
 		snprintf(name, VM_NAME_MAX, "%s", w->d.cfg.name);
 		err = home_register_locked(&w->d, file, why, len);
 	}

@@ -9,6 +9,8 @@
 
 #include <tern/log.h>
 
+#include "kernel/lib/name.h"
+
 #include "home_int.h"
 
 char *home_part(struct vm_config *cfg, unsigned i)
@@ -24,6 +26,20 @@ const char *home_file_in(const char *path, const char *store, const char *name)
 	int n = snprintf(dir, sizeof(dir), "/ds/%s/%s/", store, name);
 
 	return strncmp(path, dir, (size_t)n) ? NULL : path + 4 + strlen(store) + 1;
+}
+
+bool home_take_path(const char *path, struct vm_desc *d)
+{
+	char again[VM_HOME_PATH];
+	const char *store = path + 4, *name = strncmp(path, "/ds/", 4) ? NULL : strchr(store, '/');
+	size_t n = name ? (size_t)(name - store) : 0, m = name ? strcspn(name + 1, "/") : 0;
+
+	if (!n || n >= sizeof(d->cfg.home) || !m || m >= sizeof(d->cfg.name))
+		return false;
+	snprintf(d->cfg.home, n + 1, "%s", store);
+	snprintf(d->cfg.name, m + 1, "%s", name + 1);
+	home_file_path(d->cfg.home, d->cfg.name, again);
+	return !strcmp(again, path) && name_is_ok(d->cfg.name, VM_NAME_MAX);
 }
 
 int home_rebase(struct vm_config *cfg, const char *store)

@@ -142,15 +142,6 @@ void home_sent_stay(struct home *h)
 		ds_close(f);
 }
 
-static void nobodys(struct home *h)
-{
-	struct vm_desc *d = malloc(sizeof(*d));
-
-	if (d)
-		home_claim_host(h, d, "");
-	free(d);
-}
-
 void home_sent_left(struct home *h, struct vm_config *cfg)
 {
 	uint64_t id = h->file;
@@ -158,7 +149,7 @@ void home_sent_left(struct home *h, struct vm_config *cfg)
 	const char *path;
 
 	if (h->keep)
-		nobodys(h);
+		home_nobodys(h);
 	f = put_down(h, true);
 	if (h->keep) {
 		if (f)
@@ -173,35 +164,4 @@ void home_sent_left(struct home *h, struct vm_config *cfg)
 	}
 	if (f)
 		home_remove_held(h->store, h->name, f, id);
-}
-
-/* Another VM may have the name by now. */
-static bool is_at(const struct home *h, const char *path)
-{
-	char now[VM_HOME_PATH];
-
-	home_file_path(h->store, h->name, now);
-	return !strcmp(now, path);
-}
-
-void home_gone(const char *name, const char *path, bool kept)
-{
-	char why[192];
-	struct vm *vm;
-	struct home *h;
-
-	mutex_lock(&home_edit_lock);
-	vm = vm_find(name);
-	h = vm && vm->cfg.home[0] ? home_find(name) : NULL;
-	if (h && !is_at(h, path))
-		h = NULL;
-	if (h && kept)
-		nobodys(h);
-	if (h && vm_delete(vm, why, sizeof(why)))
-		log_warn("home", "%s has moved, and is still registered here: %s", name, why);
-	else if (h)
-		home_forget(h);
-	if (vm)
-		vm_put(vm);
-	mutex_unlock(&home_edit_lock);
 }

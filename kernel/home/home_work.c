@@ -100,20 +100,35 @@ int home_read_text(const struct home *h, struct vm_desc *d, uint64_t *file, char
  * Whose the VM is at that host's next boot. What fails, because another runs it, is no harm. The
  * mark of a move that came to nothing goes too: where it was going may not be there for ever.
  */
+static void claim_host(struct home *h, struct vm_desc *d, const char *host)
+{
+	bool marked = d->moves_to[0] || d->moving[0];
+	char why[192];
+
+	if (home_counts(d, why, sizeof(why)) || (!marked && !strcmp(d->host, host)))
+		return;
+	d->moving[0] = '\0';
+	snprintf(d->host, sizeof(d->host), "%s", host);
+	if (home_save(h, d, why, sizeof(why)))
+		log_info("home", "%s: its host is not noted: %s", h->name, why);
+}
+
 void home_claim_host(struct home *h, struct vm_desc *d, const char *host)
 {
 	char why[192];
 	uint64_t file;
-	bool marked;
 
-	if (home_read_text(h, d, &file, why, sizeof(why)))
-		return;
-	marked = d->moves_to[0];
-	if (home_counts(d, why, sizeof(why)) || (!marked && !strcmp(d->host, host)))
-		return;
-	snprintf(d->host, sizeof(d->host), "%s", host);
-	if (home_save(h, d, why, sizeof(why)))
-		log_info("home", "%s: its host is not noted: %s", h->name, why);
+	if (!home_read_text(h, d, &file, why, sizeof(why)) && !d->moving[0])
+		claim_host(h, d, host);
+}
+
+void home_claim_settled(struct home *h, struct vm_desc *d, const char *host)
+{
+	char why[192];
+	uint64_t file;
+
+	if (!home_read_text(h, d, &file, why, sizeof(why)))
+		claim_host(h, d, host);
 }
 
 static bool is_this(const struct vm *vm)
@@ -132,11 +147,11 @@ void home_claim(struct vm *vm)
 	struct home *h = w && is_this(vm) ? home_find(vm->cfg.name) : NULL;
 	uint64_t file;
 
-	if (h && !h->carried && !home_read(h, &w->d, &file, why, sizeof(why))) {
+	if (h && !h->carried && !home_read_text(h, &w->d, &file, why, sizeof(why))) {
 		mutex_lock(&h->lock);
 		home_note(h, &w->d, h->file);
 		mutex_unlock(&h->lock);
-		home_claim_host(h, &w->d, home_own_name());
+		claim_host(h, &w->d, home_own_name());
 	}
 	if (w)
 		home_end(w);

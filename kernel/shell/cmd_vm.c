@@ -30,6 +30,8 @@ const char *cmd_vm_code(int err)
 		return "not-found";
 	case -EBUSY:
 		return "busy";
+	case -EAGAIN: /* of a description */
+		return "in-doubt";
 	case -EINVAL:
 		return "invalid";
 	case -ENOTSUP:

@@ -74,6 +74,29 @@ static void a_record_comes_back_as_it_was(void **state)
 	assert_memory_equal(&seen.last, &r, sizeof(r));
 }
 
+/* A description that is changed is another file. */
+static void its_last_file_is_another_one(void **state)
+{
+	struct journal_record r = record(1);
+	struct journal *j;
+
+	ds_host_set(&host_a);
+	assert_int_equal(journal_create(ds, &r, &j), 0);
+	journal_last_file(j, 77);
+	journal_keep(j);
+	assert_int_equal(scan(), 1);
+	assert_memory_equal(&seen.last, &r, sizeof(r)); /* until the next note */
+	r = record(2);
+	assert_int_equal(journal_create(ds, &r, &j), 0);
+	journal_last_file(j, 77);
+	assert_int_equal(journal_note(j, JOURNAL_GO), 0);
+	journal_keep(j);
+	assert_int_equal(scan(), 2);
+	r.step = JOURNAL_GO;
+	r.file[r.disks - 1] = 77;
+	assert_memory_equal(&seen.last, &r, sizeof(r));
+}
+
 static void what_is_settled_is_gone(void **state)
 {
 	struct journal_record r = record(1), r2 = record(2);
@@ -268,6 +291,7 @@ int main(void)
 		test(what_is_settled_is_gone),
 		test(others_are_left_alone),
 		test(both_sides_on_one_datastore),
+		test(its_last_file_is_another_one),
 		test(one_sides_scan_holds_none_of_the_others),
 		test(in_use),
 		test(a_power_cut_leaves_nothing_or_all),

@@ -56,7 +56,8 @@ static const char whole[] = "version = 1\n"
 			    "on-watchdog = reset\n"
 			    "host = a\n"
 			    "autostart = 3\n"
-			    "autostart-delay = 20\n";
+			    "autostart-delay = 20\n"
+			    "moving = fd77::2\n";
 
 static void all_keys(void **state)
 {
@@ -139,6 +140,7 @@ static void refusals(void **state)
 		{ "disk = disk0,mode=nonpersistent", "no whole disk" },
 		{ "disk = /ds/a/b,ro,mode=nonpersistent", "not ro" },
 		{ "host = a b", "no host's name" },
+		{ "moving = a b", "no host" },
 		{ "autostart = 10000", "0 to 9999" },
 		{ "cmdline = \x1b[2J", "control characters" },
 	};

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A move between hosts, with its home, that nobody has ended (docs/ownership.md "Disks that are
+ * copied"). The lease of the description does not go along, and dies with its host. So that a third
+ * host which has the datastore does not start the VM then, the description says `moving = HOST`:
+ * at the source from before GO on, at the destination until it owns the VM. With that key a VM is
+ * registered, but not started. It goes when one of the two hosts knows how the move has ended, or
+ * the operator says so.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <tern/log.h>
+
+#include "home_int.h"
+
+int home_refuse_unsettled(const struct vm_desc *d, char *why, size_t len)
+{
+	if (!d->moving[0])
+		return 0;
+	snprintf(why, len,
+		 "it was moving to or from %s, and may run there: the hosts settle that when they "
+		 "are up; if it runs nowhere: 'migrate resolve %s here'",
+		 d->moving, d->cfg.name);
+	return -EAGAIN;
+}
+
+/* ---- the mark ---- */
+
+int home_leaves(const struct vm *vm, const char *to, uint64_t *file, char *why, size_t len)
+{
+	struct home_work *w = home_begin(why, len);
+	struct home *h = w ? home_find(vm->cfg.name) : NULL;
+	int err = !w ? -ENOMEM : h ? home_read(h, &w->d, file, why, len) : -ESRCH;
+
+	if (!err) {
+		snprintf(w->d.moving, sizeof(w->d.moving), "%s", to);
+		err = home_save(h, &w->d, why, len);
+	}
+	if (!err)
+		*file = h->file;
+	if (w)
+		home_end(w);
+	return err;
+}
+
+/* h: as it is known, or by this alone. 0: it does not say it, or no more. */
+static int unmark(struct home *h, struct vm_desc *d, char *why, size_t len)
+{
+	uint64_t file;
+	int err = home_read_text(h, d, &file, why, len);
+
+	if (err || !d->moving[0])
+		return err;
+	d->moving[0] = '\0';
+	return home_save(h, d, why, len);
+}
+
+static void say_marked(const char *name, const char *why)
+{
+	log_warn("home", "%s still says that it moves, see 'migrate resolve': %s", name, why);
+}
+
+void home_stays(const struct vm *vm)
+{
+	char why[192];
+	struct home *h = home_find(vm->cfg.name);
+	struct home_work *w = h && h->sent ? home_begin(why, sizeof(why)) : NULL;
+
+	if (!w)
+		return;
+	if (unmark(h, &w->d, why, sizeof(why)))
+		say_marked(h->name, why);
+	home_end(w);
+}
+
+/* ---- what is learnt after a crash ---- */
+
+void home_nobodys(struct home *h)
+{
+	struct vm_desc *d = malloc(sizeof(*d));
+
+	if (d)
+		home_claim_settled(h, d, "");
+	free(d);
+}
+
+/* Another VM may have the name by now. */
+static bool is_at(const struct home *h, const char *path)
+{
+	char now[VM_HOME_PATH];
+
+	home_file_path(h->store, h->name, now);
+	return !strcmp(now, path);
+}
+
+void home_gone(const char *name, const char *path, bool kept)
+{
+	char why[192];
+	struct vm *vm;
+	struct home *h;
+
+	mutex_lock(&home_edit_lock);
+	vm = vm_find(name);
+	h = vm && vm->cfg.home[0] ? home_find(name) : NULL;
+	if (h && !is_at(h, path))
+		h = NULL;
+	if (h && kept)
+		home_nobodys(h);
+	if (h && vm_delete(vm, why, sizeof(why)))
+		log_warn("home", "%s has moved, and is still registered here: %s", name, why);
+	else if (h)
+		home_forget(h);
+	if (vm)
+		vm_put(vm);
+	mutex_unlock(&home_edit_lock);
+}
+
+void home_settled(const char *path)
+{
+	char why[192];
+	struct home_work *w = home_begin(why, sizeof(why));
+	struct home alone = { .name = "" }, *h;
+	int err = 0;
+
+	if (!w)
+		return;
+	vm_desc_init(&w->d);
+	if (!home_take_path(path, &w->d)) /* a disk's */
+		goto out;
+	h = home_find(w->d.cfg.name);
+	if (!h || !is_at(h, path)) {
+		h = &alone;
+		mutex_init(&h->lock, LOCK_HOME, "home");
+		memcpy(h->name, w->d.cfg.name, sizeof(h->name));
+		memcpy(h->store, w->d.cfg.home, sizeof(h->store));
+	}
+	err = unmark(h, &w->d, why, sizeof(why));
+	if (err && err != -ENOENT)
+		say_marked(h->name, why);
+out:
+	home_end(w);
+}
+
+/* ---- what the operator says ---- */
+
+int home_resolve(const char *name, char *why, size_t len)
+{
+	struct home_work *w = home_begin(why, len);
+	struct vm *vm = w ? home_vm(name, why, len) : NULL;
+	struct home *h = vm && vm->cfg.home[0] ? home_find(name) : NULL;
+	int err = !w ? -ENOMEM : h ? home_refuse_moving(h, vm, why, len) : -ENOENT;
+	uint64_t file;
+
+	if (!err)
+		err = home_read_text(h, &w->d, &file, why, len);
+	if (!err && !w->d.moving[0])
+		err = -ENOENT;
+	if (err == -ENOENT)
+		snprintf(why, len, "no migration of '%s' is in doubt here", name);
+	if (!err) {
+		log_warn("home", "%s: the operator says that it runs nowhere else", name);
+		snprintf(w->d.host, sizeof(w->d.host), "%s", home_own_name());
+		w->d.moving[0] = '\0';
+		err = home_save(h, &w->d, why, len);
+	}
+	if (vm)
+		vm_put(vm);
+	if (w)
+		home_end(w);
+	return err;
+}
