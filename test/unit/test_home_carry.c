@@ -7,9 +7,9 @@
 // SOURCES: kernel/home/home.c kernel/home/home_carry.c kernel/home/home_carry_end.c
 // SOURCES: kernel/home/home_former.c kernel/home/home_parts.c kernel/home/home_file.c
 // SOURCES: kernel/home/home_settle.c kernel/home/home_work.c kernel/home/desc.c
-// kernel/home/desc_keys.c SOURCES: kernel/home/desc_devs.c kernel/lib/text.c kernel/lib/name.c
-// kernel/vm/trouble.c SOURCES: drivers/blkdev.c kernel/lib/crc32c.c kernel/store/ds_*.c
-// test/unit/fake_disk.c
+// SOURCES: kernel/home/desc_keys.c kernel/home/desc_devs.c kernel/lib/text.c
+// SOURCES: kernel/lib/name.c kernel/vm/trouble.c drivers/blkdev.c kernel/lib/crc32c.c
+// SOURCES: kernel/store/ds_*.c test/unit/fake_disk.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
