@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The copy of a disk beside a guest at random (fake_move.h): holes stay holes, what fails fails on
+ * the side where it failed, and whatever ends the copy leaves nothing under way.
+ */
+// SOURCES: mig/mirror.c mig/mirror_op.c mig/bulk.c mig/pace.c mig/cbt.c kernel/lib/muldiv.c
+// SOURCES: drivers/blkdev.c test/unit/mem_disk.c test/unit/fake_move.c
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <errno.h>
+
+#include "test/unit/fake_move.h"
+
+/* ---- holes ---- */
+
+static bool hole[BLOCKS]; /* of the source */
+
+/* What was never written on the source is a hole, in stretches of eight blocks. */
+static enum bulk_need need_of(void *user, uint64_t block, uint64_t *blocks)
+{
+	uint64_t first = block / 8 * 8, i;
+	bool is = true;
+
+	for (i = 0; i < 8; i++)
+		is &= hole[first + i];
+	for (*blocks = 8 - block % 8; is && block + *blocks < BLOCKS; *blocks += 8)
+		for (i = 0; i < 8; i++)
+			if (!hole[block + *blocks + i])
+				return BULK_SKIP;
+	return is ? BULK_SKIP : BULK_COPY;
+}
+
+static int fills_holes(struct mem_disk *d, const struct blk_req *r)
+{
+	if (r->op == BLK_WRITE)
+		memset(hole + r->block, 0, r->blocks);
+	return 0;
+}
+
+/* The target may have anything there from now on. */
+static void promised(void *user, uint64_t from, uint64_t to)
+{
+	memset(target.bytes + from * BLOCK, 0x77, (to - from) * BLOCK);
+}
+
+static void holes_stay_holes(void **state)
+{
+	uint64_t skipped = 0;
+
+	for (uint64_t s = 0; s < 1000; s++) {
+		move_begin(s, s & 4 ? MIRROR_MARK : MIRROR_BOTH);
+		memset(hole, 0, sizeof(hole));
+		guest.left = 40;
+		source.verdict = fills_holes;
+		bulk.need = need_of;
+		bulk.fresh = true;
+		bulk.promise = s & 8 ? promised : NULL;
+		memset(target.bytes, 0, BLOCKS * BLOCK);
+		for (unsigned i = 8; i < BLOCKS; i++) {
+			hole[i] = i % 24 >= 8;
+			if (hole[i])
+				memset(source.bytes + i * BLOCK, guest.expect[i] = 0, BLOCK);
+		}
+		assert_int_equal(bulk_linear(&bulk), 0);
+		move_switch();
+		assert_same();
+		skipped += bulk.skipped_bytes;
+		move_end();
+	}
+	assert_true(skipped > 1000 * 8 * BLOCK);
+	move_begin(0, MIRROR_BOTH);
+	guest.left = 0;
+	bulk.fresh = true;
+	memset(source.bytes, 0, BLOCKS * BLOCK);
+	memset(target.bytes, 0, BLOCKS * BLOCK);
+	assert_int_equal(bulk_linear(&bulk), 0); /* zeros that are no holes become some */
+	assert_int_equal(target.seen[BLK_WRITE], 0);
+	move_end();
+}
+
+/* ---- what fails ---- */
+
+static int some_writes_fail(struct mem_disk *d, const struct blk_req *r)
+{
+	return r->op == BLK_WRITE && r->segs[0].len && !chance(6) ? -ENOSPC : 0;
+}
+
+/* The guest hears of it; what the block is then, it is on both sides. */
+static void a_write_that_the_source_fails(void **state)
+{
+	unsigned errors = 0;
+
+	for (uint64_t s = 0; s < 1000; s++) {
+		move_begin(s, s & 1 ? MIRROR_MARK : MIRROR_BOTH);
+		source.verdict = some_writes_fail;
+		assert_int_equal(bulk_linear(&bulk), 0);
+		move_switch();
+		assert_same();
+		errors += guest.errors;
+		move_end();
+	}
+	assert_true(errors > 1000);
+}
+
+static unsigned good;
+
+static int fails_after(struct mem_disk *d, const struct blk_req *r)
+{
+	return good && good-- ? 0 : -EIO;
+}
+
+/* At each point: the move ends, the guest does not notice. */
+static void a_target_that_fails(void **state)
+{
+	for (unsigned n = 0; n < 200; n++) {
+		move_begin(n, n & 1 ? MIRROR_MARK : MIRROR_BOTH);
+		target.verdict = fails_after;
+		good = n / 2;
+		if (!bulk_linear(&bulk)) { /* it fails later, or there is not so much to do */
+			move_stun();
+			good = 0;
+			if (!(n & 1))
+				assert_int_equal(mirror_error(m) || !bulk_flush(&bulk),
+						 !!mirror_error(m));
+		} else {
+			assert_int_equal(bulk.fault, BULK_TARGET);
+		}
+		move_stun();
+		assert_int_equal(guest.errors, 0);
+		memcpy(target.bytes, source.bytes, BLOCKS * BLOCK);
+		assert_same(); /* the source is whole */
+		move_end();
+	}
+}
+
+static int reads_fail(struct mem_disk *d, const struct blk_req *r)
+{
+	return r->op == BLK_READ && r->block >= 32 && r->segs[0].addr.v != 0 ? -EIO : 0;
+}
+
+static void a_source_that_cannot_be_read(void **state)
+{
+	move_begin(3, MIRROR_BOTH);
+	guest.left = 0;
+	source.verdict = reads_fail;
+	assert_int_equal(bulk_linear(&bulk), -EIO);
+	assert_int_equal(bulk.fault, BULK_SOURCE);
+	assert_true(bulk.done <= 32);
+	move_end();
+}
+
+static int canceled(void *user)
+{
+	return bulk.done > 20 ? -ECANCELED : 0;
+}
+
+static void a_canceled_copy_leaves_nothing_under_way(void **state)
+{
+	move_begin(5, MIRROR_BOTH);
+	bulk.asked = canceled;
+	assert_int_equal(bulk_linear(&bulk), -ECANCELED);
+	assert_int_equal(bulk.fault, BULK_ASKED);
+	move_stun();
+	assert_null(m->ranges);
+	move_end();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(holes_stay_holes),
+		cmocka_unit_test(a_write_that_the_source_fails),
+		cmocka_unit_test(a_target_that_fails),
+		cmocka_unit_test(a_source_that_cannot_be_read),
+		cmocka_unit_test(a_canceled_copy_leaves_nothing_under_way),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
