@@ -196,6 +196,13 @@ static int move(struct bulk *b, struct bulk_piece *p)
 	return err;
 }
 
+/* The copy has ended: what is under way is waited for, and nothing follows it. */
+static void drop(struct bulk *b, struct bulk_piece *p)
+{
+	if (p->state == PIECE_CLAIMED || (p->state != PIECE_FREE && has_ended(p)))
+		release(b, p);
+}
+
 /* ---- which pieces ---- */
 
 /* Blocks from b->next on that go into a piece; what is no hole is promised, as far as it goes. */
@@ -267,9 +274,10 @@ static bool begin(struct bulk *b, unsigned *busy)
 static int move_all(struct bulk *b, int err)
 {
 	for (unsigned i = 0; i < BULK_PIECES; i++) {
-		int one = move(b, &b->piece[i]);
-
-		err = err ? err : one;
+		if (err)
+			drop(b, &b->piece[i]);
+		else
+			err = move(b, &b->piece[i]);
 	}
 	return err;
 }

@@ -172,6 +172,67 @@ static void a_canceled_copy_leaves_nothing_under_way(void **state)
 	move_end();
 }
 
+static enum bulk_need zeroes_alone(void *user, uint64_t block, uint64_t *blocks)
+{
+	return BULK_ZEROES;
+}
+
+static int canceled_after_three(void *user)
+{
+	return target.seen[BLK_WRITE_ZEROES] >= 3 ? -ECANCELED : 0;
+}
+
+/* However large the stretch is that is under way: a cancel is seen at the end of a request. */
+static void a_cancel_ends_what_is_under_way(void **state)
+{
+	move_begin(5, MIRROR_BOTH);
+	guest.left = 0;
+	target.dev.geo.max_zeroes_blocks = 1;
+	bulk.need = zeroes_alone;
+	bulk.asked = canceled_after_three;
+	bulk.pace.window = 1;
+	assert_int_equal(bulk_linear(&bulk), -ECANCELED);
+	assert_int_equal(bulk.fault, BULK_ASKED);
+	assert_in_range(target.seen[BLK_WRITE_ZEROES], 3, 4);
+	assert_null(m->ranges);
+	move_end();
+}
+
+static bool told;
+
+static int canceled_is_told(void *user)
+{
+	int err = canceled(user);
+
+	told = err;
+	return err;
+}
+
+static int fails_once_told(struct mem_disk *d, const struct blk_req *r)
+{
+	return told ? -EIO : 0;
+}
+
+/* What was under way then may fail: that is not what ended the copy. */
+static void the_first_error_counts(void **state)
+{
+	unsigned ended = 0;
+
+	for (uint64_t s = 0; s < 200; s++) {
+		move_begin(s, MIRROR_BOTH);
+		guest.left = 0;
+		told = false;
+		bulk.asked = canceled_is_told;
+		target.verdict = source.verdict = fails_once_told;
+		if (bulk_linear(&bulk)) { /* else it was quicker */
+			assert_int_equal(bulk.fault, BULK_ASKED);
+			ended++;
+		}
+		move_end();
+	}
+	assert_true(ended > 100);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -180,6 +241,8 @@ int main(void)
 		cmocka_unit_test(a_target_that_fails),
 		cmocka_unit_test(a_source_that_cannot_be_read),
 		cmocka_unit_test(a_canceled_copy_leaves_nothing_under_way),
+		cmocka_unit_test(a_cancel_ends_what_is_under_way),
+		cmocka_unit_test(the_first_error_counts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
