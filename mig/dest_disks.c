@@ -136,6 +136,8 @@ int dest_on_blocks(struct dest *d, const void *body, size_t len)
 
 	if (!err)
 		err = blk_receiver_take(k->r, &b);
+	if (err == -EBADMSG)
+		err = dest_refuse(d, err, "bad-stream", "a change of a disk is malformed");
 	f = spin_lock(&j->lock);
 	j->progress_ns = time_ns();
 	j->st.disk.copied_bytes = blk_receiver_bytes(k->r);
@@ -156,9 +158,11 @@ void dest_disks_end(struct dest *d)
 
 	k->j->disks_in = NULL;
 	spin_unlock(&k->j->lock, f);
-	blk_receiver_free(k->r);
+	blk_receiver_free(k->r); /* it has said what of its disks has failed */
 	put(k);
 	d->disks = NULL;
+	if (d->code[0])
+		peer_send_text(&d->peer, WIRE_ABORT, d->code, d->why);
 }
 
 bool dest_disks_close(struct mig_job *j)

@@ -166,6 +166,18 @@ void stream_flush(struct stream *s)
 {
 }
 
+int stream_drain(struct stream *s, uint64_t deadline_ns)
+{
+	struct queue *q = &s->p->q[s->side];
+	int err = 0;
+
+	pthread_mutex_lock(&s->p->lock);
+	while (!err && q->head != q->tail && !(err = why_not(s)))
+		err = wait_change(s->p, deadline_ns);
+	pthread_mutex_unlock(&s->p->lock);
+	return err;
+}
+
 void stream_abort(struct stream *s)
 {
 	pthread_mutex_lock(&s->p->lock);
