@@ -44,6 +44,7 @@ static const char *const names[STEPS] = {
 	[STEP_FOUND_NOTHING] = "found a record: nothing decided",
 	[STEP_FOUND_GO] = "found a record: GO",
 	[STEP_FOUND_OWNS] = "found a record: owns",
+	[STEP_CUT] = "tells no more",
 };
 
 void step_say(const uint8_t id[WIRE_ID_BYTES], bool incoming, enum mig_step step)
@@ -58,6 +59,8 @@ void step_say(const uint8_t id[WIRE_ID_BYTES], bool incoming, enum mig_step step
 void job_step_locked(struct mig_job *j, enum mig_step step)
 {
 	if (j->steps.count < MIG_STEPS_MAX) {
+		if (j->steps.count == MIG_STEPS_MAX - 1)
+			step = STEP_CUT;
 		j->steps.at[j->steps.count].step = step;
 		j->steps.at[j->steps.count++].ns = time_ns() - j->started_ns;
 	}

@@ -46,6 +46,7 @@ enum mig_step {
 	STEP_FOUND_NOTHING, /* a record, after a boot */
 	STEP_FOUND_GO,
 	STEP_FOUND_OWNS,
+	STEP_CUT, /* what follows is not told */
 	STEPS
 };
 

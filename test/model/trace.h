@@ -10,7 +10,8 @@
  * be taken. Faults are not counted in a trace: FAULT(left) and SPEND(left) are for those, and
  * BOUND(when) is for what only keeps the search small.
  *
- * moves.py reads this table, too: the number, and what the host says.
+ * moves.py reads this table, too: the number, and what the host says; and STEPS_MAX, which is one
+ * more than a side may tell.
  */
 #define TOLD_PARKED 5	 /* parked */
 #define NOTED_GO 6	 /* noted GO */
@@ -69,9 +70,11 @@ active proctype arrived()
 		char *text = getenv("TRACE");
 		int i;
 
-		for (i = 0; text && i < 48 && (now.told_out[i] = strtol(text, &text, 10)); i++)
+		for (i = 0; text && i < STEPS_MAX &&
+		     (now.told_out[i] = strtol(text, &text, 10)); i++)
 			;
-		for (i = 0; text && i < 48 && (now.told_in[i] = strtol(text, &text, 10)); i++)
+		for (i = 0; text && i < STEPS_MAX &&
+		     (now.told_in[i] = strtol(text, &text, 10)); i++)
 			;
 	};
 end:

@@ -141,6 +141,18 @@ def test_what_no_model_knows():
     assert not allowed(["the stream decides", "hums"], [])
 
 
+def test_what_is_cut_is_not_taken_as_whole():
+    """Neither what the models cannot follow to its end, nor what a host did not keep."""
+    out, into = LEASES
+    again = ["crashed"] * (moves.most() - len(into))
+    assert allowed(out, into + again)
+    for cut in (into + again + ["crashed"], into + ["tells no more"]):
+        with pytest.raises(moves.Refused, match="steps"):
+            moves.check(moves.Run("0" * 32, tuple(out), tuple(cut)))
+    with pytest.raises(moves.Refused, match="keeps"):
+        moves.check(moves.Run("0" * 32, ("crashed", "tells no more"), tuple(into)))
+
+
 def test_what_a_log_says():
     line = "[   12.000001] info  mig: move " + "5a" * 16 + " in: noted that it owns"
     assert moves.steps_in(f"x\r\n{line}\r\n@1|{line}") == [("5a" * 16, "in", "noted that it owns")]

@@ -31,6 +31,7 @@ from collections import namedtuple
 from .paths import TOP
 
 MODELS = f"{TOP}/test/model"
+CUT = "tells no more"
 LINE = re.compile(r"mig: move ([0-9a-f]{32}) (in|out): ([^\r\n]*)\r*\n")
 CRASHED = "crashed"
 
@@ -50,6 +51,13 @@ def words():
     with open(f"{MODELS}/trace.h", encoding="utf-8") as f:
         return {text: int(n) for n, text in
                 re.findall(r"^#define [A-Z_]+ (\d+)\s+/\* (.*) \*/$", f.read(), re.M)}
+
+
+@functools.cache
+def most():
+    """So many steps of a side fit into a trace."""
+    with open(f"{MODELS}/trace.h", encoding="utf-8") as f:
+        return int(re.search(r"^#define STEPS_MAX (\d+)$", f.read(), re.M)[1]) - 1
 
 
 class Model:
@@ -140,6 +148,11 @@ def check(run):
     """False: it says nothing of the commit, or one side is no host of ours."""
     if not run.out or not any(step != CRASHED for step in run.out + run.into):
         return False
+    if CUT in run.out + run.into:
+        raise Refused(run, "a host did more steps than it keeps (MIG_STEPS_MAX)")
+    if max(len(run.out), len(run.into)) > most():
+        raise Refused(run, f"more than the {most()} steps a side that the models follow "
+                           "(STEPS_MAX of trace.h)")
     what, out = run.out[0], run.out[1:]
     able = models()
     unknown = [s for s in (*out, *run.into) if s not in words()]
