@@ -146,10 +146,13 @@ static void remove_path(const char *path)
 		log_warn("home", "%s is left behind: %s", path, ds_error_text(err));
 }
 
-/* Did it go along, with its home? */
-static bool has_moved(const struct vm_disk *d)
+/* Did it go along, with its home to that datastore? What was there already is not its old copy. */
+static bool has_moved(const struct vm_disk *d, const char *to)
 {
-	return d->path[0] == '/' && !d->read_only && d->mode != VM_DISK_NONPERSISTENT;
+	size_t n = strlen(to);
+
+	return !strncmp(d->path, "/ds/", 4) && !d->read_only && d->mode != VM_DISK_NONPERSISTENT &&
+	       (strncmp(d->path + 4, to, n) || d->path[4 + n] != '/');
 }
 
 /* Of a copy, since the list is looked through as one that could be changed. */
@@ -161,7 +164,8 @@ static void remove_files(struct vm_desc *old, struct vm_desc *now)
 		if (home_file_in(part, old->cfg.home, old->cfg.name) && !names(now, part))
 			remove_path(part);
 	for (unsigned i = 0; i < old->cfg.disks; i++)
-		if (has_moved(&old->cfg.disk[i]) && !names(now, old->cfg.disk[i].path))
+		if (has_moved(&old->cfg.disk[i], old->moves_to) &&
+		    !names(now, old->cfg.disk[i].path))
 			remove_path(old->cfg.disk[i].path);
 }
 

@@ -472,6 +472,29 @@ static void a_base_stays(void **state)
 	assert_true(there(0, "g/base.disk") && !there(0, "g/root.disk"));
 }
 
+/* A disk that was on the new datastore before is the VM's only copy, whoever names it by now. */
+static void a_disk_that_was_there_stays(void **state)
+{
+	const struct ds_source from = { .size = DISK_FILE_BYTES, .read = some_bytes };
+	struct vm_desc d;
+
+	assert_int_equal(ds_import(ds[1], "g/data.disk", DS_KIND_THIN, &from), 0);
+	assert_int_equal(load(0, &d), 0);
+	assert_int_equal(vm_desc_set(&d, "disk", "/ds/new/g/data.disk", why, sizeof(why)), 0);
+	strcpy(d.moves_to, "new");
+	assert_int_equal(home_save(home_find("g"), &d, why, sizeof(why)), 0);
+	d.cfg.disks = 0; /* it is detached, before the old description is removed */
+	strcpy(d.moves_to, "");
+	strcpy(d.moved_from, "old");
+	strcpy(d.cfg.home, "new");
+	assert_int_equal(home_write_new(&d, why, sizeof(why)), 0);
+	assert_int_equal(ds_replace(ds[1], "g/g.vm.new", "g/g.vm"), 0);
+	assert_int_equal(load(0, &d), -ESTALE);
+	home_clear_former(&d);
+	assert_int_equal(load(0, &d), -ENOENT);
+	assert_true(there(1, "g/data.disk") && !there(0, "g/root.disk"));
+}
+
 /* ---- crashes ---- */
 
 static unsigned writes_left;
@@ -735,6 +758,7 @@ int main(void)
 		test(a_crash_at_any_write),
 		test(its_mark_goes),
 		test(a_base_stays),
+		test(a_disk_that_was_there_stays),
 		test(any_write_fails),
 		test(it_vanishes_in_the_switch),
 		test(it_stays_by_word),
