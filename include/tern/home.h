@@ -75,6 +75,8 @@ const struct vm_platform *home_platform(const struct vm_platform *base);
 /* At boot, when datastores are mounted: registers the VMs whose host this is, and starts those
  * that say so, in their order ("autostart = no" in tern.conf: not). */
 void home_boot(void);
+/* One was mounted later: the same, but for the start. */
+void home_mounted(void);
 
 /* vm_create, and its description is written; d's cfg.home says where. -EEXIST there is one. */
 MUST_CHECK int home_create(struct vm_desc *d, char *why, size_t why_len);

@@ -3,6 +3,8 @@
  * After a boot: descriptions on the datastores that are mounted, whose host this is, are
  * registered; those that say `autostart = N` are started, in the order of N, each its delay
  * after the one before. One that another host runs by now is refused by its lease, and logged.
+ * When a datastore is mounted later all of them are looked through again, for it may tell which of
+ * two descriptions on others counts. Nothing is started then: its turn was at the boot.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -37,7 +39,8 @@ static bool is_description(const char *file, char name[VM_NAME_MAX])
 
 	if (!n || n >= VM_NAME_MAX || !file[n])
 		return false;
-	snprintf(name, n + 1, "%s", file);
+	memcpy(name, file, n);
+	name[n] = '\0';
 	snprintf(again, sizeof(again), "%s/%s.vm", name, name);
 	return !strcmp(again, file) && name_is_ok(name, VM_NAME_MAX);
 }
@@ -49,8 +52,21 @@ static void note_start(struct starts *s, const struct vm_desc *d)
 	if (!d->autostart || s->nr == STARTS_MAX)
 		return;
 	*to = (struct start){ .turn = d->autostart, .delay_s = d->autostart_delay_s };
-	snprintf(to->name, sizeof(to->name), "%s", d->cfg.name);
+	memcpy(to->name, d->cfg.name, sizeof(to->name));
 	s->nr++;
+}
+
+/* Is it here already, or does a move of this host have to do with it just now? */
+static bool is_known(const char *name, const char *store)
+{
+	struct vm *vm = vm_find(name);
+	struct home *h = home_find(name);
+	bool moves = h && (h->moves || h->carried || h->coming);
+	bool here = vm && !strcmp(vm->cfg.home, store);
+
+	if (vm)
+		vm_put(vm);
+	return moves || here;
 }
 
 static void consider(struct starts *s, const char *store, const char *name)
@@ -60,6 +76,8 @@ static void consider(struct starts *s, const char *store, const char *name)
 	uint64_t file;
 	int err;
 
+	if (is_known(name, store))
+		return;
 	vm_desc_init(d);
 	snprintf(d->cfg.name, sizeof(d->cfg.name), "%s", name);
 	snprintf(d->cfg.home, sizeof(d->cfg.home), "%s", store);
@@ -77,10 +95,12 @@ static void consider(struct starts *s, const char *store, const char *name)
 		err = home_register_locked(d, file, why, sizeof(why));
 		mutex_unlock(&home_edit_lock);
 	}
-	if (err)
+	if (err) {
 		log_warn("home", "%s on %s is not registered: %s", name, store, why);
-	else
-		note_start(s, d);
+		return;
+	}
+	log_info("home", "%s on %s is registered", name, store);
+	note_start(s, d);
 }
 
 static void look_through(struct starts *s, struct datastore *ds)
@@ -119,19 +139,29 @@ static void start_all(struct starts *s)
 	}
 }
 
-void home_boot(void)
+static struct starts *register_all(void)
 {
-	const char *which = config_get("autostart");
 	struct starts *s = calloc(1, sizeof(*s));
 	struct datastore *ds;
 
-	if (!s) {
+	if (!s)
 		log_error("home", "no memory to register VMs: see 'vm register'");
-		return;
-	}
-	for (unsigned i = 0; (ds = ds_at(i)); i++)
+	for (unsigned i = 0; s && (ds = ds_at(i)); i++)
 		look_through(s, ds);
-	if (!which || strcmp(which, "no"))
+	return s;
+}
+
+void home_boot(void)
+{
+	const char *which = config_get("autostart");
+	struct starts *s = register_all();
+
+	if (s && (!which || strcmp(which, "no")))
 		start_all(s);
 	free(s);
+}
+
+void home_mounted(void)
+{
+	free(register_all());
 }

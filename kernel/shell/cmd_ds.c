@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <tern/home.h>
 #include <tern/mig.h>
 
 #include "cmd_disk.h"
@@ -153,8 +154,10 @@ static int mount_disk(struct shell *sh, struct blkdev *d)
 		return shell_error(sh, "busy", "%s is in use: by %s", d->name,
 				   who[0] ? who : "a host with this one's identity");
 	}
-	if (!err)
+	if (!err) {
 		mig_recover();
+		home_mounted();
+	}
 	return err ? cmd_ds_error(sh, d->name, err) : 0;
 }
 
