@@ -84,42 +84,66 @@ static int hold(struct home *h, char *why, size_t len)
 }
 
 /* As its description is now, and with no former one that would count again. */
-static int read_now(struct home_carry *c, struct home_work *w, char *why, size_t len)
+static int read_now(struct home_carry *c, char *why, size_t len)
 {
+	struct vm_desc *d = &c->work->d;
 	uint64_t file;
-	int err = home_read(c->h, &w->d, &file, why, len);
+	int err = home_read(c->h, d, &file, why, len);
 
 	if (!err && home_carry_goes(c))
-		err = home_former_gone(&w->d, why, len);
-	return err ? err : look_around(c, &w->d.cfg, why, len);
+		err = home_former_gone(d, why, len);
+	return err ? err : look_around(c, &d->cfg, why, len);
+}
+
+void home_carry_free(struct home_carry *c)
+{
+	free(c->work);
+	free(c);
+}
+
+static struct home_carry *new_carry(struct home *h, const char *store)
+{
+	struct home_carry *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->work = malloc(sizeof(*c->work));
+	if (!c->work) {
+		free(c);
+		return NULL;
+	}
+	c->h = h;
+	snprintf(c->from, sizeof(c->from), "%s", h->store);
+	snprintf(c->to, sizeof(c->to), "%s", store[0] ? store : h->store);
+	home_new_name(h->name, c->fresh);
+	return c;
 }
 
 int home_carry_begin(struct vm *vm, const char *store, struct home_carry **out, char *why,
 		     size_t len)
 {
 	struct home *h = vm->cfg.home[0] ? home_find(vm->cfg.name) : NULL;
-	struct home_work *w = h ? home_begin(why, len) : NULL;
-	struct home_carry *c = w ? calloc(1, sizeof(*c)) : NULL;
-	int err = h ? -ENOMEM : 0;
+	struct home_carry *c = h ? new_carry(h, store) : NULL;
+	int err;
 
 	*out = NULL;
-	if (c) {
-		c->h = h;
-		snprintf(c->from, sizeof(c->from), "%s", h->store);
-		snprintf(c->to, sizeof(c->to), "%s", store[0] ? store : h->store);
-		home_new_name(h->name, c->fresh);
-		err = home_refuse_moving(h, vm, why, len);
+	if (!h)
+		return 0;
+	if (!c) {
+		snprintf(why, len, "the host has no memory for it");
+		return -ENOMEM;
 	}
-	if (c && !err)
-		err = hold(h, why, len);
+	mutex_lock(&home_edit_lock);
+	err = home_refuse_moving(h, vm, why, len);
 	if (!err)
+		err = hold(h, why, len);
+	if (!err) {
 		*out = c; /* which home_carry_end undoes, whatever comes */
-	else
-		free(c);
-	if (c && !err)
-		err = read_now(c, w, why, len);
-	if (w)
-		home_end(w);
+		err = read_now(c, why, len);
+	}
+	mutex_unlock(&home_edit_lock);
+	if (!*out)
+		home_carry_free(c);
 	return err;
 }
 
@@ -225,40 +249,39 @@ static int write_fresh(struct home_carry *c, struct vm_desc *d, char *why, size_
 	return 0;
 }
 
-int home_carry_mark(struct home_carry *c, struct home_work *w, const char *to, char *why,
-		    size_t len)
+int home_carry_mark(struct home_carry *c, const char *to, char *why, size_t len)
 {
+	struct vm_desc *d = &c->work->d;
 	uint64_t file;
-	int err = to[0] ? home_read(c->h, &w->d, &file, why, len)
-			: home_read_text(c->h, &w->d, &file, why, len);
+	int err = to[0] ? home_read(c->h, d, &file, why, len)
+			: home_read_text(c->h, d, &file, why, len);
 
 	if (err)
 		return err;
-	err = to[0] ? identify(c->ds, w->d.moves_to_id) : 0;
+	err = to[0] ? identify(c->ds, d->moves_to_id) : 0;
 	if (err)
 		return home_say(err, c->ds, to, why, len);
-	snprintf(w->d.moves_to, sizeof(w->d.moves_to), "%s", to);
-	return home_save(c->h, &w->d, why, len);
+	snprintf(d->moves_to, sizeof(d->moves_to), "%s", to);
+	return home_save(c->h, d, why, len);
 }
 
 int home_carry_prepare(struct home_carry *c, const struct vm *vm, const struct vm_disk *disk,
 		       char *why, size_t len)
 {
-	struct home_work *w = home_begin(why, len);
+	struct vm_desc *d = &c->work->d;
 	uint64_t file;
 	int err;
 
-	if (!w)
-		return -ENOMEM;
-	err = home_read(c->h, &w->d, &file, why, len);
+	mutex_lock(&home_edit_lock);
+	err = home_read(c->h, d, &file, why, len);
 	if (!err) {
-		set_disks(&w->d.cfg, &vm->cfg, disk);
-		err = write_fresh(c, &w->d, why, len);
+		set_disks(&d->cfg, &vm->cfg, disk);
+		err = write_fresh(c, d, why, len);
 	}
 	if (!err && home_carry_goes(c)) {
 		c->marked = true;
-		err = home_carry_mark(c, w, c->to, why, len);
+		err = home_carry_mark(c, c->to, why, len);
 	}
-	home_end(w);
+	mutex_unlock(&home_edit_lock);
 	return err;
 }

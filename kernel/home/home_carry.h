@@ -19,6 +19,7 @@ struct home_carried {
 
 struct home_carry {
 	struct home *h;
+	struct home_work *work;			 /* [edit lock] so that its end needs no memory */
 	char from[VM_NAME_MAX], to[VM_NAME_MAX]; /* the same: the home stays */
 	struct datastore *ds;			 /* to */
 	unsigned parts;
@@ -38,8 +39,8 @@ static inline bool home_carry_goes(const struct home_carry *c)
 	return strcmp(c->from, c->to) != 0;
 }
 
+void home_carry_free(struct home_carry *c);
 /* The old description, which still counts, says where to look, or no more. */
-MUST_CHECK int home_carry_mark(struct home_carry *c, struct home_work *w, const char *to, char *why,
-			       size_t why_len);
+MUST_CHECK int home_carry_mark(struct home_carry *c, const char *to, char *why, size_t why_len);
 
 #endif

@@ -134,20 +134,17 @@ int home_carry_look(struct home_carry *c, char *why, size_t len)
 
 int home_carry_stay(struct home_carry *c, char *why, size_t len)
 {
-	struct home_work *w;
 	int err;
 
 	if (!home_carry_goes(c)) {
 		snprintf(why, len, "only datastore %s knows what its description says", c->to);
 		return -EBUSY;
 	}
-	w = home_begin(why, len);
-	if (!w)
-		return -ENOMEM;
-	err = home_carry_mark(c, w, "", why, len);
+	mutex_lock(&home_edit_lock);
+	err = home_carry_mark(c, "", why, len);
 	if (!err)
 		c->marked = false;
-	home_end(w);
+	mutex_unlock(&home_edit_lock);
 	return err;
 }
 
@@ -188,16 +185,17 @@ static void remove_old(struct home_carry *c)
 }
 
 /* Nothing of the former one is there: the new one need not say so any more. */
-static void forget_former(struct home_carry *c, struct home_work *w)
+static void forget_former(struct home_carry *c)
 {
+	struct vm_desc *d = &c->work->d;
 	char why[192];
 	uint64_t file;
-	int err = home_read(c->h, &w->d, &file, why, sizeof(why));
+	int err = home_read(c->h, d, &file, why, sizeof(why));
 
 	if (!err)
-		err = home_former_gone(&w->d, why, sizeof(why));
+		err = home_former_gone(d, why, sizeof(why));
 	if (!err)
-		err = home_save(c->h, &w->d, why, sizeof(why));
+		err = home_save(c->h, d, why, sizeof(why));
 	if (err)
 		log_warn("home", "%s: %s", c->h->name, why);
 }
@@ -216,7 +214,7 @@ static void remove_fresh(struct home_carry *c)
 	say_left(c, c->to, c->fresh, err);
 }
 
-static void undo(struct home_carry *c, struct home_work *w)
+static void undo(struct home_carry *c)
 {
 	char why[192];
 
@@ -225,28 +223,26 @@ static void undo(struct home_carry *c, struct home_work *w)
 	for (unsigned i = 0; i < c->parts; i++)
 		if (c->part[i].made)
 			say_left(c, c->to, c->part[i].name, ds_remove(c->ds, c->part[i].name));
-	if (c->marked && home_carry_mark(c, w, "", why, sizeof(why)))
+	if (c->marked && home_carry_mark(c, "", why, sizeof(why)))
 		log_warn("home", "%s still says that it moves, which is no harm: %s", c->h->name,
 			 why);
 }
 
 void home_carry_end(struct home_carry *c, bool moved)
 {
-	char why[192];
 	struct home *h;
-	struct home_work *w;
 	bool let_go;
 
 	if (!c)
 		return;
 	h = c->h;
-	w = home_begin(why, sizeof(why));
-	if (w && moved && c->was) {
+	mutex_lock(&home_edit_lock);
+	if (moved && c->was) {
 		remove_old(c);
 		if (home_carry_goes(c))
-			forget_former(c, w);
-	} else if (w) {
-		undo(c, w);
+			forget_former(c);
+	} else {
+		undo(c);
 	}
 	mutex_lock(&h->lock);
 	h->carried = false;
@@ -255,9 +251,6 @@ void home_carry_end(struct home_carry *c, bool moved)
 	mutex_unlock(&h->lock);
 	if (let_go)
 		home_let_go(h);
-	if (w)
-		home_end(w);
-	else
-		log_error("home", "%s: %s: old files are left behind", h->name, why);
-	free(c);
+	mutex_unlock(&home_edit_lock);
+	home_carry_free(c);
 }
