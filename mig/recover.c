@@ -64,17 +64,26 @@ static void hold(struct leftover *l)
 	}
 }
 
+/* A description goes with its lease; a disk's lease starts nothing. */
+static void end_one(struct leftover *l, unsigned i, bool remove)
+{
+	struct ds_file *f = l->file[i];
+
+	if (f && remove && home_remove_open(l->disk[i], f, l->id[i]))
+		return;
+	if (f)
+		ds_close(f);
+	if (remove)
+		(void)remove_file(l->disk[i], l->id[i]);
+}
+
 void recover_end(struct mig_job *j, bool gone)
 {
 	struct leftover *l = j->left;
 
 	j->left = NULL;
-	for (unsigned i = 0; l && i < l->disks; i++) {
-		if (l->file[i])
-			ds_close(l->file[i]);
-		if (gone && !l->keep)
-			(void)remove_file(l->disk[i], l->id[i]);
-	}
+	for (unsigned i = 0; l && i < l->disks; i++)
+		end_one(l, i, gone && !l->keep);
 	if (l && l->disks && gone) /* the last one is a description, if any is */
 		home_gone(j->st.vm, l->disk[l->disks - 1], l->keep);
 	else if (l && l->disks)

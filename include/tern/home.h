@@ -178,6 +178,11 @@ void home_stays(const struct vm *vm);
 void home_gone(const char *name, const char *path, bool kept);
 void home_settled(const char *path);
 /*
+ * Removes this file, which is open for its lease, so that nobody finds it by its name when the
+ * lease goes. False: it is no description, and open as it was.
+ */
+bool home_remove_open(const char *path, struct ds_file *f, uint64_t id);
+/*
  * The operator says that a VM which is registered here, and whose description says that it moves,
  * runs nowhere else. -ENOENT: it says no such thing; -EBUSY: another host has it.
  */

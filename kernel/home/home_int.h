@@ -91,8 +91,8 @@ MUST_CHECK int home_former_gone(struct vm_desc *d, char *why, size_t why_len);
 char *home_part(struct vm_config *cfg, unsigned i);
 /* The file's name if it is below VM name's home on store; else NULL. */
 const char *home_file_in(const char *path, const char *store, const char *name);
-/* A description's path, into d's name and home. False: it is none. */
-bool home_take_path(const char *path, struct vm_desc *d);
+/* A description's path taken apart. False: it is none. */
+bool home_take_path(const char *path, char to_store[VM_NAME_MAX], char to_name[VM_NAME_MAX]);
 /* cfg with its home, and its parts in it, on store. -ENAMETOOLONG. */
 MUST_CHECK int home_rebase(struct vm_config *cfg, const char *store);
 

@@ -86,7 +86,7 @@ int home_register(const char *path, char name[VM_NAME_MAX], char *why, size_t le
 	if (!w)
 		return -ENOMEM;
 	vm_desc_init(&w->d);
-	err = home_take_path(path, &w->d) ? 0 : -EINVAL;
+	err = home_take_path(path, w->d.cfg.home, w->d.cfg.name) ? 0 : -EINVAL;
 	if (err)
 		snprintf(why, len, "%.80s is no description's path: /ds/DATASTORE/VM/VM.vm", path);
 	if (!err)

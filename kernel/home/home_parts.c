@@ -28,18 +28,18 @@ const char *home_file_in(const char *path, const char *store, const char *name)
 	return strncmp(path, dir, (size_t)n) ? NULL : path + 4 + strlen(store) + 1;
 }
 
-bool home_take_path(const char *path, struct vm_desc *d)
+bool home_take_path(const char *path, char to_store[VM_NAME_MAX], char to_name[VM_NAME_MAX])
 {
 	char again[VM_HOME_PATH];
 	const char *store = path + 4, *name = strncmp(path, "/ds/", 4) ? NULL : strchr(store, '/');
 	size_t n = name ? (size_t)(name - store) : 0, m = name ? strcspn(name + 1, "/") : 0;
 
-	if (!n || n >= sizeof(d->cfg.home) || !m || m >= sizeof(d->cfg.name))
+	if (!n || n >= VM_NAME_MAX || !m || m >= VM_NAME_MAX)
 		return false;
-	snprintf(d->cfg.home, n + 1, "%s", store);
-	snprintf(d->cfg.name, m + 1, "%s", name + 1);
-	home_file_path(d->cfg.home, d->cfg.name, again);
-	return !strcmp(again, path) && name_is_ok(d->cfg.name, VM_NAME_MAX);
+	snprintf(to_store, n + 1, "%s", store);
+	snprintf(to_name, m + 1, "%s", name + 1);
+	home_file_path(to_store, to_name, again);
+	return !strcmp(again, path) && name_is_ok(to_name, VM_NAME_MAX);
 }
 
 int home_rebase(struct vm_config *cfg, const char *store)
@@ -72,4 +72,16 @@ void home_remove_held(const char *store, const char *name, struct ds_file *held,
 	err = ds_remove_file(err ? path : aside, id);
 	if (err && err != -ENOENT)
 		log_warn("home", "%s is left behind: %s", path, ds_error_text(err));
+}
+
+bool home_remove_open(const char *path, struct ds_file *f, uint64_t id)
+{
+	char store[VM_NAME_MAX], name[VM_NAME_MAX];
+	struct ds_lease l;
+
+	ds_file_lease(f, &l);
+	if (l.file != id || !home_take_path(path, store, name))
+		return false;
+	home_remove_held(store, name, f, id);
+	return true;
 }

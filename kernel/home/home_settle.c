@@ -128,7 +128,7 @@ void home_settled(const char *path)
 	if (!w)
 		return;
 	vm_desc_init(&w->d);
-	if (!home_take_path(path, &w->d)) /* a disk's */
+	if (!home_take_path(path, w->d.cfg.home, w->d.cfg.name)) /* a disk's */
 		goto out;
 	h = home_find(w->d.cfg.name);
 	if (!h || !is_at(h, path)) {

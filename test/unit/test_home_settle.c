@@ -274,6 +274,27 @@ static void its_source_has_it(void **state)
 	is_free();
 }
 
+/* It has learnt that the VM is the other's. Another file of that name is not removed. */
+static void its_source_has_lost_it(void **state)
+{
+	struct ds_file *f;
+	uint32_t cursor = 0;
+	struct ds_entry e;
+	struct ds_lease l;
+
+	dies(leaves());
+	assert_int_equal(ds_open(ds, "g/g.vm", DS_OPEN_WRITE, &f), 0);
+	ds_file_lease(f, &l);
+	assert_false(home_remove_open("/ds/ds/g/g.vm", f, l.file + 1));
+	assert_false(home_remove_open("/ds/ds/g/vmlinuz", f, l.file));
+	assert_true(home_remove_open("/ds/ds/g/g.vm", f, l.file));
+	assert_int_equal(ds_list(ds, &cursor, &e), 0);
+	assert_string_equal(e.name, "g/vmlinuz");
+	assert_int_equal(ds_list(ds, &cursor, &e), -ENOENT);
+	strcpy(vm.cfg.name, "g"); /* for the end */
+	assert_non_null(home_add("g"));
+}
+
 static void it_stays(void **state)
 {
 	struct home *h = leaves();
@@ -357,11 +378,9 @@ static int with_kernel(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		source(its_source_dies),
-		source(its_source_has_it),
-		source(it_stays),
-		destination(it_has_come),
-		destination(it_does_not_come),
+		source(its_source_dies),	source(its_source_has_it),
+		source(its_source_has_lost_it), source(it_stays),
+		destination(it_has_come),	destination(it_does_not_come),
 		destination(it_says_so_itself),
 	};
 

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Records of moves that a crash has left: what a host does with the files that they name, at once
+ * or when it is known whose the VM is.
+ */
+// SOURCES: mig/recover.c
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <errno.h>
+
+#include <tern/home.h>
+
+#include "mig/history.h"
+#include "mig/job.h"
+#include "mig/journal.h"
+
+#define DISK "/ds/ds1/g/root.disk"
+#define DESCRIPTION "/ds/ds1/g/g.vm"
+
+/* What was done, in its order: a word each. */
+static char done[256];
+static struct journal_record record;
+static struct mig_job job;
+static bool kept;
+
+static void note(const char *what, const char *path)
+{
+	const char *end = strrchr(path, '.');
+
+	snprintf(done + strlen(done), sizeof(done) - strlen(done), "%s%s%s", done[0] ? " " : "",
+		 what, end ? end : "");
+}
+
+/* ---- what the source takes from elsewhere ---- */
+
+struct datastore *ds_at(unsigned index)
+{
+	return index ? NULL : (struct datastore *)&record;
+}
+
+int ds_path(const char *path, struct datastore **ds, const char **file)
+{
+	*ds = ds_at(0);
+	*file = path;
+	return 0;
+}
+
+int ds_open(struct datastore *ds, const char *name, enum ds_open_mode mode, struct ds_file **out)
+{
+	note("open", name);
+	*out = (struct ds_file *)(uintptr_t)name;
+	return 0;
+}
+
+void ds_close(struct ds_file *f)
+{
+	note("close", (const char *)f);
+}
+
+int ds_remove_file(const char *path, uint64_t id)
+{
+	note("remove", path);
+	return 0;
+}
+
+const char *ds_error_text(int err)
+{
+	return "";
+}
+
+bool home_remove_open(const char *path, struct ds_file *f, uint64_t id)
+{
+	if (strcmp(path, DESCRIPTION) != 0)
+		return false;
+	assert_int_equal(id, 2);
+	note("withdraw", path);
+	return true;
+}
+
+void home_gone(const char *name, const char *path, bool keep)
+{
+	note(keep ? "kept" : "gone", path);
+}
+
+void home_settled(const char *path)
+{
+	note("settled", path);
+}
+
+struct mig_job *job_new(const struct mig_request *r, bool incoming, const uint8_t *id)
+{
+	job = (struct mig_job){ .req = *r };
+	strcpy(job.st.vm, r->vm);
+	return &job;
+}
+
+void job_put(struct mig_job *j)
+{
+}
+
+void job_over(struct mig_job *j, enum mig_phase p)
+{
+	j->over = true;
+}
+
+void job_phase(struct mig_job *j, enum mig_phase p)
+{
+	j->st.phase = p;
+}
+
+void job_error(struct mig_job *j, const char *code, const char *fmt, ...)
+{
+}
+
+void job_step(struct mig_job *j, enum mig_step step)
+{
+}
+
+void step_say(const uint8_t id[WIRE_ID_BYTES], bool incoming, enum mig_step step)
+{
+}
+
+void settle_add(struct mig_job *j)
+{
+	j->settling = true;
+}
+
+void history_add(const struct wire_verdict *v)
+{
+}
+
+void journal_keep(struct journal *j)
+{
+	kept = true;
+}
+
+void journal_end(struct journal *j)
+{
+}
+
+int journal_scan(struct datastore *ds, bool incoming,
+		 void (*fn)(const struct journal_record *r, struct journal *j, void *arg),
+		 void *arg)
+{
+	if (record.incoming == incoming)
+		fn(&record, NULL, arg);
+	return 0;
+}
+
+static void found(bool incoming, enum journal_step step)
+{
+	done[0] = '\0';
+	kept = false;
+	record = (struct journal_record){ .vm = "g",
+					  .incoming = incoming,
+					  .step = step,
+					  .disks = 2,
+					  .disk = { DISK, DESCRIPTION },
+					  .file = { 1, 2 } };
+	mig_recover();
+}
+
+static void source_in_doubt(void)
+{
+	found(false, JOURNAL_GO);
+	assert_string_equal(done, "open.disk open.vm");
+	assert_true(job.settling && !job.over);
+	done[0] = '\0';
+}
+
+/* ---- the source's ---- */
+
+/* The description goes last, and with its lease: no other host starts the VM in between. */
+static void it_is_the_others(void **state)
+{
+	source_in_doubt();
+	recover_end(&job, true);
+	assert_string_equal(done, "close.disk remove.disk withdraw.vm gone.vm");
+}
+
+static void it_is_the_others_says_the_operator(void **state)
+{
+	source_in_doubt();
+	recover_keep(&job);
+	recover_end(&job, true);
+	assert_string_equal(done, "close.disk close.vm kept.vm");
+}
+
+static void it_is_here(void **state)
+{
+	source_in_doubt();
+	recover_end(&job, false);
+	assert_string_equal(done, "close.disk close.vm settled.vm");
+}
+
+static void nothing_was_decided(void **state)
+{
+	found(false, JOURNAL_NOTHING);
+	assert_string_equal(done, "settled.vm");
+	assert_true(job.settling && job.over);
+}
+
+/* ---- the destination's ---- */
+
+static void its_copy_never_ran(void **state)
+{
+	found(true, JOURNAL_NOTHING);
+	assert_string_equal(done, "remove.disk remove.vm");
+	assert_true(kept);
+}
+
+static void it_has_come(void **state)
+{
+	found(true, JOURNAL_OWNS);
+	assert_string_equal(done, "settled.vm");
+	assert_true(kept);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(it_is_the_others),
+		cmocka_unit_test(it_is_the_others_says_the_operator),
+		cmocka_unit_test(it_is_here),
+		cmocka_unit_test(nothing_was_decided),
+		cmocka_unit_test(its_copy_never_ran),
+		cmocka_unit_test(it_has_come),
+	};
+
+	return cmocka_run_group_tests_name("recover", tests, NULL, NULL);
+}
