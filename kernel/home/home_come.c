@@ -60,12 +60,12 @@ static int check_file(const struct vm_config *cfg, const struct home_sent *s, un
 	return 0;
 }
 
-static bool same_files(struct vm_desc *d, const struct vm_config *cfg)
+static bool same_files(const struct vm_desc *d, const struct vm_config *cfg)
 {
-	struct vm_config *is = &d->cfg;
+	const struct vm_config *is = &d->cfg;
 
 	for (unsigned i = 0; i < HOME_PARTS_MAX; i++)
-		if (strcmp(home_part(is, i), home_part((struct vm_config *)cfg, i)))
+		if (strcmp(home_part(is, i), home_part(cfg, i)))
 			return false;
 	for (unsigned i = 0; i < cfg->disks; i++)
 		if (strcmp(is->disk[i].path, cfg->disk[i].path))

@@ -117,7 +117,7 @@ int home_counts(struct vm_desc *d, char *why, size_t len)
 
 /* ---- what is left of it ---- */
 
-static bool names(struct vm_desc *d, const char *path)
+static bool names(const struct vm_desc *d, const char *path)
 {
 	const char *part;
 
@@ -155,8 +155,7 @@ static bool has_moved(const struct vm_disk *d, const char *to)
 	       (strncmp(d->path + 4, to, n) || d->path[4 + n] != '/');
 }
 
-/* Of a copy, since the list is looked through as one that could be changed. */
-static void remove_files(struct vm_desc *old, struct vm_desc *now)
+static void remove_files(const struct vm_desc *old, const struct vm_desc *now)
 {
 	const char *part;
 
@@ -172,20 +171,17 @@ static void remove_files(struct vm_desc *old, struct vm_desc *now)
 void home_clear_former(const struct vm_desc *d)
 {
 	char path[VM_HOME_PATH], why[192];
-	struct vm_desc *now, *old = malloc(sizeof(*old));
 	int err = 0;
+	struct vm_desc *now = successor(d, &err, why, sizeof(why));
 
-	now = old ? successor(d, &err, why, sizeof(why)) : NULL;
-	if (now) {
-		*old = *d;
-		home_file_path(old->cfg.home, old->cfg.name, path);
-		log_info("home", "%s: %s has taken its place: it is removed, with its files", path,
-			 old->moves_to);
-		remove_files(old, now);
-		remove_path(path);
-	}
+	if (!now)
+		return;
+	home_file_path(d->cfg.home, d->cfg.name, path);
+	log_info("home", "%s: %s has taken its place: it is removed, with its files", path,
+		 d->moves_to);
+	remove_files(d, now);
+	remove_path(path);
 	free(now);
-	free(old);
 }
 
 bool home_remove_left(struct datastore *ds, const struct ds_entry *e)

@@ -88,7 +88,7 @@ MUST_CHECK int home_former_gone(struct vm_desc *d, char *why, size_t why_len);
 
 /* home_parts.c: what of cfg is started and may lie in its home; NULL past the last, empty: none. */
 #define HOME_PARTS_MAX HOME_FILES_MAX
-char *home_part(struct vm_config *cfg, unsigned i);
+const char *home_part(const struct vm_config *cfg, unsigned i);
 /* The file's name if it is below VM name's home on store; else NULL. */
 const char *home_file_in(const char *path, const char *store, const char *name);
 /* A description's path taken apart. False: it is none. */
@@ -106,7 +106,7 @@ void home_remove_held(const char *store, const char *name, struct ds_file *held,
 
 /* home_sent.c: the VM stays, with its home, or has left. The edit lock is held for left. */
 void home_sent_stay(struct home *h);
-void home_sent_left(struct home *h, struct vm_config *cfg);
+void home_sent_left(struct home *h, const struct vm_config *cfg);
 /* home_come.c: it will not come. */
 void home_come_end(struct home *h);
 

@@ -118,7 +118,6 @@ void home_leave(const struct vm *vm)
 
 void home_left(const struct vm *vm)
 {
-	struct vm_config cfg = vm->cfg;
 	struct home *h;
 	struct vm *now;
 
@@ -128,7 +127,7 @@ void home_left(const struct vm *vm)
 	if (now)
 		vm_put(now); /* registered again meanwhile */
 	if (h && h->sent)
-		home_sent_left(h, &cfg);
+		home_sent_left(h, &vm->cfg);
 	if (!now && h)
 		home_forget(h);
 	mutex_unlock(&home_edit_lock);

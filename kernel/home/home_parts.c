@@ -4,6 +4,7 @@
  * far as it is below "/ds/DATASTORE/VM/". It goes where the home goes.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,11 +14,18 @@
 
 #include "home_int.h"
 
-char *home_part(struct vm_config *cfg, unsigned i)
+/* In a struct vm_config. */
+static size_t part_at(unsigned i)
 {
 	if (i < 2)
-		return i ? cfg->initrd : cfg->kernel;
-	return i < HOME_PARTS_MAX ? cfg->module[i - 2] : NULL;
+		return i ? offsetof(struct vm_config, initrd) : offsetof(struct vm_config, kernel);
+	return offsetof(struct vm_config, module) +
+	       (i - 2) * sizeof(((struct vm_config *)0)->module[0]);
+}
+
+const char *home_part(const struct vm_config *cfg, unsigned i)
+{
+	return i < HOME_PARTS_MAX ? (const char *)cfg + part_at(i) : NULL;
 }
 
 const char *home_file_in(const char *path, const char *store, const char *name)
@@ -44,16 +52,16 @@ bool home_take_path(const char *path, char to_store[VM_NAME_MAX], char to_name[V
 
 int home_rebase(struct vm_config *cfg, const char *store)
 {
-	char path[VM_PATH_MAX], *part;
+	char path[VM_PATH_MAX];
 
-	for (unsigned i = 0; (part = home_part(cfg, i)); i++) {
-		const char *file = home_file_in(part, cfg->home, cfg->name);
+	for (unsigned i = 0; i < HOME_PARTS_MAX; i++) {
+		const char *file = home_file_in(home_part(cfg, i), cfg->home, cfg->name);
 
 		if (!file)
 			continue;
 		if (snprintf(path, sizeof(path), "/ds/%s/%s", store, file) >= (int)sizeof(path))
 			return -ENAMETOOLONG;
-		memcpy(part, path, sizeof(path));
+		memcpy((char *)cfg + part_at(i), path, sizeof(path));
 	}
 	snprintf(cfg->home, sizeof(cfg->home), "%s", store);
 	return 0;

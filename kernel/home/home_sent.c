@@ -54,7 +54,7 @@ static int list_file(struct home *h, const char *path, unsigned i, struct home_s
 	return 0;
 }
 
-static int list_files(struct home *h, struct vm_config *cfg, struct home_sent *out, char *why,
+static int list_files(struct home *h, const struct vm_config *cfg, struct home_sent *out, char *why,
 		      size_t len)
 {
 	const char *path;
@@ -115,8 +115,21 @@ void home_keep(const struct vm *vm)
 {
 	struct home *h = home_find(vm->cfg.name);
 
-	if (h)
-		h->keep = true;
+	if (!h)
+		return;
+	mutex_lock(&h->lock);
+	h->keep = true;
+	mutex_unlock(&h->lock);
+}
+
+static bool is_kept(struct home *h)
+{
+	bool keep;
+
+	mutex_lock(&h->lock);
+	keep = h->keep;
+	mutex_unlock(&h->lock);
+	return keep;
 }
 
 /* It is carried no more; the lease, if it is to go. */
@@ -142,16 +155,17 @@ void home_sent_stay(struct home *h)
 		ds_close(f);
 }
 
-void home_sent_left(struct home *h, struct vm_config *cfg)
+void home_sent_left(struct home *h, const struct vm_config *cfg)
 {
+	bool keep = is_kept(h);
 	uint64_t id = h->file;
 	struct ds_file *f;
 	const char *path;
 
-	if (h->keep)
+	if (keep)
 		home_nobodys(h);
 	f = put_down(h, true);
-	if (h->keep) {
+	if (keep) {
 		if (f)
 			ds_close(f);
 		return;
