@@ -42,7 +42,7 @@ int source_home_plan(struct source *s, char *why, size_t len)
 
 	if (err || !vm->cfg.home[0])
 		return err;
-	if (s->j->self && copied) {
+	if (s->j->self && (all || copied)) {
 		snprintf(why, len,
 			 "%s is at home on %s: on its own host its disks move with it by svmotion",
 			 vm->cfg.name, vm->cfg.home);
@@ -82,8 +82,9 @@ void source_home_record(const struct source *s, struct journal_record *r)
 	if (!s->going)
 		return;
 	for (unsigned i = 0; i < source_home_files(s); i++)
-		snprintf(r->disk[r->disks++], sizeof(r->disk[0]), "/ds/%s/%.*s", s->j->vm->cfg.home,
-			 VM_PATH_MAX - 1, s->going->sent.file[i].name);
+		r->disks += snprintf(r->disk[r->disks], sizeof(r->disk[0]), "/ds/%s/%s",
+				     s->j->vm->cfg.home, s->going->sent.file[i].name) <
+			    (int)sizeof(r->disk[0]); /* it was taken out of such a path */
 	if (home_info(s->j->vm->cfg.name, &info))
 		memcpy(r->disk[r->disks++], info.path, sizeof(info.path));
 }
