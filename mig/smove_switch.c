@@ -229,31 +229,56 @@ void smove_unpromise(struct smove *s)
 	s->promised = 0;
 }
 
-static int make_heir(struct smove *s, struct vm **heir, bool runs)
+static int build_heir(struct smove *s, struct vm **heir)
 {
 	struct mig_job *j = s->j;
 	struct vm_config cfg;
-	char why[WHY_MAX] = "its state could not be saved";
+	char why[WHY_MAX] = "";
 	int err = smove_new_config(s, &cfg);
 
-	smove_unpromise(s); /* it takes that now */
-	if (!err)
-		err = vm_create_heir(j->vm, &cfg, heir, why, sizeof(why));
 	if (err) {
-		job_error(j, "no-memory", "%s", why);
+		job_error(j, "invalid", "the new path of a file of its home is too long");
 		return err;
 	}
-	(*heir)->mig = j;
-	(*heir)->doing = j->vm->doing;
-	err = stun_hand_over(j->vm, *heir, why, sizeof(why));
-	if (!err && runs)
-		err = vm_prepare_incoming(*heir);
+	err = vm_create_heir(j->vm, &cfg, heir, why, sizeof(why));
+	if (err)
+		job_error(j, "no-memory", "%s", why);
+	return err;
+}
+
+static int fill_heir(struct smove *s, struct vm *heir, bool runs)
+{
+	struct mig_job *j = s->j;
+	char why[WHY_MAX] = "its state could not be saved";
+	int err;
+
+	heir->mig = j;
+	heir->doing = j->vm->doing;
+	err = stun_hand_over(j->vm, heir, why, sizeof(why));
+	if (!err && runs) {
+		err = vm_prepare_incoming(heir);
+		snprintf(why, sizeof(why), "its second instance cannot run: %s",
+			 err == -ENOMEM ? "no memory for its processors"
+					: "its state is incomplete");
+	}
+	if (err)
+		job_error(j, err == -ENOMEM ? "no-memory" : "failed", "%s", why);
+	return err;
+}
+
+/* What was promised for it is its own as soon as it is all there, not before. */
+static int make_heir(struct smove *s, struct vm **heir, bool runs)
+{
+	int err = build_heir(s, heir);
+
+	if (err)
+		return err;
+	err = fill_heir(s, *heir, runs);
+	smove_unpromise(s);
 	if (!err)
 		err = finish(s);
-	if (err) {
-		job_error(j, "failed", "%s", why);
+	if (err)
 		end_heir(*heir);
-	}
 	return err;
 }
 

@@ -211,6 +211,7 @@ void page_unpromise(uint64_t bytes)
 int vm_create_heir(struct vm *v, const struct vm_config *cfg, struct vm **out, char *why,
 		   size_t len)
 {
+	assert_int_equal(promised, 4096); /* nobody else is given that meanwhile */
 	if (fake.create) {
 		snprintf(why, len, "no heir");
 		return fake.create;
@@ -231,6 +232,7 @@ int stun_hand_over(struct vm *v, struct vm *h, char *why, size_t len)
 int vm_prepare_incoming(struct vm *v)
 {
 	assert_ptr_equal(v, &heir);
+	assert_int_equal(promised, 4096);
 	return fake.prepare;
 }
 
@@ -321,6 +323,89 @@ static void has_moved(void)
 static void test_moves(void **state)
 {
 	has_moved();
+	assert_int_equal(promised, 0);
+}
+
+/* ---- a step fails ---- */
+
+static void fails(int *step, int err, const char *code, const char *says)
+{
+	*step = err;
+	goes_on_as_it_was(err);
+	assert_string_equal(job.st.error_code, code);
+	if (!strstr(job.st.error, says))
+		fail_msg("it says '%s', not '%s'", job.st.error, says);
+	begin(NULL);
+}
+
+static void test_any_step_fails(void **state)
+{
+	fails(&fake.rest, -EIO, "io", "disk");
+	s.disk[0].old_ds = (struct datastore *)&fake;
+	s.disk[0].old_name = "g/root.disk";
+	fails(&fake.held, -ESTALE, "io", "another host has taken its lease");
+	fails(&fake.adopt, -EIO, "io", "adopt");
+	fails(&fake.config, -ENAMETOOLONG, "invalid", "too long");
+	fails(&fake.create, -ENOMEM, "no-memory", "no heir");
+	fails(&fake.hand_over, -EBADMSG, "failed", "no records");
+	fails(&fake.hand_over, -ENOMEM, "no-memory", "no records");
+	fails(&fake.prepare, -ENOMEM, "no-memory", "no memory for its processors");
+	fails(&fake.prepare, -EINVAL, "failed", "its state is incomplete");
+	fails(&fake.finish, -EIO, "io", "the disk failed");
+	fails(&fake.home, -EIO, "io", "the switch");
+}
+
+/* Who asked for it is not told that something failed. */
+static void test_cancel(void **state)
+{
+	job.cancel = true;
+	assert_int_equal(smove_switch(&s), -ECANCELED);
+	assert_string_equal(job.st.error, "");
+	assert_int_equal(fake.runs, 1);
+	assert_int_equal(fake.heirs, 0);
+	assert_false(job.no_return);
+}
+
+static void test_not_just_now(void **state)
+{
+	static const int stun_says[] = { -ESRCH, -EBUSY, -ETIMEDOUT };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(stun_says); i++) {
+		fake.stun = stun_says[i];
+		assert_int_equal(smove_switch(&s), -EAGAIN);
+	}
+	assert_int_equal(fake.runs + fake.heirs, 0);
+	assert_string_equal(job.st.error, "");
+}
+
+/* ---- one that does not run ---- */
+
+static void test_suspended(void **state)
+{
+	vm.state = VM_SUSPENDED;
+	assert_int_equal(smove_switch(&s), 0);
+	assert_int_equal(heir.state, VM_SUSPENDED);
+	assert_int_equal(fake.runs + fake.heir_runs, 0);
+	assert_ptr_equal(s.old, &vm);
+}
+
+static void test_off(void **state)
+{
+	vm.state = VM_OFF;
+	assert_int_equal(smove_switch(&s), 0);
+	assert_int_equal(fake.files, 1);
+	assert_int_equal(fake.heirs, 0);
+	assert_null(s.old);
+}
+
+static void test_off_in_doubt(void **state)
+{
+	vm.state = VM_OFF;
+	fake.home = -EINPROGRESS;
+	fake.look[0] = -EIO;
+	assert_int_equal(smove_switch(&s), -EIO);
+	assert_int_equal(fake.files, 0);
+	assert_int_equal(vm.state, VM_OFF);
 }
 
 /* ---- nobody can say which description counts ---- */
@@ -367,6 +452,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		test(test_moves),
+		test(test_any_step_fails),
+		test(test_cancel),
+		test(test_not_just_now),
+		test(test_suspended),
+		test(test_off),
+		test(test_off_in_doubt),
 		test(test_it_waits_and_has_moved),
 		test(test_it_waits_and_goes_on),
 		test(test_the_operator_lets_it_go_on),
