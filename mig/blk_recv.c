@@ -93,7 +93,7 @@ static bool fits(const struct blk_receiver *r, const struct wire_blocks *b)
 	end = end_of(d);
 	block = d->dev->geo.block_bytes;
 	return b->offset % block == 0 && b->bytes % block == 0 && b->offset < end &&
-	       b->offset + b->bytes <= (d->filled ? ALIGN_UP(end, WIRE_FILE_BLOCK) : end);
+	       b->offset + b->bytes <= (d->file ? ALIGN_UP(end, WIRE_FILE_BLOCK) : end);
 }
 
 /* For what it brings, or for what is read back. */
@@ -178,15 +178,17 @@ static void say_error(struct blk_receiver *r, int error)
 	const char *code = error == -ENOSPC   ? "no-space"
 			   : error == -EILSEQ ? "differs"
 					      : "disk-error";
-	unsigned disk = r->disk[r->error_disk].number;
-	char text[WIRE_TEXT];
+	const struct blk_recv_disk *d = &r->disk[r->error_disk];
+	char disk[16], text[WIRE_TEXT];
+	const char *what = d->file ? d->file : disk;
 
+	snprintf(disk, sizeof(disk), "disk %u", d->number);
 	if (error == -EILSEQ)
 		snprintf(text, sizeof(text),
-			 "disk %u there is not what was written to it, near byte %llu", disk,
+			 "%.90s there is not what was written to it, near byte %llu", what,
 			 (unsigned long long)r->error_at);
 	else
-		snprintf(text, sizeof(text), "disk %u there: %s", disk,
+		snprintf(text, sizeof(text), "%s there: %s", what,
 			 error == -ENOSPC   ? "its datastore is full"
 			 : error == -ESTALE ? "its datastore was lost"
 					    : "it failed a request");

@@ -20,7 +20,11 @@ struct blk_receiver;
 struct blk_recv_disk {
 	struct blkdev *dev;
 	unsigned number; /* of the VM's disks, for people */
-	bool filled;	 /* what comes ends at a WIRE_FILE_BLOCK, which may be behind its end */
+	/*
+	 * Not a disk: a file, with this path, for people. What comes of it ends at a
+	 * WIRE_FILE_BLOCK, which may be behind its end.
+	 */
+	const char *file;
 };
 
 /* The peer is read by the caller and written to by the receiver. -ENOMEM. */

@@ -22,6 +22,7 @@ struct dest_disks {
 	unsigned shares; /* the first of disk; files of the VM's home come behind */
 	struct vdisk *share[VM_DISKS_MAX];
 	struct home_coming *home; /* NULL: none comes */
+	char path[HOME_FILES_MAX][VM_PATH_MAX];
 	struct blk_recv_disk disk[VM_DISKS_MAX + HOME_FILES_MAX];
 };
 
@@ -47,6 +48,14 @@ static struct vm *waits_for_disks(struct mig_job *j)
 	return vm;
 }
 
+static void add_file(struct dest_disks *k, const struct vm *vm, unsigned i, struct blkdev *dev)
+{
+	uint64_t id;
+
+	(void)home_come_at(vm, i, k->path[i], &id);
+	k->disk[k->nr++] = (struct blk_recv_disk){ .dev = dev, .file = k->path[i] };
+}
+
 static void open_disks(struct dest_disks *k, struct vm *vm)
 {
 	struct blkdev *file[HOME_FILES_MAX];
@@ -64,7 +73,7 @@ static void open_disks(struct dest_disks *k, struct vm *vm)
 	}
 	k->nr = k->shares;
 	for (unsigned n = home_come_files(vm, &k->home, file), i = 0; i < n; i++)
-		k->disk[k->nr++] = (struct blk_recv_disk){ file[i], vm->cfg.disks + i, true };
+		add_file(k, vm, i, file[i]);
 }
 
 /* One stream for a job, ever: what a second would bring is not all. */

@@ -306,7 +306,7 @@ static void test_filled(void **state)
 	static const uint8_t zeros[5 * 512];
 
 	late[0].dev.geo.blocks -= 5;
-	net.disk[0].filled = true;
+	net.disk[0].file = "/ds/ds2/g/vmlinuz";
 	memset(model, 0, sizeof(model));
 	assert_int_equal(change(0, BLK_WRITE, DISK_BYTES / 512 - 16, 16), 0);
 	note(0, BLK_WRITE, DISK_BYTES / 512 - 16, 11);
@@ -434,6 +434,18 @@ static void test_target_fails(void **state)
 	assert_false(blk_receiver_close(net.receiver));
 }
 
+/* A file of the VM's home is no disk of its. */
+static void test_target_fails_a_file(void **state)
+{
+	struct wire_text words;
+
+	net.disk[1].file = "/ds/ds2/g/vmlinuz";
+	late[1].fail_with = -EIO;
+	assert_int_equal(change(1, BLK_WRITE, 8, 8), 0);
+	wait_for_error(&words, -ECONNABORTED);
+	assert_string_equal(words.text, "/ds/ds2/g/vmlinuz there: it failed a request");
+}
+
 static void count_done(struct blk_req *r)
 {
 	__atomic_add_fetch((unsigned *)r->user, 1, __ATOMIC_RELEASE);
@@ -523,6 +535,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_older_peer, start_3, stop),
 		cmocka_unit_test_setup_teardown(test_no_reads, start, stop),
 		cmocka_unit_test_setup_teardown(test_target_fails, start, stop),
+		cmocka_unit_test_setup_teardown(test_target_fails_a_file, start, stop),
 		cmocka_unit_test_setup_teardown(test_cut, start, stop),
 		cmocka_unit_test_setup_teardown(test_hostile, start, stop),
 	};
