@@ -18,6 +18,7 @@
 _Static_assert(PACE_PIECE_MAX == PAGE_SIZE << BULK_ORDER, "a piece fills its buffer");
 
 #define PROMISE_BYTES (64ull << 20)
+#define ZEROES_BYTES (4ull << 20) /* of a bare target, for writes to them wait meanwhile */
 
 /* ---- a piece ---- */
 
@@ -80,7 +81,12 @@ static uint64_t blocks_now(const struct bulk *b)
 
 static enum bulk_need need_of(const struct bulk *b, uint64_t at, uint64_t *n)
 {
-	return b->linear && b->need ? b->need(b->user, at, n) : BULK_COPY;
+	enum bulk_need need = b->linear && b->need ? b->need(b->user, at, n) : BULK_COPY;
+
+	if (need != BULK_SKIP || !b->bare)
+		return need;
+	*n = MIN(*n, ZEROES_BYTES / b->m->source->geo.block_bytes);
+	return BULK_ZEROES;
 }
 
 /* In requests of what the target takes at a time, which is large. */

@@ -57,6 +57,7 @@ struct bulk {
 	int (*asked)(void *user);
 	void *user; /* [in] */
 	bool fresh; /* [in] the target reads as zeros where nothing was written */
+	bool bare;  /* [in] it has anything there: what is skipped elsewhere is zeroed */
 	/*
 	 * [in] Not NULL: the linear pass reads this, which nobody writes, and the mirror takes no
 	 * notice: what the guest writes goes to the source alone.

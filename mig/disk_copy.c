@@ -47,6 +47,12 @@ void disk_copy_into(struct disk_copy *c, struct ds_file *target)
 	c->bulk.promise = promise;
 }
 
+void disk_copy_bare(struct disk_copy *c)
+{
+	c->bulk.fresh = false;
+	c->bulk.bare = true;
+}
+
 void disk_copy_fini(struct disk_copy *c)
 {
 	bulk_fini(&c->bulk);

@@ -31,6 +31,8 @@ MUST_CHECK int disk_copy_init(struct disk_copy *c, struct ds_file *file, struct 
  * where contents are, as that of a thin file does: all of it will be written.
  */
 void disk_copy_into(struct disk_copy *c, struct ds_file *target);
+/* The target is a new file of ds_create_bare. */
+void disk_copy_bare(struct disk_copy *c);
 void disk_copy_fini(struct disk_copy *c);
 /* Two calls, some time apart, see what the guest asks for meanwhile: c->guest, for pace_init. */
 void disk_copy_watch(struct disk_copy *c);

@@ -50,7 +50,7 @@ void pace_init(struct pace *p, const struct pace_guest *before, uint32_t bw_mbit
 void pace_pass(struct pace *p);
 /* The guest's requests so far, and the sum of their times. */
 void pace_look(struct pace *p, uint64_t now_ns, uint64_t requests, uint64_t busy_ns);
-/* From now on without a brake: the guest stands still and waits for the copy. */
+/* From now on without a brake: the guest stands still. */
 void pace_hurry(struct pace *p);
 uint64_t pace_at(const struct pace *p); /* when the next may begin */
 void pace_begun(struct pace *p, uint64_t now_ns, uint64_t bytes);

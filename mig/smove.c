@@ -106,6 +106,8 @@ static int preflight(struct smove *s)
 static int copy_cold(struct smove_disk *d)
 {
 	pace_init(&d->copy.bulk.pace, &d->copy.guest, d->s->j->req.bw_mbit);
+	if (d->s->j->vm->state != VM_RUNNING)
+		pace_hurry(&d->copy.bulk.pace); /* it is this job's, so it does not begin to run */
 	return smove_chain_copy(d);
 }
 

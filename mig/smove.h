@@ -57,6 +57,7 @@ struct smove_disk {
 	struct datastore *ds;
 	char name[SMOVE_PATH];
 	uint64_t made; /* its identity; 0: it is not made */
+	bool bare;     /* ds_create_bare */
 	struct ds_file *file;
 	struct vdisk *adopted;
 	struct chain *chain; /* the snapshots under it; NULL: none */

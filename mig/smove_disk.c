@@ -156,8 +156,10 @@ static int make_new(struct smove_disk *d)
 	err = has_room(d, space_of_new(d, kind, &old));
 	if (err)
 		return err;
-	err = ds_create(d->ds, d->name, kind, d->chain ? d->chain->most_bytes : bytes,
-			DS_FILE_UNFINISHED);
+	d->bare = kind == DS_KIND_FLAT && !d->chain;
+	err = d->bare ? ds_create_bare(d->ds, d->name, bytes)
+		      : ds_create(d->ds, d->name, kind, d->chain ? d->chain->most_bytes : bytes,
+				  DS_FILE_UNFINISHED);
 	if (err)
 		return store_error(d, d->to.path, err);
 	d->made = journal_file(d->to.path);
@@ -207,7 +209,9 @@ static int make_mirror(struct smove_disk *d)
 		job_error(job(d), "no-memory", "no memory for the copy of a disk");
 	if (err)
 		return err;
-	if (d->old_thin)
+	if (d->bare)
+		disk_copy_bare(&d->copy);
+	else if (d->old_thin)
 		disk_copy_into(&d->copy, d->file);
 	d->copy.bulk.asked = smove_asked;
 	return job(d)->req.disks.verify ? make_digest(d) : 0;

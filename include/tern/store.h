@@ -121,6 +121,11 @@ MUST_CHECK int ds_host_at(struct datastore *ds, unsigned slot, struct ds_host_in
 MUST_CHECK int ds_create(struct datastore *ds, const char *name, enum ds_kind kind, uint64_t size,
 			 uint32_t flags);
 /*
+ * The same of a flat one that is unfinished and has in its extents whatever was there: whoever
+ * makes it writes all of it before ds_finish, which does not look whether he did.
+ */
+MUST_CHECK int ds_create_bare(struct datastore *ds, const char *name, uint64_t size);
+/*
  * What it stands on becomes whole with it. -ESTALE it is open here, and its lease is another's, or
  * was.
  */

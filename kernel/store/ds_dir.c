@@ -11,7 +11,8 @@
 
 #include "kernel/store/ds_int.h"
 
-/* So many extents are given to a flat file in one transaction; they are zeroed after it. */
+/* So many extents are given to a flat file in one transaction; if at all, they are zeroed after it.
+ */
 #define FLAT_STEP_EXTENTS 4096u
 
 static int describe(struct datastore *ds, const struct ds_inode *n, struct ds_entry *out)
@@ -184,8 +185,8 @@ static int flat_step(struct datastore *ds, const char *name, uint32_t most, stru
 	return err;
 }
 
-/* Unfinished until all is zeroed, so what is read of it was never anybody else's. */
-static int fill_flat(struct datastore *ds, const char *name, uint64_t size)
+/* Unfinished until all is zeroed, or written, so what is read of it was never anybody else's. */
+static int fill_flat(struct datastore *ds, const char *name, uint64_t size, bool bare)
 {
 	uint32_t most = (uint32_t)((size + DS_EXTENT - 1) / DS_EXTENT), done = 0;
 
@@ -194,7 +195,7 @@ static int fill_flat(struct datastore *ds, const char *name, uint64_t size)
 		uint64_t epoch = 0;
 		int err = flat_step(ds, name, most, &fresh, &epoch);
 
-		if (!err)
+		if (!err && !bare)
 			err = ds_zero_extents(ds, epoch, fresh.physical, fresh.count);
 		if (err)
 			return err;
@@ -203,8 +204,8 @@ static int fill_flat(struct datastore *ds, const char *name, uint64_t size)
 	return 0;
 }
 
-int ds_create(struct datastore *ds, const char *name, enum ds_kind kind, uint64_t size,
-	      uint32_t flags)
+static int create(struct datastore *ds, const char *name, enum ds_kind kind, uint64_t size,
+		  uint32_t flags, bool bare)
 {
 	bool flat = kind == DS_KIND_FLAT;
 	uint32_t index;
@@ -225,13 +226,24 @@ int ds_create(struct datastore *ds, const char *name, enum ds_kind kind, uint64_
 	err = ds_commit(ds);
 	if (err || !flat)
 		return err;
-	err = fill_flat(ds, name, size);
+	err = fill_flat(ds, name, size, bare);
 	if (!err)
 		return flags & DS_FILE_UNFINISHED ? 0 : ds_finish(ds, name);
 	if (ds_remove(ds, name))
 		log_warn("store", "%s: %s is left unfinished until the next mount", ds->super.name,
 			 name);
 	return err;
+}
+
+int ds_create(struct datastore *ds, const char *name, enum ds_kind kind, uint64_t size,
+	      uint32_t flags)
+{
+	return create(ds, name, kind, size, flags, false);
+}
+
+int ds_create_bare(struct datastore *ds, const char *name, uint64_t size)
+{
+	return create(ds, name, DS_KIND_FLAT, size, DS_FILE_UNFINISHED, true);
 }
 
 /* ---- changing ---- */

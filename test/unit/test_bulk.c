@@ -85,6 +85,33 @@ static void holes_stay_holes(void **state)
 	move_end();
 }
 
+/* A target with anything in it: where the source has holes zeros are written, and not read. */
+static void holes_of_a_bare_target_are_zeroed(void **state)
+{
+	uint64_t skipped = 0;
+
+	for (uint64_t s = 0; s < 1000; s++) {
+		move_begin_with(s, s & 4 ? MIRROR_MARK : MIRROR_BOTH, false, s & 8);
+		memset(hole, 0, sizeof(hole));
+		guest.left = 40;
+		guest.discards = s & 1;
+		source.verdict = fills_holes;
+		bulk.need = need_of;
+		bulk.bare = true;
+		for (unsigned i = 8; i < BLOCKS; i++) {
+			hole[i] = i % 24 >= 8;
+			if (hole[i])
+				memset(source.bytes + i * BLOCK, guest.expect[i] = 0, BLOCK);
+		}
+		assert_int_equal(bulk_linear(&bulk), 0);
+		move_switch();
+		assert_same();
+		skipped += bulk.skipped_bytes;
+		move_end();
+	}
+	assert_true(skipped > 1000 * 8 * BLOCK);
+}
+
 /* ---- what fails ---- */
 
 static int some_writes_fail(struct mem_disk *d, const struct blk_req *r)
@@ -237,6 +264,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(holes_stay_holes),
+		cmocka_unit_test(holes_of_a_bare_target_are_zeroed),
 		cmocka_unit_test(a_write_that_the_source_fails),
 		cmocka_unit_test(a_target_that_fails),
 		cmocka_unit_test(a_source_that_cannot_be_read),

@@ -150,11 +150,62 @@ static void space_shows_nothing_of_others_at_any_cut(void **state)
 	free(start);
 }
 
+/* ---- a flat file that is not zeroed before it is written ---- */
+
+static bool bare_agrees(void)
+{
+	struct ds_entry e;
+	int err = ds_stat(ds, "bare", &e);
+
+	if (err)
+		return err == -ENOENT;
+	return !(e.flags & DS_FILE_UNFINISHED) && dsf_has("bare", 0, 2 * MIB, NEW) &&
+	       dsf_has("bare", 2 * MIB, MIB, 0);
+}
+
+static void write_bare(void)
+{
+	struct blk_req zeros = {
+		.op = BLK_WRITE_ZEROES, .block = 2 * MIB / 512, .blocks = MIB / 512, .unmap = true
+	};
+	struct ds_file *f;
+
+	assert_int_equal(dsf_write("bare", 0, 2 * MIB, NEW), 0);
+	assert_int_equal(ds_open(ds, "bare", DS_OPEN_WRITE, &f), 0);
+	assert_int_equal(blk_wait(ds_file_blk(f), &zeros), 0);
+	ds_close(f);
+	assert_int_equal(ds_finish(ds, "bare"), 0);
+}
+
+/* What its extents had before is to be read in no file that counts. */
+static void a_bare_file_is_written_or_is_not_there(void **state)
+{
+	uint64_t all = dsf_free_bytes();
+	uint8_t *start;
+
+	assert_int_equal(ds_create(ds, "dirt", DS_KIND_FLAT, all, 0), 0);
+	for (uint64_t at = 0; at < all; at += MIB)
+		assert_int_equal(dsf_write("dirt", at, MIB, OLD), 0);
+	assert_int_equal(ds_remove(ds, "dirt"), 0);
+	start = dsf_copy_of(disk.bytes);
+	fake_disk_record(&disk);
+	assert_int_equal(ds_create_bare(ds, "bare", 3 * MIB), 0);
+	for (unsigned at = 0; at < 3 * MIB; at += MIB)
+		assert_true(dsf_has("bare", at, MIB, OLD)); /* nothing was spent on it */
+	write_bare();
+	assert_true(bare_agrees());
+	disk.recording = false;
+	dsf_check_directed(start, bare_agrees);
+	dsf_check_reordered(start, bare_agrees, 60);
+	free(start);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		test(nothing_is_lost_at_any_cut),
 		test(space_shows_nothing_of_others_at_any_cut),
+		test(a_bare_file_is_written_or_is_not_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
