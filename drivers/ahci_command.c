@@ -74,22 +74,12 @@ unsigned ahci_build_prds(struct ahci_prd *prds, const struct blk_seg *segs, uint
 	return nr_segs;
 }
 
-static void copy_list(char *bounce, const struct blk_req *r, bool to_bounce)
-{
-	for (uint32_t i = 0; i < r->nr_segs; i++) {
-		void *mem = hpa_ptr(r->segs[i].addr);
-
-		memcpy(to_bounce ? bounce : mem, to_bounce ? mem : bounce, r->segs[i].len);
-		bounce += r->segs[i].len;
-	}
-}
-
 void ahci_unbounce(struct ahci_port *p, struct blk_req *r, bool copy)
 {
 	if (p->bounced != r)
 		return;
 	if (copy && r->op == BLK_READ)
-		copy_list(p->bounce, r, false);
+		disk_bounce(p->bounce, r, false);
 	p->bounced = NULL;
 }
 
@@ -115,7 +105,7 @@ static unsigned bounce_prds(struct ahci_port *p, struct ahci_prd *prds, struct b
 		ide_build_trim((uint8_t *)p->bounce, r->block, r->blocks);
 		all.len = ide_trim_blocks(r->blocks) * IDE_TRIM_BLOCK_BYTES;
 	} else if (r->op == BLK_WRITE) {
-		copy_list(p->bounce, r, true);
+		disk_bounce(p->bounce, r, true);
 	}
 	return ahci_build_prds(prds, &all, 1, UINT64_MAX);
 }

@@ -37,6 +37,7 @@ static void hand_over(struct ahci_port *p, unsigned tag, struct blk_req *r, bool
 	if (queued)
 		ahci_write(p, AHCI_PORT_SACT, 1u << tag);
 	ahci_write(p, AHCI_PORT_CI, 1u << tag);
+	disk_count(&p->blk.stats.doorbells);
 }
 
 void ahci_pump_locked(struct ahci_port *p)
@@ -100,6 +101,7 @@ void ahci_port_interrupt(struct ahci_port *p)
 			ahci_pump_locked(p);
 	}
 	spin_unlock(&p->lock, flags);
+	disk_interrupted(first);
 	disk_complete_all(first);
 }
 

@@ -15,7 +15,10 @@
 #ifndef DRIVERS_DISK_H
 #define DRIVERS_DISK_H
 
+#include <string.h>
+
 #include <tern/blkdev.h>
+#include <tern/page.h>
 #include <tern/timer.h>
 
 #define DISK_TRIES 3u /* of a request that the device fails */
@@ -74,6 +77,24 @@ static inline void disk_append(struct blk_req **first, struct blk_req **last, st
  */
 uint64_t disk_expire(struct blk_req **first, struct blk_req **last, uint64_t now_ns,
 		     struct blk_req **ended, struct blk_req **ended_last);
+/* To a buffer that the device reaches, or from it. */
+static inline void disk_bounce(char *bounce, const struct blk_req *r, bool to_bounce)
+{
+	for (uint32_t i = 0; i < r->nr_segs; i++) {
+		void *mem = hpa_ptr(r->segs[i].addr);
+
+		memcpy(to_bounce ? bounce : mem, to_bounce ? mem : bounce, r->segs[i].len);
+		bounce += r->segs[i].len;
+	}
+	__atomic_fetch_add(&r->dev->stats.copied_bytes, r->blocks * r->dev->geo.block_bytes,
+			   __ATOMIC_RELAXED);
+}
+/* An interrupt has found these ended, if any. */
+static inline void disk_interrupted(const struct blk_req *first)
+{
+	if (first)
+		__atomic_fetch_add(&first->dev->stats.interrupts, 1, __ATOMIC_RELAXED);
+}
 /* Completes a list, each with its own status as it stands there; no lock held. */
 void disk_complete_all(struct blk_req *first);
 

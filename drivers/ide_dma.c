@@ -8,6 +8,7 @@
 
 #include <tern/page.h>
 
+#include "drivers/disk.h"
 #include "drivers/ide.h"
 
 #define DMA_LIMIT (1ull << 32)
@@ -76,16 +77,6 @@ unsigned ide_trim_blocks(uint64_t blocks)
 	return (unsigned)((blocks + IDE_TRIM_BLOCK_REACH - 1) / IDE_TRIM_BLOCK_REACH);
 }
 
-static void copy_list(char *bounce, const struct blk_req *r, bool to_bounce)
-{
-	for (uint32_t i = 0; i < r->nr_segs; i++) {
-		void *mem = hpa_ptr(r->segs[i].addr);
-
-		memcpy(to_bounce ? bounce : mem, to_bounce ? mem : bounce, r->segs[i].len);
-		bounce += r->segs[i].len;
-	}
-}
-
 static uint32_t phys32(const void *p)
 {
 	return (uint32_t)ptr_hpa(p).v;
@@ -107,7 +98,7 @@ void ide_dma_map(struct ide_channel *ch, struct blk_req *r)
 
 		ch->bounced = true;
 		if (r->op == BLK_WRITE)
-			copy_list(ch->bounce, r, true);
+			disk_bounce(ch->bounce, r, true);
 		(void)ide_build_prds(ch->prds, &all, 1);
 	}
 }
@@ -115,5 +106,5 @@ void ide_dma_map(struct ide_channel *ch, struct blk_req *r)
 void ide_dma_unmap(struct ide_channel *ch, struct blk_req *r)
 {
 	if (ch->bounced && r->op == BLK_READ)
-		copy_list(ch->bounce, r, false);
+		disk_bounce(ch->bounce, r, false);
 }

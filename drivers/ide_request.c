@@ -130,6 +130,7 @@ bool ide_issue_locked(struct ide_channel *ch)
 	if (ch->dma)
 		outb(ch->bm + BM_COMMAND, direction | BM_COMMAND_START);
 	ide_arm_timeout_locked(ch);
+	disk_count(&r->dev->stats.doorbells);
 	return true;
 }
 
@@ -230,6 +231,7 @@ void ide_interrupt(void *channel)
 	struct blk_req *r = ide_poll_locked(ch, &status);
 
 	spin_unlock(&ch->lock, flags);
+	disk_interrupted(r);
 	if (r)
 		blk_complete(r, status);
 }

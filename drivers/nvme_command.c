@@ -14,16 +14,6 @@ static uint64_t *list_of(const struct nvme_queue *q, unsigned slot)
 	return q->prps + slot * NVME_PRPS;
 }
 
-static void copy_list(char *bounce, const struct blk_req *r, bool to_bounce)
-{
-	for (uint32_t i = 0; i < r->nr_segs; i++) {
-		void *mem = hpa_ptr(r->segs[i].addr);
-
-		memcpy(to_bounce ? bounce : mem, to_bounce ? mem : bounce, r->segs[i].len);
-		bounce += r->segs[i].len;
-	}
-}
-
 static bool map_data(struct nvme_queue *q, unsigned slot, struct blk_req *r, struct nvme_sqe *e)
 {
 	uint64_t *list = list_of(q, slot);
@@ -39,7 +29,7 @@ static bool map_data(struct nvme_queue *q, unsigned slot, struct blk_req *r, str
 	q->bounce_busy = true;
 	all.addr = ptr_hpa(q->c->bounce);
 	if (r->op == BLK_WRITE)
-		copy_list(q->c->bounce, r, true);
+		disk_bounce(q->c->bounce, r, true);
 	(void)nvme_prp_build(e, list, ptr_hpa(list), &all, 1);
 	return true;
 }
@@ -92,7 +82,7 @@ void nvme_command_end(struct nvme_queue *q, unsigned slot, bool copy)
 	if (!s->bounced)
 		return;
 	if (copy && s->r->op == BLK_READ)
-		copy_list(q->c->bounce, s->r, false);
+		disk_bounce(q->c->bounce, s->r, false);
 	s->bounced = false;
 	q->bounce_busy = false;
 }

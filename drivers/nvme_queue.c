@@ -42,7 +42,7 @@ static void push_locked(struct nvme_queue *q)
 {
 	uint64_t now = time_ns();
 	struct nvme_sqe e;
-	bool any = false;
+	struct blk_req *last = NULL;
 
 	while (!q->frozen && q->first && q->nr_free) {
 		struct blk_req *r = q->first;
@@ -56,10 +56,12 @@ static void push_locked(struct nvme_queue *q)
 		q->slot[slot].issued_ns = now;
 		q->slot[slot].serial = q->serial++;
 		nvme_ring_put(&q->ring, &e);
-		any = true;
+		last = r;
 	}
-	if (any)
-		nvme_ring_submit(&q->ring);
+	if (!last)
+		return;
+	nvme_ring_submit(&q->ring);
+	disk_count(&last->dev->stats.doorbells);
 }
 
 static struct nvme_queue *queue_for(struct nvme *c, const struct blk_req *r)
@@ -147,6 +149,7 @@ void nvme_queue_poll(struct nvme_queue *q)
 		push_locked(q);
 	}
 	spin_unlock(&q->lock, flags);
+	disk_interrupted(l.first);
 	disk_complete_all(l.first);
 }
 

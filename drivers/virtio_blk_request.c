@@ -116,7 +116,8 @@ void vblk_pump_locked(struct vblk_queue *q)
 		q->first->next = NULL;
 		q->first = next;
 	}
-	vring_kick(&q->ring);
+	if (vring_kick(&q->ring))
+		disk_count(&q->dev->blk.stats.doorbells);
 }
 
 /* True when the request is done, with its status in r->status; else it is with the device again. */
@@ -160,6 +161,7 @@ void vblk_interrupt(void *queue)
 		vblk_pump_locked(q);
 	}
 	spin_unlock(&q->lock, flags);
+	disk_interrupted(done);
 	disk_complete_all(done);
 }
 

@@ -177,18 +177,22 @@ static bool device_wants_kick(const struct vring *r)
 	return (uint16_t)(r->avail_idx - event - 1) < added;
 }
 
-void vring_kick(struct vring *r)
+bool vring_kick(struct vring *r)
 {
+	bool rings;
+
 	if (r->avail_idx == r->kicked_idx)
-		return;
+		return false;
 	order();
 	r->avail[AVAIL_IDX] = r->avail_idx;
 	full_barrier();
-	if (device_wants_kick(r)) {
+	rings = device_wants_kick(r);
+	if (rings) {
 		r->kicks++;
 		mmio_write16(r->doorbell, r->index);
 	}
 	r->kicked_idx = r->avail_idx;
+	return rings;
 }
 
 bool vring_pending(const struct vring *r)

@@ -63,8 +63,8 @@ hpa_t vring_used_hpa(const struct vring *r);
  */
 MUST_CHECK int vring_add(struct vring *r, const struct vring_seg *seg, unsigned out, unsigned in,
 			 void *token);
-/* Rings the doorbell if the device wants to know of what was added. */
-void vring_kick(struct vring *r);
+/* Rings the doorbell if the device wants to know of what was added: true when it was rung. */
+bool vring_kick(struct vring *r);
 /* Next completion's token and bytes written, or NULL. */
 void *vring_get(struct vring *r, uint32_t *len);
 bool vring_pending(const struct vring *r);

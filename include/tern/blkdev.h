@@ -105,6 +105,9 @@ struct blk_stats {
 	uint64_t errors;		    /* requests that failed */
 	uint64_t retries, timeouts, resets; /* driver's */
 	uint64_t lost; /* driver's: requests that had ended without an interrupt, found by a look */
+	uint64_t doorbells;    /* driver's: how often the device was told of requests */
+	uint64_t interrupts;   /* driver's: those that found requests ended */
+	uint64_t copied_bytes; /* driver's: of memory that the device does not reach */
 };
 
 struct blkdev {

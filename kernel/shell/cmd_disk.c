@@ -156,6 +156,9 @@ static void list_json(struct shell *sh, struct blkdev *d)
 	json_u64(sh, "timeouts", s.timeouts);
 	json_u64(sh, "resets", s.resets);
 	json_u64(sh, "lost_interrupts", s.lost);
+	json_u64(sh, "doorbells", s.doorbells);
+	json_u64(sh, "interrupts", s.interrupts);
+	json_u64(sh, "memory_copied_bytes", s.copied_bytes);
 	json_end(sh);
 }
 

@@ -105,6 +105,9 @@ static void test_wraps(void **state)
 	}
 	poll(); /* what the last pass left is not new */
 	assert_int_equal(nr_ended, 23);
+	assert_int_equal(fake_ns.blk.stats.doorbells, 23);
+	assert_int_equal(fake_ns.blk.stats.interrupts, 23);
+	assert_int_equal(fake_ns.blk.stats.copied_bytes, 0);
 }
 
 static void test_each_cpu_its_queue(void **state)
@@ -199,6 +202,7 @@ static void test_bounced(void **state)
 	memset(data, 0x5a, sizeof(data));
 	assert_int_equal(fake_nr_seen, 2); /* the second was built before its data changed */
 	assert_int_equal((uint8_t)bounce[511], (uint8_t)(511 * 7));
+	assert_int_equal(fake_ns.blk.stats.copied_bytes, 2 * 512);
 }
 
 /* ---- errors ---- */

@@ -287,6 +287,24 @@ static void test_more_than_slots(void **state)
 	assert_false(take(&t));
 }
 
+/* A device that has not looked yet is told once, and one interrupt ends all that it has done. */
+static void test_doorbells_and_interrupts(void **state)
+{
+	struct taken t;
+
+	(void)state;
+	for (unsigned i = 0; i < 8; i++)
+		submitted(i, BLK_READ, i, 1);
+	assert_int_equal(disk.blk.stats.doorbells, 1);
+	while (take(&t))
+		put(&t, VBLK_S_OK);
+	vblk_interrupt(&disk.queue[0]);
+	vblk_interrupt(&disk.queue[0]);
+	assert_int_equal(fake_nr_done, 8);
+	assert_int_equal(disk.blk.stats.interrupts, 1);
+	assert_int_equal(disk.blk.stats.copied_bytes, 0);
+}
+
 static void test_replayed_in_order(void **state)
 {
 	struct taken t, second;
@@ -461,17 +479,12 @@ static void test_limits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_what_the_device_is_told),
-		TEST(test_statuses),
-		TEST(test_more_than_slots),
-		TEST(test_replayed_in_order),
-		TEST(test_given_up),
-		TEST(test_lost_interrupt),
-		TEST(test_waits_in_time),
-		TEST(test_not_at_the_last_moment),
-		TEST(test_flush_is_patient),
-		TEST(test_stays_in_reset),
-		TEST(test_limits),
+		TEST(test_what_the_device_is_told), TEST(test_statuses),
+		TEST(test_more_than_slots),	    TEST(test_doorbells_and_interrupts),
+		TEST(test_replayed_in_order),	    TEST(test_given_up),
+		TEST(test_lost_interrupt),	    TEST(test_waits_in_time),
+		TEST(test_not_at_the_last_moment),  TEST(test_flush_is_patient),
+		TEST(test_stays_in_reset),	    TEST(test_limits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
