@@ -2,7 +2,8 @@
 """A guest that uses half of its device's rate while its disk moves (bench.py's case pacing).
 
 An emulated disk has no rate of its own: it is as fast as the machine's CPUs at that moment. So
-both disks are held to RATE bytes a second by the emulator. The guest first asks for as much as it
+both disks are held to RATE bytes a second by the emulator, which is so little that they are what
+bounds the guest: `share` is how much of that it gets alone. It first asks for as much as it
 can get, which is the device's rate; then for half of it, each request at its time whatever
 the ones before take (test/guest/diskrate.c), alone and while its disk moves to the other device.
 Between two such moves it is quiet: the disk goes back unpaced.
@@ -19,8 +20,8 @@ from .diskrig import MIB, TIMES, terndisk
 from .guest import Guest
 from .paths import GUEST, LabError
 
-RATE = 16 * MIB
-DISK_MIB = 48
+RATE = 8 * MIB
+DISK_MIB = 32
 BYTES = 32 << 10
 SETTLE, ALONE = 3, 12    # lines, of which there are four a second
 LONGEST_S = 120
@@ -117,7 +118,8 @@ def one_run(g, lab):
     during = g.between(first, g.lines()[-1])
     g.end()
     free = storage_move(lab, g.name, STORES[0])
-    return {"device": full["rate"], "alone": alone["rate"], "during": during["rate"],
+    return {"device": full["rate"], "share": full["rate"] * BYTES / RATE,
+            "alone": alone["rate"], "during": during["rate"],
             "alone_us": alone["us"], "during_us": during["us"],
             "lost": 1 - during["rate"] / alone["rate"],
             "paced_ms": paced["total_ns"] / 1e6, "free_ms": free["total_ns"] / 1e6,
@@ -170,7 +172,8 @@ def table(fig, median):
     if not runs:
         return
     med = {key: median([r[key] for r in runs]) for key in runs[0]}
-    print(f"pacing: device {med['device']:.0f}/s; guest alone {med['alone']:.0f}/s "
+    print(f"pacing: device {med['device']:.0f}/s, {med['share']:.0%} of its limit; "
+          f"guest alone {med['alone']:.0f}/s "
           f"{med['alone_us']:.0f} us, beside the copy {med['during']:.0f}/s "
           f"{med['during_us']:.0f} us; copy {med['paced_ms']:.0f} ms, unpaced "
           f"{med['free_ms']:.0f} ms")
