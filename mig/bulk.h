@@ -65,6 +65,7 @@ struct bulk {
 	struct blkdev *cold;
 	uint64_t done, passed; /* blocks that linear passes have behind them, and earlier ones */
 	uint64_t copied_bytes, skipped_bytes;
+	uint64_t requests, wakes; /* to the disks; of the world, by those or by the pace */
 	enum bulk_fault fault;
 	bool linear;
 	uint64_t next;	       /* block: of the pass that is under way */
@@ -81,6 +82,8 @@ MUST_CHECK int bulk_linear(struct bulk *b);
 /* What is marked, once over the disk. */
 MUST_CHECK int bulk_marked(struct bulk *b);
 MUST_CHECK int bulk_flush(struct bulk *b);
+/* What ends the copy from outside: the target's error, or what b->asked says; b->fault tells. */
+MUST_CHECK int bulk_ends(struct bulk *b);
 /* Where the linear pass reads. */
 static inline struct blkdev *bulk_from(const struct bulk *b)
 {

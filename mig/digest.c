@@ -151,21 +151,6 @@ static int compare(struct digest *d, uint64_t i, const struct mirror_range *piec
 	return err;
 }
 
-/* What ends it from outside. */
-static int look(struct bulk *b)
-{
-	int err = mirror_error(b->m);
-
-	if (err) {
-		b->fault = BULK_TARGET;
-		return err;
-	}
-	err = b->asked ? b->asked(b->user) : 0;
-	if (err)
-		b->fault = BULK_ASKED;
-	return err;
-}
-
 /* What is cold nobody writes. */
 static void hold(struct bulk *b, struct mirror_range *r)
 {
@@ -196,7 +181,7 @@ int digest_verify(struct digest *d, uint64_t *at)
 		let_go(d->b, &r);
 		*at = run.from;
 		if (!err)
-			err = look(d->b);
+			err = bulk_ends(d->b);
 		if (world_should_yield())
 			world_yield();
 	}

@@ -86,6 +86,10 @@ void disk_copy_add(struct disk_copy *c, struct disk_copy_sum *sum)
 	sum->f.copied_bytes += c->bulk.copied_bytes;
 	sum->f.skipped_bytes += c->bulk.skipped_bytes;
 	sum->f.mirrored_bytes += m.mirrored_bytes;
+	sum->f.requests += c->bulk.requests;
+	sum->f.wakes += c->bulk.wakes;
+	sum->f.memory_copied_bytes += m.copied_bytes;
+	sum->f.buffer_bytes += MIRROR_OPS * MIRROR_BYTES + BULK_PIECES * PACE_PIECE_MAX;
 	sum->f.held += m.held;
 	sum->f.held_ns += m.held_ns;
 }
@@ -100,6 +104,10 @@ void disk_copy_show(struct mig_job *j, const struct disk_copy_sum *sum, uint64_t
 	f->copied_bytes = sum->f.copied_bytes;
 	f->skipped_bytes = sum->f.skipped_bytes;
 	f->mirrored_bytes = sum->f.mirrored_bytes;
+	f->requests = sum->f.requests;
+	f->wakes = sum->f.wakes;
+	f->memory_copied_bytes = sum->f.memory_copied_bytes;
+	f->buffer_bytes = sum->f.buffer_bytes;
 	f->held = sum->f.held;
 	f->held_ns = sum->f.held_ns;
 	if (took_ns)

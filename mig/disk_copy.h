@@ -39,7 +39,7 @@ void disk_copy_watch(struct disk_copy *c);
 
 /* What a job shows of its copies: each is added, then they are shown. */
 struct disk_copy_sum {
-	struct mig_disk_figures f; /* copied, skipped, mirrored, held */
+	struct mig_disk_figures f; /* copied, skipped, mirrored, held, and what that took */
 	uint64_t done_bytes;
 };
 void disk_copy_add(struct disk_copy *c, struct disk_copy_sum *sum);

@@ -56,6 +56,8 @@ static void activate(struct mirror *m, struct mirror_op *op)
 	op->sides = (uint8_t)(1 + (op->target_to > op->from || op->flush_target));
 	if (op->target_to > op->from)
 		m->fig.mirrored_bytes += (op->target_to - op->from) * m->front.geo.block_bytes;
+	if (op->target_to > op->from && op->guest->op == BLK_WRITE)
+		m->fig.copied_bytes += (op->to - op->from) * m->front.geo.block_bytes;
 }
 
 /* Gives the oldest that waits for an op one. */

@@ -67,6 +67,7 @@ struct mirror_op {
 struct mirror_figures {
 	uint64_t requests, busy_ns; /* the guest's reads and writes, and their times' sum */
 	uint64_t mirrored_bytes;    /* that went to both sides */
+	uint64_t copied_bytes;	    /* of the guest's memory, to be given to both */
 	uint64_t held, held_ns;	    /* requests that waited for a copy or another request */
 };
 

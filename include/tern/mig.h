@@ -75,6 +75,10 @@ struct mig_disk_figures {
 	uint64_t skipped_bytes;		    /* holes, and zeros */
 	uint64_t mirrored_bytes;	    /* written by the guest to both sides */
 	uint64_t held, held_ns;		    /* its requests that waited for a copy */
+	/* What that took: */
+	uint64_t requests, wakes;		   /* of the copy to the disks; of its world */
+	uint64_t memory_copied_bytes;		   /* from memory to memory, here alone */
+	uint64_t buffer_bytes;			   /* taken at the begin, nothing later */
 	uint64_t compared_bytes, uncompared_bytes; /* with verify; the latter at the switch */
 	uint64_t before_ns, during_ns, after_ns; /* its requests, on average; 0: there were none */
 	char waits_for[64];			 /* why it is queued */

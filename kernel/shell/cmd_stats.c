@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include <tern/blkdev.h>
 #include <tern/dirty.h>
 #include <tern/irq.h>
 #include <tern/log.h>
@@ -86,10 +87,64 @@ static void network_stats(struct shell *sh)
 	section_end(sh);
 }
 
+/* Of the host's disks together; `disk list --json` has each one's. */
+static void disk_stats(struct shell *sh)
+{
+	uint64_t requests = 0, bytes = 0;
+	struct blk_stats sum = { .errors = 0 }, s;
+	struct blkdev *d;
+
+	for (unsigned i = 0; (d = blk_at(i)); i++) {
+		blk_stats(d, &s);
+		for (unsigned op = 0; op < BLK_OPS; op++)
+			requests += s.requests[op];
+		bytes += s.bytes[BLK_READ] + s.bytes[BLK_WRITE];
+		sum.doorbells += s.doorbells;
+		sum.interrupts += s.interrupts;
+		sum.copied_bytes += s.copied_bytes;
+		sum.errors += s.errors;
+	}
+	section(sh, "disks");
+	counter(sh, "requests", requests);
+	counter(sh, "bytes", bytes);
+	counter(sh, "doorbells", sum.doorbells);
+	counter(sh, "interrupts", sum.interrupts);
+	counter(sh, "memory_copied_bytes", sum.copied_bytes);
+	counter(sh, "errors", sum.errors);
+	section_end(sh);
+}
+
+static void add_disks(struct mig_disk_figures *sum, const struct mig_disk_figures *f)
+{
+	sum->copied_bytes += f->copied_bytes;
+	sum->skipped_bytes += f->skipped_bytes;
+	sum->mirrored_bytes += f->mirrored_bytes;
+	sum->requests += f->requests;
+	sum->wakes += f->wakes;
+	sum->memory_copied_bytes += f->memory_copied_bytes;
+	sum->held += f->held;
+	sum->held_ns += f->held_ns;
+}
+
+static void disk_move_stats(struct shell *sh, const struct mig_disk_figures *f)
+{
+	section(sh, "disk_moves");
+	counter(sh, "copied_bytes", f->copied_bytes);
+	counter(sh, "skipped_bytes", f->skipped_bytes);
+	counter(sh, "mirrored_bytes", f->mirrored_bytes);
+	counter(sh, "requests", f->requests);
+	counter(sh, "wakes", f->wakes);
+	counter(sh, "memory_copied_bytes", f->memory_copied_bytes);
+	counter(sh, "held", f->held);
+	counter(sh, "held_ns", f->held_ns);
+	section_end(sh);
+}
+
 /* Of all jobs that are still known, both ways; what bases hold now is in `memory`. */
 static void migration_stats(struct shell *sh)
 {
 	uint64_t pages = 0, deltas = 0, saved = 0;
+	struct mig_disk_figures disks = { .disks = 0 };
 	struct mig_status s;
 	uint32_t cursor = 0;
 
@@ -97,12 +152,14 @@ static void migration_stats(struct shell *sh)
 		pages += s.pages_sent;
 		deltas += s.delta_pages;
 		saved += s.delta_pages * PAGE_SIZE - s.delta_bytes;
+		add_disks(&disks, &s.disk);
 	}
 	section(sh, "migration");
 	counter(sh, "pages", pages);
 	counter(sh, "delta_pages", deltas);
 	counter(sh, "delta_saved_bytes", saved);
 	section_end(sh);
+	disk_move_stats(sh, &disks);
 }
 
 static void vm_stats(void *arg, struct vm *vm)
@@ -147,6 +204,7 @@ static int stats_cmd(struct shell *sh, int argc, char **argv)
 	host_stats(sh);
 	memory_stats(sh);
 	network_stats(sh);
+	disk_stats(sh);
 	migration_stats(sh);
 	if (shell_json(sh))
 		json_object(sh, "vms");

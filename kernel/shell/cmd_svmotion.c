@@ -40,6 +40,10 @@ void cmd_storage_json(struct shell *sh, const struct mig_disk_figures *f)
 	json_u64(sh, "mirrored_bytes", f->mirrored_bytes);
 	json_u64(sh, "held", f->held);
 	json_u64(sh, "held_ns", f->held_ns);
+	json_u64(sh, "requests", f->requests);
+	json_u64(sh, "wakes", f->wakes);
+	json_u64(sh, "memory_copied_bytes", f->memory_copied_bytes);
+	json_u64(sh, "buffer_bytes", f->buffer_bytes);
 	json_u64(sh, "compared_bytes", f->compared_bytes);
 	json_u64(sh, "uncompared_bytes", f->uncompared_bytes);
 	json_u64(sh, "latency_before_ns", f->before_ns);

@@ -161,6 +161,12 @@ def test_there_and_back(lab):
     assert s["disk"]["mirrored_bytes"] > 0 and s["blackout"]["total_ns"] > 0
     assert s["disk"]["compared_bytes"] + s["disk"]["uncompared_bytes"] >= 2 * MIB
     assert s["disk"]["latency_before_ns"] and s["disk"]["latency_during_ns"]
+    stats = lab.ask("a", "stats")
+    assert stats["disk_moves"]["memory_copied_bytes"] >= s["disk"]["memory_copied_bytes"] > 0
+    assert stats["disk_moves"]["requests"] >= s["disk"]["requests"] > 0
+    disks, under_way = stats["disks"], 64
+    assert 0 < disks["interrupts"] <= disks["requests"]
+    assert 0 < disks["doorbells"] <= disks["requests"] + under_way
     assert (files(lab, "nv"), files(lab, "sata")) == (BOTH - {"g/root.disk"}, {"g/root.disk"})
     assert lab.ask("a", "vm info g")["disks"][0]["path"] == "/ds/sata/g/root.disk"
     assert lab.ask("a", "vm frame g 16M") == frames

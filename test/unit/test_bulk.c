@@ -3,7 +3,8 @@
  * The copy of a disk beside a guest at random (fake_move.h): holes stay holes, what fails fails on
  * the side where it failed, and whatever ends the copy leaves nothing under way.
  */
-// SOURCES: mig/mirror.c mig/mirror_op.c mig/bulk.c mig/pace.c mig/cbt.c kernel/lib/muldiv.c
+// SOURCES: mig/mirror.c mig/mirror_op.c mig/bulk.c mig/bulk_piece.c mig/pace.c mig/cbt.c
+// SOURCES: kernel/lib/muldiv.c
 // SOURCES: drivers/blkdev.c test/unit/mem_disk.c test/unit/fake_move.c
 #include <setjmp.h>
 #include <stdarg.h>
@@ -110,6 +111,47 @@ static void holes_of_a_bare_target_are_zeroed(void **state)
 		move_end();
 	}
 	assert_true(skipped > 1000 * 8 * BLOCK);
+}
+
+/* ---- what it costs ---- */
+
+static unsigned locks;
+
+unsigned long spin_lock(struct spinlock *l)
+{
+	assert_int_equal(l->word, 0);
+	l->word = 1;
+	locks++;
+	return 0;
+}
+
+void spin_unlock(struct spinlock *l, unsigned long flags)
+{
+	assert_int_equal(l->word, 1);
+	l->word = 0;
+}
+
+/* Each part is read and written once, from one buffer, which is there from the beginning. */
+static void what_a_copy_costs(void **state)
+{
+	unsigned parts = BLOCKS / 4, pages;
+	struct mirror_figures f;
+
+	move_begin(5, MIRROR_BOTH);
+	guest.left = 0;
+	pace_hurry(&bulk.pace);
+	pages = (unsigned)mem_pages;
+	locks = 0;
+	assert_int_equal(bulk_linear(&bulk), 0);
+	assert_int_equal(bulk.requests, 2 * parts);
+	assert_int_equal(source.seen[BLK_READ], parts);
+	assert_int_equal(target.seen[BLK_WRITE], parts);
+	assert_true(bulk.wakes <= bulk.requests);
+	assert_true(locks <= 20 * parts);
+	assert_int_equal(mem_pages, pages);
+	mirror_figures(m, &f);
+	assert_int_equal(f.copied_bytes, 0);
+	move_end();
 }
 
 /* ---- what fails ---- */
@@ -265,6 +307,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(holes_stay_holes),
 		cmocka_unit_test(holes_of_a_bare_target_are_zeroed),
+		cmocka_unit_test(what_a_copy_costs),
 		cmocka_unit_test(a_write_that_the_source_fails),
 		cmocka_unit_test(a_target_that_fails),
 		cmocka_unit_test(a_source_that_cannot_be_read),

@@ -4,8 +4,8 @@
  * new chain has the old one's contents in each of its links, its space, and its sizes; its
  * snapshots can be gone back to and deleted.
  */
-// SOURCES: mig/chain.c mig/disk_copy.c mig/bulk.c mig/bulk_hole.c mig/mirror.c mig/mirror_op.c
-// SOURCES: mig/pace.c mig/cbt.c mig/digest.c kernel/lib/muldiv.c
+// SOURCES: mig/chain.c mig/disk_copy.c mig/bulk.c mig/bulk_piece.c mig/bulk_hole.c
+// SOURCES: mig/mirror.c mig/mirror_op.c mig/pace.c mig/cbt.c mig/digest.c kernel/lib/muldiv.c
 // SOURCES: drivers/blkdev.c kernel/lib/crc32c.c kernel/store/ds_*.c
 // SOURCES: test/unit/fake_disk.c test/unit/ds_fixture.c
 #include <setjmp.h>

@@ -3,8 +3,8 @@
  * The digests of a disk that moves under a guest at random (fake_move.h): no alarm where the sides
  * agree or the guest discarded, and one where a bit is another. And the marks beneath them.
  */
-// SOURCES: mig/mirror.c mig/mirror_op.c mig/bulk.c mig/pace.c mig/cbt.c mig/digest.c
-// SOURCES: kernel/lib/crc32c.c kernel/lib/muldiv.c
+// SOURCES: mig/mirror.c mig/mirror_op.c mig/bulk.c mig/bulk_piece.c mig/pace.c mig/cbt.c
+// SOURCES: mig/digest.c kernel/lib/crc32c.c kernel/lib/muldiv.c
 // SOURCES: drivers/blkdev.c test/unit/mem_disk.c test/unit/fake_move.c
 #include <setjmp.h>
 #include <stdarg.h>

@@ -4,7 +4,8 @@
  * then is what the source is, but where the guest discarded; and the source is what a guest that
  * asks for one thing after the other expects.
  */
-// SOURCES: mig/mirror.c mig/mirror_op.c mig/bulk.c mig/pace.c mig/cbt.c kernel/lib/muldiv.c
+// SOURCES: mig/mirror.c mig/mirror_op.c mig/bulk.c mig/bulk_piece.c mig/pace.c mig/cbt.c
+// SOURCES: kernel/lib/muldiv.c
 // SOURCES: drivers/blkdev.c test/unit/mem_disk.c test/unit/fake_move.c
 #include <setjmp.h>
 #include <stdarg.h>
