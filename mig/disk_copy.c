@@ -53,12 +53,45 @@ void disk_copy_bare(struct disk_copy *c)
 	c->bulk.bare = true;
 }
 
+static void copied(void *user, uint64_t block, const void *buf, uint64_t bytes)
+{
+	digest_copied(&((struct disk_copy *)user)->digest, block, buf, bytes);
+}
+
+static void touched(struct mirror *m, enum blk_op op, uint64_t from, uint64_t to)
+{
+	digest_touched(m->user, op, from, to);
+}
+
+int disk_copy_digest(struct disk_copy *c)
+{
+	int err = digest_init(&c->digest, &c->bulk);
+
+	if (err)
+		return err;
+	c->bulk.copied = copied;
+	c->m->user = &c->digest;
+	c->m->touched = touched;
+	return 0;
+}
+
+bool disk_copy_left(const struct disk_copy *c, uint64_t most, uint64_t *uncompared)
+{
+	uint64_t left = digest_left(&c->digest) * c->m->front.geo.block_bytes;
+
+	if (left <= most)
+		return false;
+	*uncompared += left;
+	return true;
+}
+
 void disk_copy_fini(struct disk_copy *c)
 {
 	bulk_fini(&c->bulk);
 	if (c->m)
 		mirror_free(c->m);
 	c->m = NULL;
+	digest_fini(&c->digest); /* which requests may tell up to here */
 	cbt_fini(&c->cbt);
 }
 

@@ -9,7 +9,7 @@
 #ifndef MIG_DISK_COPY_H
 #define MIG_DISK_COPY_H
 
-#include "bulk.h"
+#include "digest.h"
 #include "job.h"
 
 struct disk_copy {
@@ -18,7 +18,8 @@ struct disk_copy {
 	struct cbt cbt;
 	struct mirror *m;
 	struct bulk bulk;
-	uint64_t watched_ns; /* when disk_copy_watch was last called */
+	struct digest digest; /* after disk_copy_digest */
+	uint64_t watched_ns;  /* when disk_copy_watch was last called */
 	struct mirror_figures watched;
 	struct pace_guest guest; /* its requests between the last two calls */
 };
@@ -33,6 +34,10 @@ MUST_CHECK int disk_copy_init(struct disk_copy *c, struct ds_file *file, struct 
 void disk_copy_into(struct disk_copy *c, struct ds_file *target);
 /* The target is a new file of ds_create_bare. */
 void disk_copy_bare(struct disk_copy *c);
+/* Before the mirror is in use: its copy's and its writes' digests are kept. -ENOMEM. */
+MUST_CHECK int disk_copy_digest(struct disk_copy *c);
+/* Is more of it not compared than so many bytes? Then that much is added to *uncompared. */
+bool disk_copy_left(const struct disk_copy *c, uint64_t most, uint64_t *uncompared);
 void disk_copy_fini(struct disk_copy *c);
 /* Two calls, some time apart, see what the guest asks for meanwhile: c->guest, for pace_init. */
 void disk_copy_watch(struct disk_copy *c);

@@ -30,7 +30,6 @@
 #include <tern/store.h>
 
 #include "chain.h"
-#include "digest.h"
 #include "disk_copy.h"
 
 #define SMOVE_PATH VM_DISK_PATH_MAX
@@ -62,8 +61,7 @@ struct smove_disk {
 	struct vdisk *adopted;
 	struct chain *chain; /* the snapshots under it; NULL: none */
 	struct disk_copy copy;
-	struct digest digest; /* with --verify */
-	bool filtered;	      /* the guest's requests go through the mirror */
+	bool filtered; /* the guest's requests go through the mirror */
 };
 
 /* smove_plan.c: "/ds/NAME/FILE" in two. False: the path is no file's. */

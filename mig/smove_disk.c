@@ -169,31 +169,6 @@ static int make_new(struct smove_disk *d)
 
 /* ---- between them ---- */
 
-static void copied(void *user, uint64_t block, const void *buf, uint64_t bytes)
-{
-	digest_copied(&container_of(user, struct smove_disk, copy)->digest, block, buf, bytes);
-}
-
-static void touched(struct mirror *m, enum blk_op op, uint64_t from, uint64_t to)
-{
-	digest_touched(&((struct smove_disk *)m->user)->digest, op, from, to);
-}
-
-/* Nobody uses the mirror yet. */
-static int make_digest(struct smove_disk *d)
-{
-	int err = digest_init(&d->digest, &d->copy.bulk);
-
-	if (err) {
-		job_error(job(d), "no-memory", "no memory for the digests of a disk");
-		return err;
-	}
-	d->copy.bulk.copied = copied;
-	d->copy.m->user = d;
-	d->copy.m->touched = touched;
-	return 0;
-}
-
 static int make_mirror(struct smove_disk *d)
 {
 	struct ds_file *f = d->share ? vdisk_file(d->share) : d->old;
@@ -214,7 +189,10 @@ static int make_mirror(struct smove_disk *d)
 	else if (d->old_thin)
 		disk_copy_into(&d->copy, d->file);
 	d->copy.bulk.asked = smove_asked;
-	return job(d)->req.disks.verify ? make_digest(d) : 0;
+	err = job(d)->req.disks.verify ? disk_copy_digest(&d->copy) : 0;
+	if (err)
+		job_error(job(d), "no-memory", "no memory for the digests of a disk");
+	return err;
 }
 
 int smove_disk_open(struct smove_disk *d)
@@ -250,7 +228,7 @@ void smove_disk_failed(struct smove_disk *d, int err)
 int smove_disk_verify(struct smove_disk *d)
 {
 	uint64_t at = 0;
-	int err = digest_verify(&d->digest, &at), lost = mirror_error(d->copy.m);
+	int err = digest_verify(&d->copy.digest, &at), lost = mirror_error(d->copy.m);
 
 	if (err == -EILSEQ && lost) { /* what the target did not take it does not have */
 		err = lost;
@@ -325,7 +303,6 @@ void smove_disk_close(struct smove_disk *d, bool moved)
 {
 	if (d->filtered && !moved && vdisk_filter(job(d)->vm, d->index, NULL))
 		log_error("mig", "job %u: a disk's filter stays", (unsigned)job(d)->st.id);
-	digest_fini(&d->digest);
 	disk_copy_fini(&d->copy);
 	close_new(d);
 	close_old(d);

@@ -43,13 +43,10 @@ static int compare_rest(struct smove *s)
 
 	for (unsigned i = 0; i < s->nr && !err; i++) {
 		struct smove_disk *d = &s->disk[i];
-		uint64_t left = digest_left(&d->digest) * d->source->geo.block_bytes;
 
-		if (left > smove_little(s))
-			f->uncompared_bytes += left;
-		else
+		if (!disk_copy_left(&d->copy, smove_little(s), &f->uncompared_bytes))
 			err = smove_disk_verify(d);
-		f->compared_bytes += d->digest.compared_bytes;
+		f->compared_bytes += d->copy.digest.compared_bytes;
 	}
 	return err;
 }

@@ -335,7 +335,6 @@ static void free_one(struct source_disk *d)
 {
 	unfilter(d);
 	disk_copy_fini(&d->copy);
-	digest_fini(&d->digest);
 	vdisk_close(d->share);
 }
 

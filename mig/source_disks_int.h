@@ -7,7 +7,6 @@
 #define MIG_SOURCE_DISKS_INT_H
 
 #include "blk_send.h"
-#include "digest.h"
 #include "disk_copy.h"
 #include "source_disks.h"
 
@@ -16,8 +15,7 @@ struct source_disk {
 	unsigned index; /* of the VM's disks */
 	struct vdisk *share;
 	struct disk_copy copy;
-	struct digest digest; /* with --verify */
-	bool filtered;	      /* the guest's requests go through the mirror */
+	bool filtered; /* the guest's requests go through the mirror */
 };
 
 struct source_verify {

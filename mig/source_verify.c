@@ -18,16 +18,6 @@
 
 /* ---- a disk ---- */
 
-static void copied(void *user, uint64_t block, const void *buf, uint64_t bytes)
-{
-	digest_copied(&container_of(user, struct source_disk, copy)->digest, block, buf, bytes);
-}
-
-static void touched(struct mirror *m, enum blk_op op, uint64_t from, uint64_t to)
-{
-	digest_touched(m->user, op, from, to);
-}
-
 static int check(void *user, uint64_t block, uint64_t blocks, uint32_t sum)
 {
 	struct source_disk *d = container_of(user, struct source_disk, copy);
@@ -40,15 +30,10 @@ static int check(void *user, uint64_t block, uint64_t blocks, uint32_t sum)
 
 int source_verify_init(struct source_disk *d)
 {
-	int err = digest_init(&d->digest, &d->copy.bulk);
+	int err = disk_copy_digest(&d->copy);
 
-	if (err)
-		return err;
-	d->digest.check = check;
-	d->copy.bulk.copied = copied;
-	d->copy.m->user = &d->digest;
-	d->copy.m->touched = touched;
-	return 0;
+	d->copy.digest.check = check;
+	return err;
 }
 
 /* ---- the world ---- */
@@ -71,7 +56,7 @@ static int pass(struct source_disks *d)
 	int err = 0;
 
 	for (unsigned i = 0; i < d->nr && !err; i++) {
-		err = digest_verify(&d->disk[i].digest, &at);
+		err = digest_verify(&d->disk[i].copy.digest, &at);
 		if (err)
 			d->verify.failed = &d->disk[i];
 	}
@@ -127,7 +112,7 @@ static void show(struct source *s)
 	uint64_t bytes = 0;
 
 	for (unsigned i = 0; i < s->disks->nr; i++)
-		bytes += s->disks->disk[i].digest.compared_bytes;
+		bytes += s->disks->disk[i].copy.digest.compared_bytes;
 	s->j->st.disk.compared_bytes = bytes;
 }
 
@@ -195,12 +180,10 @@ int source_verify_rest(struct source *s)
 
 	for (unsigned i = 0; i < d->nr && !err; i++) {
 		struct source_disk *k = &d->disk[i];
-		uint64_t left = digest_left(&k->digest) * k->copy.m->front.geo.block_bytes;
 
-		if (left > MIN(little, REST_MAX))
-			s->j->st.disk.uncompared_bytes += left;
-		else
-			err = digest_verify(&k->digest, &at);
+		if (!disk_copy_left(&k->copy, MIN(little, REST_MAX),
+				    &s->j->st.disk.uncompared_bytes))
+			err = digest_verify(&k->copy.digest, &at);
 		if (err)
 			err = source_disk_failed(k, err);
 	}

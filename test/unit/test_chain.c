@@ -22,7 +22,6 @@
 #include <tern/page.h>
 
 #include "mig/chain.h"
-#include "mig/digest.h"
 #include "test/unit/ds_fixture.h"
 
 #define MIB (1u << 20)
@@ -59,7 +58,6 @@ static struct {
 	struct ds_file *from, *to;
 	struct chain *chain;
 	struct disk_copy copy;
-	struct digest digest;
 	unsigned guest_writes_in; /* the link after which the guest writes */
 } move;
 
@@ -80,21 +78,11 @@ static int next(void *user, unsigned link)
 	uint64_t at, size = link + 1 < as->nr ? as->link[link + 1].size : ds_file_size(move.from);
 	unsigned failed;
 
-	assert_int_equal(digest_verify(&move.digest, &at), 0);
+	assert_int_equal(digest_verify(&move.copy.digest, &at), 0);
 	assert_int_equal(ds_snapshot_all(&s, 1, &failed), 0);
 	if (link == move.guest_writes_in)
 		guest_writes(3 * MIB + 4096, 4096, 90);
 	return size == ds_file_size(move.to) ? 0 : ds_resize(move.to, size);
-}
-
-static void copied(void *user, uint64_t block, const void *buf, uint64_t bytes)
-{
-	digest_copied(&move.digest, block, buf, bytes);
-}
-
-static void touched(struct mirror *m, enum blk_op op, uint64_t from, uint64_t to)
-{
-	digest_touched(&move.digest, op, from, to);
 }
 
 static void begin(enum mirror_mode mode, enum ds_kind kind)
@@ -108,9 +96,7 @@ static void begin(enum mirror_mode mode, enum ds_kind kind)
 	assert_int_equal(disk_copy_init(&move.copy, move.from, ds_file_blk(move.from),
 					ds_file_blk(move.to), mode),
 			 0);
-	assert_int_equal(digest_init(&move.digest, &move.copy.bulk), 0);
-	move.copy.bulk.copied = copied;
-	move.copy.m->touched = touched;
+	assert_int_equal(disk_copy_digest(&move.copy), 0);
 	pace_init(&move.copy.bulk.pace, &move.copy.guest, 0);
 	if (move.chain->as.link[0].size != move.chain->most_bytes)
 		assert_int_equal(ds_resize(move.to, move.chain->as.link[0].size), 0);
@@ -126,13 +112,12 @@ static void go(void)
 	guest_writes(2 * MIB + 8192, 4096, 91); /* behind the cursor, or marked */
 	assert_int_equal(bulk_marked(&move.copy.bulk), 0);
 	mirror_both(move.copy.m);
-	assert_int_equal(digest_verify(&move.digest, &at), 0);
+	assert_int_equal(digest_verify(&move.copy.digest, &at), 0);
 	assert_int_equal(ds_finish(ds, "n"), 0);
 }
 
 static void end(void)
 {
-	digest_fini(&move.digest);
 	disk_copy_fini(&move.copy);
 	free(move.chain);
 	ds_close(move.from);
