@@ -61,7 +61,8 @@ class Lair:
         if not self.guest or self.running() != [self.guest.host]:
             if self.guest:
                 self.guest.remove()
-            self.guest = Disked(self.lab, "g").boot(DISKS)
+            self.guest = Disked(self.lab, "g")
+            self.guest.boot(DISKS)
             self.seed += 100
             self.guest.tell(f"/init disk /dev/vda loop {self.seed} &", r"^disk: loop")
         self.passes(1)

@@ -96,8 +96,20 @@ class Guest:
                 return value
             if time.monotonic() > end:
                 raise LabError(f"guest {self.name} on {self.host}: no {what} in {timeout} s; "
-                               f"it last said:\n{self.text[-600:]}")
+                               f"it last said:\n{self.text[-600:]}\n{self.doing()}")
             time.sleep(POLL_S)
+
+    def doing(self):
+        """What its vCPUs and disks do, twice: what does not count on is what hangs."""
+        said = []
+        for _ in range(2):
+            for what in ("info", "stats"):
+                try:
+                    said.append(self.lab.cmd(self.host, f"vm {what} {self.name}").text)
+                except LabError as e:
+                    return f"(and the host: {e})"
+            time.sleep(1)
+        return "\n".join(said)
 
     def wait_text(self, pattern, timeout=60, start=0):
         found = re.compile(pattern, re.M)
