@@ -38,18 +38,31 @@ static void take_name(struct mig_job *j)
 	j->former = NULL;
 }
 
+/* As it was at its source; one that was off is stopped by whoever lets it go. */
+static void go_on(struct mig_job *j)
+{
+	if (j->was == VM_SUSPENDED)
+		vm_suspend_incoming(j->vm);
+	if (vm_state_is_off(j->was))
+		vm_set_state(j->vm, VM_STUNNED);
+	if (!job_moves_running(j))
+		return;
+	vdevs_resume(j->vm);
+	j->running.started_ns = time_ns();
+	vm_run_incoming(j->vm);
+}
+
 /* COMMIT_RUN: the VM is this host's. All that could fail was done before READY. */
 static void run(struct mig_job *j)
 {
 	struct vm *vm = j->vm, *former = take_instead(j);
+	char why[96] = "";
 
 	job_step(j, STEP_RUNS);
 	vdisks_settle(vm, true);
 	take_name(j);
 	home_here(vm);
-	vdevs_resume(vm);
-	j->running.started_ns = time_ns();
-	vm_run_incoming(vm);
+	go_on(j);
 	mutex_lock(&vm->lock); /* not earlier: the user's commands must not meet a VM that is not
 				  yet started */
 	vm->mig = NULL;
@@ -58,6 +71,8 @@ static void run(struct mig_job *j)
 	j->vm = NULL;
 	if (former)
 		vm_put(former);
+	if (vm_state_is_off(j->was) && vm_stop(vm, why, sizeof(why)))
+		log_error("mig", "job %u: %s", (unsigned)j->st.id, why);
 	home_arrived(vm);
 	vm_put(vm);
 }

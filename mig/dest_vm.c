@@ -257,7 +257,7 @@ int dest_on_end(struct dest *d, const void *body, size_t len)
 	if (err)
 		return dest_refuse(d, err, "bad-state",
 				   "the VM's state passed its check but did not load (%d)", err);
-	err = vm_prepare_incoming(j->vm);
+	err = job_moves_running(j) ? vm_prepare_incoming(j->vm) : 0;
 	if (err)
 		return dest_refuse(d, err, err == -ENOMEM ? "no-memory" : "bad-state",
 				   err == -ENOMEM

@@ -340,6 +340,9 @@ void job_drop_vm(struct mig_job *j)
 	j->vm = NULL;
 	if (!vm)
 		return;
+	if (j->woken)
+		vm_lay_down(vm);
+	j->woken = false;
 	home_stay(vm);
 	mutex_lock(&vm->lock);
 	if (vm->mig == j) {

@@ -45,6 +45,8 @@ struct mig_job {
 	struct wire_running running; /* [job] */
 	uint64_t rtt_ns;	     /* [job] best of the probes */
 	struct vm *vm;		     /* [own] with a reference */
+	enum vm_state was;	 /* [own] of the VM when it was claimed or offered: it ends so */
+	bool woken;		 /* [own] outgoing: vm_wake */
 	struct vm *instead;	 /* [own] incoming: stepped aside for vm, see dest_vm.c; or NULL */
 	struct vm *former;	 /* [own] incoming, self: runs until vm does; with a reference */
 	struct journal *journal; /* [job] of a move with copied disks; NULL: none */
@@ -131,6 +133,12 @@ void settle_add(struct mig_job *j);
 /* Wakes whoever waits on the job's stream with -ECANCELED; the stream's owner closes it. */
 void job_abort_stream(struct mig_job *j);
 void job_close_stream(struct mig_job *j);
+/* Does the VM run while it moves, and after it? Else it is off or suspended. */
+static inline bool job_moves_running(const struct mig_job *j)
+{
+	return j->was == VM_RUNNING;
+}
+
 /* Ends the job's hold on its VM, which lives on. */
 void job_drop_vm(struct mig_job *j);
 

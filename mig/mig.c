@@ -91,7 +91,12 @@ static void defaults(struct mig_request *r)
 		r->max_rounds = DEFAULT_MAX_ROUNDS;
 }
 
-/* Makes the job the VM's owner, when it runs and nobody else has it. */
+static bool moves_in(enum vm_state s, bool self)
+{
+	return s == VM_RUNNING || (!self && (s == VM_SUSPENDED || vm_state_is_off(s)));
+}
+
+/* Makes the job the VM's owner, when it can move as it is and nobody else has it. */
 static int claim(struct mig_job *j, struct vm *vm, char *code, size_t code_len, char *why,
 		 size_t why_len)
 {
@@ -102,13 +107,17 @@ static int claim(struct mig_job *j, struct vm *vm, char *code, size_t code_len, 
 		snprintf(why, why_len, "%s is %s", vm->cfg.name,
 			 vm->doing ? vm->doing : "being migrated already ('tasks' shows it)");
 		err = fail(code, code_len, "busy", -EBUSY);
-	} else if (vm->state != VM_RUNNING) {
-		snprintf(why, why_len, "%s is %s: only a running VM moves", vm->cfg.name,
-			 vm_state_name(vm->state));
+	} else if (!moves_in(vm->state, j->self)) {
+		snprintf(why, why_len,
+			 j->self ? "%s is %s: on its own host only a running VM moves; 'svmotion' "
+				   "moves its disks"
+				 : "%s is %s: it moves while it runs, is suspended or off",
+			 vm->cfg.name, vm_state_name(vm->state));
 		err = fail(code, code_len, "not-running", -EINVAL);
 	} else {
 		vm->mig = j;
 		j->vm = vm;
+		j->was = vm->state;
 	}
 	mutex_unlock(&vm->lock);
 	return err;

@@ -202,10 +202,12 @@ static int shares_check(struct rec_reader *r, struct offer *o)
 	return rec_done(r);
 }
 
-void offer_save(struct vm *vm, const struct vm_config *cfg, const struct vdisk_id *disk,
-		const struct home_id *home, const struct home_sent *sent, struct rec_writer *w)
+void offer_save(struct vm *vm, enum vm_state state, const struct vm_config *cfg,
+		const struct vdisk_id *disk, const struct home_id *home,
+		const struct home_sent *sent, struct rec_writer *w)
 {
 	vm_record_save(vm, cfg, w);
+	offer_state_save(state, w);
 	boot_record_save(cfg, w);
 	nics_save(vm, w);
 	offer_disks_save(&vm->cfg, disk, w);
@@ -245,6 +247,8 @@ static int offer_record(struct rec_reader *r, struct offer *o, unsigned *seen)
 		return offer_sent_check(r, &o->cfg, &o->sent);
 	case REC_SHARES:
 		return shares_check(r, o);
+	case REC_AT_REST:
+		return offer_state_check(r, &o->state);
 	case REC_HYPERV:
 		o->cfg.hyperv = true;
 		return vm_hyperv_offered(r);
@@ -262,6 +266,7 @@ int offer_read(const void *buf, size_t len, struct offer *o)
 	int err;
 
 	memset(o, 0, sizeof(*o));
+	o->state = VM_RUNNING;
 	rec_reader_init(&r, buf, len);
 	while ((err = rec_next(&r)) == 1) {
 		err = offer_record(&r, o, &seen);

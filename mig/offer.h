@@ -13,9 +13,11 @@
 #include <tern/vm.h>
 
 /* REC_VM, REC_BOOT when needed, REC_CPU_KIND and REC_CPUID. Of each disk what is in disk. */
-/* cfg: the VM's, as it is to be there. sent: NULL, its home is not. */
-void offer_save(struct vm *vm, const struct vm_config *cfg, const struct vdisk_id *disk,
-		const struct home_id *home, const struct home_sent *sent, struct rec_writer *w);
+/* cfg: the VM's, as it is to be there; state: running, suspended or off. sent: NULL, its home is
+ * not. */
+void offer_save(struct vm *vm, enum vm_state state, const struct vm_config *cfg,
+		const struct vdisk_id *disk, const struct home_id *home,
+		const struct home_sent *sent, struct rec_writer *w);
 struct offer {
 	struct vm_config cfg;
 	uint8_t uuid[16];
@@ -25,11 +27,16 @@ struct offer {
 	struct vdisk_id disk[VM_DISKS_MAX];
 	struct home_id home;   /* cfg.home is its store */
 	struct home_sent sent; /* or its */
+	enum vm_state state;   /* VM_RUNNING, VM_SUSPENDED, VM_OFF */
 };
 /* 0 or -EBADMSG. */
 MUST_CHECK int offer_read(const void *buf, size_t len, struct offer *o);
 /* May it come to this host? 0, or -ENOTSUP with what does not fit in why. */
 MUST_CHECK int offer_check(const struct offer *o, char *why, size_t why_len);
+
+/* offer_state.c: REC_AT_REST, nothing for VM_RUNNING. */
+void offer_state_save(enum vm_state state, struct rec_writer *w);
+MUST_CHECK int offer_state_check(struct rec_reader *r, enum vm_state *out);
 
 /* offer_disks.c: REC_DISKS, nothing without disks. */
 void offer_disks_save(const struct vm_config *cfg, const struct vdisk_id *disk,

@@ -3,9 +3,6 @@
  * The source's world: one migration from preflight to its end, step by step
  * (phase.h). Every step before GO returns an error that source_world turns into
  * "the VM goes on here"; nothing after GO does (source_commit.c).
- *
- * Order in the stun: park -> drain devices -> final harvest -> records. Draining
- * comes before the harvest because completions write guest memory.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -82,7 +79,7 @@ static int offer(struct source *s)
 		return -ENOTSUP;
 	}
 	rec_writer_init(&w);
-	offer_save(j->vm, s->going ? &s->going->cfg : &j->vm->cfg, s->disk, &s->home,
+	offer_save(j->vm, j->was, s->going ? &s->going->cfg : &j->vm->cfg, s->disk, &s->home,
 		   s->going ? &s->going->sent : NULL, &w);
 	err = rec_finish(&w);
 	if (!err)
@@ -93,10 +90,27 @@ static int offer(struct source *s)
 	return err;
 }
 
+/* One that is off has none of its files open: from here on nobody else takes them. */
+static int wake(struct mig_job *j)
+{
+	char why[WIRE_TEXT] = "";
+	int err;
+
+	if (!vm_state_is_off(j->was))
+		return 0;
+	err = vm_wake(j->vm, why, sizeof(why));
+	if (err)
+		job_error(j, err == -EBUSY ? "busy" : "disk", "%s", why);
+	j->woken = !err;
+	return err;
+}
+
 static int preflight(struct source *s)
 {
 	int err = source_hold(s->j, MIG_PREFLIGHT);
 
+	if (!err)
+		err = wake(s->j);
 	if (!err)
 		err = connect_peer(s);
 	if (!err)
@@ -134,74 +148,14 @@ static int precopy(struct source *s)
 	s->ram = ram_sender_new(s->j, s->j->req.batch_pages);
 	if (!s->ram)
 		return -ENOMEM;
+	if (vm_state_is_off(s->j->was))
+		return 0; /* what its last run has left in memory goes nowhere */
 	ram_sender_bases(s->ram, &s->order);
 	err = dirty_start(s->j->vm);
 	if (err)
 		return err;
 	s->tracking = true;
 	return source_precopy(s);
-}
-
-static int ended(struct mig_job *j)
-{
-	job_error(j, "not-running", "the VM ended by itself before it could move");
-	return -ESRCH;
-}
-
-int source_vm_runs(struct mig_job *j)
-{
-	enum vm_state state = j->vm->state;
-
-	return state == VM_OFF || state == VM_STOPPED_ERROR ? ended(j) : 0;
-}
-
-static int stun(struct source *s)
-{
-	struct mig_job *j = s->j;
-	uint64_t t0, t1;
-	int err = source_hold(j, MIG_STUN);
-
-	if (!err)
-		err = source_disks_ready(s);
-	if (!err)
-		err = source_home_leaves(s);
-	if (err)
-		return err;
-	t0 = time_ns();
-	s->parked_at_ns = t0;
-	err = vm_park(j->vm, t0 + QUIESCE_TIMEOUT_NS);
-	if (err == -ESRCH)
-		return ended(j);
-	if (err) {
-		job_error(j, "stun-timeout", "the VM's processors did not stop in time");
-		return err;
-	}
-	s->parked = true;
-	vm_set_state(j->vm, VM_STUNNED);
-	src_stun(&j->src);
-	job_step(j, owner_leased(j) ? (j->journal ? STEP_BY_BOTH : STEP_BY_LEASES)
-				    : (j->journal ? STEP_BY_RECORDS : STEP_BY_STREAM));
-	job_step(j, STEP_PARKED);
-	err = vdevs_quiesce(j->vm, time_ns() + QUIESCE_TIMEOUT_NS);
-	if (err) {
-		job_error(j, "device-busy", "a device did not finish its work in time");
-		return err;
-	}
-	s->quiesced = true;
-	if (vm_reset_asked(j->vm)) { /* by its watchdog, behind the processors' stop */
-		job_error(j, "not-running", "the VM is being reset just now: try again");
-		return -EBUSY;
-	}
-	err = source_disks_drain(s);
-	if (err)
-		return err;
-	t1 = time_ns();
-	j->st.park_ns = t1 - t0;
-	err = order_collect(&s->order, &s->todo);
-	if (!err)
-		err = dirty_harvest(j->vm, &s->todo);
-	j->st.harvest_ns = time_ns() - t1;
-	return err;
 }
 
 /* The compact description of what still comes, as runs. */
@@ -342,9 +296,10 @@ static void clean_up(struct source *s)
 
 static int steps_before_go(struct source *s)
 {
-	static int (*const step[])(
-		struct source *) = { preflight, skeleton,    source_disks_copy, precopy,  stun,
-				     transfer,	await_ready, source_lease,	source_go };
+	static int (*const step[])(struct source *) = {
+		preflight, skeleton,	source_disks_copy, precopy,  source_stun,
+		transfer,  await_ready, source_lease,	   source_go
+	};
 	int err = 0;
 
 	for (unsigned i = 0; !err && i < ARRAY_SIZE(step); i++) {

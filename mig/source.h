@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The source's parts: the nine steps (source.c), what it hears
- * (source_hear.c), pre-copy (precopy.c), leases and GO (source_commit.c), the end (source_end.c).
+ * The source's parts: the nine steps (source.c), what it hears (source_hear.c), pre-copy
+ * (precopy.c), the stun (source_stun.c), leases and GO (source_commit.c), the end (source_end.c).
  */
 #ifndef MIG_SOURCE_H
 #define MIG_SOURCE_H
@@ -30,7 +30,9 @@ struct source {
 	uint64_t parked_at_ns;
 };
 
-/* source.c: -ESRCH, and the job says why, when the VM has ended by itself. */
+/* source_stun.c */
+MUST_CHECK int source_stun(struct source *s);
+/* -ESRCH, and the job says why, when the VM ran and has ended by itself. */
 MUST_CHECK int source_vm_runs(struct mig_job *j);
 
 /* source_hear.c */

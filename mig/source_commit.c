@@ -144,7 +144,8 @@ void source_commit(struct source *s)
 	}
 	blackout_ns = (int64_t)j->running.started_ns - source_gap_ns(j) - (int64_t)s->parked_at_ns;
 	/* By two clocks; by ours alone it lasted until GO at least. */
-	j->st.blackout_ns = (uint64_t)MAX(blackout_ns, (int64_t)(t0 - s->parked_at_ns));
+	if (job_moves_running(j))
+		j->st.blackout_ns = (uint64_t)MAX(blackout_ns, (int64_t)(t0 - s->parked_at_ns));
 	j->st.first_run_ns = j->running.load_ns;
 	f = spin_lock(&j->lock);
 	src_running(&j->src);

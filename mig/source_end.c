@@ -13,8 +13,9 @@
 void source_resume(struct mig_job *j)
 {
 	vdisks_settle(j->vm, true);
-	vm_set_state(j->vm, VM_RUNNING);
-	vm_unpark(j->vm);
+	vm_set_state(j->vm, j->was);
+	if (job_moves_running(j))
+		vm_unpark(j->vm);
 }
 
 void source_resume_all(struct mig_job *j)
@@ -23,10 +24,12 @@ void source_resume_all(struct mig_job *j)
 		recover_end(j, false);
 		return;
 	}
-	vdevs_resume(j->vm);
+	if (job_moves_running(j))
+		vdevs_resume(j->vm);
 	source_resume(j);
 	home_stays(j->vm);
-	dirty_stop(j->vm);
+	if (!vm_state_is_off(j->was))
+		dirty_stop(j->vm);
 	job_drop_vm(j);
 }
 

@@ -37,6 +37,10 @@ enum vm_state {
 	VM_STATES
 };
 const char *vm_state_name(enum vm_state s);
+static inline bool vm_state_is_off(enum vm_state s)
+{
+	return s == VM_OFF || s == VM_STOPPED_ERROR;
+}
 
 /* How cfg.kernel is started. */
 enum vm_boot {
@@ -355,6 +359,14 @@ MUST_CHECK int vm_prepare_incoming(struct vm *vm);
 void vm_run_incoming(struct vm *vm);
 /* Undoes vm_prepare_incoming's park where that failed: the VM is suspended as before. */
 void vm_hold_suspended(struct vm *vm);
+/* An INCOMING VM whose state is loaded, and that has no worlds, waits for vm_restore. */
+void vm_suspend_incoming(struct vm *vm);
+/*
+ * For the owner of a VM that is off (vm_claim): it is as when its power comes, with what its
+ * devices need from outside, but for memory, and does not run; then it is off as before.
+ */
+MUST_CHECK int vm_wake(struct vm *vm, char *why, size_t why_len);
+void vm_lay_down(struct vm *vm);
 
 /* Other shares, other CPUs, from the vCPUs' next turns on. -EINVAL: the reason in why. */
 MUST_CHECK int vm_set_sched(struct vm *vm, const struct vm_sched *s, char *why, size_t why_len);

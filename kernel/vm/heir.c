@@ -33,7 +33,6 @@ int vm_create_heir(struct vm *vm, const struct vm_config *cfg, struct vm **out, 
 	memcpy(heir->came_by, vm->came_by, sizeof(heir->came_by));
 	memcpy(heir->troubles, vm->troubles, sizeof(heir->troubles)); /* its vCPUs stand still */
 	heir->state = VM_INCOMING;
-	heir->run->used = true; /* the memory has contents: a start makes it new */
 	*out = heir;
 	return 0;
 }
@@ -63,8 +62,6 @@ int vm_inherit(struct vm *vm, struct vm *heir)
 
 	if (err)
 		return err;
-	for (unsigned i = 0; i < heir->nr_vcpus; i++)
-		heir->vcpu[i]->clock->stopped = true; /* it will see time that it did not run */
-	vm_set_state(heir, VM_SUSPENDED);
+	vm_suspend_incoming(heir);
 	return 0;
 }

@@ -105,6 +105,31 @@ static int start_locked(struct vm *vm, char *why, size_t len)
 	return err;
 }
 
+int vm_wake(struct vm *vm, char *why, size_t len)
+{
+	int err;
+
+	mutex_lock(&vm->lock);
+	vm_join_worlds(vm);
+	err = platform->acquire ? platform->acquire(vm, why, len) : 0;
+	if (!err) {
+		err = platform->reset(vm);
+		if (err)
+			release(vm);
+	}
+	for (unsigned i = 0; !err && i < vm->nr_vcpus; i++)
+		vcpu_reset(vm->vcpu[i]);
+	mutex_unlock(&vm->lock);
+	return err;
+}
+
+void vm_lay_down(struct vm *vm)
+{
+	mutex_lock(&vm->lock);
+	release(vm);
+	mutex_unlock(&vm->lock);
+}
+
 int vm_claim(struct vm *vm, void *owner, const char *what, char *why, size_t len)
 {
 	int err = 0;
@@ -312,6 +337,14 @@ int vm_prepare_incoming(struct vm *vm)
 void vm_hold_suspended(struct vm *vm)
 {
 	vm_unpark(vm);
+	vm_set_state(vm, VM_SUSPENDED);
+}
+
+void vm_suspend_incoming(struct vm *vm)
+{
+	vm->run->used = true; /* the memory has contents: a start makes it new */
+	for (unsigned i = 0; i < vm->nr_vcpus; i++)
+		vm->vcpu[i]->clock->stopped = true; /* it will see time that it did not run */
 	vm_set_state(vm, VM_SUSPENDED);
 }
 

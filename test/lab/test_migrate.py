@@ -178,6 +178,23 @@ def test_paused_guest_is_refused_or_stays_paused(guest):
     guest.verify()
 
 
+def test_at_rest(guest):
+    """Suspended, it goes on over there when it is restored; off, it starts there."""
+    guest.lab.run("a", "vm suspend g")
+    s = guest.migrate("b")
+    assert guest.state() == "suspended" and not guest.exists("a") and s["blackout_ns"] == 0
+    guest.lab.run("b", "vm restore g")
+    guest.wait_passes(1)
+    guest.verify()
+    guest.lab.run("b", "vm stop g")
+    s = guest.migrate("a")
+    assert guest.state() == "off" and not guest.exists("b") and s["pages_sent"] == 0
+    guest.verify_log()
+    guest.start()
+    guest.poll()
+    guest.wait_text(r"^(?:guest: ready|READY)", 120, len(guest.text))
+
+
 def test_too_little_memory_there(pair):
     g = Guest(pair, "big")
     g.create("a", mode="dirty", ws=16, rate=5, mem="512M")

@@ -118,9 +118,31 @@ def ends_by_itself(lab, guest, seed):
         until("nothing is left",
               lambda: (files(lab, "a"), files(lab, "b")) == (WHOLE, set()), lab)
         assert guest.state() == how and vms(lab, "b") == []
-        if how == "error":
-            guest.on_again()
+        moves_at_rest(lab, guest, how)
+        guest.on_again()
+        guest.holds(seed)
+    lab.run("a", "vm suspend g")
+    moves_at_rest(lab, guest, "suspended")
+    lab.run("a", "vm restore g")
+    guest.holds(seed)
+    lab.run("a", "vm stop g")
     whole_at(lab, "a", seed)
+
+
+def moves_at_rest(lab, guest, state):
+    """There, not without a cancel, and back; it runs on neither, and nobody starts it meanwhile."""
+    job = hold(lab, guest, "b", "copy")
+    assert refused(lab, "a", "vm start g")[0] == refused(lab, "a", "vm restore g")[0] == "busy"
+    lab.run("a", f"migrate cancel {job}")
+    assert guest.migrate_wait(job)["phase"] == "canceled" and guest.state() == state
+    for target in ("b", "a"):
+        s = guest.migrate(target, "--disks", NAMES[target])
+        assert not s["blackout_ns"] and bool(s["pages_sent"]) == (state == "suspended")
+        other = "a" if target == "b" else "b"
+        until("all of it is there, and nothing is left here",
+              lambda: (files(lab, target), files(lab, other)) == (WHOLE, set()), lab)
+        assert guest.state() == ("suspended" if state == "suspended" else "off")
+        assert vms(lab, other) == []
 
 
 def hold(lab, guest, target, phase, *options):
