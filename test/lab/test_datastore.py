@@ -258,5 +258,6 @@ def test_a_lease_is_one_hosts(lab, tmp_path):
             held = lab.ask("b", "disk sum /ds/ds1/disk --blocks 2048")["crc32"]
         finally:
             lab.thaw("a")
-        assert "error: lost" in str(writer.result())
+        # One whose disk has come to think so, or has forgotten what it was asked for.
+        assert re.search("error: (lost|timeout)", str(writer.result()))
     assert lab.ask("b", "disk sum /ds/ds1/disk --blocks 2048")["crc32"] == held

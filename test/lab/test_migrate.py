@@ -182,7 +182,7 @@ def test_at_rest(guest):
     """Suspended, it goes on over there when it is restored; off, it starts there."""
     guest.lab.run("a", "vm suspend g")
     s = guest.migrate("b")
-    assert guest.state() == "suspended" and not guest.exists("a") and s["blackout_ns"] == 0
+    assert guest.state() == "suspended" and not guest.exists("a") and s["blackout"]["total_ns"] == 0
     guest.lab.run("b", "vm restore g")
     guest.wait_passes(1)
     guest.verify()

@@ -65,7 +65,8 @@ class Writer(Disked):
 
     def stop(self):
         """The seed that all sectors carry."""
-        seed = re.search(r"stopped at (\d+)", self.tell("'touch /stop'", r"^stopped at \d+\s", 120))
+        said = self.tell("'touch /stop'", r"stopped at \d+\s", 120)  # behind a prompt, perhaps
+        seed = re.search(r"stopped at (\d+)", said)
         self.right()
         return int(seed[1])
 

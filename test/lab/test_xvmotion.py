@@ -137,7 +137,7 @@ def moves_at_rest(lab, guest, state):
     assert guest.migrate_wait(job)["phase"] == "canceled" and guest.state() == state
     for target in ("b", "a"):
         s = guest.migrate(target, "--disks", NAMES[target])
-        assert not s["blackout_ns"] and bool(s["pages_sent"]) == (state == "suspended")
+        assert not s["blackout"]["total_ns"] and bool(s["pages_sent"]) == (state == "suspended")
         other = "a" if target == "b" else "b"
         until("all of it is there, and nothing is left here",
               lambda: (files(lab, target), files(lab, other)) == (WHOLE, set()), lab)
