@@ -4,7 +4,7 @@
 # unit test does. Kept inputs are in test/fuzz/corpus/X; what a run finds goes to
 # $(BUILD)/fuzz/X.found. `make test` runs each for FUZZ_SECONDS, `make fuzz` longer.
 
-FUZZ_SECONDS ?= 10
+FUZZ_SECONDS ?= 6
 SECONDS ?= 60
 
 FUZZ_OBJS := $(sort $(foreach s,$(FUZZ_SRCS),$(call objects_of,fuzz,$(s))))
