@@ -66,20 +66,23 @@ struct stream {
 	uint8_t *rx_fill;	 /* [own] page for small frames */
 	uint32_t rx_fill_used;	 /* [own] */
 
-	struct tcp_pcb *pcb;	       /* [own] NULL once lwIP has freed it */
-	uint16_t path_mss;	       /* [own] payload of a segment on the wire */
-	uint32_t send_cap;	       /* [own] bytes that lwIP may hold */
-	bool flush_wanted;	       /* [own] */
-	bool fin_queued;	       /* [own] */
-	uint16_t close_ticks;	       /* [own] since the close made progress */
-	bool sent_any;		       /* [own] snd_max is valid */
-	uint32_t snd_max;	       /* [own] highest sequence number sent */
-	bool recovering;	       /* [own] what was lost is being sent again */
-	uint32_t recover;	       /* [own] until this is acknowledged */
-	bool rtt_timing;	       /* [own] */
-	uint32_t rtt_seq;	       /* [own] */
-	uint64_t rtt_start_ns, rtt_ns; /* [own] */
-	struct net_addr peer;	       /* [const] once connected */
+	struct tcp_pcb *pcb;	      /* [own] NULL once lwIP has freed it */
+	uint16_t path_mss;	      /* [own] payload of a segment on the wire */
+	uint32_t send_cap, send_most; /* [own] bytes that lwIP may hold now, and at most */
+	bool flush_wanted;	      /* [own] */
+	bool fin_queued;	      /* [own] */
+	uint16_t close_ticks;	      /* [own] since the close made progress */
+	bool sent_any;		      /* [own] snd_max is valid */
+	uint32_t snd_max;	      /* [own] highest sequence number sent */
+	bool recovering;	      /* [own] what was lost is being sent again */
+	uint32_t recover;	      /* [own] until this is acknowledged */
+	uint32_t again_end;	      /* [own] so far it was sent again */
+	bool rtt_timing, rtt_again;   /* [own] a segment is timed; it was sent again */
+	uint32_t rtt_seq, rtt_from;   /* [own] its end; what was acknowledged when it went */
+	uint64_t rtt_start_ns;	      /* [own] */
+	uint64_t rtt_ns, rtt_var_ns;  /* [own] smoothed, 0 before the first */
+	uint16_t rto_held;	      /* [own] ticks, until there is a round trip; 0: none */
+	struct net_addr peer;	      /* [const] once connected */
 	uint16_t peer_port;
 
 	uint32_t posted;	    /* [atom] on the list of work */
@@ -104,9 +107,12 @@ void stream_discard(struct stream *s);	/* frees one that the owner never saw */
 void stream_attach(struct stream *s, struct tcp_pcb *pcb);
 void stream_established(struct stream *s);
 void stream_service(struct stream *s);
+/* stream_loss.c, all [own] */
+void stream_acked(struct stream *s);	/* an ACK has moved on */
+void stream_hear_ack(struct stream *s); /* one comes, before lwIP looks at it */
 /* The MSS of a segment's path, 0 = not known. */
 unsigned stream_path_mss(const struct netif_hint *h);
-/* A data segment has gone to the card: counts what goes out twice. */
+/* A data segment has gone to the card: times it, or counts that it goes once more. */
 void stream_note_send(const struct netif_hint *h, const uint8_t *tcp, unsigned payload);
 /* stream_rx.c */
 err_t stream_receive(struct stream *s, struct pbuf *p); /* [own] ERR_MEM: not taken */

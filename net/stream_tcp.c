@@ -131,17 +131,6 @@ static void pump(struct stream *s)
 	(void)tcp_output(s->pcb); /* a full ring: streams_tx_resume calls again */
 }
 
-static void measure_rtt(struct stream *s)
-{
-	uint64_t sample;
-
-	if (!s->rtt_timing || TCP_SEQ_LT(s->pcb->lastack, s->rtt_seq))
-		return;
-	sample = time_ns() - s->rtt_start_ns;
-	s->rtt_ns = s->rtt_ns ? s->rtt_ns - s->rtt_ns / 8 + sample / 8 : sample;
-	s->rtt_timing = false;
-}
-
 static void acknowledge(struct stream *s, uint32_t bytes)
 {
 	uint32_t tail = s->tx_tail;
@@ -166,20 +155,6 @@ static void acknowledge(struct stream *s, uint32_t bytes)
 		stream_wake_writer(s);
 }
 
-/*
- * [RFC 6582 3.2 "Specification"] An ACK that moves on but not past what had been
- * sent when a loss was found: the next hole begins there, and waits for no time-out.
- */
-static void recover_more(struct stream *s)
-{
-	if (!s->recovering)
-		return;
-	if (TCP_SEQ_GEQ(s->pcb->lastack, s->recover))
-		s->recovering = false;
-	else if (!(s->pcb->flags & TF_RTO) && s->pcb->unacked)
-		(void)tcp_rexmit(s->pcb);
-}
-
 static bool all_acked(const struct stream *s)
 {
 	return s->acked == STREAM_LOAD(s->queued);
@@ -200,10 +175,9 @@ static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t len)
 
 	(void)pcb;
 	s->close_ticks = 0;
-	measure_rtt(s);
-	recover_more(s);
 	acknowledge(s, len);
 	pump(s);
+	stream_acked(s);
 	if (stream_flags(s) & S_CLOSE)
 		stream_post(s);
 	return ERR_OK;
@@ -254,6 +228,13 @@ static err_t on_poll(void *arg, struct tcp_pcb *pcb)
 	return ERR_ABRT;
 }
 
+signed char lwip_port_hear(struct tcp_pcb *pcb)
+{
+	if (pcb->state != LISTEN && pcb->sent == on_sent) /* it is a stream's */
+		stream_hear_ack(pcb->callback_arg);
+	return ERR_OK;
+}
+
 void stream_attach(struct stream *s, struct tcp_pcb *pcb)
 {
 	s->pcb = pcb;
@@ -274,12 +255,13 @@ void stream_established(struct stream *s)
 	net_addr_from_lwip(&pcb->remote_ip, &s->peer);
 	s->peer_port = pcb->remote_port;
 	s->path_mss = pcb->mss;
-	s->send_cap = MIN((uint32_t)TCP_SND_BUF, SEGMENTS_MAX * pcb->mss);
+	s->send_most = MIN((uint32_t)TCP_SND_BUF, SEGMENTS_MAX * pcb->mss);
 	if (n && net_if_tso(n, v6)) {
-		s->send_cap = TCP_SND_BUF;
+		s->send_most = TCP_SND_BUF;
 		pcb->mss = TCP_MSS;
 		pcb->cwnd = MAX(pcb->cwnd, 2u * TCP_MSS);
 	}
+	s->send_cap = s->send_most;
 	stream_set_flag(s, S_CONNECTED);
 }
 
@@ -336,43 +318,4 @@ void stream_service(struct stream *s)
 	pump(s);
 	if (flags & S_CLOSE)
 		serve_close(s);
-}
-
-static struct stream *hinted(const struct netif_hint *h)
-{
-	return h ? container_of(h, const struct tcp_pcb, netif_hints)->callback_arg : NULL;
-}
-
-unsigned stream_path_mss(const struct netif_hint *h)
-{
-	const struct stream *s = hinted(h);
-
-	return s ? s->path_mss : 0;
-}
-
-void stream_note_send(const struct netif_hint *h, const uint8_t *tcp, unsigned payload)
-{
-	struct stream *s = hinted(h);
-	uint32_t seq, end;
-
-	if (!s)
-		return;
-	seq = (uint32_t)tcp[4] << 24 | (uint32_t)tcp[5] << 16 | (uint32_t)tcp[6] << 8 | tcp[7];
-	end = seq + payload;
-	if (s->sent_any && TCP_SEQ_LT(seq, s->snd_max)) {
-		NET_COUNT(tcp_rexmit, 1);
-		if (!s->recovering) {
-			s->recovering = true;
-			s->recover = s->snd_max;
-		}
-		s->rtt_timing = false; /* [RFC 6298 3 "Taking RTT Samples"], Karn's rule */
-		return;
-	}
-	s->sent_any = true;
-	s->snd_max = end;
-	if (!s->rtt_timing) {
-		s->rtt_timing = true;
-		s->rtt_seq = end;
-		s->rtt_start_ns = time_ns();
-	}
 }

@@ -75,6 +75,7 @@
 #define SO_REUSE 1 /* a listener does not wait for old connections' TIME_WAIT */
 #define LWIP_TCP_KEEPALIVE 1
 #define LWIP_RANDOMIZE_INITIAL_LOCAL_PORTS 1
+#define LWIP_HOOK_TCP_INPACKET_PCB(pcb, hdr, optlen, opt1len, opt2, p) lwip_port_hear(pcb)
 #define LWIP_HOOK_TCP_ISN(local_ip, local_port, remote_ip, remote_port) lwip_port_rand()
 
 /* Memory: pools of lwIP's own. The heap holds headers and small frames; it lies in the direct map.

@@ -29,6 +29,10 @@
 uint32_t lwip_port_rand(void);
 extern void *lwip_port_heap; /* set before lwip_init */
 
+/* net/stream_tcp.c: a packet has come for it, and is looked at next; ERR_OK. */
+struct tcp_pcb;
+signed char lwip_port_hear(struct tcp_pcb *pcb);
+
 #define LWIP_RAND() lwip_port_rand()
 #define LWIP_PLATFORM_DIAG(x)
 #define LWIP_PLATFORM_ASSERT(x) panic("lwip: %s", (x))

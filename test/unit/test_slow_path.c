@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Streams over a slow path: frames of 1514 bytes, one a millisecond, with a queue before each
+ * host. What is lost there is sent again, not ten times over; nothing comes in another's place;
+ * a long queue is not filled. lwIP, its options and the streams are the real ones, card, path
+ * and clock are the test's. Both ends are in one stack: on its way a packet's two addresses
+ * change places.
+ */
+// SOURCES: net/stream.c net/stream_list.c net/stream_rx.c net/stream_tcp.c net/stream_loss.c
+// SOURCES: net/listen.c net/addr_lwip.c
+// LIBS: lwip
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "lwip/init.h"
+#include "lwip/ip4.h"
+#include "lwip/priv/tcp_priv.h"
+#include "lwip/timeouts.h"
+#include "net/stream_int.h"
+
+#define PORT 8902u
+#define MTU 1500u
+#define QUEUE_MAX 4096u
+#define POOL_PAGES 4096u
+#define HEAP_BYTES (2u << 20) /* more than lwIP's MEM_SIZE */
+
+struct packet {
+	uint32_t len;
+	uint8_t bytes[MTU];
+};
+
+/* Before a host: what comes in when it is full is lost. */
+struct queue {
+	struct packet *frame[QUEUE_MAX];
+	uint32_t in, out;
+	uint64_t carried, lost, longest; /* frames */
+};
+
+struct net_stats net_counters;
+void *lwip_port_heap;
+const char _ctype_[257]; /* lwIP's parsers of addresses, which nobody calls here */
+
+static struct {
+	uint64_t now_ms, stopped_until_ms;
+	uint32_t limit;			     /* frames in a queue */
+	uint32_t lost_frames, lost_segments; /* by chance, of ten thousand each */
+	uint64_t bytes, window; /* of each stream: all, and what waits for its ACK at a time */
+	struct queue to_a, to_b;
+	struct netif nif;
+	uint32_t rnd;
+} path;
+
+uint64_t time_ns(void)
+{
+	return path.now_ms * 1000000;
+}
+
+uint32_t sys_now(void)
+{
+	return (uint32_t)path.now_ms;
+}
+
+uint32_t lwip_port_rand(void)
+{
+	path.rnd = path.rnd * 1664525u + 1013904223u;
+	return path.rnd;
+}
+
+/* Pages by first fit; the contents that are sent are not of these. */
+static uint8_t pool[POOL_PAGES][PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
+static uint32_t pool_refs[POOL_PAGES], pool_size[POOL_PAGES];
+
+int page_alloc(unsigned order, unsigned flags, enum frame_owner owner, hpa_t *out)
+{
+	uint32_t run = 0, n = 1u << order;
+
+	for (uint32_t i = 0; i < POOL_PAGES; i++) {
+		run = pool_refs[i] ? 0 : run + 1;
+		if (run < n)
+			continue;
+		for (uint32_t k = i + 1 - n; k <= i; k++)
+			pool_refs[k] = 1;
+		pool_size[i + 1 - n] = n;
+		*out = ptr_hpa(pool[i + 1 - n]);
+		return 0;
+	}
+	return -ENOMEM;
+}
+
+static uint32_t pool_index(hpa_t a)
+{
+	return (uint32_t)((a.v - ptr_hpa(pool).v) / PAGE_SIZE);
+}
+
+static bool in_pool(hpa_t a)
+{
+	return a.v - ptr_hpa(pool).v < sizeof(pool);
+}
+
+void page_get(hpa_t block)
+{
+	if (in_pool(block))
+		pool_refs[pool_index(block)]++;
+}
+
+void page_put(hpa_t block)
+{
+	uint32_t i = pool_index(block);
+
+	if (in_pool(block) && --pool_refs[i] == 0)
+		memset(&pool_refs[i], 0, pool_size[i] * sizeof(pool_refs[0]));
+}
+
+static bool by_chance(uint32_t of_ten_thousand)
+{
+	return of_ten_thousand && lwip_port_rand() % 10000 < of_ten_thousand;
+}
+
+static uint32_t be32_at(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+static void put_be32(uint8_t *p, uint32_t v)
+{
+	for (unsigned i = 0; i < 4; i++)
+		p[i] = (uint8_t)(v >> (24 - 8 * i));
+}
+
+/* Headers of HLEN bytes and a part of what follows them; the flags FIN and PSH with the last. */
+static void queue_frame(struct queue *q, const uint8_t *ip, uint32_t hlen, uint32_t at,
+			uint32_t len, bool last)
+{
+	struct packet *f;
+	uint32_t tot = hlen + len;
+
+	if (q->in - q->out == path.limit || by_chance(path.lost_frames)) {
+		q->lost++;
+		return;
+	}
+	f = malloc(sizeof(*f));
+	f->len = tot;
+	memcpy(f->bytes, ip, hlen);
+	memcpy(f->bytes + hlen, ip + hlen + at, len);
+	f->bytes[2] = (uint8_t)(tot >> 8);
+	f->bytes[3] = (uint8_t)tot;
+	memcpy(f->bytes + 12, ip + 16, 4);
+	memcpy(f->bytes + 16, ip + 12, 4);
+	put_be32(f->bytes + IP_HLEN + 4, be32_at(ip + IP_HLEN + 4) + at);
+	if (!last)
+		f->bytes[IP_HLEN + 13] &= (uint8_t)~9u;
+	q->frame[q->in++ % QUEUE_MAX] = f;
+	q->longest = MAX(q->longest, (uint64_t)(q->in - q->out));
+}
+
+/* The card: cuts, and tells the stream as net/tx.c does. */
+static err_t output(struct netif *n, struct pbuf *p, const ip4_addr_t *to)
+{
+	static uint8_t ip[1 << 16];
+	uint32_t hlen, left;
+	struct queue *q;
+
+	pbuf_copy_partial(p, ip, p->tot_len, 0);
+	hlen = IP_HLEN + (ip[IP_HLEN + 12] >> 4) * 4u;
+	q = (ip[IP_HLEN + 2] << 8 | ip[IP_HLEN + 3]) == PORT ? &path.to_b : &path.to_a;
+	left = p->tot_len - hlen;
+	NET_COUNT(tcp_segs_out, 1);
+	if (left)
+		stream_note_send(n->hints, ip + IP_HLEN, left);
+	if (by_chance(path.lost_segments))
+		return ERR_OK;
+	for (uint32_t at = 0, len; at < left || !left; at += len, left += !left) {
+		len = left - at < MTU - hlen ? left - at : MTU - hlen;
+		queue_frame(q, ip, hlen, at, len, at + len == left);
+		if (!len)
+			break;
+	}
+	return ERR_OK;
+}
+
+static err_t set_up(struct netif *n)
+{
+	n->output = output;
+	n->mtu = MTU;
+	NETIF_SET_CHECKSUM_CTRL(n, NETIF_CHECKSUM_DISABLE_ALL);
+	return ERR_OK;
+}
+
+bool net_if_tso(const struct netif *n, bool ipv6)
+{
+	return true;
+}
+
+struct rx {
+	struct pbuf_custom pc;
+	struct packet *f;
+};
+
+static void release(struct pbuf *p)
+{
+	struct rx *r = (struct rx *)p;
+
+	free(r->f);
+	free(r);
+}
+
+static void arrive(struct queue *q)
+{
+	struct packet *f;
+	struct rx *r;
+
+	if (q->in == q->out || path.now_ms < path.stopped_until_ms)
+		return;
+	f = q->frame[q->out++ % QUEUE_MAX];
+	q->carried++;
+	r = malloc(sizeof(*r));
+	r->f = f;
+	r->pc.custom_free_function = release;
+	ip4_input(pbuf_alloced_custom(PBUF_RAW, (u16_t)f->len, PBUF_REF, &r->pc, f->bytes,
+				      (u16_t)f->len),
+		  &path.nif);
+}
+
+static void tick(void)
+{
+	path.now_ms++;
+	arrive(&path.to_a);
+	arrive(&path.to_b);
+	(void)streams_run();
+	sys_check_timeouts();
+}
+
+void waitq_init(struct waitq *q, const char *name)
+{
+}
+
+void waitq_wake_all(struct waitq *q)
+{
+}
+
+void waitq_wake_one(struct waitq *q)
+{
+}
+
+int waitq_sleep(struct waitq *q, struct spinlock *l, unsigned long *flags, uint64_t deadline_ns)
+{
+	if (time_ns() >= deadline_ns)
+		return -ETIMEDOUT;
+	spin_unlock(l, *flags);
+	tick();
+	*flags = spin_lock(l);
+	return 0;
+}
+
+void world_wakes_here(bool on)
+{
+}
+
+void world_sleep_ns(uint64_t ns)
+{
+}
+
+void net_wake(void)
+{
+}
+
+int net_call(int (*fn)(void *arg), void *arg)
+{
+	return fn(arg);
+}
+
+/* ---- what goes over it ---- */
+
+#define CONTENTS (105 * PAGE_SIZE) /* repeated */
+#define LIMIT_MS 120000u
+
+struct flow {
+	struct stream *from, *to;
+	uint64_t sent, read; /* bytes */
+};
+
+static struct listener *listener;
+static uint8_t contents[CONTENTS] __attribute__((aligned(PAGE_SIZE)));
+static uint8_t heap[HEAP_BYTES] __attribute__((aligned(PAGE_SIZE)));
+static struct flow flow[2];
+
+static int set_up_path(void **state)
+{
+	ip4_addr_t a, m, g;
+
+	lwip_port_heap = heap;
+	path.rnd = 1;
+	for (size_t i = 0; i < sizeof(contents); i++)
+		contents[i] = (uint8_t)(lwip_port_rand() >> 24);
+	path.limit = QUEUE_MAX;
+	path.bytes = 16u << 20;
+	path.window = UINT64_MAX;
+	lwip_init();
+	streams_init();
+	IP4_ADDR(&a, 10, 0, 0, 1);
+	IP4_ADDR(&m, 255, 255, 255, 0);
+	IP4_ADDR(&g, 0, 0, 0, 0);
+	assert_non_null(netif_add(&path.nif, &a, &m, &g, NULL, set_up, ip4_input));
+	netif_set_default(&path.nif);
+	netif_set_up(&path.nif);
+	netif_set_link_up(&path.nif);
+	return stream_listen(PORT, 2, &listener);
+}
+
+static void open_flow(struct flow *f)
+{
+	static const struct net_addr b = { .family = 4, .ip = { 10, 0, 0, 2 } };
+
+	memset(f, 0, sizeof(*f));
+	assert_int_equal(stream_connect(&b, PORT, NSEC_PER_SEC, &f->from), 0);
+	assert_int_equal(stream_accept(listener, time_ns() + NSEC_PER_SEC, &f->to), 0);
+}
+
+/* Messages of any length, as many as go in; reads what has come. */
+static void serve(struct flow *f)
+{
+	uint8_t buf[PAGE_SIZE];
+	ptrdiff_t n;
+	int err = 0;
+
+	while (f->sent < path.bytes && f->sent - f->from->acked < path.window && !err) {
+		size_t at = f->sent % sizeof(contents), most = sizeof(contents) - at;
+		size_t len = lwip_port_rand() >> 17;
+
+		err = stream_write(f->from, contents + at, MIN(len, most), time_ns());
+		f->sent = f->from->queued;
+		stream_flush(f->from);
+	}
+	while ((n = stream_read(f->to, buf, PAGE_SIZE - f->read % PAGE_SIZE, time_ns())) > 0) {
+		assert_memory_equal(buf, contents + f->read % sizeof(contents), (size_t)n);
+		f->read += (uint64_t)n;
+	}
+}
+
+/* One stream, and 5 s later a second; every 3 s both hosts stand still for stop_ms. */
+static void two_streams(uint32_t limit, uint32_t stop_ms)
+{
+	uint64_t start = path.now_ms, ms = 0;
+
+	path.limit = limit;
+	path.to_b.carried = path.to_b.lost = path.to_b.longest = 0;
+	open_flow(&flow[0]);
+	flow[1] = (struct flow){ 0 };
+	while (flow[0].read < path.bytes || flow[1].read < path.bytes) {
+		ms = path.now_ms - start;
+		assert_true(ms < LIMIT_MS);
+		if (!flow[1].from && ms >= 5000)
+			open_flow(&flow[1]);
+		if (ms % 3000 == 0)
+			path.stopped_until_ms = path.now_ms + stop_ms;
+		serve(&flow[0]);
+		if (flow[1].from)
+			serve(&flow[1]);
+		tick();
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		stream_close(flow[i].from);
+		stream_close(flow[i].to);
+	}
+	for (unsigned i = 0; i < 10000; i++)
+		tick();
+}
+
+/* Frames that the path carried, for a hundred that it had to. */
+static uint64_t carried_percent(void)
+{
+	return path.to_b.carried * 100 / (2 * path.bytes / (MTU - IP_HLEN - TCP_HLEN));
+}
+
+static void test_what_is_lost_goes_again_once(void **state)
+{
+	for (uint32_t stop_ms = 0; stop_ms <= 700; stop_ms += 350) {
+		two_streams(1000, stop_ms);
+		assert_true(path.to_b.lost);
+		assert_true(carried_percent() < 125);
+	}
+}
+
+static void test_losses_by_chance(void **state)
+{
+	path.lost_segments = 500;
+	two_streams(1000, 0);
+	path.lost_segments = 0;
+	path.lost_frames = 50;
+	two_streams(1000, 0);
+	path.lost_frames = 0;
+}
+
+static void test_a_long_queue_is_not_filled(void **state)
+{
+	for (uint32_t stop_ms = 0; stop_ms <= 700; stop_ms += 350) {
+		two_streams(QUEUE_MAX, stop_ms);
+		assert_int_equal(path.to_b.lost, 0);
+		assert_true(carried_percent() < 110);
+		assert_true(path.to_b.longest < 3000);
+	}
+}
+
+static int take_down(void **state)
+{
+	listener_close(listener);
+	return 0;
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_what_is_lost_goes_again_once),
+		cmocka_unit_test(test_losses_by_chance),
+		cmocka_unit_test(test_a_long_queue_is_not_filled),
+	};
+
+	return cmocka_run_group_tests(tests, set_up_path, take_down);
+}
