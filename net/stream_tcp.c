@@ -114,6 +114,19 @@ static bool write_entry(struct stream *s, struct stream_piece *e)
 	return true;
 }
 
+/*
+ * lwIP lengthens the last of its unsent segments, also one that it is about to send again,
+ * behind which others were sent: what is written then would go out in their place.
+ */
+static bool ends_unsent(const struct tcp_pcb *pcb)
+{
+	const struct tcp_seg *last = pcb->unsent;
+
+	while (last && last->next)
+		last = last->next;
+	return !last || lwip_ntohl(last->tcphdr->seqno) + TCP_TCPLEN(last) == pcb->snd_lbb;
+}
+
 static void pump(struct stream *s)
 {
 	if (!s->pcb || !(stream_flags(s) & S_CONNECTED) || s->fin_queued)
@@ -122,8 +135,9 @@ static void pump(struct stream *s)
 		s->flush_wanted = true;
 	if (tx_unsent(s))
 		tcp_nagle_enable(s->pcb);
-	while (tx_unsent(s) && write_entry(s, &s->tx[s->tx_next % STREAM_TX_RING]))
-		;
+	if (ends_unsent(s->pcb))
+		while (tx_unsent(s) && write_entry(s, &s->tx[s->tx_next % STREAM_TX_RING]))
+			;
 	if (s->flush_wanted && !tx_unsent(s)) {
 		tcp_nagle_disable(s->pcb);
 		s->flush_wanted = false;
@@ -293,7 +307,7 @@ static void serve_close(struct stream *s)
 	}
 	stream_rx_release(s);
 	give_window(s);
-	if (!s->fin_queued && !tx_unsent(s)) {
+	if (!s->fin_queued && !tx_unsent(s) && ends_unsent(s->pcb)) {
 		if (s->pcb->refused_data || s->pcb->rcv_wnd != TCP_WND_MAX(s->pcb)) {
 			reset(s);
 			return;
