@@ -14,6 +14,11 @@
 
 /* ---- taking requests ---- */
 
+static uint64_t buffered_locked(const struct blk_sender *s)
+{
+	return (s->ring.taken - s->ring.given) * PAGE_SIZE;
+}
+
 /* The next slot, with pages for so many bytes; NULL when there is none now. */
 static struct send_slot *take_locked(struct blk_sender *s, uint64_t bytes)
 {
@@ -23,13 +28,14 @@ static struct send_slot *take_locked(struct blk_sender *s, uint64_t bytes)
 
 	if (s->taken - s->acked == SEND_SLOTS)
 		return NULL;
+	if (pages && buffered_locked(s) && buffered_locked(s) + pages * PAGE_SIZE > s->hold)
+		return NULL;
 	if (pages)
 		page = page_ring_take(&s->ring, pages);
 	if (pages && !page)
 		return NULL;
 	*slot = (struct send_slot){ .b.seq = ++s->taken, .page = page, .pages = pages };
-	s->stats.buffered_most =
-		MAX(s->stats.buffered_most, (s->ring.taken - s->ring.given) * PAGE_SIZE);
+	s->stats.buffered_most = MAX(s->stats.buffered_most, buffered_locked(s));
 	return slot;
 }
 
@@ -194,6 +200,7 @@ void blk_sender_stats(struct blk_sender *s, struct blk_sender_stats *out)
 
 	*out = s->stats;
 	out->acked = s->acked;
+	out->buffered = buffered_locked(s);
 	spin_unlock(&s->lock, f);
 }
 
@@ -250,6 +257,7 @@ int blk_sender_new(struct peer *p, uint16_t version, const struct blk_send_geome
 	s->peer = p;
 	s->version = version;
 	s->credit = credit;
+	s->hold = UINT64_MAX;
 	s->nr_disks = nr;
 	spin_init(&s->lock, LOCK_MIG, "disks out");
 	waitq_init(&s->changed, "disks out");
@@ -264,6 +272,15 @@ int blk_sender_new(struct peer *p, uint16_t version, const struct blk_send_geome
 	}
 	*out = s;
 	return 0;
+}
+
+void blk_sender_hold(struct blk_sender *s, uint64_t bytes)
+{
+	unsigned long f = spin_lock(&s->lock);
+
+	s->hold = bytes;
+	spin_unlock(&s->lock, f);
+	blk_send_serve(s);
 }
 
 void blk_sender_stop(struct blk_sender *s, int err)

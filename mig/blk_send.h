@@ -33,6 +33,8 @@ struct blk_sender_stats {
 	uint64_t bytes;		 /* contents of writes */
 	uint64_t waits;		 /* requests that found the buffer full */
 	uint64_t acked;		 /* requests the other host has */
+	uint64_t acked_bytes;	 /* contents of these, in whole pages */
+	uint64_t buffered;	 /* bytes in the buffer now */
 	uint64_t buffered_most;	 /* bytes in the buffer at a time */
 	uint64_t under_way_most; /* bytes sent and not acknowledged */
 };
@@ -48,6 +50,10 @@ MUST_CHECK int blk_sender_new(struct peer *p, uint16_t version,
 void blk_sender_stop(struct blk_sender *s, int err);
 /* The stream is ended, nobody submits any more; what waited fails. The stream stays open. */
 void blk_sender_free(struct blk_sender *s);
+
+/* From now on no more bytes are buffered, but for one request that finds nothing else there: what
+ * comes waits for room. */
+void blk_sender_hold(struct blk_sender *s, uint64_t bytes);
 
 /* Reads fail with -ENOTSUP. Not from interrupt handlers. */
 struct blkdev *blk_sender_disk(struct blk_sender *s, unsigned disk);

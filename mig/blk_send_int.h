@@ -33,6 +33,7 @@ struct remote_disk {
 struct blk_sender {
 	struct peer *peer; /* [own] sending: sender; receiving: ears */
 	uint64_t credit;   /* [const] */
+	uint64_t hold;	   /* [lock] bytes that may be buffered */
 	uint16_t version;  /* [const] */
 	struct world *sender, *ears;
 	struct spinlock lock;

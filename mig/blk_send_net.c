@@ -75,6 +75,7 @@ static int heard_done(struct blk_sender *s, uint64_t seq)
 		struct send_slot *slot = send_slot_at(s, ++s->acked);
 
 		s->under_way -= send_slot_bytes(slot);
+		s->stats.acked_bytes += send_slot_bytes(slot);
 		page_ring_give(&s->ring, slot->pages);
 	}
 	s->progress_ns = time_ns();

@@ -26,6 +26,7 @@
 #include "hints.h"
 #include "phase.h"
 #include "source.h"
+#include "source_disks.h"
 
 /* Park, final harvest, records, READY, GO, first entry: what a stun costs without pages. */
 #define FIXED_BLACKOUT_NS (20 * NSEC_PER_MSEC)
@@ -101,7 +102,8 @@ static uint64_t rest_ns(const struct source *s, const struct rest *r)
 
 static uint64_t predict_blackout_ns(const struct source *s, const struct rest *r)
 {
-	return FIXED_BLACKOUT_NS + ROUND_TRIPS_IN_STUN * s->j->rtt_ns + rest_ns(s, r);
+	return FIXED_BLACKOUT_NS + ROUND_TRIPS_IN_STUN * s->j->rtt_ns + rest_ns(s, r) +
+	       source_disks_rest_ns(s);
 }
 
 /*
@@ -200,6 +202,7 @@ static int harvest(struct precopy *p)
 	if (err)
 		return err;
 	measure_rate(s);
+	source_disks_look(s);
 	ram_send_keep(s->ram, what_to_keep(s, dirtied, dt));
 	rest = rest_of(s);
 	p->round.dirtied += dirtied;

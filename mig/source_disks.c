@@ -187,7 +187,7 @@ static int copy(struct source *s)
 	}
 	if (!err)
 		show(s);
-	return err;
+	return err ? err : source_backlog_wait(s);
 }
 
 static int open_disks(struct source *s)
@@ -302,6 +302,8 @@ int source_disks_ready(struct source *s)
 	if (!s->disks)
 		return 0;
 	err = source_verify_stop(s);
+	if (s->disks->sender) /* what waits by now goes along */
+		blk_sender_hold(s->disks->sender, UINT64_MAX);
 	if (!err && s->disks->sender && blk_sender_error(s->disks->sender, &words))
 		err = source_disks_sender(s, -EIO);
 	return err;

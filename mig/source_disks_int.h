@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Inside of source_disks.h: source_disks_plan.c says which disks go where, source_disks.c copies
- * and drains them, source_verify.c has them compared.
+ * and drains them, source_backlog.c keeps short what waits, source_verify.c has them compared.
  */
 #ifndef MIG_SOURCE_DISKS_INT_H
 #define MIG_SOURCE_DISKS_INT_H
@@ -27,12 +27,18 @@ struct source_verify {
 	struct source_disk *failed; /* before error; NULL: none by itself */
 };
 
+/* What the other host takes, smoothed; 0: not known yet. */
+struct source_rate {
+	uint64_t bytes_s, mark_ns, mark_bytes;
+};
+
 struct source_disks {
 	unsigned nr;
 	struct source_disk disk[VM_DISKS_MAX];
 	struct peer peer;
 	struct blk_sender *sender;
 	struct source_verify verify;
+	struct source_rate rate;
 	uint64_t started_ns, shown_ns, alive_ns;
 };
 
@@ -41,6 +47,9 @@ int source_disks_asked(void *user);
 /* An error of the disk's copy, or of the stream, said to the job. */
 int source_disk_failed(struct source_disk *d, int err);
 int source_disks_sender(struct source *s, int err);
+
+/* source_backlog.c: the copy is over when so little waits that the stun may come. */
+MUST_CHECK int source_backlog_wait(struct source *s);
 
 /* source_verify.c, in order of use; each says to the job what fails. The mirror is not in use yet.
  */

@@ -285,6 +285,25 @@ static void test_same_after_flush(void **state)
 	assert_int_equal(net.ended, -EBADMSG);
 }
 
+/* What waits is held short: the changes wait, and all of them arrive. */
+static void test_hold(void **state)
+{
+	struct blk_sender_stats st;
+
+	blk_sender_hold(net.sender, CREDIT / 16);
+	memset(model, 0, sizeof(model));
+	random_changes(150);
+	blk_sender_stats(net.sender, &st);
+	assert_true(st.waits && st.buffered <= MAX(CREDIT / 16, sizeof(memory)));
+	assert_true(st.buffered_most <= sizeof(memory));
+	blk_sender_hold(net.sender, UINT64_MAX);
+	assert_int_equal(blk_sender_flush(net.sender, time_ns() + SOON_NS), 0);
+	blk_sender_stats(net.sender, &st);
+	assert_true(st.acked_bytes >= st.bytes && !st.buffered);
+	for (unsigned i = 0; i < DISKS; i++)
+		assert_memory_equal(late[i].bytes, model[i], DISK_BYTES);
+}
+
 /* Disks that end each request within the submission: nothing goes deeper with each part. */
 static void test_at_once(void **state)
 {
@@ -527,6 +546,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_same_after_flush, start, stop),
+		cmocka_unit_test_setup_teardown(test_hold, start, stop),
 		cmocka_unit_test_setup_teardown(test_at_once, start, stop),
 		cmocka_unit_test_setup_teardown(test_filled, start, stop),
 		cmocka_unit_test_setup_teardown(test_checks, start, stop),

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What of the disks waits for the other host (source_disks_int.h). All of it has to be there
+ * before the VM may run there, so the guest stands still for as long as it takes. A guest that
+ * writes faster than the link takes it would keep the whole buffer full, which is a quarter of
+ * a minute at ten megabits a second; so once the copy is over its writes wait for room earlier: no
+ * more is buffered than what is acknowledged in half of the stun budget.
+ */
+#include <errno.h>
+
+#include "phase.h"
+#include "source_disks_int.h"
+
+#define SAMPLE_NS (100 * NSEC_PER_MSEC)
+#define LOOK_NS (50 * NSEC_PER_MSEC)
+#define HOLD_MIN (128ull << 10)
+#define RATE_FLOOR (64ull << 10)
+
+/* Time in which nothing waited says nothing. */
+static void measure(struct source_rate *r, const struct blk_sender_stats *st)
+{
+	uint64_t now = time_ns(), dt = now - r->mark_ns, rate;
+
+	if (st->buffered && dt < SAMPLE_NS)
+		return;
+	if (st->buffered && r->mark_ns) {
+		rate = mul_div64(st->acked_bytes - r->mark_bytes, NSEC_PER_SEC, dt);
+		r->bytes_s = r->bytes_s ? (3 * r->bytes_s + rate) / 4 : rate;
+	}
+	r->mark_ns = now;
+	r->mark_bytes = st->acked_bytes;
+}
+
+static uint64_t hold_bytes(const struct source *s)
+{
+	uint64_t half_ns = s->j->req.budget_ms * NSEC_PER_MSEC / 2;
+
+	return MAX(mul_div64(s->disks->rate.bytes_s, half_ns, NSEC_PER_SEC), HOLD_MIN);
+}
+
+void source_disks_look(struct source *s)
+{
+	struct source_disks *d = s->disks;
+	struct blk_sender_stats st;
+
+	if (!d || !d->sender)
+		return;
+	blk_sender_stats(d->sender, &st);
+	measure(&d->rate, &st);
+	if (d->rate.bytes_s)
+		blk_sender_hold(d->sender, hold_bytes(s));
+}
+
+uint64_t source_disks_rest_ns(const struct source *s)
+{
+	struct blk_sender_stats st;
+
+	if (!s->disks || !s->disks->sender)
+		return 0;
+	blk_sender_stats(s->disks->sender, &st);
+	return mul_div64(st.buffered, NSEC_PER_SEC, MAX(s->disks->rate.bytes_s, RATE_FLOOR));
+}
+
+static bool is_short(struct source *s)
+{
+	struct blk_sender_stats st;
+
+	blk_sender_stats(s->disks->sender, &st);
+	return st.buffered <= hold_bytes(s);
+}
+
+int source_backlog_wait(struct source *s)
+{
+	struct wire_text words;
+	int err = 0;
+
+	if (!s->disks->sender)
+		return 0;
+	while (!err) {
+		source_disks_look(s);
+		if (is_short(s))
+			return 0;
+		err = source_pause(s->j, time_ns() + LOOK_NS);
+		if (!err)
+			err = source_vm_runs(s->j);
+		if (!err && blk_sender_error(s->disks->sender, &words))
+			err = source_disks_sender(s, -EIO);
+	}
+	return err;
+}

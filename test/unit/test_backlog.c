@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What waits for the other host's disks is kept within half of the stun budget, on a link of any
+ * rate, and what it takes is told; the copy is over when that is so, or the wait ends for a reason.
+ * The link and the guest, which fills whatever room there is, are fakes on the test's clock.
+ */
+// SOURCES: mig/source_backlog.c kernel/lib/muldiv.c
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "mig/source_disks_int.h"
+
+#define BUDGET_MS 400u
+#define BUFFER (16u << 20)
+#define STEP_NS (50 * NSEC_PER_MSEC)
+
+static struct {
+	uint64_t now_ns, rate, hold; /* bytes a second; bytes */
+	uint64_t acked, buffered, pauses;
+	int fail_at, fail; /* so many pauses; the sender's error */
+} fake;
+static struct mig_job job;
+static struct source_disks disks;
+static struct source source;
+
+uint64_t time_ns(void)
+{
+	return fake.now_ns;
+}
+
+void blk_sender_stats(struct blk_sender *s, struct blk_sender_stats *out)
+{
+	*out = (struct blk_sender_stats){ .acked_bytes = fake.acked, .buffered = fake.buffered };
+}
+
+void blk_sender_hold(struct blk_sender *s, uint64_t bytes)
+{
+	fake.hold = bytes;
+}
+
+int blk_sender_error(struct blk_sender *s, struct wire_text *words)
+{
+	return fake.fail && (int)fake.pauses >= fake.fail_at ? fake.fail : 0;
+}
+
+int source_disks_sender(struct source *s, int err)
+{
+	return fake.fail;
+}
+
+int source_vm_runs(struct mig_job *j)
+{
+	return 0;
+}
+
+/* The link takes what it can, the guest writes what it may. */
+static void pass(uint64_t ns)
+{
+	uint64_t bytes = MIN(fake.rate * ns / NSEC_PER_SEC, fake.buffered);
+
+	fake.now_ns += ns;
+	fake.acked += bytes;
+	fake.buffered -= bytes;
+	if (fake.buffered < fake.hold)
+		fake.buffered = fake.hold;
+}
+
+int source_pause(struct mig_job *j, uint64_t until_ns)
+{
+	fake.pauses++;
+	pass(until_ns - fake.now_ns);
+	return 0;
+}
+
+static void start(uint64_t rate)
+{
+	memset(&fake, 0, sizeof(fake));
+	memset(&disks, 0, sizeof(disks));
+	fake.now_ns = NSEC_PER_SEC;
+	fake.rate = rate;
+	fake.hold = fake.buffered = BUFFER;
+	job.req.budget_ms = BUDGET_MS;
+	disks.sender = (struct blk_sender *)&fake;
+	source.j = &job;
+	source.disks = &disks;
+}
+
+static uint64_t half_of(uint64_t rate)
+{
+	return rate * BUDGET_MS / 2 / 1000;
+}
+
+static void test_within_half_of_the_budget(void **state)
+{
+	for (uint64_t rate = 1u << 20; rate <= 64u << 20; rate *= 4) {
+		start(rate);
+		assert_int_equal(source_backlog_wait(&source), 0);
+		assert_in_range(fake.hold, half_of(rate) * 9 / 10, half_of(rate) * 11 / 10);
+		assert_true(fake.buffered <= fake.hold);
+		assert_in_range(source_disks_rest_ns(&source) / NSEC_PER_MSEC, BUDGET_MS * 4 / 10,
+				BUDGET_MS * 6 / 10);
+	}
+}
+
+static void test_the_link_gets_slower(void **state)
+{
+	start(16u << 20);
+	assert_int_equal(source_backlog_wait(&source), 0);
+	fake.rate /= 8;
+	for (unsigned i = 0; i < 60; i++) {
+		source_disks_look(&source);
+		pass(STEP_NS);
+	}
+	assert_in_range(fake.hold, half_of(fake.rate) * 9 / 10, half_of(fake.rate) * 11 / 10);
+}
+
+/* A guest that writes nothing says nothing of the link, and has nothing to wait for. */
+static void test_nothing_waits(void **state)
+{
+	start(1u << 20);
+	fake.hold = fake.buffered = 0;
+	assert_int_equal(source_backlog_wait(&source), 0);
+	assert_int_equal(fake.pauses, 0);
+	for (unsigned i = 0; i < 10; i++) {
+		source_disks_look(&source);
+		pass(STEP_NS);
+	}
+	assert_int_equal(disks.rate.bytes_s, 0);
+	assert_int_equal(source_disks_rest_ns(&source), 0);
+	source.disks = NULL;
+	source_disks_look(&source);
+	assert_int_equal(source_disks_rest_ns(&source), 0);
+}
+
+static void test_the_other_host_fails(void **state)
+{
+	start(0);
+	fake.fail = -ECONNABORTED;
+	fake.fail_at = 3;
+	assert_int_equal(source_backlog_wait(&source), -ECONNABORTED);
+	assert_int_equal(fake.pauses, 3);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_within_half_of_the_budget),
+		cmocka_unit_test(test_the_link_gets_slower),
+		cmocka_unit_test(test_nothing_waits),
+		cmocka_unit_test(test_the_other_host_fails),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
