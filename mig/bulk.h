@@ -13,7 +13,7 @@
 #include "pace.h"
 
 #define BULK_PIECES PACE_WINDOW_MAX
-#define BULK_ORDER (MIRROR_ORDER + 1) /* pages of a piece */
+#define BULK_ORDER (MIRROR_ORDER + 2) /* pages of a piece */
 
 enum bulk_state { PIECE_FREE, PIECE_CLAIMED, PIECE_READING, PIECE_WRITING, PIECE_ZEROING };
 

@@ -27,10 +27,10 @@ static const struct {
 	uint32_t piece_bytes;
 } steps[] = {
 	{ 1, PACE_PIECE_MIN },
-	{ 1, PACE_PIECE_MAX },
-	{ 2, PACE_PIECE_MAX },
-	{ 4, PACE_PIECE_MAX },
-	{ PACE_WINDOW_MAX, PACE_PIECE_MAX },
+	{ 1, PACE_PIECE_GUEST },
+	{ 2, PACE_PIECE_GUEST },
+	{ 4, PACE_PIECE_GUEST },
+	{ PACE_WINDOW_MAX, PACE_PIECE_GUEST },
 };
 
 static void set_step(struct pace *p, unsigned step)
@@ -158,6 +158,7 @@ uint64_t pace_at(const struct pace *p)
 void pace_hurry(struct pace *p)
 {
 	set_step(p, ARRAY_SIZE(steps) - 1);
+	p->piece_bytes = PACE_PIECE_MAX;
 	p->brake_ns = p->brake_at_ns = 0;
 	p->hurry = true;
 }

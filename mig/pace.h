@@ -16,7 +16,8 @@
 
 #define PACE_WINDOW_MAX 8u
 #define PACE_PIECE_MIN (128u << 10)
-#define PACE_PIECE_MAX (256u << 10)
+#define PACE_PIECE_GUEST (256u << 10) /* beside one: what it writes to a piece waits */
+#define PACE_PIECE_MAX (512u << 10)   /* when it stands still */
 #define PACE_EVERY_NS 20000000ull
 
 /* The guest's requests in a time. */
@@ -50,7 +51,7 @@ void pace_init(struct pace *p, const struct pace_guest *before, uint32_t bw_mbit
 void pace_pass(struct pace *p);
 /* The guest's requests so far, and the sum of their times. */
 void pace_look(struct pace *p, uint64_t now_ns, uint64_t requests, uint64_t busy_ns);
-/* From now on without a brake: the guest stands still. */
+/* From now on without a brake, and in the largest pieces: the guest stands still. */
 void pace_hurry(struct pace *p);
 uint64_t pace_at(const struct pace *p); /* when the next may begin */
 void pace_begun(struct pace *p, uint64_t now_ns, uint64_t bytes);
