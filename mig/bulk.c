@@ -15,7 +15,7 @@
 
 _Static_assert(PACE_PIECE_MAX == PAGE_SIZE << BULK_ORDER, "a piece fills its buffer");
 
-#define PROMISE_BYTES (64ull << 20)
+#define PROMISE_BYTES (1ull << 30)
 
 /* ---- which pieces ---- */
 

@@ -15,7 +15,7 @@
 #include "kernel/store/ds_int.h"
 
 #define ROW_EXTENTS 4u
-#define PROMISED_EXTENTS 64u
+#define PROMISED_EXTENTS 1024u
 
 void ds_grow_queue(struct ds_op *op)
 {
@@ -67,11 +67,29 @@ static uint32_t promised(struct ds_file *f, const struct ds_inode *n, uint32_t l
 	return in ? (uint32_t)MIN(left, PROMISED_EXTENTS) : 0;
 }
 
+static uint32_t extent_of(const struct ds_op *op)
+{
+	uint64_t from = op->parent->block * op->file->blk.geo.block_bytes + op->at;
+
+	return (uint32_t)(from / DS_EXTENT);
+}
+
+/* Several that are under way find the same hole; the first of them fills it. */
+static bool is_filled(struct ds_op *op)
+{
+	struct ds_file *f = op->file;
+	unsigned long flags = spin_lock(&f->lock);
+	uint32_t physical, count;
+	bool found = !f->unsure && ds_runs_find(&f->runs, extent_of(op), &physical, &count);
+
+	spin_unlock(&f->lock, flags);
+	return found && physical;
+}
+
 static int fill(struct ds_op *op, struct ds_runs *r)
 {
 	struct ds_file *f = op->file;
-	uint64_t from = op->parent->block * f->blk.geo.block_bytes + op->at;
-	uint32_t logical = (uint32_t)(from / DS_EXTENT), physical, count, filled, whole;
+	uint32_t logical = extent_of(op), physical, count, filled, whole;
 	const struct ds_inode *n;
 	int err;
 
@@ -120,7 +138,7 @@ void ds_grow_run(struct datastore *ds)
 	ds_revalidate(ds);
 	ds_held_go(ds);
 	while ((op = take(ds))) {
-		int err = op->frees ? ds_free(op) : grow(op);
+		int err = op->frees ? ds_free(op) : is_filled(op) ? 0 : grow(op);
 
 		op->frees = false;
 		if (err == -ESTALE)

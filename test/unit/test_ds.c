@@ -181,6 +181,47 @@ static void what_is_written_whole_is_not_zeroed(void **state)
 	assert_true(dsf_has("new", MIB, MIB, 7));
 }
 
+static void ended(struct blk_req *r)
+{
+	++*(unsigned *)r->user;
+}
+
+/* Writes of the disk for so many of the file's, all in one hole and all under way at once. */
+static uint32_t writes_in_a_hole(unsigned n)
+{
+	static uint8_t buf[4096];
+	struct blk_seg seg = { .addr = ptr_hpa(buf), .len = sizeof(buf) };
+	struct blk_req r[8];
+	struct ds_file *f;
+	unsigned done = 0;
+
+	assert_int_equal(ds_create(ds, "new", DS_KIND_THIN, 4 * MIB, 0), 0);
+	assert_int_equal(ds_open(ds, "new", DS_OPEN_WRITE, &f), 0);
+	fake_disk_record(&disk);
+	for (unsigned i = 0; i < n; i++) {
+		r[i] = (struct blk_req){ .op = BLK_WRITE,
+					 .block = 8ull * i,
+					 .blocks = 8,
+					 .segs = &seg,
+					 .nr_segs = 1,
+					 .done = ended,
+					 .user = &done };
+		blk_submit(ds_file_blk(f), &r[i]);
+	}
+	ds_grow_run(ds);
+	assert_int_equal(done, n);
+	disk.recording = false;
+	ds_close(f);
+	assert_int_equal(ds_remove(ds, "new"), 0);
+	return disk.nr_log;
+}
+
+/* One transaction for all of them. */
+static void a_hole_is_filled_once(void **state)
+{
+	assert_int_equal(writes_in_a_hole(8), writes_in_a_hole(1) + 7);
+}
+
 static void a_full_datastore_fails_the_write_alone(void **state)
 {
 	assert_int_equal(ds_create(ds, "t", DS_KIND_THIN, 100ull << 20, 0), 0);
@@ -361,6 +402,7 @@ int main(void)
 		test(an_import_is_whole_or_is_not_there),
 		test(extents_are_zeroed_before_others_see_them),
 		test(what_is_written_whole_is_not_zeroed),
+		test(a_hole_is_filled_once),
 		test(a_full_datastore_fails_the_write_alone),
 		test(many_runs),
 		test(resize),
