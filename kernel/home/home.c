@@ -108,7 +108,7 @@ int home_hold_locked(struct home *h, char *why, size_t len)
 	int err;
 
 	if (h->held)
-		return 0;
+		return home_find_out_locked(h, why, len);
 	home_file_path(h->store, h->name, path);
 	err = home_store(h->store, &ds, why, len);
 	if (!err)
@@ -130,16 +130,20 @@ int home_hold_locked(struct home *h, char *why, size_t len)
 
 void home_let_go(struct home *h)
 {
-	struct ds_file *f;
+	struct ds_file *f = NULL, *maybe = NULL;
 
 	mutex_lock(&h->lock);
 	h->let_go = h->carried;
-	f = h->carried ? NULL : h->held;
-	if (f)
-		h->held = NULL;
+	if (!h->carried) {
+		f = h->held;
+		maybe = h->maybe;
+		h->held = h->maybe = NULL;
+	}
 	mutex_unlock(&h->lock);
 	if (f)
 		ds_close(f);
+	if (maybe)
+		ds_close(maybe);
 }
 
 static int acquire(struct vm *vm, char *why, size_t len)

@@ -64,18 +64,15 @@ static int still_ours(const struct home_carry *c, char *why, size_t len)
 	return err ? home_say(err, ds_file_store(f), path, why, len) : 0;
 }
 
-/* A transaction that broke off may have been done: has the name become the new file's? */
+/* A transaction that broke off may have been done. */
 static int find_out(const struct home_carry *c, int broke_off)
 {
 	char path[VM_HOME_PATH];
-	struct ds_entry e;
 	int err;
 
 	home_file_path(c->to, c->h->name, path);
-	err = ds_stat(c->ds, home_file_in(path, c->to, c->h->name), &e);
-	if (!err && e.id == c->file_id)
-		return 0;
-	return !err || err == -ENOENT ? broke_off : -EINPROGRESS;
+	err = home_is_named(c->ds, home_file_in(path, c->to, c->h->name), c->file_id);
+	return err == -ENOENT ? broke_off : err;
 }
 
 /* From now on it is held instead of the old one, which is held until it is removed. */

@@ -162,33 +162,68 @@ int home_write_new(const struct vm_desc *d, char *why, size_t len)
 	return err ? home_say(err, ds, path, why, len) : 0;
 }
 
-bool home_is_named(struct datastore *ds, const char *name, uint64_t file)
+int home_is_named(struct datastore *ds, const char *name, uint64_t file)
 {
 	struct ds_entry e;
+	int err = ds_stat(ds, name, &e);
 
-	return !ds_stat(ds, name, &e) && e.id == file;
+	if (err && err != -ENOENT)
+		return -EINPROGRESS;
+	return !err && e.id == file ? 0 : -ENOENT;
 }
 
-/* The new file takes the old one's place, and is held instead of it while the VM is on. */
+int home_find_out_locked(struct home *h, char *why, size_t len)
+{
+	struct ds_file *was = h->held;
+	char path[VM_HOME_PATH];
+	struct datastore *ds;
+	struct ds_lease l;
+	const char *name;
+	int err;
+
+	if (!h->maybe)
+		return 0;
+	home_file_path(h->store, h->name, path);
+	ds_file_lease(h->maybe, &l);
+	err = ds_path(path, &ds, &name) ? -EINPROGRESS : home_is_named(ds, name, l.file);
+	if (err == -EINPROGRESS) {
+		snprintf(why, len, "%s: its datastore does not say how its last change ended",
+			 path);
+		return -EIO;
+	}
+	if (!err) {
+		h->held = h->maybe;
+		h->file = l.file;
+		h->maybe = was;
+	}
+	ds_close(h->maybe);
+	h->maybe = NULL;
+	return 0;
+}
+
+/*
+ * The new file takes the old one's place, and is held instead of it while the VM is on. Where
+ * nobody can say whether it has, both are held: else another host could start the VM.
+ */
 static int put_in_place(struct home *h, struct datastore *ds, const char *fresh, const char *name)
 {
 	struct ds_file *was = h->held, *f = NULL;
 	struct ds_lease l = { .file = 0 };
-	int err = was ? ds_open(ds, fresh, DS_OPEN_WRITE, &f) : 0;
+	int named, err = was ? ds_open(ds, fresh, DS_OPEN_WRITE, &f) : 0;
 
 	if (!err)
 		err = ds_replace(ds, fresh, name);
-	if (f)
-		ds_file_lease(f, &l);
-	if (err && f && home_is_named(ds, name, l.file))
-		err = 0;
-	if (err && f)
-		ds_close(f);
-	if (err || !was)
+	if (!f)
 		return err;
-	h->held = f;
-	ds_close(was);
-	return 0;
+	ds_file_lease(f, &l);
+	named = err ? home_is_named(ds, name, l.file) : 0;
+	if (named == -EINPROGRESS) {
+		h->maybe = f;
+		return err;
+	}
+	h->held = named ? was : f;
+	ds_close(named ? f : was);
+	return named ? err : 0;
 }
 
 int home_save_locked(struct home *h, const struct vm_desc *d, char *why, size_t len)
@@ -197,8 +232,10 @@ int home_save_locked(struct home *h, const struct vm_desc *d, char *why, size_t 
 	struct datastore *ds;
 	struct ds_entry e;
 	const char *name;
-	int err = home_write_new(d, why, len);
+	int err = home_find_out_locked(h, why, len);
 
+	if (!err)
+		err = home_write_new(d, why, len);
 	if (err)
 		return err;
 	home_file_path(d->cfg.home, d->cfg.name, path);

@@ -21,6 +21,8 @@ struct home {
 	uint32_t autostart, autostart_delay_s;
 	uint64_t file;	      /* [lock] identity of the description that the VM was made of */
 	struct ds_file *held; /* [lock] open for its lease while the VM is on, or NULL */
+	/* [lock] The same of one that may have taken its place: nobody could say. */
+	struct ds_file *maybe;
 	/* Of a move between datastores, or of its disks alone (home_carry.c). */
 	bool carried; /* [lock] */
 	bool let_go;  /* [lock] and its lease goes when that is over: the VM is off */
@@ -68,8 +70,13 @@ MUST_CHECK int home_write_new(const struct vm_desc *d, char *why, size_t why_len
 /* "VM/VM.vm.new" */
 #define HOME_NEW_NAME (2 * VM_NAME_MAX + 8)
 void home_new_name(const char *name, char out[HOME_NEW_NAME]);
-/* A transaction that broke off may have been done: has the name become this file's? */
-bool home_is_named(struct datastore *ds, const char *name, uint64_t file);
+/*
+ * A transaction that broke off may have been done: has the name become this file's? 0; -ENOENT;
+ * -EINPROGRESS the datastore does not say.
+ */
+MUST_CHECK int home_is_named(struct datastore *ds, const char *name, uint64_t file);
+/* Which one of held and maybe it is; the other one is closed. -EIO: the datastore does not say. */
+MUST_CHECK int home_find_out_locked(struct home *h, char *why, size_t why_len);
 /* What an error of the store means for a description. Returns err. */
 int home_say(int err, struct datastore *ds, const char *path, char *why, size_t why_len);
 MUST_CHECK int home_store(const char *name, struct datastore **out, char *why, size_t why_len);

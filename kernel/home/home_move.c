@@ -30,8 +30,11 @@ bool home_leased(const struct vm *vm)
 static int identify_locked(struct home *h, struct home_id *out, char *why, size_t len)
 {
 	struct ds_info ds;
-	int err = h->held ? ds_info(ds_file_store(h->held), &ds) : -ESRCH;
+	int err = home_find_out_locked(h, why, len);
 
+	if (err)
+		return err;
+	err = h->held ? ds_info(ds_file_store(h->held), &ds) : -ESRCH;
 	if (err) {
 		snprintf(why, len, "%s",
 			 h->held ? ds_error_text(err)

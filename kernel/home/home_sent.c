@@ -20,11 +20,14 @@ static int begin(struct home *h, const struct vm *vm, char *why, size_t len)
 	if (err)
 		return err;
 	mutex_lock(&h->lock);
-	h->carried = h->sent = h->held != NULL;
-	h->keep = h->let_go = false;
-	err = h->held ? 0 : -ESRCH;
+	err = home_find_out_locked(h, why, len);
+	if (!err) {
+		h->carried = h->sent = h->held != NULL;
+		h->keep = h->let_go = false;
+		err = h->held ? 0 : -ESRCH;
+	}
 	mutex_unlock(&h->lock);
-	if (err)
+	if (err == -ESRCH)
 		snprintf(why, len, "the VM ended by itself before it could move");
 	return err;
 }
@@ -140,7 +143,9 @@ static struct ds_file *put_down(struct home *h, bool gone)
 	mutex_lock(&h->lock);
 	if (gone || h->let_go) {
 		f = h->held;
-		h->held = NULL;
+		if (h->maybe)
+			ds_close(h->maybe);
+		h->held = h->maybe = NULL;
 	}
 	h->carried = h->sent = h->let_go = false;
 	mutex_unlock(&h->lock);

@@ -684,6 +684,11 @@ static bool found_out(struct home_carry *c, int err)
 	return !err;
 }
 
+static void come_back_here(void)
+{
+	disk[0].dev.ops = real;
+}
+
 /* Either description may count then, so nobody says that one does; and both are held. */
 static void it_vanishes_in_the_switch(void **state)
 {
@@ -721,6 +726,56 @@ static void it_vanishes_in_the_switch(void **state)
 	for (unsigned i = 0; i < 2; i++)
 		free(was[i]);
 	mount();
+}
+
+/* For so many requests. */
+static unsigned gone_for;
+
+static void away_submit(struct blkdev *dev, struct blk_req *r)
+{
+	bool fails = !writes_left && gone_for;
+
+	if (fails)
+		gone_for--;
+	else if (writes_left && r->op != BLK_READ && r->op != BLK_FLUSH)
+		writes_left--;
+	if (fails)
+		blk_complete(r, -EIO);
+	else
+		real->submit(dev, r);
+}
+
+static const struct blk_ops away = { .submit = away_submit };
+
+/* A change of a VM that is on: whichever description has the name then is leased by this host. */
+static void it_is_away_in_a_change(void **state)
+{
+	struct home *h = home_find("g");
+	struct vm_desc d;
+	struct ds_entry e;
+
+	mutex_lock(&h->lock);
+	assert_int_equal(home_hold_locked(h, why, sizeof(why)), 0);
+	mutex_unlock(&h->lock);
+	real = disk[0].dev.ops;
+	for (unsigned n = 0; n < 60; n++)
+		for (unsigned m = 1; m < 9; m++) {
+			assert_int_equal(load(0, &d), 0);
+			d.autostart = 1 + m;
+			writes_left = n;
+			gone_for = m;
+			disk[0].dev.ops = &away;
+			(void)!home_save(h, &d, why, sizeof(why));
+			come_back_here();
+			assert_int_equal(ds_stat(ds[0], "g/g.vm", &e), 0);
+			assert_int_equal(e.lease, DS_LEASE_MINE);
+		}
+	assert_int_equal(load(0, &d), 0);
+	d.autostart = 3;
+	assert_int_equal(home_save(h, &d, why, sizeof(why)), 0);
+	home_let_go(h);
+	assert_true(whole(0));
+	assert_int_equal(count(0), 5);
 }
 
 #define RECORD_WRITES 4u /* of the switch: then it is done, though nobody hears so */
@@ -762,6 +817,7 @@ int main(void)
 		test(any_write_fails),
 		test(it_vanishes_in_the_switch),
 		test(it_stays_by_word),
+		test(it_is_away_in_a_change),
 	};
 
 	return cmocka_run_group_tests_name("home_carry", tests, NULL, NULL);
