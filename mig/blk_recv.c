@@ -25,12 +25,18 @@ static bool overlaps_locked(struct blk_receiver *r, const struct wire_blocks *b)
 	return false;
 }
 
+/* All before it comes first. A snapshot is over before anything else is taken. */
+static bool is_barrier(const struct wire_blocks *b)
+{
+	return b->op == BLOCKS_FLUSH || b->op == BLOCKS_SNAPSHOT;
+}
+
 static bool must_wait_locked(struct blk_receiver *r, const struct wire_blocks *b, unsigned pages)
 {
 	if (r->taken - r->done == RECV_SLOTS ||
 	    pages > r->ring.nr - (r->ring.taken - r->ring.given))
 		return true;
-	return b->op == BLOCKS_FLUSH ? r->under_way > 0 : overlaps_locked(r, b);
+	return is_barrier(b) ? r->under_way > 0 : overlaps_locked(r, b);
 }
 
 static uint64_t end_of(const struct blk_recv_disk *d)
@@ -90,6 +96,8 @@ static bool fits(const struct blk_receiver *r, const struct wire_blocks *b)
 	if (b->disk >= r->nr_disks)
 		return false;
 	d = &r->disk[b->disk];
+	if (b->op == BLOCKS_SNAPSHOT)
+		return d->snapshot;
 	end = end_of(d);
 	block = d->dev->geo.block_bytes;
 	return b->offset % block == 0 && b->bytes % block == 0 && b->offset < end &&
@@ -122,8 +130,10 @@ int blk_receiver_take(struct blk_receiver *r, const struct wire_blocks *b)
 	r->under_way++;
 	r->taking = false;
 	spin_unlock(&r->lock, f);
-	if (err)
-		recv_slot_over(s, err); /* it never reached a disk, and nothing follows */
+	if (!err && b->op == BLOCKS_SNAPSHOT)
+		err = r->disk[b->disk].snapshot(r->disk[b->disk].user);
+	if (err || b->op == BLOCKS_SNAPSHOT)
+		recv_slot_over(s, err); /* after an error nothing follows */
 	else
 		recv_slot_go(s);
 	return err;
@@ -177,6 +187,7 @@ static void say_error(struct blk_receiver *r, int error)
 {
 	const char *code = error == -ENOSPC   ? "no-space"
 			   : error == -EILSEQ ? "differs"
+			   : error == -EEXIST ? "exists"
 					      : "disk-error";
 	const struct blk_recv_disk *d = &r->disk[r->error_disk];
 	char disk[16], text[WIRE_TEXT];
@@ -191,6 +202,7 @@ static void say_error(struct blk_receiver *r, int error)
 		snprintf(text, sizeof(text), "%s there: %s", what,
 			 error == -ENOSPC   ? "its datastore is full"
 			 : error == -ESTALE ? "its datastore was lost"
+			 : error == -EEXIST ? "the name of one of its snapshots is taken"
 					    : "it failed a request");
 	peer_send_text(r->peer, WIRE_ABORT, code, text);
 }

@@ -25,6 +25,9 @@ struct blk_recv_disk {
 	 * WIRE_FILE_BLOCK, which may be behind its end.
 	 */
 	const char *file;
+	/* What has come is its next snapshot. NULL: it has none. */
+	int (*snapshot)(void *user);
+	void *user;
 };
 
 /* The peer is read by the caller and written to by the receiver. -ENOMEM. */

@@ -6,7 +6,8 @@
  * far everything is done, because the first may sleep in a read just then.
  *
  * Invariants: done <= taken <= done + RECV_SLOTS; a request is not submitted while one that
- * overlaps it is under way; a flush is submitted when nothing is, and nothing before it is done.
+ * overlaps it is under way; a flush is submitted when nothing is, and nothing before it is done; so
+ * is a snapshot taken, by the stream's world.
  */
 #ifndef MIG_BLK_RECV_INT_H
 #define MIG_BLK_RECV_INT_H

@@ -342,21 +342,32 @@ int blk_sender_flush(struct blk_sender *s, uint64_t deadline_ns)
 	return err;
 }
 
+/* The next flush waits for what becomes of it. */
+static int put(struct blk_sender *s, const struct wire_blocks *b)
+{
+	unsigned long f = spin_lock(&s->lock);
+	int err = 0;
+
+	s->stats.checks += put_locked(s, &f, b, NEVER_NS, &err) && b->op == BLOCKS_CHECK;
+	if (s->error)
+		err = s->error;
+	spin_unlock(&s->lock, f);
+	return err;
+}
+
 int blk_sender_check(struct blk_sender *s, unsigned disk, uint64_t offset, uint64_t bytes,
 		     uint32_t sum)
 {
 	struct wire_blocks b = {
 		.disk = disk, .op = BLOCKS_CHECK, .offset = offset, .bytes = bytes, .sum = sum
 	};
-	unsigned long f;
-	int err = 0;
 
-	if (s->version < WIRE_VERSION_CHECKS)
-		return -ENOTSUP;
-	f = spin_lock(&s->lock);
-	s->stats.checks += put_locked(s, &f, &b, NEVER_NS, &err) != 0;
-	if (s->error)
-		err = s->error;
-	spin_unlock(&s->lock, f);
-	return err;
+	return s->version < WIRE_VERSION_CHECKS ? -ENOTSUP : put(s, &b);
+}
+
+int blk_sender_snapshot(struct blk_sender *s, unsigned disk)
+{
+	struct wire_blocks b = { .disk = disk, .op = BLOCKS_SNAPSHOT };
+
+	return s->version < WIRE_VERSION_CHAINS ? -ENOTSUP : put(s, &b);
 }

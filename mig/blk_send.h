@@ -67,6 +67,11 @@ MUST_CHECK int blk_sender_flush(struct blk_sender *s, uint64_t deadline_ns);
  */
 MUST_CHECK int blk_sender_check(struct blk_sender *s, unsigned disk, uint64_t offset,
 				uint64_t bytes, uint32_t sum);
+/*
+ * All that was complete before is that disk's next snapshot, as the offer has named them; what
+ * follows stands on it. Sleeps, and fails, as blk_sender_check.
+ */
+MUST_CHECK int blk_sender_snapshot(struct blk_sender *s, unsigned disk);
 /* 0, or what ended it: -ECONNABORTED with the other host's words, or the stream's error. */
 int blk_sender_error(struct blk_sender *s, struct wire_text *words);
 void blk_sender_stats(struct blk_sender *s, struct blk_sender_stats *out);

@@ -82,13 +82,20 @@ size_t wire_blocks_bytes(uint16_t version)
 	return version < WIRE_VERSION_CHECKS ? BLOCKS_BYTES_3 : sizeof(struct wire_blocks);
 }
 
+static uint32_t last_op(uint16_t version)
+{
+	return version < WIRE_VERSION_CHECKS   ? BLOCKS_FLUSH
+	       : version < WIRE_VERSION_CHAINS ? BLOCKS_CHECK
+					       : BLOCKS_SNAPSHOT;
+}
+
 int wire_blocks_read(const void *body, size_t len, uint16_t version, struct wire_blocks *out)
 {
 	memset(out, 0, sizeof(*out));
 	if (len != wire_blocks_bytes(version))
 		return -EBADMSG;
 	memcpy(out, body, len);
-	return version < WIRE_VERSION_CHECKS && out->op > BLOCKS_FLUSH ? -EBADMSG : 0;
+	return out->op > last_op(version) ? -EBADMSG : 0;
 }
 
 /* What goes with which op, but for the range. */
@@ -96,7 +103,7 @@ static bool blocks_fit_op(const struct wire_blocks *b, uint32_t payload)
 {
 	uint64_t bytes = b->op == BLOCKS_WRITE ? b->bytes : 0;
 
-	return b->op >= BLOCKS_WRITE && b->op <= BLOCKS_CHECK && bytes <= WIRE_BLOCKS_MAX &&
+	return b->op >= BLOCKS_WRITE && b->op <= BLOCKS_SNAPSHOT && bytes <= WIRE_BLOCKS_MAX &&
 	       payload == ((bytes + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1)) &&
 	       !(b->flags & ~(b->op == BLOCKS_ZEROES ? BLOCKS_UNMAP : 0)) &&
 	       (b->op == BLOCKS_CHECK ? b->bytes <= WIRE_BLOCKS_MAX : !b->sum);
@@ -108,6 +115,8 @@ int wire_blocks_check(const struct wire_blocks *b, uint32_t payload)
 		return -EBADMSG;
 	if (b->op == BLOCKS_FLUSH)
 		return b->disk || b->offset || b->bytes ? -EBADMSG : 0;
+	if (b->op == BLOCKS_SNAPSHOT)
+		return b->offset || b->bytes ? -EBADMSG : 0;
 	if (!b->bytes || b->bytes % WIRE_SECTOR || b->offset % WIRE_SECTOR)
 		return -EBADMSG;
 	return b->offset > UINT64_MAX - b->bytes ? -EBADMSG : 0;

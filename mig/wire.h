@@ -15,10 +15,11 @@
 #include <tern/vm.h>
 
 #define WIRE_MAGIC 0x4d4e5254u /* "TRNM" in memory order */
-#define WIRE_VERSION 4u
+#define WIRE_VERSION 5u
 #define WIRE_VERSION_DELTA 2u  /* the first that has DELTA */
 #define WIRE_VERSION_DISKS 3u  /* the first that takes VMs with disks, and has a body in ACCEPT */
 #define WIRE_VERSION_CHECKS 4u /* the first whose BLOCKS has flags and a sum */
+#define WIRE_VERSION_CHAINS 5u /* the first that takes snapshots of sent disks */
 #define WIRE_VERSION_MIN 1u
 #define WIRE_BATCH_MAX 2048u /* pages in one batch */
 #define WIRE_RUNS_MAX WIRE_BATCH_MAX
@@ -177,8 +178,9 @@ enum wire_blocks_op {
 	BLOCKS_WRITE = 1, /* the payload, filled up with zeros to whole pages */
 	BLOCKS_ZEROES,
 	BLOCKS_DISCARD,
-	BLOCKS_FLUSH, /* of all disks: what came before is durable when this is done */
-	BLOCKS_CHECK, /* what is read back there has this sum, or the migration ends */
+	BLOCKS_FLUSH,	 /* of all disks: what came before is durable when this is done */
+	BLOCKS_CHECK,	 /* what is read back there has this sum, or the migration ends */
+	BLOCKS_SNAPSHOT, /* what came of the disk is the next of its snapshots */
 };
 #define BLOCKS_UNMAP 1u /* of zeroes: the space behind them may be given back */
 struct wire_blocks {

@@ -90,13 +90,16 @@ static void disk_change(const uint8_t *body, size_t len, uint32_t payload, uint1
 
 	if (wire_blocks_read(body, len, version, &b) || wire_blocks_check(&b, payload))
 		return;
-	if (b.offset + b.bytes < b.offset || (b.op != BLOCKS_FLUSH && !b.bytes))
+	if (b.offset + b.bytes < b.offset ||
+	    (b.op == BLOCKS_FLUSH || b.op == BLOCKS_SNAPSHOT) == (b.bytes != 0))
 		abort();
 	if (b.op == BLOCKS_WRITE ? payload < b.bytes || payload - b.bytes >= PAGE_SIZE : payload)
 		abort();
 	if ((b.op == BLOCKS_WRITE || b.op == BLOCKS_CHECK) && b.bytes > WIRE_BLOCKS_MAX)
 		abort();
 	if (version < WIRE_VERSION_CHECKS && (b.op == BLOCKS_CHECK || b.flags || b.sum))
+		abort();
+	if (version < WIRE_VERSION_CHAINS && b.op == BLOCKS_SNAPSHOT)
 		abort();
 }
 
@@ -176,3 +179,4 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	free(body);
 	return 0;
 }
+	disk_change(body, len, h.payload, WIRE_VERSION_CHECKS);

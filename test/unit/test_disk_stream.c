@@ -195,6 +195,11 @@ static int start_3(void **state)
 	return start_version(3);
 }
 
+static int start_4(void **state)
+{
+	return start_version(4);
+}
+
 static int stop(void **state)
 {
 	blk_sender_free(net.sender);
@@ -389,6 +394,58 @@ static void test_check_differs(void **state)
 	assert_false(blk_receiver_close(net.receiver));
 }
 
+static uint8_t frozen[DISKS][DISK_BYTES];
+
+static int freeze(void *user)
+{
+	unsigned disk = (unsigned)(uintptr_t)user;
+
+	memcpy(frozen[disk], late[disk].bytes, DISK_BYTES);
+	return late[disk].fail_with;
+}
+
+static void can_freeze(unsigned disk)
+{
+	net.disk[disk].snapshot = freeze;
+	net.disk[disk].user = (void *)(uintptr_t)disk;
+}
+
+/* A snapshot has all that came before, and nothing of what came after. */
+static void test_snapshots(void **state)
+{
+	static uint8_t then[DISK_BYTES];
+
+	memset(model, 0, sizeof(model));
+	can_freeze(1);
+	for (unsigned i = 0; i < 20; i++) {
+		random_changes(20);
+		memcpy(then, model[1], DISK_BYTES);
+		assert_int_equal(blk_sender_snapshot(net.sender, 1), 0);
+		random_changes(20);
+		assert_int_equal(blk_sender_flush(net.sender, time_ns() + SOON_NS), 0);
+		assert_memory_equal(frozen[1], then, DISK_BYTES);
+	}
+	assert_true(blk_receiver_close(net.receiver));
+}
+
+/* It ends the move, with the reason; what follows reaches no disk. */
+static void test_snapshot_fails(void **state)
+{
+	struct wire_text words;
+
+	memset(model, 0, sizeof(model));
+	can_freeze(0);
+	late[0].fail_with = -EEXIST;
+	assert_int_equal(blk_sender_snapshot(net.sender, 0), 0);
+	(void)!change(1, BLK_WRITE, 8, 8);
+	assert_int_equal(blk_sender_flush(net.sender, time_ns() + SOON_NS), -ECONNABORTED);
+	assert_int_equal(blk_sender_error(net.sender, &words), -ECONNABORTED);
+	assert_string_equal(words.code, "exists");
+	assert_string_equal(words.text, "disk 5 there: the name of one of its snapshots is taken");
+	assert_memory_equal(late[1].bytes, model[1], DISK_BYTES);
+	assert_false(blk_receiver_close(net.receiver));
+}
+
 /* Space may be given back there too; an older host is not told, and the zeroes are the same. */
 static void zeroes_that_unmap(unsigned unmaps)
 {
@@ -418,6 +475,18 @@ static void test_older_peer(void **state)
 	assert_int_equal(wire_blocks_read(&none, wire_blocks_bytes(3), 3, &out), -EBADMSG);
 	assert_int_equal(wire_blocks_read(&none, wire_blocks_bytes(3), WIRE_VERSION, &out),
 			 -EBADMSG);
+}
+
+/* One that compares disks, and knows no snapshots. */
+static void test_peer_without_snapshots(void **state)
+{
+	struct wire_blocks b = { .op = BLOCKS_SNAPSHOT, .seq = 1 }, out;
+
+	assert_int_equal(blk_sender_snapshot(net.sender, 0), -ENOTSUP);
+	assert_int_equal(wire_blocks_read(&b, sizeof(b), 4, &out), -EBADMSG);
+	assert_int_equal(wire_blocks_read(&b, sizeof(b), WIRE_VERSION, &out), 0);
+	b.op = BLOCKS_CHECK;
+	assert_int_equal(wire_blocks_read(&b, sizeof(b), 4, &out), 0);
 }
 
 static void test_no_reads(void **state)
@@ -529,7 +598,11 @@ static void test_hostile(void **state)
 		{ .seq = 1, .op = BLOCKS_ZEROES, .bytes = 512, .flags = 2 },
 		{ .seq = 1, .op = BLOCKS_DISCARD, .bytes = 512, .flags = BLOCKS_UNMAP },
 		{ .seq = 1, .op = BLOCKS_FLUSH, .sum = 1 },
-		{ .seq = 1, .op = 6, .bytes = 512 },
+		{ .seq = 1, .op = BLOCKS_SNAPSHOT }, /* of a disk that has none */
+		{ .seq = 1, .op = BLOCKS_SNAPSHOT, .disk = DISKS },
+		{ .seq = 1, .op = BLOCKS_SNAPSHOT, .bytes = 512 },
+		{ .seq = 1, .op = BLOCKS_SNAPSHOT, .offset = 512 },
+		{ .seq = 1, .op = 7, .bytes = 512 },
 		{ .seq = 1, .op = 0, .bytes = 512 },
 	};
 	struct blk_receiver *r;
@@ -553,6 +626,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_check_differs, start, stop),
 		cmocka_unit_test_setup_teardown(test_unmap, start, stop),
 		cmocka_unit_test_setup_teardown(test_older_peer, start_3, stop),
+		cmocka_unit_test_setup_teardown(test_snapshots, start, stop),
+		cmocka_unit_test_setup_teardown(test_snapshot_fails, start, stop),
+		cmocka_unit_test_setup_teardown(test_peer_without_snapshots, start_4, stop),
 		cmocka_unit_test_setup_teardown(test_no_reads, start, stop),
 		cmocka_unit_test_setup_teardown(test_target_fails, start, stop),
 		cmocka_unit_test_setup_teardown(test_target_fails_a_file, start, stop),
