@@ -212,6 +212,22 @@ int dest_on_state(struct dest *d, const void *body, size_t len)
 	return 0;
 }
 
+/* From here on a crash finds them by the record: they are debris no more. It names copied disks
+ * first. */
+static int note_files(struct dest *d, char *why, size_t len)
+{
+	uint32_t nr = 0;
+	int err;
+
+	for (unsigned i = 0; i < d->offer.cfg.disks; i++)
+		nr += d->offer.disk[i].how == VDISK_COPIED;
+	err = journal_note_files(d->j->journal, nr);
+	if (err)
+		snprintf(why, len, "the record of the move cannot be written there: %s",
+			 ds_error_text(err));
+	return err;
+}
+
 /* Those whose contents came on a stream of their own. */
 static int complete_disks(struct dest *d)
 {
@@ -223,7 +239,9 @@ static int complete_disks(struct dest *d)
 	if ((d->offer.sent.files || offer_disks_copied(d->offer.disk, d->offer.cfg.disks)) &&
 	    !dest_disks_close(d->j))
 		return dest_refuse(d, -EBADMSG, "bad-stream", "its disks are not complete here");
-	err = vdisks_finish(d->j->vm, why, sizeof(why));
+	err = note_files(d, why, sizeof(why));
+	if (!err)
+		err = vdisks_finish(d->j->vm, why, sizeof(why));
 	if (!err)
 		err = home_come_finish(d->j->vm, why, sizeof(why));
 	return err ? dest_refuse(d, err, "disk", "%s", why) : 0;

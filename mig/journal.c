@@ -150,6 +150,21 @@ void journal_last_file(struct journal *j, uint64_t file)
 		*file_at(j->place, j->place->disks - 1) = file;
 }
 
+int journal_note_files(struct journal *j, uint32_t nr)
+{
+	bool other = false;
+
+	for (uint32_t i = 0; i < MIN(nr, j->place->disks); i++) {
+		uint64_t file = journal_file(path_at(j->place, i)), *noted = file_at(j->place, i);
+
+		if (!file)
+			return -ENOENT;
+		other |= file != *noted;
+		*noted = file;
+	}
+	return other ? journal_note(j, (enum journal_step)j->place->step) : 0;
+}
+
 /* ---- life ---- */
 
 static void put(struct journal *j)

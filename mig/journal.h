@@ -52,6 +52,11 @@ MUST_CHECK int journal_create(struct datastore *ds, const struct journal_record 
 MUST_CHECK int journal_note(struct journal *j, enum journal_step step);
 /* The last of its files was written anew, and is this one: it is so with the next note. */
 void journal_last_file(struct journal *j, uint64_t file);
+/*
+ * The first nr of its files are others by now, as a snapshot puts another one in a file's place:
+ * notes which, if any. Nobody else gives these paths to files meanwhile.
+ */
+MUST_CHECK int journal_note_files(struct journal *j, uint32_t nr);
 /* Removes the file; without it, a crash in between leaves a record that settles again. */
 void journal_end(struct journal *j);
 /* Ends the use of it here, and leaves the file. */
