@@ -102,6 +102,18 @@ int chain_read(struct datastore *ds, const char *name, const char *to, bool same
 	return err;
 }
 
+void chain_say_error(struct mig_job *j, const char *path, int err)
+{
+	if (err == -EBUSY)
+		job_error(j, "busy",
+			  "a snapshot of %s is half deleted: 'datastore merge' it to its end first",
+			  path);
+	else if (err == -ENAMETOOLONG)
+		job_error(j, "invalid", "the new path of a snapshot of %s is too long", path);
+	else
+		job_error(j, ds_error_code(err), "%s: %s", path, ds_error_text(err));
+}
+
 /* ---- the copy ---- */
 
 static int copy_link(struct chain *c, unsigned i, struct disk_copy *copy,

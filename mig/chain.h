@@ -35,6 +35,8 @@ struct chain {
  */
 MUST_CHECK int chain_read(struct datastore *ds, const char *name, const char *to, bool same,
 			  struct chain **out);
+/* Of the disk that has this path, to the job. */
+void chain_say_error(struct mig_job *j, const char *path, int err);
 /*
  * Link after link to the copy's target, which has c->as.link[0]'s size; next makes the snapshot
  * there, and the size that what follows has. As bulk_linear.

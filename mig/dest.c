@@ -210,6 +210,7 @@ void dest_world(void *arg)
 	if (d->j)
 		job_put(d->j);
 	pageset_fini(&d->owed);
+	offer_disks_fini(d->offer.disk);
 	free(d->state);
 out:
 	free(buf);

@@ -48,6 +48,11 @@ static struct vm *waits_for_disks(struct mig_job *j)
 	return vm;
 }
 
+static int snapshot(void *disk)
+{
+	return vdisk_next_snapshot(disk);
+}
+
 static void add_file(struct dest_disks *k, const struct vm *vm, unsigned i, struct blkdev *dev)
 {
 	uint64_t id;
@@ -64,8 +69,9 @@ static void open_disks(struct dest_disks *k, struct vm *vm)
 		struct vdisk *d = vdisk_share(vm->cfg.name, i, &vm->cfg.disk[i]);
 
 		if (d && vdisk_is_copied(d)) {
-			k->disk[k->shares] =
-				(struct blk_recv_disk){ .dev = vdisk_blk(d), .number = i };
+			k->disk[k->shares] = (struct blk_recv_disk){
+				.dev = vdisk_blk(d), .number = i, .snapshot = snapshot, .user = d
+			};
 			k->share[k->shares++] = d;
 		} else if (d) {
 			vdisk_close(d);

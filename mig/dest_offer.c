@@ -177,7 +177,9 @@ int dest_on_offer(struct dest *d, const void *body, size_t len)
 	int err = offer_read(body, len, &d->offer);
 
 	if (err)
-		return dest_refuse(d, err, "bad-stream", "the offer is malformed");
+		return dest_refuse(d, err, err == -ENOMEM ? "no-memory" : "bad-stream",
+				   err == -ENOMEM ? "the destination has no memory for the offer"
+						  : "the offer is malformed");
 	if (!virt)
 		return dest_refuse(d, -ENOTSUP, "no-virtualization", "%s", virt_absent_reason());
 	err = offer_check(&d->offer, why, sizeof(why));

@@ -29,7 +29,7 @@ struct offer {
 	struct home_sent sent; /* or its */
 	enum vm_state state;   /* VM_RUNNING, VM_SUSPENDED, VM_OFF */
 };
-/* 0 or -EBADMSG. */
+/* 0, -EBADMSG, or -ENOMEM; after all of them offer_disks_fini, of o->disk. */
 MUST_CHECK int offer_read(const void *buf, size_t len, struct offer *o);
 /* May it come to this host? 0, or -ENOTSUP with what does not fit in why. */
 MUST_CHECK int offer_check(const struct offer *o, char *why, size_t why_len);
@@ -43,6 +43,8 @@ void offer_disks_save(const struct vm_config *cfg, const struct vdisk_id *disk,
 		      struct rec_writer *w);
 MUST_CHECK int offer_disks_check(struct rec_reader *r, struct vm_config *cfg,
 				 struct vdisk_id *disk);
+/* Frees the chains of VM_DISKS_MAX of them, which were zeros before. */
+void offer_disks_fini(struct vdisk_id *disk);
 /* Are the contents of any of them sent? */
 bool offer_disks_copied(const struct vdisk_id *disk, unsigned nr);
 

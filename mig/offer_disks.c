@@ -5,12 +5,14 @@
  * (vdisks_check).
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "offer.h"
 #include "wire.h"
 
-#define DISKS_VERSION 1
+#define DISKS_VERSION 2
+#define DISKS_VERSION_PLAIN 1 /* without snapshots */
 #define DISK_READ_ONLY 1u
 #define DISK_LEASED 2u
 #define DISK_INDEPENDENT 4u
@@ -23,12 +25,32 @@ static uint32_t flags_of(const struct vm_disk *d, const struct vdisk_id *id)
 	       (d->mode == VM_DISK_INDEPENDENT ? DISK_INDEPENDENT : 0) | (id->thin ? DISK_THIN : 0);
 }
 
+static bool any_chain(const struct vdisk_id *disk, unsigned nr)
+{
+	for (unsigned i = 0; i < nr; i++)
+		if (disk[i].chain)
+			return true;
+	return false;
+}
+
+static void chain_save(const struct vdisk_chain *c, struct rec_writer *w)
+{
+	rec_u32(w, c ? c->nr : 0);
+	rec_u32(w, 0);
+	for (unsigned i = 0; c && i < c->nr; i++) {
+		rec_u64(w, c->link[i].size);
+		rec_str(w, c->link[i].name);
+	}
+}
+
 void offer_disks_save(const struct vm_config *cfg, const struct vdisk_id *disk,
 		      struct rec_writer *w)
 {
+	bool chains = any_chain(disk, cfg->disks);
+
 	if (!cfg->disks)
 		return;
-	rec_begin(w, REC_DISKS, DISKS_VERSION, 0, 0);
+	rec_begin(w, REC_DISKS, chains ? DISKS_VERSION : DISKS_VERSION_PLAIN, 0, 0);
 	rec_u32(w, cfg->disks);
 	rec_u32(w, 0);
 	for (unsigned i = 0; i < cfg->disks; i++) {
@@ -40,6 +62,8 @@ void offer_disks_save(const struct vm_config *cfg, const struct vdisk_id *disk,
 		rec_u64(w, disk[i].generation);
 		rec_str(w, disk[i].how == VDISK_COPIED ? disk[i].to : cfg->disk[i].path);
 		rec_str(w, cfg->disk[i].serial);
+		if (chains)
+			chain_save(disk[i].chain, w);
 	}
 	rec_end(w);
 }
@@ -66,6 +90,29 @@ static bool goes_together(const struct vdisk_id *id, uint32_t flags)
 	       id->size % WIRE_SECTOR == 0;
 }
 
+static int chain_check(struct rec_reader *r, struct vdisk_id *id)
+{
+	uint32_t nr = rec_get_u32(r);
+	struct vdisk_chain *c;
+
+	if (rec_get_u32(r) || nr > VDISK_LINKS_MAX || (nr && id->how != VDISK_COPIED))
+		return -EBADMSG;
+	if (!nr)
+		return 0;
+	c = id->chain = calloc(1, sizeof(*c));
+	if (!c)
+		return -ENOMEM;
+	for (c->nr = 0; c->nr < nr; c->nr++) {
+		struct vdisk_link *l = &c->link[c->nr];
+
+		l->size = rec_get_u64(r);
+		rec_get_str(r, l->name, sizeof(l->name));
+		if (!l->size || l->size % WIRE_SECTOR || !l->name[0] || !is_plain(l->name))
+			return -EBADMSG;
+	}
+	return 0;
+}
+
 static int disk_check(struct rec_reader *r, struct vm_disk *d, struct vdisk_id *id)
 {
 	uint32_t how = rec_get_u32(r), flags = rec_get_u32(r);
@@ -84,7 +131,9 @@ static int disk_check(struct rec_reader *r, struct vm_disk *d, struct vdisk_id *
 	rec_get_str(r, d->serial, sizeof(d->serial));
 	if (!goes_together(id, flags))
 		return -EBADMSG;
-	return d->path[0] == '/' && is_plain(d->path) && is_plain(d->serial) ? 0 : -EBADMSG;
+	if (d->path[0] != '/' || !is_plain(d->path) || !is_plain(d->serial))
+		return -EBADMSG;
+	return r->head.version > DISKS_VERSION_PLAIN ? chain_check(r, id) : 0;
 }
 
 int offer_disks_check(struct rec_reader *r, struct vm_config *cfg, struct vdisk_id *disk)
@@ -92,7 +141,8 @@ int offer_disks_check(struct rec_reader *r, struct vm_config *cfg, struct vdisk_
 	uint32_t count = rec_get_u32(r);
 	int err = 0;
 
-	if (r->head.version != DISKS_VERSION || rec_get_u32(r) || !count || count > VM_DISKS_MAX)
+	if (!r->head.version || r->head.version > DISKS_VERSION || rec_get_u32(r) || !count ||
+	    count > VM_DISKS_MAX)
 		return -EBADMSG;
 	for (cfg->disks = 0; cfg->disks < count && !err; cfg->disks++)
 		err = disk_check(r, &cfg->disk[cfg->disks], &disk[cfg->disks]);
@@ -105,4 +155,12 @@ bool offer_disks_copied(const struct vdisk_id *disk, unsigned nr)
 		if (disk[i].how == VDISK_COPIED)
 			return true;
 	return false;
+}
+
+void offer_disks_fini(struct vdisk_id *disk)
+{
+	for (unsigned i = 0; i < VM_DISKS_MAX; i++) {
+		free(disk[i].chain);
+		disk[i].chain = NULL;
+	}
 }

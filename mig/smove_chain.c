@@ -18,17 +18,9 @@ static bool to_same_store(const struct smove_disk *d)
 int smove_chain_read(struct smove_disk *d)
 {
 	int err = chain_read(d->old_ds, d->old_name, d->name, to_same_store(d), &d->chain);
-	struct mig_job *j = d->s->j;
 
-	if (err == -EBUSY)
-		job_error(j, "busy",
-			  "a snapshot of %s is half deleted: 'datastore merge' it to its end first",
-			  d->old_name);
-	else if (err == -ENAMETOOLONG)
-		job_error(j, "invalid", "the new path of a snapshot of disk %u is too long",
-			  d->index);
-	else if (err)
-		job_error(j, ds_error_code(err), "%s: %s", d->old_name, ds_error_text(err));
+	if (err)
+		chain_say_error(d->s->j, d->old_name, err);
 	return err;
 }
 

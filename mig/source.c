@@ -78,6 +78,9 @@ static int offer(struct source *s)
 			j->version);
 		return -ENOTSUP;
 	}
+	err = source_disks_open(s);
+	if (err)
+		return err;
 	rec_writer_init(&w);
 	offer_save(j->vm, j->was, s->going ? &s->going->cfg : &j->vm->cfg, s->disk, &s->home,
 		   s->going ? &s->going->sent : NULL, &w);

@@ -18,6 +18,46 @@
 #define WATCH_NS (200 * NSEC_PER_MSEC)
 #define COPY_PERCENT 50u
 
+/* ---- those that go ---- */
+
+static int open_disk(struct source *s, unsigned i)
+{
+	struct mig_job *j = s->j;
+	struct source_disk *k = &s->disks->disk[s->disks->nr];
+	int err;
+
+	k->s = s;
+	k->index = i;
+	k->share = vdisk_share(j->vm->cfg.name, i, &j->vm->cfg.disk[i]);
+	if (!k->share) {
+		job_error(j, "not-running", "the VM ended by itself before it could move");
+		return -ESRCH;
+	}
+	s->disks->nr++;
+	err = source_chain_open(k);
+	disk_copy_note(j, j->vm->cfg.disk[i].path);
+	j->st.disk.total_bytes += s->disk[i].size + (k->chain ? k->chain->bytes : 0);
+	if (!j->st.disk.disks++)
+		snprintf(j->st.disk.to, sizeof(j->st.disk.to), "%.*s",
+			 (int)strcspn(s->disk[i].to + 4, "/"), s->disk[i].to + 4);
+	return err;
+}
+
+int source_disks_open(struct source *s)
+{
+	int err = 0;
+
+	if (!offer_disks_copied(s->disk, VM_DISKS_MAX) && !s->going)
+		return 0;
+	s->disks = calloc(1, sizeof(*s->disks));
+	if (!s->disks)
+		return -ENOMEM;
+	for (unsigned i = 0; i < s->j->vm->cfg.disks && !err; i++)
+		if (s->disk[i].how == VDISK_COPIED)
+			err = open_disk(s, i);
+	return err;
+}
+
 /* ---- the stream ---- */
 
 static int heard_answer(struct source *s, const struct wire_head *h, const void *body,
@@ -77,6 +117,8 @@ static int open_sender(struct source *s)
 
 		g[i] = (struct blk_send_geometry){ .bytes = from->blocks * from->block_bytes,
 						   .block_bytes = from->block_bytes };
+		if (d->disk[i].chain)
+			g[i].bytes = d->disk[i].chain->most_bytes;
 	}
 	source_home_geometry(s, g + d->nr);
 	return blk_sender_new(&d->peer, s->j->version, g, to_send(s), credit, &d->sender);
@@ -171,48 +213,40 @@ static void watch(struct source_disks *d)
 	}
 }
 
+static int copy_cold(struct source_disk *d)
+{
+	pace_init(&d->copy.bulk.pace, &d->copy.guest, d->s->j->req.bw_mbit);
+	return source_chain_copy(d);
+}
+
+static int copy_hot(struct source_disk *d)
+{
+	return bulk_linear(&d->copy.bulk);
+}
+
+static int each(struct source_disks *d, int err, int (*fn)(struct source_disk *d))
+{
+	for (unsigned i = 0; i < d->nr && !err; i++) {
+		err = fn(&d->disk[i]);
+		if (err)
+			err = source_disk_failed(&d->disk[i], err);
+	}
+	return err;
+}
+
 static int copy(struct source *s)
 {
 	struct source_disks *d = s->disks;
-	int err = 0;
+	int err;
 
 	watch(d);
 	d->started_ns = d->alive_ns = time_ns();
 	err = source_home_copy(s, d->sender, d->nr, is_well);
-	for (unsigned i = 0; i < d->nr && !err; i++) {
-		pace_init(&d->disk[i].copy.bulk.pace, &d->disk[i].copy.guest, s->j->req.bw_mbit);
-		err = bulk_linear(&d->disk[i].copy.bulk);
-		if (err)
-			err = source_disk_failed(&d->disk[i], err);
-	}
+	err = each(d, err, copy_cold);
+	err = each(d, err, copy_hot);
 	if (!err)
 		show(s);
 	return err ? err : source_backlog_wait(s);
-}
-
-static int open_disks(struct source *s)
-{
-	struct mig_job *j = s->j;
-	struct source_disks *d = s->disks;
-
-	for (unsigned i = 0; i < j->vm->cfg.disks; i++) {
-		struct source_disk *k = &d->disk[d->nr];
-
-		if (s->disk[i].how != VDISK_COPIED)
-			continue;
-		k->s = s;
-		k->index = i;
-		k->share = vdisk_share(j->vm->cfg.name, i, &j->vm->cfg.disk[i]);
-		if (!k->share)
-			return -ESRCH;
-		d->nr++;
-		disk_copy_note(j, j->vm->cfg.disk[i].path);
-		j->st.disk.total_bytes += s->disk[i].size;
-		if (!j->st.disk.disks++)
-			snprintf(j->st.disk.to, sizeof(j->st.disk.to), "%.*s",
-				 (int)strcspn(s->disk[i].to + 4, "/"), s->disk[i].to + 4);
-	}
-	return 0;
 }
 
 /* Beside the first of the disks; where that is a whole disk of the host, on any datastore. */
@@ -250,18 +284,13 @@ int source_disks_copy(struct source *s)
 {
 	int err;
 
-	if (!offer_disks_copied(s->disk, VM_DISKS_MAX) && !s->going)
+	if (!s->disks)
 		return 0;
 	err = source_hold(s->j, MIG_COPY);
 	if (err)
 		return err;
-	s->disks = calloc(1, sizeof(*s->disks));
-	if (!s->disks)
-		return -ENOMEM;
 	vdisks_copied(s->j->vm, s->disk);
-	err = open_disks(s);
-	if (!err)
-		err = open_journal(s);
+	err = open_journal(s);
 	if (!err)
 		err = open_sender(s);
 	for (unsigned i = 0; i < s->disks->nr && !err; i++)
@@ -337,6 +366,7 @@ static void free_one(struct source_disk *d)
 {
 	unfilter(d);
 	disk_copy_fini(&d->copy);
+	source_chain_close(d);
 	vdisk_close(d->share);
 }
 

@@ -4,11 +4,11 @@
  * mirror under the guest, whose target is the other host's disk (blk_send.h), and one bulk copy
  * before the memory goes. From then on what the guest writes goes to both.
  *
- * Interface in order of use: source_disks_plan; source_disks_copy, a step, with --verify the
- * comparison too; source_disks_ready just before the stun, which need not come where a copy has
- * failed; in it, when devices are quiet, source_disks_drain, after which both sides are the same
- * and nothing is between guest and disk any more; source_disks_free, at any time, also before the
- * others.
+ * Interface in order of use: source_disks_plan; source_disks_open, before the offer;
+ * source_disks_copy, a step, with --verify the comparison too; source_disks_ready just before the
+ * stun, which need not come where a copy has failed; in it, when devices are quiet,
+ * source_disks_drain, after which both sides are the same and nothing is between guest and disk any
+ * more; source_disks_free, at any time, also before the others.
  */
 #ifndef MIG_SOURCE_DISKS_H
 #define MIG_SOURCE_DISKS_H
@@ -26,6 +26,8 @@ struct source_home {
  * vdisks_identify takes it.
  */
 MUST_CHECK int source_disks_plan(struct source *s);
+/* Those, with their snapshots, which are in s->disk from here on. After source_home_plan. */
+MUST_CHECK int source_disks_open(struct source *s);
 MUST_CHECK int source_disks_copy(struct source *s);
 /* source_backlog.c, for pre-copy, now and then: keeps what waits for the other host within half of
  * the stun budget; how long the rest takes. */

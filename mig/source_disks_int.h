@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Inside of source_disks.h: source_disks_plan.c says which disks go where, source_disks.c copies
- * and drains them, source_backlog.c keeps short what waits, source_verify.c has them compared.
+ * Inside of source_disks.h: source_disks_plan.c says which disks go where, source_disks.c opens,
+ * copies and drains them, source_chain.c has their snapshots, source_backlog.c keeps short what
+ * waits, source_verify.c has all compared.
  */
 #ifndef MIG_SOURCE_DISKS_INT_H
 #define MIG_SOURCE_DISKS_INT_H
 
 #include "blk_send.h"
+#include "chain.h"
 #include "disk_copy.h"
 #include "source_disks.h"
 
@@ -14,6 +16,7 @@ struct source_disk {
 	struct source *s;
 	unsigned index; /* of the VM's disks */
 	struct vdisk *share;
+	struct chain *chain; /* the snapshots under it; NULL: none */
 	struct disk_copy copy;
 	bool filtered; /* the guest's requests go through the mirror */
 };
@@ -50,6 +53,13 @@ int source_disks_sender(struct source *s, int err);
 
 /* source_backlog.c: the copy is over when so little waits that the stun may come. */
 MUST_CHECK int source_backlog_wait(struct source *s);
+
+/* source_chain.c. From open to close its snapshots stay as they are; what fails is said to the job.
+ */
+MUST_CHECK int source_chain_open(struct source_disk *d);
+/* As bulk_linear. */
+MUST_CHECK int source_chain_copy(struct source_disk *d);
+void source_chain_close(struct source_disk *d);
 
 /* source_verify.c, in order of use; each says to the job what fails. The mirror is not in use yet.
  */

@@ -174,6 +174,7 @@ struct vdisk_id {
 	bool leased; /* written by who holds the lease; else read-only or multi-writer */
 	bool thin;   /* COPIED: what it is to be there */
 	char to[VM_DISK_PATH_MAX]; /* COPIED: its path there */
+	struct vdisk_chain *chain; /* COPIED: its snapshots there; NULL: none */
 	uint8_t ds[16];
 	uint64_t file, size, generation; /* generation of the lease as the source has it */
 };
@@ -216,6 +217,11 @@ MUST_CHECK int vdisks_finish(struct vm *vm, char *why, size_t why_len);
 MUST_CHECK int vdisks_held(struct vm *vm, char *why, size_t why_len);
 void vdisks_settle(struct vm *vm, bool here);
 bool vdisk_is_copied(const struct vdisk *d);
+/*
+ * Of one that arrives with snapshots: all that has come is the next of them, and the disk has the
+ * size of what comes then. -ENODATA: there are no more; and the store's errors.
+ */
+MUST_CHECK int vdisk_next_snapshot(struct vdisk *d);
 
 /*
  * Guest serial ports 0 and 1: kept log and input. The functions take

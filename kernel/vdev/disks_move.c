@@ -180,7 +180,8 @@ int vdisks_finish(struct vm *vm, char *why, size_t len)
 		rc = vdisk_copy_finish(disk_of(vm, i));
 		if (rc)
 			snprintf(why, len, "%s: at the destination: %s", vm->cfg.disk[i].path,
-				 ds_error_text(rc));
+				 rc == -ENODATA ? "not all of its snapshots came"
+						: ds_error_text(rc));
 	}
 	return rc;
 }

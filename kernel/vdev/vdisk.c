@@ -337,5 +337,6 @@ void vdisk_close(struct vdisk *d)
 		close_file(d);
 	else
 		blk_disclaim(d->blk);
+	free(d->chain);
 	free(d);
 }

@@ -2,33 +2,20 @@
 /*
  * A VM's disk whose contents go to another host (vdisk.h): there a file is made, unfinished
  * until all of it has come; here the old one is removed once the VM is the other host's.
- * Whoever closes a disk that is to be dropped removes its file.
+ * Whoever closes a disk that is to be dropped removes its file. Snapshots come one after the
+ * other, the oldest first: what came is made one, and what comes then stands on it.
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <tern/log.h>
 
 #include "vdisk_int.h"
 
-static bool has_snapshots(const struct vdisk *d)
-{
-	struct ds_lease l;
-	struct ds_entry e;
-
-	if (!d->file)
-		return false;
-	ds_file_lease(d->file, &l);
-	return !ds_stat_id(ds_file_store(d->file), l.file, &e) && e.parent;
-}
-
 int vdisk_copy_identify(struct vdisk *d, struct vdisk_id *id, char *why, size_t len)
 {
-	if (has_snapshots(d)) {
-		snprintf(why, len, "%s has snapshots: 'vm disk merge' them first", d->what.path);
-		return -ENOTSUP;
-	}
 	if (d->run || d->what.read_only) {
 		snprintf(why, len, "%s is %s: it is not copied", d->what.path,
 			 d->run ? "nonpersistent" : "only read, and others may be reading it");
@@ -47,12 +34,41 @@ static int refuse(const struct vm_disk *d, int rc, const char *text, char *why, 
 	return rc;
 }
 
-/* Where it is to be: the datastore and the name there, which nothing has yet. */
+/* Of the lowest file. */
+static uint64_t first_size(const struct vdisk_id *id)
+{
+	return id->chain ? id->chain->link[0].size : id->size;
+}
+
+static bool is_taken(struct datastore *ds, const char *name)
+{
+	struct ds_entry e;
+
+	return !ds_stat(ds, name, &e);
+}
+
+/* Nothing has the name yet, nor those of its snapshots. */
+static int check_names(const struct vm_disk *d, const struct vdisk_id *id, struct datastore *ds,
+		       const char *name, char *why, size_t len)
+{
+	if (is_taken(ds, name))
+		return refuse(d, -EEXIST, "the destination has a file of this name already", why,
+			      len);
+	for (unsigned i = 0; id->chain && i < id->chain->nr; i++) {
+		if (!is_taken(ds, id->chain->link[i].name))
+			continue;
+		snprintf(why, len, "%s: a snapshot of it is to be %s, which the destination has",
+			 d->path, id->chain->link[i].name);
+		return -EEXIST;
+	}
+	return 0;
+}
+
+/* Where it is to be: the datastore and the name there. */
 static int find_place(const struct vm_disk *d, const struct vdisk_id *id, struct datastore **ds,
 		      const char **name, char *why, size_t len)
 {
 	struct ds_info info;
-	struct ds_entry e;
 	int rc = ds_path(d->path, ds, name);
 
 	if (rc == -ENOENT)
@@ -68,13 +84,11 @@ static int find_place(const struct vm_disk *d, const struct vdisk_id *id, struct
 		return refuse(d, -EROFS,
 			      "its datastore cannot be written at the destination, see 'log' there",
 			      why, len);
-	if (!ds_stat(*ds, *name, &e))
-		return refuse(d, -EEXIST, "the destination has a file of this name already", why,
-			      len);
-	if (id->thin || id->size <= info.free_bytes)
-		return 0;
+	rc = check_names(d, id, *ds, *name, why, len);
+	if (rc || id->thin || first_size(id) <= info.free_bytes)
+		return rc;
 	snprintf(why, len, "%s takes %u MiB, its datastore has %u MiB free at the destination",
-		 d->path, (unsigned)(id->size >> 20), (unsigned)(info.free_bytes >> 20));
+		 d->path, (unsigned)(first_size(id) >> 20), (unsigned)(info.free_bytes >> 20));
 	return -ENOSPC;
 }
 
@@ -89,7 +103,7 @@ int vdisk_copy_check(const struct vm_disk *d, const struct vdisk_id *id, char *w
 static int make(struct datastore *ds, const char *name, const struct vdisk_id *id,
 		struct ds_file **out)
 {
-	int rc = ds_create(ds, name, id->thin ? DS_KIND_THIN : DS_KIND_FLAT, id->size,
+	int rc = ds_create(ds, name, id->thin ? DS_KIND_THIN : DS_KIND_FLAT, first_size(id),
 			   DS_FILE_UNFINISHED);
 
 	if (rc)
@@ -100,6 +114,19 @@ static int make(struct datastore *ds, const char *name, const struct vdisk_id *i
 	if (ds_remove(ds, name))
 		log_warn("vm", "%s is left until the next mount", name);
 	return rc;
+}
+
+/* What is to be made of it, link after link. */
+static int note_chain(struct vdisk *d, const struct vdisk_id *id)
+{
+	d->size = id->size;
+	if (!id->chain)
+		return 0;
+	d->chain = malloc(sizeof(*d->chain));
+	if (!d->chain)
+		return -ENOMEM;
+	*d->chain = *id->chain;
+	return 0;
 }
 
 int vdisk_copy_await(const char *vm, unsigned index, const struct vm_disk *d,
@@ -118,11 +145,35 @@ int vdisk_copy_await(const char *vm, unsigned index, const struct vm_disk *d,
 		if (rc)
 			ds_close(f);
 	}
+	if (!rc) {
+		vdisk_copy_set(*out, true, true);
+		rc = note_chain(*out, id);
+		if (rc)
+			vdisk_close(*out);
+	}
 	if (rc)
 		snprintf(why, len, "%s: at the destination: %s", d->path, ds_error_text(rc));
-	else
-		vdisk_copy_set(*out, true, true);
 	return rc;
+}
+
+int vdisk_next_snapshot(struct vdisk *d)
+{
+	struct vdisk_chain *c = d->chain;
+	struct ds_snap s = { .part = true };
+	uint64_t size;
+	unsigned failed;
+	int rc;
+
+	if (!c || d->links == c->nr)
+		return -ENODATA;
+	rc = ds_path(d->what.path, &s.ds, &s.name);
+	s.as = c->link[d->links].name;
+	if (!rc)
+		rc = ds_snapshot_all(&s, 1, &failed);
+	if (rc)
+		return rc;
+	size = ++d->links < c->nr ? c->link[d->links].size : d->size;
+	return size == ds_file_size(d->file) ? 0 : ds_resize(d->file, size);
 }
 
 int vdisk_copy_finish(struct vdisk *d)
@@ -131,6 +182,8 @@ int vdisk_copy_finish(struct vdisk *d)
 	const char *name;
 	int rc = ds_path(d->what.path, &ds, &name);
 
+	if (!rc && d->chain && d->links < d->chain->nr)
+		rc = -ENODATA;
 	return rc ? rc : ds_finish(ds, name);
 }
 

@@ -117,34 +117,66 @@ static void records(const uint8_t *body, size_t len)
 	}
 }
 
-/* Accepted disks are written as they were read, and name nothing that a terminal would obey. */
-static void disks(const uint8_t *body, size_t len)
+static void plain(const char *text)
+{
+	for (; *text; text++)
+		if (*text <= ' ' || *text > '~')
+			abort();
+}
+
+/* How many snapshots they have. */
+static unsigned snapshots(const struct vdisk_id *id)
+{
+	unsigned all = 0;
+
+	for (unsigned i = 0; i < VM_DISKS_MAX; i++) {
+		const struct vdisk_chain *c = id[i].chain;
+
+		if (c && (!c->nr || c->nr > VDISK_LINKS_MAX || id[i].how != VDISK_COPIED))
+			abort();
+		for (unsigned k = 0; c && k < c->nr; k++, all++)
+			plain(c->link[k].name);
+	}
+	return all;
+}
+
+/*
+ * Accepted disks are written as they were read, in the lowest version that says all, and name
+ * nothing that a terminal would obey.
+ */
+static void disks(const uint8_t *body, size_t len, uint16_t version)
 {
 	static struct vm_config cfg;
-	struct vdisk_id id[VM_DISKS_MAX];
+	struct vdisk_id id[VM_DISKS_MAX] = { 0 };
 	struct rec_writer w;
 	struct rec_reader r;
 
 	rec_writer_init(&w);
-	rec_begin(&w, REC_DISKS, 1, 0, 0);
+	rec_begin(&w, REC_DISKS, version, 0, 0);
 	rec_bytes(&w, body, len);
 	rec_end(&w);
 	if (rec_finish(&w))
 		abort();
 	rec_reader_init(&r, w.buf, w.len);
 	if (rec_next(&r) == 1 && !offer_disks_check(&r, &cfg, id)) {
+		bool chains = snapshots(id) > 0;
 		struct rec_writer again;
 
-		for (unsigned i = 0; i < cfg.disks; i++)
-			for (const char *c = cfg.disk[i].path; *c; c++)
-				if (*c <= ' ' || *c > '~')
-					abort();
+		for (unsigned i = 0; i < cfg.disks; i++) {
+			plain(cfg.disk[i].path);
+			memcpy(id[i].to, cfg.disk[i].path,
+			       sizeof(id[i].to)); /* as the source has it */
+		}
 		rec_writer_init(&again);
 		offer_disks_save(&cfg, id, &again);
-		if (rec_finish(&again) || again.len != w.len || memcmp(again.buf, w.buf, w.len))
+		if (rec_finish(&again) || (version == 1 && chains))
+			abort();
+		if ((version == 1 || chains) &&
+		    (again.len != w.len || memcmp(again.buf, w.buf, w.len)))
 			abort();
 		rec_writer_fini(&again);
 	}
+	offer_disks_fini(id);
 	rec_writer_fini(&w);
 }
 
@@ -166,12 +198,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	batch(body, len, h.payload);
 	changes(body, len);
 	disk_change(body, len, h.payload, WIRE_VERSION);
+	disk_change(body, len, h.payload, WIRE_VERSION_CHECKS);
 	disk_change(body, len, h.payload, WIRE_VERSION_DISKS);
 	round_trip(body, len);
 	(void)wire_remain_check(body, len, MAX_GFN);
 	records(body, len);
-	if (len <= REC_MAX_BODY)
-		disks(body, len);
+	for (uint16_t version = 1; version <= 2 && len <= REC_MAX_BODY; version++)
+		disks(body, len, version);
 	if (len == sizeof(struct wire_text))
 		(void)wire_text_check((const void *)body);
 	if (len == sizeof(struct wire_hello))
@@ -179,4 +212,3 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	free(body);
 	return 0;
 }
-	disk_change(body, len, h.payload, WIRE_VERSION_CHECKS);

@@ -14,6 +14,8 @@ pytestmark = pytest.mark.xvmotion
 
 NAMES = {"a": "here", "b": "there"}
 WHOLE = {"g/root.disk", "g/g.vm", "g/vmlinuz", "g/initrd"}
+LINKS = ["g/root.disk.one", "g/root.disk.two"]
+CHAIN = WHOLE | set(LINKS)
 
 
 def files(lab, host):
@@ -54,13 +56,40 @@ def at_home(lab):
                                  initrd="./initrd").write()
 
 
+def snapshot(lab, guest, name):
+    """And what it wrote since: a whole fill, behind the one that was under way."""
+    lab.run(guest.host, f"vm disk snapshot g {name}")
+    guest.rounds(2)
+
+
+def sums(lab, host, names=LINKS):
+    return [lab.ask(host, f"disk sum /ds/{NAMES[host]}/{n}")["crc32"] for n in names]
+
+
+def backed(lab, host):
+    files = lab.ask(host, f"datastore ls /ds/{NAMES[host]}/g/root.disk")
+    return sum(f["backed_bytes"] for f in files)
+
+
 def canceled(lab, guest):
-    """The home is where it was, and nothing is left of the copy."""
+    """Disk, snapshots and home are where they were, and nothing is left of the copy."""
     job = hold(lab, guest, "b", "go")
-    assert refused(lab, "a", "vm autostart g --order 2")[0] == "busy"
+    for command in ("vm autostart g --order 2", "vm disk snapshot g three",
+                    "datastore snapshot /ds/here/g/root.disk /ds/here/x",
+                    "datastore merge /ds/here/g/root.disk.two"):
+        assert refused(lab, "a", command)[0] == "busy"
     lab.run("a", f"migrate cancel {job}")
-    until("the copy is removed", lambda: (files(lab, "a"), files(lab, "b")) == (WHOLE, set()), lab)
+    until("the copy is removed", lambda: (files(lab, "a"), files(lab, "b")) == (CHAIN, set()), lab)
     guest.rounds(1)
+
+
+def snapshots_are_such(lab, one):
+    """At b, the VM is off and has the snapshot one alone."""
+    assert [d["snapshots"] for d in lab.ask("b", "vm disk list g")] == [["one"]]
+    lab.run("b", "vm disk revert g one")
+    assert sums(lab, "b", ["g/root.disk", LINKS[0]]) == [one, one]
+    lab.run("b", "vm disk merge g one")
+    assert files(lab, "b") == WHOLE and sums(lab, "b", ["g/root.disk"]) == [one]
 
 
 def starts_by_itself(lab, payload):
@@ -80,19 +109,29 @@ def test_there_and_back(lab, payload):
     lab.run("a", "vm autostart g --order 1")
     code, text = refused(lab, "a", "migrate g b --disk 0=there --wait")
     assert code == "unsupported" and "--disks" in text
+    for name in ("one", "two"):
+        snapshot(lab, guest, name)
+    was, space = sums(lab, "a"), backed(lab, "a")
+    assert was[0] != was[1]
     canceled(lab, guest)
-    for target in ("b", "a", "b"):
-        s = guest.migrate(target, "--disks", NAMES[target])
-        assert s["phase"] == "done" and s["disk"]["copied_bytes"] > 0
+    for target, how in (("b", "--verify"), ("a", "--flat"), ("b", "--thin")):
+        s = guest.migrate(target, "--disks", NAMES[target], how)
+        assert s["phase"] == "done" and s["disk"]["total_bytes"] == 3 * DISK_MIB * MIB
+        assert s["disk"]["copied_bytes"] > 0
+        assert how != "--verify" or s["disk"]["compared_bytes"] >= 6 * MIB
         other = "a" if target == "b" else "b"
         until("all of it is there, and nothing is left here",
-              lambda: (files(lab, target), files(lab, other)) == (WHOLE, set()), lab)
+              lambda: (files(lab, target), files(lab, other)) == (CHAIN, set()), lab)
+        assert sums(lab, target) == was and backed(lab, target) <= space + 4 * MIB
         assert lab.ask(target, "vm info g")["home"] == f"/ds/{NAMES[target]}/g/g.vm"
         guest.rounds(1)
+    lab.run("b", "vm disk merge g two")
     seed = guest.stop()
     lab.run("b", "vm stop g")
     whole_at(lab, "b", seed)
     starts_by_itself(lab, payload)
+    lab.run("b", "vm stop g")
+    snapshots_are_such(lab, was[0])
 
 
 def test_one_that_ends_by_itself(lab):
@@ -203,12 +242,14 @@ def vms(lab, host):
 def test_crashes(lab, payload):
     """A host crashes in the commit, and finds in its record what it may do when it is back."""
     guest = at_home(lab)
+    snapshot(lab, guest, "one")
+    whole = WHOLE | {LINKS[0]}
     # The destination, before GO: the source goes on, and the copy there is debris.
     hold(lab, guest, "b", "go")
     lab.kill("b")
     until("the source goes on", lambda: not lab.ask("a", "vm list")[0]["state"] == "stunned", lab)
     guest.rounds(1)
-    assert files(lab, "a") >= WHOLE
+    assert files(lab, "a") >= whole
     again(lab, payload, "b")
     until("the copy is removed", lambda: files(lab, "b") <= {r for r in files(lab, "b")
                                                              if r.startswith("migrations/")}, lab)
@@ -225,7 +266,7 @@ def test_crashes(lab, payload):
           lambda: [v["state"] for v in lab.ask("b", "vm list")] == ["running"],
           lab)
     until("nothing is left at a", lambda: files(lab, "a") == set(), lab)
-    assert vms(lab, "a") == []
+    assert vms(lab, "a") == [] and files(lab, "b") >= whole
     guest.host = "b"
     guest.rounds(1)
     seed = guest.stop()

@@ -11,7 +11,7 @@
 #include "fake_pipe.h"
 
 #define ROOM (64u << 10)
-#define BLOCK_BYTES (64u << 10) /* the largest that is asked for here */
+#define BLOCK_BYTES (64u << 10) /* references may be to pages within; larger blocks: as a whole */
 
 /* ---- pages ---- */
 
@@ -25,11 +25,12 @@ static uint32_t *refs_of(hpa_t a)
 
 int page_alloc(unsigned order, unsigned flags, enum frame_owner owner, hpa_t *out)
 {
-	char *at = aligned_alloc(BLOCK_BYTES, 2 * (size_t)BLOCK_BYTES);
+	size_t bytes = BLOCK_BYTES + MAX((size_t)PAGE_SIZE << order, (size_t)BLOCK_BYTES);
+	char *at = aligned_alloc(BLOCK_BYTES, bytes);
 
-	if ((PAGE_SIZE << order) > BLOCK_BYTES || !at)
+	if (!at)
 		abort();
-	memset(at, 0xa5, 2 * (size_t)BLOCK_BYTES);
+	memset(at, 0xa5, bytes);
 	*out = ptr_hpa(at + BLOCK_BYTES);
 	*refs_of(*out) = 1;
 	__atomic_add_fetch(&fake_pipe_pages, 1, __ATOMIC_RELAXED);

@@ -52,6 +52,10 @@ void job_progress(struct mig_job *j, unsigned percent)
 {
 }
 
+void job_error(struct mig_job *j, const char *code, const char *fmt, ...)
+{
+}
+
 /* ---- the move ---- */
 
 static struct {

@@ -61,6 +61,11 @@ struct blkdev *vdisk_blk(struct vdisk *d)
 	return &disk;
 }
 
+int vdisk_next_snapshot(struct vdisk *d)
+{
+	return fails_with;
+}
+
 void vdisk_close(struct vdisk *d)
 {
 }
@@ -180,6 +185,10 @@ void pageset_fini(struct pageset *p)
 {
 }
 
+void offer_disks_fini(struct vdisk_id *id)
+{
+}
+
 /* ---- a source ---- */
 
 static const struct blk_ops ops = { .submit = disk_submit };
@@ -294,6 +303,13 @@ static void a_disk_that_fails(void **state)
 	fake_pipe_cut(net.near); /* it may still be waiting for more */
 }
 
+static void a_snapshot_that_fails(void **state)
+{
+	fails_with = -EEXIST;
+	says(&(struct wire_blocks){ .seq = 1, .op = BLOCKS_SNAPSHOT });
+	ends_with("exists", "disk 0 there: the name of one of its snapshots is taken");
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, start, stop)
 
 int main(void)
@@ -302,6 +318,7 @@ int main(void)
 		TEST(a_number_that_is_not_the_next), TEST(beyond_the_disk),
 		TEST(a_body_of_an_older_version),    TEST(no_message_at_all),
 		TEST(another_stream_s_message),	     TEST(a_disk_that_fails),
+		TEST(a_snapshot_that_fails),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
