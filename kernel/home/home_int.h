@@ -136,7 +136,7 @@ MUST_CHECK int home_refuse_moving(const struct home *h, const struct vm *vm, cha
 const char *home_own_name(void);
 /* home_save_locked and home_note; home_load of a VM that is known here. */
 MUST_CHECK int home_save(struct home *h, struct vm_desc *d, char *why, size_t why_len);
-MUST_CHECK int home_read(const struct home *h, struct vm_desc *d, uint64_t *file, char *why,
+MUST_CHECK int home_read(struct home *h, struct vm_desc *d, uint64_t *file, char *why,
 			 size_t why_len);
 /* home_load_text of that: its datastore alone is asked. */
 MUST_CHECK int home_read_text(const struct home *h, struct vm_desc *d, uint64_t *file, char *why,

@@ -173,7 +173,7 @@ static int remove_home(struct home *h, bool files, char *why, size_t len)
 }
 
 /* A description whose place this one has taken would count again. */
-static int last_one(const struct home *h, char *why, size_t len)
+static int last_one(struct home *h, char *why, size_t len)
 {
 	struct vm_desc *d = malloc(sizeof(*d));
 	uint64_t file;

@@ -84,16 +84,32 @@ static void begin_read(const struct home *h, struct vm_desc *d)
 	snprintf(d->cfg.home, sizeof(d->cfg.home), "%s", h->store);
 }
 
-int home_read(const struct home *h, struct vm_desc *d, uint64_t *file, char *why, size_t len)
-{
-	begin_read(h, d);
-	return home_load(d, file, why, len);
-}
-
 int home_read_text(const struct home *h, struct vm_desc *d, uint64_t *file, char *why, size_t len)
 {
 	begin_read(h, d);
 	return home_load_text(d, file, why, len);
+}
+
+static bool is_held(struct home *h)
+{
+	bool held;
+
+	mutex_lock(&h->lock);
+	held = h->held;
+	mutex_unlock(&h->lock);
+	return held;
+}
+
+/* Who has its lease knows that no other host runs it, before the description says so. */
+int home_read(struct home *h, struct vm_desc *d, uint64_t *file, char *why, size_t len)
+{
+	int err = home_read_text(h, d, file, why, len);
+
+	if (!err)
+		err = home_counts(d, why, len);
+	if (!err && is_held(h))
+		d->moving[0] = '\0';
+	return err ? err : home_refuse_unsettled(d, why, len);
 }
 
 /*

@@ -337,9 +337,19 @@ static void comes(void)
 
 static void it_has_come(void **state)
 {
+	static struct home_sent again;
+	struct vm_config cfg;
+
 	comes();
 	home_here(&vm);
 	assert_int_equal(load(), -EAGAIN); /* it is noted, but may not have run */
+	vm.state = VM_RUNNING;
+	cfg = vm.cfg;
+	again = sent;
+	strcpy(again.store, "ds3");
+	assert_int_equal(home_send(&vm, &cfg, &again, why, sizeof(why)), 0); /* it moves on */
+	assert_null(strstr(again.text, "moving"));
+	home_stay(&vm);
 	home_claim(&vm);
 	assert_int_equal(load(), 0);
 	vm.state = VM_OFF;
