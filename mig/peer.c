@@ -10,6 +10,7 @@
 #include "phase.h"
 
 #define SMALL_BODY 512u
+#define ASK_NS (100 * NSEC_PER_MSEC)
 
 void peer_init(struct peer *p, struct stream *s, bool from_source)
 {
@@ -22,6 +23,51 @@ void peer_while_slow(struct peer *p, int (*slow)(void *arg), void *arg)
 	p->slow_arg = arg;
 }
 
+void peer_gives_up(struct peer *p, int (*gives_up)(void *arg), void *arg)
+{
+	p->gives_up = gives_up;
+	p->gives_up_arg = arg;
+}
+
+static int asks(const struct peer *p)
+{
+	return p->gives_up ? p->gives_up(p->gives_up_arg) : 0;
+}
+
+/* For a piece of so many bytes, wherever they are. */
+static int await_room(struct peer *p, size_t len)
+{
+	unsigned pages = (unsigned)(len / PAGE_SIZE) + 2;
+	uint64_t until = time_ns() + LINK_TIMEOUT_NS;
+	int err;
+
+	if (!p->gives_up)
+		return 0;
+	do {
+		err = asks(p);
+		if (!err)
+			err = stream_await_room(p->s, pages, MIN(until, time_ns() + ASK_NS));
+	} while (err == -ETIMEDOUT && time_ns() < until);
+	return err;
+}
+
+/* A message begins; nothing of it is out yet. */
+static int begin(const struct peer *p, bool is_long)
+{
+	if (p->torn)
+		return -EPIPE;
+	return is_long ? asks(p) : 0;
+}
+
+static int end(struct peer *p, int err)
+{
+	if (err)
+		p->torn = true;
+	else
+		stream_flush(p->s);
+	return err;
+}
+
 static int send_bytes(struct peer *p, const void *buf, size_t len)
 {
 	const uint8_t *at = buf;
@@ -29,7 +75,10 @@ static int send_bytes(struct peer *p, const void *buf, size_t len)
 
 	for (size_t n; !err && len; at += n, len -= n) {
 		n = MIN(len, LINK_PIECE);
-		err = stream_write(p->s, at, n, time_ns() + LINK_TIMEOUT_NS);
+		if (n > SMALL_BODY + sizeof(struct wire_head))
+			err = await_room(p, n);
+		if (!err)
+			err = stream_write(p->s, at, n, time_ns() + LINK_TIMEOUT_NS);
 		if (!err) {
 			p->bytes_out += n;
 			p->copied += n;
@@ -44,7 +93,9 @@ static int send_payload(struct peer *p, const hpa_t *pages, unsigned count)
 
 	for (unsigned n; !err && count; pages += n, count -= n) {
 		n = MIN(count, LINK_PIECE / (unsigned)PAGE_SIZE);
-		err = stream_write_pages(p->s, pages, n, time_ns() + LINK_TIMEOUT_NS);
+		err = await_room(p, n * PAGE_SIZE);
+		if (!err)
+			err = stream_write_pages(p->s, pages, n, time_ns() + LINK_TIMEOUT_NS);
 		if (!err)
 			p->bytes_out += n * PAGE_SIZE;
 	}
@@ -57,8 +108,10 @@ int peer_send(struct peer *p, enum wire_type type, const void *body, size_t len)
 	struct wire_head h = { .magic = WIRE_MAGIC,
 			       .type = (uint16_t)type,
 			       .length = (uint32_t)len };
-	int err;
+	int err = begin(p, len > SMALL_BODY);
 
+	if (err)
+		return err;
 	memcpy(small, &h, sizeof(h));
 	if (len <= SMALL_BODY) { /* one segment */
 		if (len)
@@ -69,9 +122,7 @@ int peer_send(struct peer *p, enum wire_type type, const void *body, size_t len)
 		if (!err)
 			err = send_bytes(p, body, len);
 	}
-	if (!err)
-		stream_flush(p->s);
-	return err;
+	return end(p, err);
 }
 
 void peer_send_text(struct peer *p, enum wire_type type, const char *code, const char *text)
@@ -91,14 +142,16 @@ int peer_send_pages(struct peer *p, enum wire_type type, const void *body, size_
 			       .type = (uint16_t)type,
 			       .length = (uint32_t)len,
 			       .payload = count * (uint32_t)PAGE_SIZE };
-	int err = send_bytes(p, &h, sizeof(h));
+	int err = begin(p, true);
 
-	if (!err)
-		err = send_bytes(p, body, len);
-	if (!err)
-		err = send_payload(p, pages, count);
-	if (!err)
-		stream_flush(p->s);
+	if (!err) {
+		err = send_bytes(p, &h, sizeof(h));
+		if (!err)
+			err = send_bytes(p, body, len);
+		if (!err)
+			err = send_payload(p, pages, count);
+		err = end(p, err);
+	}
 	for (unsigned i = 0; i < count; i++) /* the stream has references of its own */
 		page_put(pages[i]);
 	return err;

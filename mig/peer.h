@@ -5,7 +5,9 @@
  *
  * A message may be long under way: it is read and written in pieces of LINK_PIECE, each of
  * which has LINK_TIMEOUT_NS. Whoever reads one may have to say meanwhile that he is here
- * (peer_while_slow): nobody else knows that it comes.
+ * (peer_while_slow): nobody else knows that it comes. Whoever writes one may give up in the middle
+ * (peer_gives_up), as after an error: then nothing more can be said, and the other side learns it
+ * from the stream's end.
  */
 #ifndef MIG_PEER_H
 #define MIG_PEER_H
@@ -15,11 +17,14 @@
 #include "wire.h"
 
 struct peer {
-	struct stream *s;   /* [const] */
-	bool from_source;   /* [const] do we receive what a source sends? */
-	uint64_t bytes_out; /* [own, sender] */
-	uint64_t copied;    /* [own, sender] bytes copied into send buffers */
-	uint32_t payload;   /* [own, receiver] of the message last received */
+	struct stream *s;	    /* [const] */
+	bool from_source;	    /* [const] do we receive what a source sends? */
+	uint64_t bytes_out;	    /* [own, sender] */
+	uint64_t copied;	    /* [own, sender] bytes copied into send buffers */
+	uint32_t payload;	    /* [own, receiver] of the message last received */
+	bool torn;		    /* [own, sender] a message ended in its middle */
+	int (*gives_up)(void *arg); /* [const] */
+	void *gives_up_arg;	    /* [const] */
 
 	/* [own, receiver] The piece that is being read, and what to say between two. */
 	uint32_t piece_left;
@@ -32,6 +37,9 @@ void peer_init(struct peer *p, struct stream *s, bool from_source);
 /* Before the first message: what a message that takes longer than ALIVE_EVERY_NS calls so often,
  * in the receiver's world; its error ends the read. */
 void peer_while_slow(struct peer *p, int (*slow)(void *arg), void *arg);
+/* Before the first message: what is asked before and in messages of more than a few bytes; an error
+ * ends the send. */
+void peer_gives_up(struct peer *p, int (*gives_up)(void *arg), void *arg);
 MUST_CHECK int peer_send(struct peer *p, enum wire_type type, const void *body, size_t len);
 /* REFUSE and ABORT. Best effort: the stream may be gone. */
 void peer_send_text(struct peer *p, enum wire_type type, const char *code, const char *text);

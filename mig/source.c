@@ -30,6 +30,14 @@ static int hello(struct source *s)
 	return peer_send(&s->j->peer, WIRE_HELLO, &h, sizeof(h));
 }
 
+/* What is sent is not worth finishing. */
+static int gives_up(void *arg)
+{
+	const struct mig_job *j = arg;
+
+	return j->cancel ? -ECANCELED : j->link_error;
+}
+
 static int connect_peer(struct source *s)
 {
 	struct world_opts o = { .name = "mig-ears", .prio = WORLD_NORMAL, .cpu = -1 };
@@ -49,6 +57,7 @@ static int connect_peer(struct source *s)
 		return err;
 	}
 	peer_init(&j->peer, stream, false);
+	peer_gives_up(&j->peer, gives_up, j);
 	err = world_create(&s->ears, &o, source_ears, j);
 	if (err)
 		s->ears = NULL;
@@ -283,7 +292,7 @@ static void clean_up(struct source *s)
 {
 	struct mig_job *j = s->j;
 
-	if (j->peer.s && stream_drain(j->peer.s, time_ns() + ALIVE_EVERY_NS))
+	if (j->peer.s && !j->peer.torn && stream_drain(j->peer.s, time_ns() + ALIVE_EVERY_NS))
 		log_debug("mig", "job %u: the last words may not have arrived", (unsigned)j->st.id);
 	job_abort_stream(j);
 	if (s->ears)

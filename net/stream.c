@@ -65,8 +65,10 @@ void stream_set_error(struct stream *s, int err)
 
 static bool has_room(struct stream *s)
 {
-	return s->tx_head - STREAM_LOAD(s->tx_tail) < STREAM_TX_RING &&
-	       s->queued - STREAM_LOAD(s->acked) < STREAM_TX_BYTES;
+	uint32_t entries = s->tx_head - STREAM_LOAD(s->tx_tail) + s->more_pages;
+	uint64_t bytes = s->queued - STREAM_LOAD(s->acked) + s->more_pages * PAGE_SIZE;
+
+	return entries < STREAM_TX_RING && bytes < STREAM_TX_BYTES;
 }
 
 static bool can_write(struct stream *s)
@@ -87,6 +89,16 @@ static int wait_room(struct stream *s, uint64_t deadline_ns)
 		err = stream_wait(s, can_write, &s->wr, &s->wr_waiting, deadline_ns);
 	}
 	return stream_error(s) ? stream_error(s) : err;
+}
+
+int stream_await_room(struct stream *s, unsigned pages, uint64_t deadline_ns)
+{
+	int err;
+
+	s->more_pages = pages - 1;
+	err = wait_room(s, deadline_ns);
+	s->more_pages = 0;
+	return err;
 }
 
 /* The entry's page references are the ring's from here on. */

@@ -55,6 +55,7 @@ struct stream {
 	uint64_t acked;		 /* [atom, own] bytes */
 	uint8_t *fill;		 /* [wr] page that stream_write copies into */
 	uint32_t fill_used;	 /* [wr] */
+	uint32_t more_pages;	 /* [wr] that are to have room beside the next entry */
 
 	struct stream_piece *rx; /* [const] */
 	uint32_t rx_head;	 /* [atom, own] */

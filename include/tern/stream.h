@@ -34,6 +34,8 @@ MUST_CHECK int stream_write(struct stream *s, const void *buf, size_t len, uint6
  */
 MUST_CHECK int stream_write_pages(struct stream *s, const hpa_t *pages, unsigned count,
 				  uint64_t deadline_ns);
+/* Sleeps until so many pages, at most 64, can be written without sleeping. */
+MUST_CHECK int stream_await_room(struct stream *s, unsigned pages, uint64_t deadline_ns);
 /* Pushes what is buffered to the wire now (end of a message). */
 void stream_flush(struct stream *s);
 /* Waits until the peer's TCP has acknowledged all that was written. */

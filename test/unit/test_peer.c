@@ -47,6 +47,11 @@ int stream_write_pages(struct stream *s, const hpa_t *pages, unsigned count, uin
 	return -EPIPE;
 }
 
+int stream_await_room(struct stream *s, unsigned pages, uint64_t deadline_ns)
+{
+	return -EPIPE;
+}
+
 void stream_flush(struct stream *s)
 {
 }

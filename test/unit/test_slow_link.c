@@ -28,7 +28,9 @@ static struct {
 	uint64_t rate;			       /* bytes a second, both ways */
 	uint64_t read, written;		       /* bytes */
 	unsigned alive, pages_put;
-	bool deaf; /* what is said does not get away */
+	bool deaf;		   /* what is said does not get away */
+	uint64_t room_ns, stop_ns; /* when there is room; when the writer gives up */
+	bool has_room;
 } net;
 static uint8_t memory[PAGES * PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
 static unsigned stride; /* between two frames' places in memory */
@@ -40,8 +42,9 @@ uint64_t time_ns(void)
 
 static int pass(size_t len, uint64_t deadline_ns)
 {
-	uint64_t ns = len * NSEC_PER_SEC / net.rate;
+	uint64_t ns = net.has_room ? 0 : len * NSEC_PER_SEC / net.rate;
 
+	net.has_room = false;
 	if (net.now_ns + ns > deadline_ns) {
 		net.now_ns = deadline_ns;
 		return -ETIMEDOUT;
@@ -71,6 +74,19 @@ int stream_write_pages(struct stream *s, const hpa_t *pages, unsigned count, uin
 {
 	net.written += count * PAGE_SIZE;
 	return pass(count * PAGE_SIZE, deadline_ns);
+}
+
+/* The link's rate is that at which there is room. */
+int stream_await_room(struct stream *s, unsigned pages, uint64_t deadline_ns)
+{
+	if (!net.room_ns)
+		net.room_ns = net.now_ns + (pages - 2) * PAGE_SIZE * NSEC_PER_SEC / net.rate;
+	net.has_room = net.room_ns <= deadline_ns;
+	net.now_ns = MIN(net.room_ns, deadline_ns);
+	if (!net.has_room)
+		return -ETIMEDOUT;
+	net.room_ns = 0;
+	return 0;
 }
 
 void stream_flush(struct stream *s)
@@ -221,6 +237,50 @@ static void test_slow_writes(void **state)
 	assert_int_equal(p.bytes_out, sizeof(struct wire_head) + sizeof(body));
 }
 
+static int stops(void *arg)
+{
+	return net.now_ns >= net.stop_ns ? -ECANCELED : 0;
+}
+
+static int send_until(struct peer *p, uint64_t rate, uint64_t ns)
+{
+	static hpa_t page[PAGES];
+	struct wire_pages b = { .seq = 1, .raw_pages = PAGES };
+
+	*p = start(rate);
+	peer_gives_up(p, stops, NULL);
+	net.stop_ns = ns == NEVER_NS ? ns : net.now_ns + ns;
+	return peer_send_pages(p, WIRE_PAGES, &b, sizeof(b), page, PAGES);
+}
+
+/* A cancel in the middle of what takes long is seen, and nothing follows the torn message. */
+static void test_the_writer_gives_up(void **state)
+{
+	static const uint64_t rates[] = { 8 * MBIT, MBIT, FLOOR + 1 };
+	uint64_t written;
+	struct peer p;
+
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(send_until(&p, rates[i], NSEC_PER_SEC / 3), -ECANCELED);
+		assert_true(net.now_ns - net.stop_ns <= NSEC_PER_SEC / 10);
+		assert_int_equal(net.pages_put, PAGES);
+		written = net.written;
+		assert_true(written < sizeof(memory));
+		peer_send_text(&p, WIRE_ABORT, "canceled", "");
+		assert_int_equal(net.written, written);
+	}
+	assert_int_equal(send_until(&p, MBIT, 0), -ECANCELED); /* nothing of it was said */
+	assert_int_equal(net.pages_put, PAGES);
+	assert_int_equal(net.written, 0);
+	peer_send_text(&p, WIRE_ABORT, "canceled", "");
+	assert_int_equal(net.written, sizeof(struct wire_head) + sizeof(struct wire_text));
+
+	assert_int_equal(send_until(&p, MBIT, NEVER_NS), 0);
+	assert_true(net.written > sizeof(memory));
+	assert_int_equal(send_until(&p, FLOOR / 2, NEVER_NS), -ETIMEDOUT);
+	assert_true(net.now_ns - 1000 * NSEC_PER_SEC <= 2 * LINK_TIMEOUT_NS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -230,6 +290,7 @@ int main(void)
 		cmocka_unit_test(test_a_trickle_ends),
 		cmocka_unit_test(test_a_lost_answer_ends),
 		cmocka_unit_test(test_slow_writes),
+		cmocka_unit_test(test_the_writer_gives_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
