@@ -250,6 +250,11 @@ remove:
 	return err;
 }
 
+const char *journal_name(const struct journal *j)
+{
+	return j->name;
+}
+
 void journal_keep(struct journal *j)
 {
 	put(j);

@@ -32,8 +32,8 @@ struct journal_record {
 	uint8_t id[WIRE_ID_BYTES]; /* of the migration */
 	uint8_t uuid[16];	   /* of the VM */
 	char vm[VM_NAME_MAX];
-	struct net_addr peer;
-	bool incoming; /* this host is the destination */
+	struct net_addr peer; /* of no family: there is none, it is a Storage vMotion */
+	bool incoming;	      /* this host is the destination */
 	enum journal_step step;
 	uint32_t disks;
 	/* Of this side, that the move is about: disks, and files of a home that goes along. */
@@ -57,6 +57,8 @@ void journal_last_file(struct journal *j, uint64_t file);
  * notes which, if any. Nobody else gives these paths to files meanwhile.
  */
 MUST_CHECK int journal_note_files(struct journal *j, uint32_t nr);
+/* The file, on the datastore that it was created on. */
+const char *journal_name(const struct journal *j);
 /* Removes the file; without it, a crash in between leaves a record that settles again. */
 void journal_end(struct journal *j);
 /* Ends the use of it here, and leaves the file. */

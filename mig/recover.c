@@ -8,8 +8,9 @@
  *                             copy is not wanted
  *   source, GO                the disks are held, so that nobody starts the VM, until the other
  *                             side or the operator has said whose it is
- *   destination, nothing      the copy has never run: its disks are removed, and its source hears
- * so destination, owns         the VM is here, as any whose host has crashed; its source hears so
+ *   destination, nothing      the copy has never run: its disks are removed; its source hears so
+ *   destination, owns         the VM is here, as any whose host has crashed; its source hears so
+ *   storage, nothing          the VM has its old disks: the new ones are removed
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -171,10 +172,35 @@ static void destination_left(const struct journal_record *r, struct journal *k)
 	history_add(&v); /* from now on its source is answered, which may end the record */
 }
 
+/* The new files of a Storage vMotion: its record is whole, so nothing names them. */
+static void storage_left(const struct journal_record *r, struct journal *k)
+{
+	bool again = false;
+	struct datastore *ds;
+	const char *name;
+
+	for (uint32_t i = 0; i < r->disks && r->step == JOURNAL_NOTHING; i++) {
+		int err = ds_path(r->disk[i], &ds, &name);
+
+		again |= err != 0; /* its datastore is not mounted yet */
+		if (!err)
+			err = ds_remove_file(r->disk[i], r->file[i]);
+		if (!err)
+			log_warn("mig", "%s is removed: this host crashed before %s had it",
+				 r->disk[i], r->vm);
+	}
+	if (again)
+		journal_keep(k);
+	else
+		journal_end(k);
+}
+
 static void left(const struct journal_record *r, struct journal *k, void *arg)
 {
 	(void)arg;
-	if (r->incoming)
+	if (r->incoming && !r->peer.family)
+		storage_left(r, k);
+	else if (r->incoming)
 		destination_left(r, k);
 	else
 		source_left(r, k);

@@ -96,6 +96,8 @@ static int preflight(struct smove *s)
 		if (!err)
 			f->total_bytes += smove_disk_bytes(&s->disk[i]);
 	}
+	if (!err)
+		err = smove_record(s);
 	for (unsigned i = 0; i < s->nr && !err; i++)
 		err = smove_disk_filter(&s->disk[i]);
 	if (!err)
@@ -226,6 +228,8 @@ static int switch_over(struct smove *s)
 
 	if (!err)
 		err = prepare_home(s);
+	if (!err)
+		err = smove_record_files(s);
 	for (unsigned i = 0; i < SWITCH_TRIES && !err; i++) {
 		err = smove_switch(s);
 		if (err != -EAGAIN)
@@ -270,6 +274,7 @@ static void clean_up(struct smove *s, bool moved)
 		smove_disk_close(&s->disk[i], moved);
 	if (moved)
 		home_carry_end(s->home, true);
+	smove_record_end(s);
 	smove_unpromise(s);
 	smove_queue_leave(s);
 }

@@ -79,6 +79,7 @@ struct smove {
 	unsigned nr;
 	struct smove_disk disk[VM_DISKS_MAX];
 	struct home_carry *home; /* NULL: it has none */
+	struct journal *record;	 /* of the new files, until all of them are the VM's; or NULL */
 	bool home_goes;		 /* its home, to req.disks.all */
 	struct smove_seat seat;
 	uint64_t started_ns; /* the copy */
@@ -122,6 +123,16 @@ void smove_disk_failed(struct smove_disk *d, int err);
 MUST_CHECK int smove_chain_read(struct smove_disk *d);
 MUST_CHECK int smove_chain_check(struct smove_disk *d);
 MUST_CHECK int smove_chain_copy(struct smove_disk *d);
+
+/*
+ * smove_record.c: new files that do not become whole in one moment, on several datastores or with
+ * the VM's description, have a record. As long as that is whole, a crash leaves none of them.
+ */
+MUST_CHECK int smove_record(struct smove *s);	    /* when they are made */
+MUST_CHECK int smove_record_files(struct smove *s); /* when all of their contents are there */
+/* They are the VM's: a VM without a home. Of one at home they are when its description is. */
+MUST_CHECK int smove_record_done(struct smove *s);
+void smove_record_end(struct smove *s);
 
 /* smove_switch.c: -EAGAIN: not just now. */
 MUST_CHECK int smove_switch(struct smove *s);

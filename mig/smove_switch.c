@@ -16,6 +16,7 @@
 #include <tern/page.h>
 #include <tern/vdev.h>
 
+#include "journal.h"
 #include "phase.h"
 #include "smove.h"
 #include "stun.h"
@@ -158,7 +159,8 @@ static int switch_home(struct smove *s)
 	for (unsigned i = 0; i < s->nr; i++)
 		if (with_home(s, &s->disk[i]))
 			also[n++] = s->disk[i].name;
-	err = home_carry_switch(s->home, also, n, why, sizeof(why));
+	err = home_carry_switch(s->home, also, n, s->record ? journal_name(s->record) : NULL, why,
+				sizeof(why));
 	if (err == -EINPROGRESS)
 		err = find_out(s, why, sizeof(why));
 	if (err)
@@ -183,7 +185,9 @@ static int finish(struct smove *s)
 			job_error(j, ds_error_code(err), "%s: %s", s->disk[i].to.path,
 				  ds_error_text(err));
 	}
-	return err || !s->home ? err : switch_home(s);
+	if (!err)
+		err = s->home ? switch_home(s) : smove_record_done(s);
+	return err;
 }
 
 /* ---- the instances ---- */

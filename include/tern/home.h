@@ -230,11 +230,12 @@ MUST_CHECK int home_carry_prepare(struct home_carry *c, const struct vm *vm,
 MUST_CHECK int home_carry_config(const struct home_carry *c, struct vm_config *cfg);
 /*
  * The new one counts. also: files on the same datastore that become whole in the same moment, if
- * the home goes. -EINPROGRESS: it may, since the datastore does not say how that ended. Then the VM
- * does not go on, with these files or those, until home_carry_look has another result.
+ * the home goes. gone: one there that is unfinished from then on; or NULL. -EINPROGRESS: it may,
+ * since the datastore does not say how that ended. Then the VM does not go on, with these files or
+ * those, until home_carry_look has another result.
  */
 MUST_CHECK int home_carry_switch(struct home_carry *c, const char *const *also, unsigned n,
-				 char *why, size_t why_len);
+				 const char *gone, char *why, size_t why_len);
 MUST_CHECK int home_carry_look(struct home_carry *c, char *why, size_t why_len);
 /*
  * Instead of that, by the operator's word that its new datastore is lost: the old description

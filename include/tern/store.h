@@ -132,18 +132,20 @@ MUST_CHECK int ds_create_bare(struct datastore *ds, const char *name, uint64_t s
 MUST_CHECK int ds_finish(struct datastore *ds, const char *name);
 /*
  * The same of several, in one transaction: all of them, or none; the last one is named `as`, if not
- * NULL, from then on. -EEXIST something has that name; -ENOBUFS too many for one transaction.
+ * NULL, from then on, and `gone`, if not NULL, is unfinished, for ds_remove. -EEXIST something has
+ * that name; -ENOBUFS too many for one transaction.
  */
 MUST_CHECK int ds_finish_all(struct datastore *ds, const char *const *name, unsigned n,
-			     const char *as);
+			     const char *as, const char *gone);
 /* -EBUSY open here or leased by a living host; -ENOENT. */
 MUST_CHECK int ds_remove(struct datastore *ds, const char *name);
 MUST_CHECK int ds_rename(struct datastore *ds, const char *from, const char *to);
 /*
  * `by`, which may be unfinished, is whole and takes name's place, in one transaction; what had
- * the name, if anything, is then `by`, unfinished, for ds_remove. Either may be open here.
+ * the name, if anything, is then `by`, unfinished, for ds_remove. Either may be open here. gone: as
+ * for ds_finish_all.
  */
-MUST_CHECK int ds_replace(struct datastore *ds, const char *by, const char *name);
+MUST_CHECK int ds_replace(struct datastore *ds, const char *by, const char *name, const char *gone);
 
 /* Where a new file's contents come from, in a world; read is asked in order, from 0 to size. */
 struct ds_source {

@@ -23,7 +23,7 @@ int home_carry_config(const struct home_carry *c, struct vm_config *cfg)
 }
 
 /* What does not fit one transaction becomes whole before: a crash in between leaves it there. */
-static int put_there(struct home_carry *c, const char *const *also, unsigned n)
+static int put_there(struct home_carry *c, const char *const *also, unsigned n, const char *gone)
 {
 	const char *all[FINISH_MAX];
 	char path[VM_HOME_PATH];
@@ -36,21 +36,21 @@ static int put_there(struct home_carry *c, const char *const *also, unsigned n)
 		all[count++] = c->part[i].name;
 	all[count++] = c->fresh;
 	home_file_path(c->to, c->h->name, path);
-	err = ds_finish_all(c->ds, all, count, home_file_in(path, c->to, c->h->name));
+	err = ds_finish_all(c->ds, all, count, home_file_in(path, c->to, c->h->name), gone);
 	for (unsigned i = 0; err == -ENOBUFS && i + 1 < count; i++)
 		err = ds_finish(c->ds, all[i]) ? -EIO : -ENOBUFS;
 	if (err == -ENOBUFS)
 		err = ds_finish_all(c->ds, &all[count - 1], 1,
-				    home_file_in(path, c->to, c->h->name));
+				    home_file_in(path, c->to, c->h->name), gone);
 	return err;
 }
 
-static int put_here(struct home_carry *c)
+static int put_here(struct home_carry *c, const char *gone)
 {
 	char path[VM_HOME_PATH];
 
 	home_file_path(c->to, c->h->name, path);
-	return ds_replace(c->ds, c->fresh, home_file_in(path, c->to, c->h->name));
+	return ds_replace(c->ds, c->fresh, home_file_in(path, c->to, c->h->name), gone);
 }
 
 /* Who was taken for dead, and lost the lease, has no say: the VM may run elsewhere. */
@@ -104,8 +104,8 @@ static int decide_locked(struct home_carry *c, int broke_off, char *why, size_t 
 	return err;
 }
 
-int home_carry_switch(struct home_carry *c, const char *const *also, unsigned n, char *why,
-		      size_t len)
+int home_carry_switch(struct home_carry *c, const char *const *also, unsigned n, const char *gone,
+		      char *why, size_t len)
 {
 	struct home *h = c->h;
 	int err;
@@ -113,8 +113,9 @@ int home_carry_switch(struct home_carry *c, const char *const *also, unsigned n,
 	mutex_lock(&h->lock);
 	err = still_ours(c, why, len);
 	if (!err)
-		err = decide_locked(c, home_carry_goes(c) ? put_there(c, also, n) : put_here(c),
-				    why, len);
+		err = decide_locked(
+			c, home_carry_goes(c) ? put_there(c, also, n, gone) : put_here(c, gone),
+			why, len);
 	mutex_unlock(&h->lock);
 	return err;
 }

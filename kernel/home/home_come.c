@@ -301,7 +301,7 @@ int home_come_finish(const struct vm *vm, char *why, size_t len)
 	for (unsigned i = 0; i <= c->files; i++)
 		name[i] = c->file[i].name;
 	home_file_path(c->store, c->name, path);
-	err = ds_finish_all(c->ds, name, c->files + 1, home_file_in(path, c->store, c->name));
+	err = ds_finish_all(c->ds, name, c->files + 1, home_file_in(path, c->store, c->name), NULL);
 	if (err)
 		snprintf(why, len, "%s, with the VM's home: %s", path, ds_error_text(err));
 	return err;

@@ -212,7 +212,7 @@ static int put_in_place(struct home *h, struct datastore *ds, const char *fresh,
 	int named, err = was ? ds_open(ds, fresh, DS_OPEN_WRITE, &f) : 0;
 
 	if (!err)
-		err = ds_replace(ds, fresh, name);
+		err = ds_replace(ds, fresh, name, NULL);
 	if (!f)
 		return err;
 	ds_file_lease(f, &l);

@@ -305,6 +305,24 @@ static struct ds_inode *finish(struct datastore *ds, const char *name, int *err)
 	return *err ? NULL : n;
 }
 
+void ds_debris(struct datastore *ds, struct ds_inode *n)
+{
+	n->flags |= DS_FILE_UNFINISHED;
+	if (ds_lease_of(ds, n) != DS_LEASE_MINE)
+		ds_lease_take(ds, n);
+}
+
+int ds_edit_gone(struct datastore *ds, const char *name)
+{
+	uint32_t index;
+	int err = 0;
+	struct ds_inode *n = name ? ds_edit_free(ds, name, &index, &err) : NULL;
+
+	if (n)
+		ds_debris(ds, n);
+	return err;
+}
+
 static int finish_all(struct datastore *ds, const char *const *name, unsigned n, const char *as)
 {
 	struct ds_inode *last = NULL;
@@ -325,7 +343,8 @@ static int finish_all(struct datastore *ds, const char *const *name, unsigned n,
 	return err;
 }
 
-int ds_finish_all(struct datastore *ds, const char *const *name, unsigned n, const char *as)
+int ds_finish_all(struct datastore *ds, const char *const *name, unsigned n, const char *as,
+		  const char *gone)
 {
 	int err = as && !ds_name_ok(as) ? -EINVAL : 0;
 
@@ -337,6 +356,8 @@ int ds_finish_all(struct datastore *ds, const char *const *name, unsigned n, con
 		return err;
 	err = finish_all(ds, name, n, as);
 	if (!err)
+		err = ds_edit_gone(ds, gone);
+	if (!err)
 		return ds_commit(ds);
 	ds_abort(ds);
 	return err;
@@ -344,7 +365,7 @@ int ds_finish_all(struct datastore *ds, const char *const *name, unsigned n, con
 
 int ds_finish(struct datastore *ds, const char *name)
 {
-	return ds_finish_all(ds, &name, 1, NULL);
+	return ds_finish_all(ds, &name, 1, NULL, NULL);
 }
 
 /* One transaction of a removal; -EAGAIN while there is more. */

@@ -248,6 +248,10 @@ struct ds_inode *ds_inode_new(struct datastore *ds, const char *name, enum ds_ki
 			      uint64_t size, uint32_t flags, uint32_t *index, int *err);
 /* A file that no other host writes, to change in the transaction that is open. */
 struct ds_inode *ds_edit_free(struct datastore *ds, const char *name, uint32_t *index, int *err);
+/* One that is being edited is nobody's any more: for ds_remove, or the next mount. */
+void ds_debris(struct datastore *ds, struct ds_inode *n);
+/* The same of this one; NULL: of none. */
+MUST_CHECK int ds_edit_gone(struct datastore *ds, const char *name);
 
 /* ---- ds_snap.c ---- */
 /* Files from this one down, itself included. */

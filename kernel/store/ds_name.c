@@ -46,9 +46,7 @@ static int change_places(struct datastore *ds, struct ds_inode *by, struct ds_in
 	memcpy(name, old->name, sizeof(name));
 	memcpy(old->name, by->name, sizeof(name));
 	memcpy(by->name, name, sizeof(name));
-	old->flags |= DS_FILE_UNFINISHED;
-	if (ds_lease_of(ds, old) != DS_LEASE_MINE)
-		ds_lease_take(ds, old);
+	ds_debris(ds, old);
 	return err;
 }
 
@@ -75,7 +73,7 @@ static int replace(struct datastore *ds, const char *by, const char *name)
 	return err;
 }
 
-int ds_replace(struct datastore *ds, const char *by, const char *name)
+int ds_replace(struct datastore *ds, const char *by, const char *name, const char *gone)
 {
 	int err = ds_name_ok(name) ? ds_flush(ds) : -EINVAL; /* its contents come first */
 
@@ -84,6 +82,8 @@ int ds_replace(struct datastore *ds, const char *by, const char *name)
 	if (err)
 		return err;
 	err = replace(ds, by, name);
+	if (!err)
+		err = ds_edit_gone(ds, gone);
 	if (!err)
 		return ds_commit(ds);
 	ds_abort(ds);

@@ -451,7 +451,7 @@ static void one_in_anothers_place(void **state)
 	id = e.id;
 	assert_int_equal(ds_open(ds, "d", DS_OPEN_WRITE, &was), 0); /* as a lock */
 	assert_int_equal(ds_open(ds, "new", DS_OPEN_WRITE, &f), 0);
-	assert_int_equal(ds_replace(ds, "new", "d"), 0);
+	assert_int_equal(ds_replace(ds, "new", "d", NULL), 0);
 	assert_int_equal(ds_stat(ds, "d", &e), 0);
 	assert_int_equal(e.id, id);
 	assert_int_equal(e.flags, 0);
@@ -461,11 +461,11 @@ static void one_in_anothers_place(void **state)
 	ds_close(f);
 	assert_true(dsf_has("d", 0, 4096, 2));
 	assert_int_equal(ds_create(ds, "new", DS_KIND_PLAIN, 0, DS_FILE_UNFINISHED), 0);
-	assert_int_equal(ds_replace(ds, "new", "other"), 0);
+	assert_int_equal(ds_replace(ds, "new", "other", NULL), 0);
 	assert_int_equal(ds_stat(ds, "other", &e), 0);
 	assert_int_equal(e.lease, DS_LEASE_NONE);
-	assert_int_equal(ds_replace(ds, "nothing", "d"), -ENOENT);
-	assert_int_equal(ds_replace(ds, "other", "../x"), -EINVAL);
+	assert_int_equal(ds_replace(ds, "nothing", "d", NULL), -ENOENT);
+	assert_int_equal(ds_replace(ds, "other", "../x", NULL), -EINVAL);
 }
 
 /* Unfinished ones become whole together, or not at all. */
@@ -476,18 +476,44 @@ static void several_at_one_moment(void **state)
 
 	for (unsigned i = 0; i < 3; i++)
 		assert_int_equal(ds_create(ds, all[i], DS_KIND_PLAIN, 4096, DS_FILE_UNFINISHED), 0);
-	assert_int_equal(ds_finish_all(ds, some, 2, NULL), -ENOENT);
+	assert_int_equal(ds_finish_all(ds, some, 2, NULL, NULL), -ENOENT);
 	assert_int_equal(ds_stat(ds, "g/b", &e), 0);
 	assert_int_equal(e.flags, DS_FILE_UNFINISHED);
-	assert_int_equal(ds_finish_all(ds, all, 3, "g/a"), -EEXIST);
-	assert_int_equal(ds_finish_all(ds, all, 3, "../g"), -EINVAL);
-	assert_int_equal(ds_finish_all(ds, all, 3, "g/g.vm"), 0);
+	assert_int_equal(ds_finish_all(ds, all, 3, "g/a", NULL), -EEXIST);
+	assert_int_equal(ds_finish_all(ds, all, 3, "../g", NULL), -EINVAL);
+	assert_int_equal(ds_finish_all(ds, all, 3, "g/g.vm", NULL), 0);
 	assert_int_equal(ds_stat(ds, "g/new", &e), -ENOENT);
 	for (unsigned i = 0; i < 3; i++) {
 		assert_int_equal(ds_stat(ds, i < 2 ? all[i] : "g/g.vm", &e), 0);
 		assert_int_equal(e.flags, 0);
 		assert_int_equal(e.lease, DS_LEASE_NONE);
 	}
+}
+
+/* What is not needed with it any more goes in the same moment, or neither. */
+static void one_for_another(void **state)
+{
+	const char *const name[] = { "g/new", "g/again" };
+	struct ds_entry e;
+
+	assert_int_equal(ds_create(ds, "g/old", DS_KIND_PLAIN, 4096, 0), 0);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(ds_create(ds, name[i], DS_KIND_PLAIN, 4096, DS_FILE_UNFINISHED),
+				 0);
+	assert_int_equal(ds_finish_all(ds, name, 1, NULL, "g/none"), -ENOENT);
+	assert_int_equal(ds_replace(ds, name[0], "g/d", "g/none"), -ENOENT);
+	assert_int_equal(ds_stat(ds, name[0], &e), 0);
+	assert_int_equal(e.flags, DS_FILE_UNFINISHED);
+	assert_int_equal(ds_finish_all(ds, name, 1, NULL, "g/old"), 0);
+	assert_int_equal(ds_stat(ds, "g/old", &e), 0);
+	assert_int_equal(e.flags, DS_FILE_UNFINISHED);
+	assert_int_equal(ds_replace(ds, name[1], "g/d", name[0]), 0);
+	assert_int_equal(ds_stat(ds, name[0], &e), 0);
+	assert_int_equal(e.flags, DS_FILE_UNFINISHED);
+	assert_int_equal(ds_remove(ds, name[0]), 0);
+	assert_int_equal(ds_remove(ds, "g/old"), 0);
+	assert_int_equal(ds_stat(ds, "g/d", &e), 0);
+	assert_int_equal(e.flags, 0);
 }
 
 static bool has_one_of_two(void)
@@ -505,7 +531,7 @@ static void its_place_is_never_empty(void **state)
 	fake_disk_record(&disk);
 	assert_int_equal(ds_create(ds, "new", DS_KIND_PLAIN, 4096, DS_FILE_UNFINISHED), 0);
 	assert_int_equal(dsf_write("new", 0, 4096, 2), 0);
-	assert_int_equal(ds_replace(ds, "new", "d"), 0);
+	assert_int_equal(ds_replace(ds, "new", "d", NULL), 0);
 	assert_int_equal(ds_remove(ds, "new"), 0);
 	disk.recording = false;
 	dsf_check_reordered(start, has_one_of_two, 200);
@@ -561,6 +587,7 @@ int main(void)
 		test(a_delta_for_a_while),
 		test(one_in_anothers_place),
 		test(several_at_one_moment),
+		test(one_for_another),
 		test(its_place_is_never_empty),
 	};
 

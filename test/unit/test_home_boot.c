@@ -216,7 +216,7 @@ static void write(unsigned i, const char *name, const char *of_host, const char 
 	assert_int_equal(home_write_new(&d, why, sizeof(why)), 0);
 	home_new_name(name, fresh);
 	snprintf(path, sizeof(path), "%s/%s.vm", name, name);
-	assert_int_equal(ds_replace(ds[i], fresh, path), 0);
+	assert_int_equal(ds_replace(ds[i], fresh, path, NULL), 0);
 }
 
 static void make_file(unsigned i, const char *name)

@@ -289,7 +289,7 @@ static int move(void)
 	int err = prepare(&c);
 
 	if (!err)
-		err = home_carry_switch(c, also, 1, why, sizeof(why));
+		err = home_carry_switch(c, also, 1, NULL, why, sizeof(why));
 	if (err) {
 		assert_true(!c || holds_what_counts());
 		home_carry_end(c, false);
@@ -402,7 +402,7 @@ static void its_home_stays(void **state)
 	strcpy(to[0].path, "/ds/new/g/root.disk");
 	assert_int_equal(home_carry_prepare(c, &vm, to, why, sizeof(why)), 0);
 	assert_int_equal(ds_finish(ds[1], "g/root.disk"), 0);
-	assert_int_equal(home_carry_switch(c, NULL, 0, why, sizeof(why)), 0);
+	assert_int_equal(home_carry_switch(c, NULL, 0, NULL, why, sizeof(why)), 0);
 	home_carry_end(c, true);
 	assert_int_equal(load(0, &d), 0);
 	assert_string_equal(d.cfg.disk[0].path, "/ds/new/g/root.disk");
@@ -465,7 +465,7 @@ static void a_base_stays(void **state)
 	strcpy(d.moved_from, "old");
 	strcpy(d.cfg.home, "new");
 	assert_int_equal(home_write_new(&d, why, sizeof(why)), 0);
-	assert_int_equal(ds_replace(ds[1], "g/g.vm.new", "g/g.vm"), 0);
+	assert_int_equal(ds_replace(ds[1], "g/g.vm.new", "g/g.vm", NULL), 0);
 	assert_int_equal(load(0, &d), -ESTALE);
 	home_clear_former(&d);
 	assert_int_equal(load(0, &d), -ENOENT);
@@ -488,7 +488,7 @@ static void a_disk_that_was_there_stays(void **state)
 	strcpy(d.moved_from, "old");
 	strcpy(d.cfg.home, "new");
 	assert_int_equal(home_write_new(&d, why, sizeof(why)), 0);
-	assert_int_equal(ds_replace(ds[1], "g/g.vm.new", "g/g.vm"), 0);
+	assert_int_equal(ds_replace(ds[1], "g/g.vm.new", "g/g.vm", NULL), 0);
 	assert_int_equal(load(0, &d), -ESTALE);
 	home_clear_former(&d);
 	assert_int_equal(load(0, &d), -ENOENT);
@@ -658,7 +658,7 @@ static int switch_vanishing(struct home_carry *c, unsigned write)
 	writes_left = write;
 	gone = false;
 	disk[1].dev.ops = &vanishing;
-	err = home_carry_switch(c, also, 1, why, sizeof(why));
+	err = home_carry_switch(c, also, 1, NULL, why, sizeof(why));
 	assert_true(!err || err == -EINPROGRESS); /* else the VM would go on */
 	return err;
 }

@@ -154,12 +154,15 @@ int journal_scan(struct datastore *ds, bool incoming,
 	return 0;
 }
 
+static uint8_t family = 4; /* 0: no other host, so it was a Storage vMotion's */
+
 static void found(bool incoming, enum journal_step step)
 {
 	done[0] = '\0';
 	kept = false;
 	record = (struct journal_record){ .vm = "g",
 					  .incoming = incoming,
+					  .peer.family = family,
 					  .step = step,
 					  .disks = 2,
 					  .disk = { DISK, DESCRIPTION },
@@ -223,6 +226,26 @@ static void it_has_come(void **state)
 	assert_true(kept);
 }
 
+/* ---- a Storage vMotion's ---- */
+
+static void its_new_files_are_nobodys(void **state)
+{
+	family = 0;
+	found(true, JOURNAL_NOTHING);
+	family = 4;
+	assert_string_equal(done, "remove.disk remove.vm");
+	assert_false(kept);
+}
+
+static void its_new_files_are_its(void **state)
+{
+	family = 0;
+	found(true, JOURNAL_OWNS);
+	family = 4;
+	assert_string_equal(done, "");
+	assert_false(kept);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -232,6 +255,8 @@ int main(void)
 		cmocka_unit_test(nothing_was_decided),
 		cmocka_unit_test(its_copy_never_ran),
 		cmocka_unit_test(it_has_come),
+		cmocka_unit_test(its_new_files_are_nobodys),
+		cmocka_unit_test(its_new_files_are_its),
 	};
 
 	return cmocka_run_group_tests_name("recover", tests, NULL, NULL);

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -142,11 +143,22 @@ int ds_finish(struct datastore *ds, const char *name)
 	return fake.finish;
 }
 
-int home_carry_switch(struct home_carry *c, const char *const *also, unsigned n, char *why,
-		      size_t len)
+int home_carry_switch(struct home_carry *c, const char *const *also, unsigned n, const char *gone,
+		      char *why, size_t len)
 {
+	assert_string_equal(gone, "the record");
 	snprintf(why, len, "the switch");
 	return fake.home;
+}
+
+const char *journal_name(const struct journal *j)
+{
+	return "the record";
+}
+
+int smove_record_done(struct smove *m)
+{
+	abort(); /* of a VM without a home */
 }
 
 int home_carry_look(struct home_carry *c, char *why, size_t len)
@@ -292,6 +304,7 @@ static int begin(void **state)
 	s.disk[0].s = &s;
 	s.home = (struct home_carry *)&fake;
 	s.home_goes = true;
+	s.record = (struct journal *)&fake;
 	assert_int_equal(smove_promise(&s), 0);
 	return 0;
 }
