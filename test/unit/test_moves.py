@@ -129,6 +129,14 @@ def test_records_after_a_crash():
                        ["complete", "crashed", "found a record: nothing decided"])
 
 
+def test_a_host_that_ended_before_it_could_tell():
+    """It had a record by then, and finds it."""
+    out, _ = RECORDS
+    assert allowed(out[:2] + ["goes on"], ["found a record: nothing decided"])
+    assert allowed(["found a record: nothing decided"], [])
+    assert not allowed(out[:4] + ["released"], ["found a record: nothing decided"])
+
+
 def test_a_copy_that_died_between_its_lease_and_its_record():
     out, into = BOTH
     died = into[:2] + ["crashed", "found a record: nothing decided"]

@@ -136,6 +136,16 @@ def told(lab):
 
 # ---- is that allowed ----
 
+def lives(side):
+    """What is found at a boot had a life before, whether that told anything or not."""
+    whole = []
+    for step in side:
+        if step.startswith("found a record") and whole[-1:] != [CRASHED]:
+            whole.append(CRASHED)
+        whole.append(step)
+    return tuple(whole)
+
+
 def endings(side):
     """A host that ended again, and told nothing in between, may have had no part in it by then."""
     yield side
@@ -148,6 +158,7 @@ def check(run):
     """False: it says nothing of the commit, or one side is no host of ours."""
     if not run.out or not any(step != CRASHED for step in run.out + run.into):
         return False
+    run = run._replace(out=lives(run.out), into=lives(run.into))
     if CUT in run.out + run.into:
         raise Refused(run, "a host did more steps than it keeps (MIG_STEPS_MAX)")
     if max(len(run.out), len(run.into)) > most():
