@@ -267,6 +267,9 @@ void journal_end(struct journal *j)
 	int err;
 
 	memcpy(name, j->name, sizeof(name));
+	err = journal_note(j, JOURNAL_SETTLED);
+	if (err)
+		log_debug("mig", "record %s does not say that it is settled", name);
 	put(j);
 	err = ds_remove(ds, name);
 	if (err)

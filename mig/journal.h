@@ -23,6 +23,7 @@ enum journal_step {
 	JOURNAL_NOTHING = 1, /* files may have been made, nothing is decided */
 	JOURNAL_GO,	     /* source: GO is decided; the VM may be the other host's */
 	JOURNAL_OWNS,	     /* destination: it is this host's, and may have run */
+	JOURNAL_SETTLED,     /* nothing is in doubt any more: the file could not be removed */
 	JOURNAL_STEPS
 };
 
@@ -59,7 +60,7 @@ void journal_last_file(struct journal *j, uint64_t file);
 MUST_CHECK int journal_note_files(struct journal *j, uint32_t nr);
 /* The file, on the datastore that it was created on. */
 const char *journal_name(const struct journal *j);
-/* Removes the file; without it, a crash in between leaves a record that settles again. */
+/* Removes the file, or what is left of it says JOURNAL_SETTLED, if that can be written. */
 void journal_end(struct journal *j);
 /* Ends the use of it here, and leaves the file. */
 void journal_keep(struct journal *j);

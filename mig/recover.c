@@ -11,6 +11,7 @@
  *   destination, nothing      the copy has never run: its disks are removed; its source hears so
  *   destination, owns         the VM is here, as any whose host has crashed; its source hears so
  *   storage, nothing          the VM has its old disks: the new ones are removed
+ *   any, settled              it is removed
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -198,7 +199,9 @@ static void storage_left(const struct journal_record *r, struct journal *k)
 static void left(const struct journal_record *r, struct journal *k, void *arg)
 {
 	(void)arg;
-	if (r->incoming && !r->peer.family)
+	if (r->step == JOURNAL_SETTLED)
+		journal_end(k); /* its disk had failed then */
+	else if (r->incoming && !r->peer.family)
 		storage_left(r, k);
 	else if (r->incoming)
 		destination_left(r, k);

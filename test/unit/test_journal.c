@@ -117,6 +117,27 @@ static void what_is_settled_is_gone(void **state)
 	assert_int_equal(dsf_free_bytes(), free_bytes);
 }
 
+/* Its disk does not let it go just then: the next mount knows, whatever the step before was. */
+static void what_is_settled_and_stays(void **state)
+{
+	struct journal_record r = record(1);
+	struct ds_file *reader;
+	struct journal *j;
+
+	ds_host_set(&host_a);
+	assert_int_equal(journal_create(ds, &r, &j), 0);
+	assert_int_equal(journal_note(j, JOURNAL_OWNS), 0);
+	assert_int_equal(ds_open(ds, journal_name(j), DS_OPEN_READ, &reader), 0);
+	journal_end(j);
+	ds_close(reader);
+	dsf_again();
+	assert_int_equal(scan(), 1);
+	assert_int_equal(seen.last.step, JOURNAL_SETTLED);
+	seen.end = true;
+	assert_int_equal(journal_scan(ds, true, see, NULL), 0);
+	assert_int_equal(scan(), 0);
+}
+
 static void others_are_left_alone(void **state)
 {
 	struct journal_record r = record(1);
@@ -332,6 +353,7 @@ int main(void)
 		test(a_record_comes_back_as_it_was),
 		test(all_files_of_a_large_vm),
 		test(what_is_settled_is_gone),
+		test(what_is_settled_and_stays),
 		test(others_are_left_alone),
 		test(both_sides_on_one_datastore),
 		test(its_last_file_is_another_one),

@@ -246,6 +246,15 @@ static void its_new_files_are_its(void **state)
 	assert_false(kept);
 }
 
+static void it_is_settled(void **state)
+{
+	for (unsigned incoming = 0; incoming < 2; incoming++) {
+		found(incoming, JOURNAL_SETTLED);
+		assert_string_equal(done, "");
+		assert_false(kept);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -255,6 +264,7 @@ int main(void)
 		cmocka_unit_test(nothing_was_decided),
 		cmocka_unit_test(its_copy_never_ran),
 		cmocka_unit_test(it_has_come),
+		cmocka_unit_test(it_is_settled),
 		cmocka_unit_test(its_new_files_are_nobodys),
 		cmocka_unit_test(its_new_files_are_its),
 	};
