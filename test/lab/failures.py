@@ -23,6 +23,7 @@ FAILS = "failed lost: source, its disk fails"
 ITS_DISK = "done: target, its disk fails"
 GIVEN_UP = "failed lease: source"
 CANCELED = "canceled: source"
+GARBAGE = "failed bad-stream: source"
 READY_OR_NOT = "- `done: target` or `failed ready-timeout: source`, as TCP tries again within " \
                "READY's five seconds or not"
 ONE_HOST = "- one host: nothing goes over a link"
@@ -55,7 +56,7 @@ MATRIX = {
         "cancel": CANCELED,
         "source lease": FAILS,
         "target lease": [DISK, DISK, DISK, FINISH, GIVEN_UP, GIVEN_UP],
-        "garbage": ["failed bad-stream: source", LINK, LINK, DONE, DONE, DONE],
+        "garbage": [GARBAGE, GARBAGE, GARBAGE, DONE, DONE, DONE],
     },
     "mix": {
         "cut": TAKEN,
@@ -70,17 +71,7 @@ MATRIX = {
 
 # What follows from docs/ownership.md, and no run has shown so far: `TERN_FAILURES=all` tries it.
 EXPECTED = {(move, phase, fault) for move, fault, phases in (
-    ("x", "source killed", ["copy", "transfer"]),
-    ("x", "target killed", ["precopy", "stun", "transfer"]),
-    ("x", "full", ["transfer", "ready", "go"]),
-    ("x", "target write", ["ready"]),
-    ("x", "target read", ["precopy", "transfer", "ready", "go"]),
-    ("x", "source read", ["precopy", "stun", "transfer", "ready", "go"]),
-    ("x", "target lease", ["stun"]),
-    ("x", "garbage", ["go"]),
-    ("mix", "target killed", ["lease"]),
-    ("mix", "target lease", ["ready", "lease"]),
-    ("sv", "target lease", ["verify", "switch"]),
+    ("x", "target read", ["precopy", "ready", "go"]),
 ) for phase in phases}
 
 

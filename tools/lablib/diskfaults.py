@@ -40,6 +40,8 @@ class Move:
         self.job = rig.start(kind, "--hold", phase, *OPTIONS.get(phase, []), to=to)
         st = rig.guest.migrate_wait(self.job, until=(phase,), timeout=60)
         assert st["held"] and st["phase"] == phase, st
+        if kind == "x" and phase != "copy":     # what is sent may be under way
+            rig.until(lambda: rig.is_backed(self.target, "g/kept.disk"), "the copy there")
         if phase == "ready":        # which it has said by then
             rig.until(self.is_ready, "READY of the destination")
 
@@ -104,7 +106,8 @@ def bad_target(what):
 
 def good_target(m):
     mended(m.rig.lab, m.dest, disk_of(m.dest, m.target))
-    if m.rig.store_of_guest() not in (None, m.target) and m.rig.ls(m.target):
+    store = m.rig.store_of_guest()
+    if store != m.target and (store or not m.rig.guest) and m.rig.ls(m.target):
         m.rig.remount(m.dest, m.target)
 
 

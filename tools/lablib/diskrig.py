@@ -96,6 +96,11 @@ class Rig:
     def ls(self, store):
         return {f["name"] for f in self.lab.ask(host_of(store), f"datastore ls /ds/{store}")}
 
+    def is_backed(self, store, name):
+        """Has it got all of its extents?"""
+        return any(f["name"] == name and f["backed_bytes"] == f["size"]
+                   for f in self.lab.ask(host_of(store), f"datastore ls /ds/{store}"))
+
     def sectors_of_kept(self):
         """Where, on the disk of the guest's datastore, a sector of its `kept` may be."""
         image, number = (self.folder / self.store).read_bytes(), (MIB + MIB // 2) // SECTOR
