@@ -7,6 +7,10 @@
 
 #include "disk_copy.h"
 
+/* A rate of so many is right to an eighth or so, and a guest that has fewer needs little. */
+#define WATCH_REQUESTS 64u
+#define WATCH_MOST_NS NSEC_PER_SEC
+
 static enum bulk_need need_of(void *user, uint64_t block, uint64_t *blocks)
 {
 	struct disk_copy *c = user;
@@ -106,6 +110,20 @@ void disk_copy_watch(struct disk_copy *c)
 					.busy_ns = now.busy_ns - c->watched.busy_ns };
 	c->watched = now;
 	c->watched_ns = now_ns;
+}
+
+uint64_t disk_copy_seen(const struct disk_copy *c)
+{
+	struct mirror_figures now;
+
+	mirror_figures(c->m, &now);
+	return now.requests - c->watched.requests;
+}
+
+bool disk_copy_watched(const struct disk_copy *c, uint64_t requests)
+{
+	return !requests || requests >= WATCH_REQUESTS ||
+	       time_ns() - c->watched_ns >= WATCH_MOST_NS;
 }
 
 void disk_copy_add(struct disk_copy *c, struct disk_copy_sum *sum)

@@ -41,6 +41,13 @@ bool disk_copy_left(const struct disk_copy *c, uint64_t most, uint64_t *uncompar
 void disk_copy_fini(struct disk_copy *c);
 /* Two calls, some time apart, see what the guest asks for meanwhile: c->guest, for pace_init. */
 void disk_copy_watch(struct disk_copy *c);
+/*
+ * For how long: in steps of DISK_COPY_WATCH_NS, until the guest has had enough requests since the
+ * first call for a rate that says something, or none.
+ */
+#define DISK_COPY_WATCH_NS (200 * NSEC_PER_MSEC)
+uint64_t disk_copy_seen(const struct disk_copy *c);
+bool disk_copy_watched(const struct disk_copy *c, uint64_t requests);
 
 /* What a job shows of its copies: each is added, then they are shown. */
 struct disk_copy_sum {

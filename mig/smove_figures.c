@@ -60,7 +60,13 @@ uint64_t smove_mean_now(struct smove *s)
 		return 0;
 	for (unsigned i = 0; i < s->nr; i++)
 		disk_copy_watch(&s->disk[i].copy);
-	world_sleep_ns(LOOK_NS);
+	do {
+		world_sleep_ns(DISK_COPY_WATCH_NS);
+		requests = 0;
+		for (unsigned i = 0; i < s->nr; i++)
+			requests += disk_copy_seen(&s->disk[i].copy);
+	} while (s->nr && !disk_copy_watched(&s->disk[0].copy, requests));
+	requests = 0;
 	for (unsigned i = 0; i < s->nr; i++) {
 		disk_copy_watch(&s->disk[i].copy);
 		requests += s->disk[i].copy.guest.requests;

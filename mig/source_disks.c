@@ -15,7 +15,6 @@
 #include "source_disks_int.h"
 
 #define SHOW_NS (100 * NSEC_PER_MSEC)
-#define WATCH_NS (200 * NSEC_PER_MSEC)
 #define COPY_PERCENT 50u
 
 /* ---- those that go ---- */
@@ -205,12 +204,18 @@ int source_disk_failed(struct source_disk *d, int err)
 /* What the guest asks for before it is slowed down. */
 static void watch(struct source_disks *d)
 {
-	for (unsigned pass = 0; pass < 2; pass++) {
+	uint64_t requests;
+
+	for (unsigned i = 0; i < d->nr; i++)
+		disk_copy_watch(&d->disk[i].copy);
+	do {
+		world_sleep_ns(DISK_COPY_WATCH_NS);
+		requests = 0;
 		for (unsigned i = 0; i < d->nr; i++)
-			disk_copy_watch(&d->disk[i].copy);
-		if (!pass)
-			world_sleep_ns(WATCH_NS);
-	}
+			requests += disk_copy_seen(&d->disk[i].copy);
+	} while (d->nr && !disk_copy_watched(&d->disk[0].copy, requests));
+	for (unsigned i = 0; i < d->nr; i++)
+		disk_copy_watch(&d->disk[i].copy);
 }
 
 static int copy_cold(struct source_disk *d)

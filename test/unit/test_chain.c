@@ -262,6 +262,24 @@ static void names(void **state)
 	assert_null(c);
 }
 
+/* What the guest asked for before the copy: long enough for a rate, or none. */
+static void a_watch_lasts_until_it_says_something(void **state)
+{
+	make_disk(DS_KIND_THIN);
+	begin(MIRROR_BOTH, DS_KIND_THIN);
+	disk_copy_watch(&move.copy);
+	assert_true(disk_copy_watched(&move.copy, disk_copy_seen(&move.copy)));
+	for (unsigned i = 1; i <= 64; i++) {
+		guest_writes(2 * MIB, 4096, 7);
+		assert_int_equal(disk_copy_seen(&move.copy), i);
+		assert_int_equal(disk_copy_watched(&move.copy, i), i == 64);
+	}
+	disk_copy_watch(&move.copy);
+	assert_int_equal(move.copy.guest.requests, 64);
+	go();
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -269,6 +287,7 @@ int main(void)
 		test(by_changed_blocks),
 		test(sizes_differ),
 		test(names),
+		test(a_watch_lasts_until_it_says_something),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
