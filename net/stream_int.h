@@ -82,6 +82,7 @@ struct stream {
 	uint32_t rtt_seq, rtt_from;   /* [own] its end; what was acknowledged when it went */
 	uint64_t rtt_start_ns;	      /* [own] */
 	uint64_t rtt_ns, rtt_var_ns;  /* [own] smoothed, 0 before the first */
+	uint64_t rtt_min_ns;	      /* [own] the shortest: of the way without a queue */
 	uint16_t rto_held;	      /* [own] ticks, until there is a round trip; 0: none */
 	struct net_addr peer;	      /* [const] once connected */
 	uint16_t peer_port;

@@ -26,7 +26,8 @@
 #define TICK_NS (TCP_SLOW_INTERVAL * NSEC_PER_MSEC)
 #define RTO_TICKS_MIN 3u
 #define RTO_TICKS_MAX 600u
-#define SEND_CAP_MIN (256u << 10)
+#define QUEUE_NS (NSEC_PER_SEC / 4)
+#define QUEUE_SHARE (256u << 10)
 
 /* lwIP's base of all time-outs is sa / 8 + sv. */
 static void set_rto(struct tcp_pcb *pcb, uint64_t ticks)
@@ -59,16 +60,18 @@ static void take_sample(struct stream *s, uint64_t ns)
 }
 
 /*
- * No more under way than the path takes in a second: the rest would wait in a queue on the way,
- * before all else that goes there. A path that only needs long is filled all the same, as each
- * round trip below a second allows for more.
+ * No more under way than the path takes in a quarter second: the rest would wait in a queue on the
+ * way, before all else that goes there. Shares of a queue are shares of the path, so a stream that
+ * has little of it may always have a certain part beyond what the way itself holds: the
+ * shares become equal.
  */
 static void bound_queue(struct stream *s, uint64_t ns)
 {
-	uint32_t bytes = s->pcb->lastack - s->rtt_from;
-	uint64_t cap = bytes * NSEC_PER_SEC / MAX(ns, 1u);
+	uint64_t bytes = s->pcb->lastack - s->rtt_from;
+	uint64_t in_queue = bytes * QUEUE_NS / MAX(ns, 1u);
+	uint64_t cap = MAX(in_queue, QUEUE_SHARE + bytes * s->rtt_min_ns / MAX(ns, 1u));
 
-	s->send_cap = (uint32_t)MIN(MAX(cap, (uint64_t)SEND_CAP_MIN), (uint64_t)s->send_most);
+	s->send_cap = (uint32_t)MIN(cap, (uint64_t)s->send_most);
 }
 
 /* The timed segment has arrived. One that was sent twice says what the round trip is at most. */
@@ -81,6 +84,7 @@ static void end_timing(struct stream *s)
 		s->rto_held = (uint16_t)MIN(ns / TICK_NS + 2, (uint64_t)RTO_TICKS_MAX);
 		return;
 	}
+	s->rtt_min_ns = s->rtt_min_ns ? MIN(s->rtt_min_ns, ns) : ns;
 	take_sample(s, ns);
 	bound_queue(s, ns);
 }
