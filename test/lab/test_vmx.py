@@ -15,7 +15,7 @@ from lablib.bochs import DISK_UNIT
 from lablib.client import Lab
 from lablib.guest import Guest
 from test_base import SELFTESTS
-from test_guest_disk import MIB, SECTOR, TIMES, pattern, terndisk
+from test_guest_disk import MIB, SECTOR, TIMES, mounted, pattern, terndisk
 from test_guest_net import ADDR, echo
 from test_svmotion import DISK_MIB, Writer, all_mounted
 from test_virt import SELFTESTS as VIRT_SELFTESTS
@@ -82,32 +82,32 @@ def test_older_processors(smp, without):
     assert not features(log) & set(without.split())
 
 
-DISKS = os.environ.get("TERN_VMX_DISKS")  # test_disk_moves is for the soak: some minutes
-STORES = "one", "two"
+DISKS = os.environ.get("TERN_VMX_DISKS")  # moves of disks are for the soak: some minutes
+STORES = {"a": ["one", "two"], "b": ["there"]}
 STORE_MIB = 8
 
 
 def datastores(folder):
-    """Paths of their images, whole cylinders; a guest's disk of zeros on the first one."""
+    """Paths of their images by host, whole cylinders; a guest's disk of zeros on the first one."""
     zeros = folder / "zeros"
     zeros.write_bytes(bytes(DISK_MIB * MIB))
-    for name in STORES:
+    for name in sum(STORES.values(), []):
         terndisk("mkfs", folder / name, "--size", f"{STORE_MIB}M", "--name", name, *TIMES)
         os.truncate(folder / name, -(-STORE_MIB * MIB // DISK_UNIT) * DISK_UNIT)
     terndisk("import", folder / "one", zeros, "w/root.disk", "--kind", "thin")
-    return [f"{folder}/{name}" for name in STORES]
+    return {host: [f"{folder}/{name}" for name in names] for host, names in STORES.items()}
 
 
 @pytest.fixture(scope="module")
 def _hosts(payload, tmp_path_factory):
-    """a has ATA disks when they are asked for; b is an older processor: what comes from there is
-    traced by write protection."""
+    """They have ATA disks of their own when these are asked for; b is an older processor: what
+    comes from there is traced by write protection."""
     lab = Lab(f"vmx-{os.getpid()}")
     lab.remove()
     lab.images = tmp_path_factory.mktemp("vmx")
-    disks = datastores(lab.images) if DISKS else []
-    lab.up(["a"], cpu="vmx", clients=third(), files=payload, disks=disks, wait=False)
-    lab.up(["b"], cpu="vmx", files=payload, conf=["virt.without = ad pml"])
+    disks = datastores(lab.images) if DISKS else {"a": [], "b": []}
+    lab.up(["a"], cpu="vmx", clients=third(), files=payload, disks=disks["a"], wait=False)
+    lab.up(["b"], cpu="vmx", files=payload, disks=disks["b"], conf=["virt.without = ad pml"])
     lab.wait("a", "tern: ready")
     yield lab
     for host in ("a", "b"):
@@ -158,27 +158,55 @@ def test_hosts_reach_each_other(hosts):
     assert hosts.ask("a", "net bench b --seconds 2")["bytes"] > 100_000
 
 
-@pytest.mark.skipif(not DISKS, reason="TERN_VMX_DISKS is not set")
-def test_disk_moves(hosts):
-    """A guest's disk goes from one ATA disk to another under a writer that checks itself; it is
-    there what was written last. The copy is slow enough that the writer comes in between."""
-    def files(store):
-        return {f["name"] for f in hosts.ask("a", f"datastore ls /ds/{store}")}
+class CalmWriter(Writer):
+    """With a pause: a host's memory and disks together have 1.4 MB/s, of its own seconds."""
 
-    all_mounted(hosts, len(STORES))
-    assert {d["driver"] for d in hosts.ask("a", "disk list")} == {"ide"}
-    guest = Writer(hosts, "w").boot(["/ds/one/w/root.disk"], vcpus=1, mem="80M").write()
+    LOOP = Writer.LOOP.replace("fill $i;", "fill $i; sleep 5;")
+
+
+@pytest.fixture(scope="module")
+def writer(_hosts):
+    """A guest that fills its ATA disk again and again and checks it."""
+    all_mounted(_hosts, len(STORES["a"]))
+    mounted(_hosts, "b")
+    for host in STORES:
+        assert {d["driver"] for d in _hosts.ask(host, "disk list")} == {"ide"}
+    return CalmWriter(_hosts, "w").boot(["/ds/one/w/root.disk"], vcpus=1, mem="80M").write()
+
+
+def files(lab, host, store):
+    return {f["name"] for f in lab.ask(host, f"datastore ls /ds/{store}")}
+
+
+disks_move = pytest.mark.skipif(not DISKS, reason="TERN_VMX_DISKS is not set")
+
+
+@disks_move
+def test_disk_moves(hosts, writer):
+    """From one ATA disk to another; the copy is slow enough that the guest writes meanwhile."""
     s = hosts.ask("a", "svmotion w two --bw 4 --wait", timeout=300)
     assert s["phase"] == "done" and s["disk"]["mirrored_bytes"] > 0, s["disk"]
     assert s["disk"]["copied_bytes"] + s["disk"]["skipped_bytes"] >= DISK_MIB * MIB, s["disk"]
-    assert (files("one"), files("two")) == (set(), {"w/root.disk"})
-    guest.rounds(1)
-    seed = guest.stop()
-    hosts.run("a", "vm stop w")
-    hosts.run("a", "vm delete w")
-    hosts.run("a", "datastore umount two")
+    assert (files(hosts, "a", "one"), files(hosts, "a", "two")) == (set(), {"w/root.disk"})
+    writer.rounds(1)
+
+
+@disks_move
+def test_disk_and_memory_move(hosts, writer):
+    """To a host that shares nothing; what was written last is on the disk there."""
+    store = writer.info()["disks"][0]["path"].split("/")[2]
+    s = writer.migrate("b", "--disks", "there", "--budget", "10000", timeout=300)
+    assert s["disk"]["copied_bytes"] + s["disk"]["skipped_bytes"] >= DISK_MIB * MIB, s["disk"]
+    assert s["disk"]["mirrored_bytes"] > 0, s["disk"]
+    writer.wait(lambda: not files(hosts, "a", store), 60, "end of the disk at the source")
+    writer.rounds(1)
+    seed = writer.stop()
+    hosts.run("b", "vm stop w")
+    hosts.run("b", "vm delete w")
+    assert running(writer) == []
+    hosts.run("b", "datastore umount there")
     out = hosts.images / "out"
-    terndisk("export", hosts.images / "two", "w/root.disk", out)
+    terndisk("export", hosts.images / "there", "w/root.disk", out)
     assert out.read_bytes() == pattern(seed, 0, DISK_MIB * MIB // SECTOR)
 
 

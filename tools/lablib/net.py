@@ -16,7 +16,7 @@ from . import paths
 from .image import address, address6
 
 LAB_SIDE = 254      # the machine's own address in each of the lab's networks
-SLOW_QUEUE = 4096   # frames that wait for a host which takes one a millisecond: a TCP window
+SLOW_QUEUE = 8192   # frames that wait for a host which takes one a millisecond: two TCP windows
 
 
 def wrapper():
