@@ -61,7 +61,8 @@ NEVER(int, ds_open, struct datastore *ds, const char *name, enum ds_open_mode mo
 NEVER(void, ds_close, struct ds_file *f)
 NEVER(int, ds_rename, struct datastore *ds, const char *from, const char *to)
 NEVER(int, ds_remove_file, const char *path, uint64_t id)
-NEVER(int, ds_finish_all, struct datastore *ds, const char *const *name, unsigned n, const char *as)
+NEVER(int, ds_finish_all, struct datastore *ds, const char *const *name, unsigned n, const char *as,
+      const char *gone)
 NEVER(void, ds_file_lease, const struct ds_file *f, struct ds_lease *out)
 NEVER(struct blkdev *, ds_file_blk, struct ds_file *f)
 NEVER(struct datastore *, ds_file_store, const struct ds_file *f)
