@@ -12,7 +12,7 @@
 
 /* Written once by guest_probe. */
 struct guest_features {
-	bool xsave, rdtscp, invpcid, xsaves;
+	bool xsave, rdtscp, invpcid, xsavec, xsaves;
 	uint64_t xcr0;	     /* components the host switches for guests */
 	uint32_t xsave_size; /* bytes of an area with all of them, standard format */
 	uint32_t mxcsr_mask;
@@ -61,6 +61,12 @@ void guest_fpu_save(uint8_t *fpu);
 void guest_fpu_export(const struct virt_vcpu *v, const uint8_t *fpu, struct virt_state *out);
 void guest_fpu_import(uint8_t *fpu, const struct virt_state *in);
 bool guest_fpu_ok(uint64_t xcr0_mask, const struct virt_state *in);
+/* Before any guest is loaded, with AVX in XCR0: the upper half of ymm0, and XSAVEC of it and SSE.
+ */
+#define GUEST_FPU_PROBE 0x5a17c0de600df00dull /* each half of that half */
+void guest_fpu_xsavec(uint8_t *area);
+/* Does that function put it where the compacted format has it? */
+bool guest_fpu_compacts(void (*xsavec)(uint8_t *area));
 /* guest_msr.c: -ENOENT when the register is none of them, -EINVAL: #GP */
 void guest_msrs_load(const struct guest_msrs *m);
 int guest_msr_get(const struct guest_msrs *m, uint32_t index, uint64_t *value);

@@ -8,6 +8,7 @@
 
 #include <tern/bootinfo.h>
 #include <tern/cpu.h>
+#include <tern/log.h>
 
 #include "guest.h"
 
@@ -88,6 +89,21 @@ static uint32_t mxcsr_mask(void)
 	return mask ? mask : 0xffbf;
 }
 
+/* XSAVES stores in the same way, and is not given without XSAVEC. */
+static void find_compaction(void)
+{
+	uint32_t eax = cpuid(0xd, 1).eax;
+
+	guest_feat.xsavec = (eax & BIT(1)) != 0;
+	if (guest_feat.xsavec && (guest_feat.xcr0 & 4) && !guest_fpu_compacts(guest_fpu_xsavec) &&
+	    !guest_taken_anyway("xsavec")) {
+		log_info("virt", "XSAVEC misplaces AVX's state on this CPU: guests have neither "
+				 "it nor XSAVES");
+		guest_feat.xsavec = false;
+	}
+	guest_feat.xsaves = guest_feat.xsavec && (eax & BIT(3));
+}
+
 static void find_xsave(void)
 {
 	guest_feat.mxcsr_mask = mxcsr_mask();
@@ -96,7 +112,6 @@ static void find_xsave(void)
 	guest_feat.xsave = (cpuid(1, 0).ecx & BIT(26)) && cpu_identity()->max_leaf >= 0xd;
 	if (!guest_feat.xsave)
 		return;
-	guest_feat.xsaves = (cpuid(0xd, 1).eax & BIT(3)) != 0;
 	guest_feat.xcr0 = cpuid(0xd, 0).eax & XCR0_WANTED;
 	/* AVX-512's three components only work together, and on top of AVX. */
 	if ((guest_feat.xcr0 & 0xe4) != 0xe4)
@@ -106,6 +121,7 @@ static void find_xsave(void)
 		guest_feat.xcr0 &= 7;
 		guest_feat.xsave_size = guest_xsave_size(guest_feat.xcr0);
 	}
+	find_compaction();
 }
 
 /* XSAVES saves what XSS names, and guests have no supervisor component. */
@@ -157,6 +173,7 @@ void guest_cpuid_limit(uint32_t leaf, uint32_t sub, struct cpuid_regs *r)
 		{ 7, 0, &r->ecx, 22, guest_feat.rdtscp }, /* RDPID reads the same register */
 		{ 1, 0, &r->ecx, 17, (guest_feat.cr4_mask & CR4_PCIDE) != 0 },
 		{ 7, 0, &r->ebx, 10, guest_feat.invpcid },
+		{ 0xd, 1, &r->eax, 1, guest_feat.xsavec },
 		{ 0xd, 1, &r->eax, 3, guest_feat.xsaves },
 	};
 

@@ -17,6 +17,7 @@
 #define FPU_MXCSR_MASK 28u
 #define FPU_HEADER 512u
 #define FPU_LEGACY_END 576u
+#define FPU_PROBE_BYTES 1024u /* of an area with SSE and AVX */
 #define FCW_RESET 0x40u
 #define MXCSR_RESET 0x1f80u
 
@@ -133,4 +134,30 @@ void guest_fpu_import(uint8_t *fpu, const struct virt_state *in)
 	memcpy(fpu, in->xsave, in->xsave_size);
 	if (!guest_feat.xsave)
 		make_legacy_explicit(fpu, get64(in->xsave + FPU_HEADER));
+}
+
+void guest_fpu_xsavec(uint8_t *area)
+{
+	static const uint64_t ymm[4] = { 1, 1, GUEST_FPU_PROBE, GUEST_FPU_PROBE };
+
+	__asm__ volatile("vmovdqu %1, %%ymm0\n\t"
+			 "xsavec64 (%0)\n\t"
+			 "vzeroall" ::"r"(area),
+			 "m"(ymm), "a"(6), "d"(0)
+			 : "memory");
+}
+
+/*
+ * The first component behind the header stands right there. [SDM 1 13.4.3 "Extended Region of an
+ * XSAVE Area"] Bochs 2.7 writes it and all others 160 bytes before, into the header too, and
+ * reads them where they belong.
+ */
+bool guest_fpu_compacts(void (*xsavec)(uint8_t *area))
+{
+	static uint8_t area[FPU_PROBE_BYTES] __attribute__((aligned(64)));
+
+	memset(area, 0, sizeof(area));
+	xsavec(area);
+	return get64(area + FPU_LEGACY_END) == GUEST_FPU_PROBE &&
+	       get64(area + FPU_LEGACY_END + 8) == GUEST_FPU_PROBE;
 }

@@ -60,8 +60,9 @@ unsigned char *range_alloc(uint64_t mib);
 uint64_t churn_once(uint64_t mib);
 void churn_start(uint64_t mib);
 
-/* vectors.c: a process of its own, until SIGTERM; not 0: something was wrong */
+/* vectors.c: a process of its own, until SIGTERM (not 0: something was wrong), or for ever */
 int vectors_keep(void);
+void vectors_start(void);
 
 /* trouble.c: does not return but for want of one; a process of its own */
 int watchdog_feed(int seconds);

@@ -40,6 +40,8 @@ int main(int argc, char **argv)
 		power_button_start();
 	if (param("tern.churn", 0))
 		churn_start((uint64_t)param("tern.churn", 0));
+	if (param("tern.vectors", 0))
+		vectors_start();
 	mode = param_text("tern.mode", "shell");
 	say("guest: ready mode=%s", mode);
 	if (!strcmp(mode, "dirty"))

@@ -59,7 +59,7 @@ def busy(pair):
     for line in ("cat /dev/hwrng > /dev/null & :",
                  "cat /dev/zero > /dev/hvc0 & :", "/init vectors & vectors=$!"):
         say(g, line)
-    g.wait_text(r"vectors: [XY]MM")
+    g.wait_text(r"vectors: [XYZ]MM")
     return g
 
 

@@ -4,6 +4,7 @@
  * May a CPU be entered with this state? Each field that VM entry or a restore in
  * the host would choke on is broken alone, in a state that is good otherwise.
  */
+#include <cpuid.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -227,12 +228,59 @@ static void test_events(void **state)
 	(void)state;
 }
 
+/* ---- XSAVEC on trial ---- */
+
+static void put_at(uint8_t *area, size_t at)
+{
+	for (size_t i = 0; i < 2; i++)
+		memcpy(area + at + 8 * i, &(uint64_t){ GUEST_FPU_PROBE }, 8);
+}
+
+static void by_the_manual(uint8_t *area)
+{
+	put_at(area, 576);
+}
+
+static void behind_sse(uint8_t *area)
+{
+	put_at(area, 160 + 256);
+}
+
+static void half_of_it(uint8_t *area)
+{
+	put_at(area, 568);
+}
+
+static void not_at_all(uint8_t *area)
+{
+}
+
+static void test_compaction(void **state)
+{
+	assert_true(guest_fpu_compacts(by_the_manual));
+	assert_false(guest_fpu_compacts(behind_sse));
+	assert_false(guest_fpu_compacts(half_of_it));
+	assert_false(guest_fpu_compacts(not_at_all));
+}
+
+/* The instruction itself, where there is one: this CPU is trusted. */
+static void test_compaction_here(void **state)
+{
+	uint32_t eax, ebx, ecx, edx;
+
+	if (!__builtin_cpu_supports("avx") || !__get_cpuid_count(0xd, 1, &eax, &ebx, &ecx, &edx) ||
+	    !(eax & BIT(1)))
+		skip();
+	assert_true(guest_fpu_compacts(guest_fpu_xsavec));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_control),	  cmocka_unit_test(test_flow),
-		cmocka_unit_test(test_registers), cmocka_unit_test(test_vector),
-		cmocka_unit_test(test_events),
+		cmocka_unit_test(test_control),		cmocka_unit_test(test_flow),
+		cmocka_unit_test(test_registers),	cmocka_unit_test(test_vector),
+		cmocka_unit_test(test_events),		cmocka_unit_test(test_compaction),
+		cmocka_unit_test(test_compaction_here),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,7 +20,8 @@ Beat = namedtuple("Beat", "seq t_us pages passes errors rng gap_us")
 # Our own line has seven numbers; other guests may print the first five after `H`.
 BEAT = re.compile(r"^(?:hb|H) (\d+) (\d+) (\d+) (\d+) (\d+)(?: (-?\d+) (\d+))?\r?$", re.M)
 BAD = re.compile(r"^(?:bad pages?|guest: no |Kernel panic|.*BUG:|.*Oops|.*segfault|"
-                 r".*soft lockup|.*rcu.*stall|.*blocked for more than).*$", re.M)
+                 r".*soft lockup|.*rcu.*stall|.*blocked for more than|"
+                 r"vectors: thread|.*Bad FPU state).*$", re.M)
 CMDLINE = "quiet console=ttyS0"
 POLL_S = 0.2
 PAGES_PER_MIB = 256

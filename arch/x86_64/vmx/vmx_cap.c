@@ -137,6 +137,8 @@ int vmx_probe(struct virt_caps *caps, char *why, size_t why_len)
 	guest_probe();
 	guest_feat.rdtscp = guest_feat.rdtscp && have2(PROC2_RDTSCP);
 	guest_feat.xsaves = guest_feat.xsaves && have2(PROC2_XSAVES);
+	if (!guest_feat.xsaves) /* then it is no instruction in a guest */
+		vmx_feat.chosen[GROUP_PROC2] &= ~(1u << PROC2_XSAVES);
 	guest_feat.invpcid = guest_feat.invpcid && have2(PROC2_INVPCID);
 	guest_feat.efer_mask &= EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE;
 	r = vmx_find_fixed(why, why_len);
