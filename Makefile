@@ -5,7 +5,7 @@
 #   make test [SUITE=..]  unit, lint, svm, vmx, migrate, fault, storage, guests, lab; all without
 #   make bench | soak     figures; the long runs
 #   make torture [SEED=N] [MINUTES=N]   random moves of a guest's disks, random faults
-#   make lint             text, format, headers, rooms, clang-tidy
+#   make lint             text, format, headers, rooms, vector registers, clang-tidy
 #   make fuzz [SECONDS=60]  make model  make clean  make help
 #
 # BUILD=dir puts the output elsewhere; the libraries stay in build/third-party.

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# make lint: text, format, headers that stand alone, who may know whom, clang-tidy; each
-# is a target of its own too (lint-text ...), and one test of `make test`'s unit suite.
+# make lint: text, format, headers that stand alone, who may know whom, no use of vector
+# registers, clang-tidy; each is a target of its own too (lint-text ...), and one test of
+# `make test`'s unit suite.
 # Each file's result is kept in $(BUILD)/lint until the file changes. `make format`
 # puts the C sources into the tree's format.
 
@@ -34,17 +35,19 @@ $(LINT)/%.tidy: % .clang-tidy $(BUILD)/obj/%.o
 		2>$@.log || { cat $@.log; exit 1; }
 	@touch $@
 
-.PHONY: lint lint-format lint-headers lint-tidy lint-rooms lint-text format
+.PHONY: lint lint-format lint-headers lint-tidy lint-rooms lint-vectors lint-text format
 lint-format: $(LINT_C:%=$(LINT)/%.format)
 lint-headers: $(LINT)/headers
 lint-tidy: $(patsubst %,$(LINT)/%.tidy,$(filter %.c,$(KERNEL_SRCS)))
 lint-rooms: $(KERNEL_OBJS)
 	@tools/checkrooms $(BUILD)/obj
+lint-vectors: $(KERNEL_ELF)
+	@tools/checkvectors $<
 lint-text:
 	@tools/linttext
 	@groff -man -ww -z -Tutf8 $(MAN_PAGES) 2>&1 | { ! grep .; }
 
-lint: lint-text lint-format lint-headers lint-rooms lint-tidy
+lint: lint-text lint-format lint-headers lint-rooms lint-vectors lint-tidy
 	@echo 'lint: ok'
 
 format: | $(SETUP_STAMP)
