@@ -65,10 +65,10 @@ int vm_desc_set(struct vm_desc *d, const char *key, const char *value, char *why
 		return -ENOENT;
 	}
 	bit = BIT(k - desc_keys);
+	if (!text_printable(value)) /* first: what refuses a value repeats it */
+		return desc_refuse(&w, key, "...", "control characters are not allowed");
 	if ((d->seen & bit) && !(k->flags & DESC_SEVERAL))
 		return desc_refuse(&w, key, value, "the key stands twice");
-	if (!text_printable(value))
-		return desc_refuse(&w, key, "...", "control characters are not allowed");
 	err = k->set(d, k, value, &w);
 	if (!err)
 		d->seen |= bit;

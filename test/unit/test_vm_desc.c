@@ -143,6 +143,7 @@ static void refusals(void **state)
 		{ "moving = a b", "no host" },
 		{ "autostart = 10000", "0 to 9999" },
 		{ "cmdline = \x1b[2J", "control characters" },
+		{ "kernel = k\nkernel = \x1b[2J", "line 2: kernel ...: control characters" },
 	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
