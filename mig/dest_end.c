@@ -71,9 +71,13 @@ static void run(struct mig_job *j)
 	j->vm = NULL;
 	if (former)
 		vm_put(former);
-	if (vm_state_is_off(j->was) && vm_stop(vm, why, sizeof(why)))
-		log_error("mig", "job %u: %s", (unsigned)j->st.id, why);
-	home_arrived(vm);
+	if (vm_state_is_off(j->was)) {
+		home_claim(vm);
+		if (vm_stop(vm, why, sizeof(why)))
+			log_error("mig", "job %u: %s", (unsigned)j->st.id, why);
+	} else {
+		home_arrived(vm);
+	}
 	vm_put(vm);
 }
 

@@ -33,6 +33,7 @@ struct mig_job {
 	bool no_return;		     /* [job] and not to be had any more */
 	bool go_on;		     /* [job] continue after a hold */
 	bool stays;		     /* [job] of disks: the operator says so */
+	bool may_stay;		     /* [job] of disks: and may, for the old home can be written */
 	enum source_state src;	     /* [job] outgoing */
 	enum dest_state dst;	     /* [job] incoming */
 	uint32_t replies;	     /* [job] bit per wire_type that came from the destination */

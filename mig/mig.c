@@ -96,6 +96,16 @@ static bool moves_in(enum vm_state s, bool self)
 	return s == VM_RUNNING || (!self && (s == VM_SUSPENDED || vm_state_is_off(s)));
 }
 
+/* It may have been deleted, or made anew, since it was found. */
+static bool is_registered(const struct vm *vm)
+{
+	struct vm *now = vm_find(vm->cfg.name);
+
+	if (now)
+		vm_put(now);
+	return now == vm;
+}
+
 /* Makes the job the VM's owner, when it can move as it is and nobody else has it. */
 static int claim(struct mig_job *j, struct vm *vm, char *code, size_t code_len, char *why,
 		 size_t why_len)
@@ -106,6 +116,9 @@ static int claim(struct mig_job *j, struct vm *vm, char *code, size_t code_len, 
 	if (vm->mig) {
 		snprintf(why, why_len, "%s is %s", vm->cfg.name,
 			 vm->doing ? vm->doing : "being migrated already ('tasks' shows it)");
+		err = fail(code, code_len, "busy", -EBUSY);
+	} else if (!is_registered(vm)) {
+		snprintf(why, why_len, "%s is being changed: try again", vm->cfg.name);
 		err = fail(code, code_len, "busy", -EBUSY);
 	} else if (!moves_in(vm->state, j->self)) {
 		snprintf(why, why_len,
@@ -283,11 +296,10 @@ static int disks_resolve(struct mig_job *j, bool here, char *why, size_t len)
 {
 	unsigned long f;
 
-	if (!here) {
-		snprintf(why, len,
-			 "job %u: it goes on there as soon as %s says that it is: 'here' if that "
-			 "is lost",
-			 (unsigned)j->st.id, j->st.disk.waits_for);
+	if (!here || !j->may_stay) {
+		snprintf(why, len, "job %u: it goes on as soon as %s says where its disks are%s",
+			 (unsigned)j->st.id, j->st.disk.waits_for,
+			 j->may_stay ? ": 'here' if that is lost" : "");
 		return -EPERM;
 	}
 	f = spin_lock(&j->lock);

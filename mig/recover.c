@@ -79,6 +79,15 @@ static void end_one(struct leftover *l, unsigned i, bool remove)
 		(void)remove_file(l->disk[i], l->id[i]);
 }
 
+/* That description says no more that the VM moves to or from there. */
+static void settled(const char *path, uint64_t file, const struct net_addr *other)
+{
+	char text[48];
+
+	net_addr_format(other, text, sizeof(text));
+	home_settled(path, file, text);
+}
+
 void recover_end(struct mig_job *j, bool gone)
 {
 	struct leftover *l = j->left;
@@ -89,7 +98,7 @@ void recover_end(struct mig_job *j, bool gone)
 	if (l && l->disks && gone) /* the last one is a description, if any is */
 		home_gone(j->st.vm, l->disk[l->disks - 1], l->keep);
 	else if (l && l->disks)
-		home_settled(l->disk[l->disks - 1]);
+		settled(l->disk[l->disks - 1], l->id[l->disks - 1], &j->req.to);
 	free(l);
 	log_info("mig", "job %u: %s is %s", (unsigned)j->st.id, j->st.vm,
 		 gone ? "the other host's" : "this host's: it can be started");
@@ -165,7 +174,7 @@ static void destination_left(const struct journal_record *r, struct journal *k)
 			 r->vm);
 	}
 	if (r->step == JOURNAL_OWNS && r->disks)
-		home_settled(r->disk[r->disks - 1]);
+		home_settled(r->disk[r->disks - 1], r->file[r->disks - 1], "");
 	if (asked_for) /* now, or after another crash */
 		journal_keep(k);
 	else /* unfinished files went at the mount: READY was never said, so no GO */
@@ -182,10 +191,14 @@ static void storage_left(const struct journal_record *r, struct journal *k)
 
 	for (uint32_t i = 0; i < r->disks && r->step == JOURNAL_NOTHING; i++) {
 		int err = ds_path(r->disk[i], &ds, &name);
+		bool there = !err; /* its datastore is mounted */
 
-		again |= err != 0; /* its datastore is not mounted yet */
-		if (!err)
+		if (there)
 			err = ds_remove_file(r->disk[i], r->file[i]);
+		again |= err && (!there || err != -ENOENT);
+		if (there && err && err != -ENOENT)
+			log_warn("mig", "%s is left until the next mount: %s", r->disk[i],
+				 ds_error_text(err));
 		if (!err)
 			log_warn("mig", "%s is removed: this host crashed before %s had it",
 				 r->disk[i], r->vm);

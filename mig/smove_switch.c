@@ -137,6 +137,7 @@ static int find_out(struct smove *s, char *why, size_t len)
 		vm_set_state(j->vm, VM_IN_DOUBT);
 	snprintf(j->st.disk.waits_for, sizeof(j->st.disk.waits_for), "datastore %.31s",
 		 s->home_goes ? j->req.disks.all : j->vm->cfg.home);
+	j->may_stay = s->home_goes; /* else it is the lost datastore's own description */
 	job_phase(j, MIG_IN_DOUBT);
 	do {
 		err = look_again(s, why, len);

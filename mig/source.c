@@ -80,6 +80,13 @@ static int offer(struct source *s)
 		job_error(j, err == -ENOTSUP ? "unsupported" : "disk", "%s", why);
 		return err;
 	}
+	if (!job_moves_running(j) && j->version < WIRE_VERSION_AT_REST) {
+		job_error(
+			j, "version",
+			"the destination speaks protocol %u and takes running VMs only: update it",
+			j->version);
+		return -ENOTSUP;
+	}
 	if ((j->vm->cfg.disks || j->vm->cfg.home[0]) && j->version < WIRE_VERSION_DISKS) {
 		job_error(
 			j, "version",
@@ -110,9 +117,15 @@ static int wake(struct mig_job *j)
 
 	if (!vm_state_is_off(j->was))
 		return 0;
-	err = vm_wake(j->vm, why, sizeof(why));
+	err = home_check_settled(j->vm, why, sizeof(why));
+	if (!err)
+		err = vm_wake(j->vm, why, sizeof(why));
 	if (err)
-		job_error(j, err == -EBUSY ? "busy" : "disk", "%s", why);
+		job_error(j,
+			  err == -EBUSY	   ? "busy"
+			  : err == -EAGAIN ? "in-doubt"
+					   : "disk",
+			  "%s", why);
 	j->woken = !err;
 	return err;
 }

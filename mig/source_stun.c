@@ -77,9 +77,9 @@ int source_stun(struct source *s)
 	int err = source_hold(j, MIG_STUN);
 
 	if (!err)
-		err = source_disks_ready(s);
+		err = source_home_leaves(s); /* before what the disks owe may grow */
 	if (!err)
-		err = source_home_leaves(s);
+		err = source_disks_ready(s);
 	if (err)
 		return err;
 	s->parked_at_ns = time_ns();

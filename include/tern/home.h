@@ -140,6 +140,8 @@ MUST_CHECK int home_accept(const struct vm *vm);
 void home_not_come(const struct vm *vm);
 /* It runs here: soon its description says so. */
 void home_arrived(struct vm *vm);
+/* The same at once, of one that is about to be off, and to give up its description's lease. */
+void home_claim(struct vm *vm);
 
 /*
  * A VM at home that moves with its home to a host that need not share a datastore (X-vMotion): its
@@ -172,11 +174,17 @@ MUST_CHECK int home_leaves(const struct vm *vm, const char *to, uint64_t *file, 
 			   size_t why_len);
 void home_stays(const struct vm *vm);
 /*
+ * Before this host takes the lease of its description, to move it: is no move of it open? -EAGAIN:
+ * one is.
+ */
+MUST_CHECK int home_check_settled(const struct vm *vm, char *why, size_t why_len);
+/*
  * A host that crashed has learnt that a VM of this name has moved, whose description, if it went
- * along, had this path, and its files are gone; or kept. Or that it is this host's.
+ * along, had this path, and its files are gone; or kept. Or that it is this host's: then the
+ * description says no more that it moves, if it is this file, or names that other host.
  */
 void home_gone(const char *name, const char *path, bool kept);
-void home_settled(const char *path);
+void home_settled(const char *path, uint64_t file, const char *other);
 /*
  * Removes this file, which is open for its lease, so that nobody finds it by its name when the
  * lease goes. False: it is no description, and open as it was.

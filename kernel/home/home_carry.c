@@ -124,6 +124,7 @@ int home_carry_begin(struct vm *vm, const char *store, struct home_carry **out, 
 {
 	struct home *h = vm->cfg.home[0] ? home_find(vm->cfg.name) : NULL;
 	struct home_carry *c = h ? new_carry(h, store) : NULL;
+	uint64_t file;
 	int err;
 
 	*out = NULL;
@@ -135,6 +136,8 @@ int home_carry_begin(struct vm *vm, const char *store, struct home_carry **out, 
 	}
 	mutex_lock(&home_edit_lock);
 	err = home_refuse_moving(h, vm, why, len);
+	if (!err) /* who holds it is not told of a move that is open */
+		err = home_read(h, &c->work->d, &file, why, len);
 	if (!err)
 		err = hold(h, why, len);
 	if (!err) {

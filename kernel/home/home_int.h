@@ -146,8 +146,6 @@ MUST_CHECK int home_read_text(const struct home *h, struct vm_desc *d, uint64_t 
 void home_claim_host(struct home *h, struct vm_desc *d, const char *host);
 /* The same when no move of it is open any more; home_claim_host leaves such a one as it is. */
 void home_claim_settled(struct home *h, struct vm_desc *d, const char *host);
-/* The description of a VM that has come says that it is this host's. */
-void home_claim(struct vm *vm);
 
 /* home_life.c. Registers what home_load gave; the edit lock is held. */
 MUST_CHECK int home_register_locked(struct vm_desc *d, uint64_t file, char *why, size_t why_len);

@@ -27,6 +27,20 @@ int home_refuse_unsettled(const struct vm_desc *d, char *why, size_t len)
 	return -EAGAIN;
 }
 
+int home_check_settled(const struct vm *vm, char *why, size_t len)
+{
+	struct home_work *w = vm->cfg.home[0] ? home_begin(why, len) : NULL;
+	struct home *h = w ? home_find(vm->cfg.name) : NULL;
+	uint64_t file;
+	int err = h ? home_read(h, &w->d, &file, why, len) : 0;
+
+	if (!w && vm->cfg.home[0])
+		err = -ENOMEM;
+	if (w)
+		home_end(w);
+	return err;
+}
+
 /* ---- the mark ---- */
 
 int home_leaves(const struct vm *vm, const char *to, uint64_t *file, char *why, size_t len)
@@ -46,14 +60,8 @@ int home_leaves(const struct vm *vm, const char *to, uint64_t *file, char *why, 
 	return err;
 }
 
-/* h: as it is known, or by this alone. 0: it does not say it, or no more. */
 static int unmark(struct home *h, struct vm_desc *d, char *why, size_t len)
 {
-	uint64_t file;
-	int err = home_read_text(h, d, &file, why, len);
-
-	if (err || !d->moving[0])
-		return err;
 	d->moving[0] = '\0';
 	return home_save(h, d, why, len);
 }
@@ -68,10 +76,15 @@ void home_stays(const struct vm *vm)
 	char why[192];
 	struct home *h = home_find(vm->cfg.name);
 	struct home_work *w = h && h->sent ? home_begin(why, sizeof(why)) : NULL;
+	uint64_t file;
+	int err;
 
 	if (!w)
 		return;
-	if (unmark(h, &w->d, why, sizeof(why)))
+	err = home_read_text(h, &w->d, &file, why, sizeof(why));
+	if (!err && w->d.moving[0])
+		err = unmark(h, &w->d, why, sizeof(why));
+	if (err)
 		say_marked(h->name, why);
 	home_end(w);
 }
@@ -118,11 +131,13 @@ void home_gone(const char *name, const char *path, bool kept)
 	mutex_unlock(&home_edit_lock);
 }
 
-void home_settled(const char *path)
+/* The mark may be a later move's by now: of another file, and to or from another host. */
+void home_settled(const char *path, uint64_t file, const char *other)
 {
 	char why[192];
 	struct home_work *w = home_begin(why, sizeof(why));
 	struct home alone = { .name = "" }, *h;
+	uint64_t now;
 	int err = 0;
 
 	if (!w)
@@ -137,7 +152,9 @@ void home_settled(const char *path)
 		memcpy(h->name, w->d.cfg.name, sizeof(h->name));
 		memcpy(h->store, w->d.cfg.home, sizeof(h->store));
 	}
-	err = unmark(h, &w->d, why, sizeof(why));
+	err = home_read_text(h, &w->d, &now, why, sizeof(why));
+	if (!err && w->d.moving[0] && (now == file || !strcmp(w->d.moving, other)))
+		err = unmark(h, &w->d, why, sizeof(why));
 	if (err && err != -ENOENT)
 		say_marked(h->name, why);
 out:

@@ -216,6 +216,7 @@ static void third_host_refuses(void)
 	assert_non_null(strstr(why, THERE));
 	assert_non_null(strstr(why, "'migrate resolve g here'"));
 	assert_true(strlen(why) < 160); /* what the console has room for */
+	assert_int_equal(home_check_settled(&vm, why, sizeof(why)), -EAGAIN); /* nor moves it */
 	assert_int_equal(starts, 0);
 }
 
@@ -265,12 +266,19 @@ static void is_free(void)
 /* It has learnt that the VM is its own; a disk in that place of the record is none of this. */
 static void its_source_has_it(void **state)
 {
-	dies(leaves());
-	home_settled("/ds/ds/g/vmlinuz");
+	struct home *h = leaves();
+	uint64_t file = h->file;
+
+	dies(h);
+	home_settled("/ds/ds/g/vmlinuz", file, THERE);
 	third_host_refuses();
 	vm.cfg.name[0] = '\0';
 	home_forget(home_find("g"));
-	home_settled("/ds/ds/g/g.vm");
+	home_settled("/ds/ds/g/g.vm", file + 1, "another"); /* of an earlier move */
+	third_host_refuses();
+	vm.cfg.name[0] = '\0';
+	home_forget(home_find("g"));
+	home_settled("/ds/ds/g/g.vm", file, "another");
 	is_free();
 }
 

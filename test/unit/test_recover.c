@@ -3,7 +3,7 @@
  * Records of moves that a crash has left: what a host does with the files that they name, at once
  * or when it is known whose the VM is.
  */
-// SOURCES: mig/recover.c
+// SOURCES: mig/recover.c net/addr.c kernel/lib/text.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -89,7 +89,7 @@ void home_gone(const char *name, const char *path, bool keep)
 	note(keep ? "kept" : "gone", path);
 }
 
-void home_settled(const char *path)
+void home_settled(const char *path, uint64_t file, const char *other)
 {
 	note("settled", path);
 }

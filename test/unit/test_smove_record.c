@@ -6,6 +6,7 @@
  */
 // SOURCES: mig/smove_switch.c mig/smove_record.c mig/journal.c mig/recover.c
 // SOURCES: drivers/blkdev.c kernel/lib/crc32c.c kernel/store/ds_*.c test/unit/fake_disk.c
+// SOURCES: net/addr.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -102,7 +103,7 @@ bool home_remove_open(const char *path, struct ds_file *f, uint64_t id)
 	abort();
 }
 
-void home_settled(const char *path)
+void home_settled(const char *path, uint64_t file, const char *other)
 {
 	abort();
 }
