@@ -150,15 +150,29 @@ void journal_last_file(struct journal *j, uint64_t file)
 		*file_at(j->place, j->place->disks - 1) = file;
 }
 
+static int find_file(const char *path, uint64_t *file)
+{
+	struct datastore *ds;
+	struct ds_entry e;
+	const char *name;
+	int err = ds_path(path, &ds, &name);
+
+	if (!err)
+		err = ds_stat(ds, name, &e);
+	*file = err ? 0 : e.id;
+	return err;
+}
+
 int journal_note_files(struct journal *j, uint32_t nr)
 {
 	bool other = false;
 
 	for (uint32_t i = 0; i < MIN(nr, j->place->disks); i++) {
-		uint64_t file = journal_file(path_at(j->place, i)), *noted = file_at(j->place, i);
+		uint64_t file, *noted = file_at(j->place, i);
+		int err = find_file(path_at(j->place, i), &file);
 
-		if (!file)
-			return -ENOENT;
+		if (err)
+			return err;
 		other |= file != *noted;
 		*noted = file;
 	}
@@ -198,11 +212,9 @@ static int open_named(struct datastore *ds, const char *name, struct journal **o
 
 uint64_t journal_file(const char *path)
 {
-	struct datastore *ds;
-	struct ds_entry e;
-	const char *name;
+	uint64_t file;
 
-	return !ds_path(path, &ds, &name) && !ds_stat(ds, name, &e) ? e.id : 0;
+	return find_file(path, &file) ? 0 : file;
 }
 
 int journal_create(struct datastore *ds, const struct journal_record *first, struct journal **out)

@@ -314,6 +314,24 @@ static bool debris_or_named(void)
 	return ds_stat(ds, "deb/root.disk", &e) == -ENOENT || e.id == seen.last.file[0];
 }
 
+/* The disk's error, not that there is no such file. */
+static void a_disk_that_fails_is_named(void **state)
+{
+	struct journal_record r = record(1);
+	struct journal *j;
+
+	ds_host_set(&host_a);
+	r.disks = 1;
+	assert_int_equal(ds_create(ds, "deb/root.disk", DS_KIND_THIN, 1 << 20, 0), 0);
+	assert_int_equal(journal_create(ds, &r, &j), 0);
+	disk.fail_after = 0;
+	disk.fail_with = -EIO;
+	assert_int_equal(journal_note_files(j, 1), -EIO);
+	disk.fail_after = -1;
+	assert_int_equal(journal_note_files(j, 1), 0);
+	journal_end(j);
+}
+
 /* What arrives with snapshots is another file than the one that was made for it. */
 static void a_power_cut_leaves_no_chain_that_nobody_knows(void **state)
 {
@@ -362,6 +380,7 @@ int main(void)
 		test(a_power_cut_leaves_nothing_or_all),
 		test(a_power_cut_leaves_a_step),
 		test(a_damaged_note_is_none),
+		test(a_disk_that_fails_is_named),
 		test(a_power_cut_leaves_no_chain_that_nobody_knows),
 	};
 
