@@ -100,18 +100,24 @@ static void measure_rtt(struct stream *s)
 /*
  * [RFC 6582 3.2] An ACK that moves on but not past what had been sent when a loss was found:
  * the next hole begins there, and waits for no time-out. The segment that was sent again last
- * is still on its way.
+ * is still on its way. lwIP tells of each 64 KiB that one ACK acknowledges: at the second time the
+ * segment with the hole is queued already, and those behind it are not known to be lost.
  */
 static void recover_more(struct stream *s)
 {
 	struct tcp_pcb *pcb = s->pcb;
+	uint32_t seq;
 
 	if (!s->recovering)
 		return;
-	if (TCP_SEQ_GT(pcb->lastack, s->recover))
+	if (TCP_SEQ_GT(pcb->lastack, s->recover)) {
 		s->recovering = false;
-	else if (!(pcb->flags & TF_RTO) && pcb->unacked && pcb->lastack != s->recover &&
-		 TCP_SEQ_GEQ(lwip_ntohl(pcb->unacked->tcphdr->seqno), s->again_end))
+		return;
+	}
+	if ((pcb->flags & TF_RTO) || !pcb->unacked || pcb->lastack == s->recover)
+		return;
+	seq = lwip_ntohl(pcb->unacked->tcphdr->seqno);
+	if (TCP_SEQ_GEQ(seq, s->again_end) && TCP_SEQ_LEQ(seq, pcb->lastack))
 		(void)tcp_rexmit(pcb);
 }
 
