@@ -97,6 +97,14 @@ static void measure_rtt(struct stream *s)
 		set_rto(s->pcb, MAX(rto_ticks(s), (uint64_t)s->rto_held));
 }
 
+/* An ACK within a segment ends a recovery as well; lwIP tells of acknowledged segments only. */
+static bool still_recovering(struct stream *s)
+{
+	if (s->recovering && TCP_SEQ_GT(s->pcb->lastack, s->recover))
+		s->recovering = false;
+	return s->recovering;
+}
+
 /*
  * [RFC 6582 3.2] An ACK that moves on but not past what had been sent when a loss was found:
  * the next hole begins there, and waits for no time-out. The segment that was sent again last
@@ -108,13 +116,8 @@ static void recover_more(struct stream *s)
 	struct tcp_pcb *pcb = s->pcb;
 	uint32_t seq;
 
-	if (!s->recovering)
-		return;
-	if (TCP_SEQ_GT(pcb->lastack, s->recover)) {
-		s->recovering = false;
-		return;
-	}
-	if ((pcb->flags & TF_RTO) || !pcb->unacked || pcb->lastack == s->recover)
+	if (!still_recovering(s) || (pcb->flags & TF_RTO) || !pcb->unacked ||
+	    pcb->lastack == s->recover)
 		return;
 	seq = lwip_ntohl(pcb->unacked->tcphdr->seqno);
 	if (TCP_SEQ_GEQ(seq, s->again_end) && TCP_SEQ_LEQ(seq, pcb->lastack))
@@ -129,7 +132,7 @@ void stream_acked(struct stream *s)
 
 void stream_hear_ack(struct stream *s)
 {
-	if (s->recovering)
+	if (still_recovering(s))
 		s->pcb->dupacks = 0;
 }
 

@@ -112,10 +112,33 @@ static void test_a_partial_ack_sends_one_segment(void **state)
 	assert_ptr_equal(pcb.unacked, &seg[4]);
 }
 
+/* A third ACK that says nothing new: whether lwIP will take it for a loss. */
+static bool counts_as_loss(void)
+{
+	pcb.dupacks = 2;
+	stream_hear_ack(&stream);
+	return pcb.dupacks == 2;
+}
+
+static void test_a_loss_after_a_recovery_is_heard(void **state)
+{
+	uint32_t more = seq_of(SEGMENTS);
+
+	all_go_out();
+	goes_out(seq_of(0), SEG_BYTES);
+	assert_false(counts_as_loss());
+	goes_out(more, SEG_BYTES);
+	pcb.lastack = more + FRAME;
+	assert_true(counts_as_loss());
+	goes_out(more, SEG_BYTES);
+	assert_false(counts_as_loss());
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_a_partial_ack_sends_one_segment, set_up),
+		cmocka_unit_test_setup(test_a_loss_after_a_recovery_is_heard, set_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
