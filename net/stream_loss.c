@@ -169,6 +169,8 @@ void stream_note_send(const struct netif_hint *h, const uint8_t *tcp, unsigned p
 	seq = (uint32_t)tcp[4] << 24 | (uint32_t)tcp[5] << 16 | (uint32_t)tcp[6] << 8 | tcp[7];
 	end = seq + payload;
 	s->pcb->rttest = 0;
+	if (s->pcb->persist_backoff) /* lwIP asks with one byte whether the window is open again */
+		return;
 	if (s->sent_any && TCP_SEQ_LT(seq, s->snd_max)) {
 		note_again(s, seq, end);
 		return;

@@ -134,11 +134,27 @@ static void test_a_loss_after_a_recovery_is_heard(void **state)
 	assert_false(counts_as_loss());
 }
 
+static void test_a_probe_of_a_shut_window_is_no_segment(void **state)
+{
+	pcb.persist_backoff = 1;
+	goes_out(FIRST_SEQ, 1);
+	now_ms += 10000;
+	pcb.persist_backoff = 0;
+	goes_out(FIRST_SEQ, SEG_BYTES);
+	assert_int_equal(net_counters.tcp_rexmit, 0);
+	now_ms += 50;
+	pcb.lastack = seq_of(1);
+	stream_acked(&stream);
+	assert_int_equal(stream.rtt_ns, 50 * NSEC_PER_MSEC);
+	assert_true(pcb.rto < 10);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_a_partial_ack_sends_one_segment, set_up),
 		cmocka_unit_test_setup(test_a_loss_after_a_recovery_is_heard, set_up),
+		cmocka_unit_test_setup(test_a_probe_of_a_shut_window_is_no_segment, set_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
