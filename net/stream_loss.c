@@ -109,7 +109,8 @@ static bool still_recovering(struct stream *s)
  * [RFC 6582 3.2] An ACK that moves on but not past what had been sent when a loss was found:
  * the next hole begins there, and waits for no time-out. The segment that was sent again last
  * is still on its way. lwIP tells of each 64 KiB that one ACK acknowledges: at the second time the
- * segment with the hole is queued already, and those behind it are not known to be lost.
+ * segment with the hole is queued already, and those behind it are not known to be lost. What
+ * is queued does not wait for more data as unfinished segments do: none is written behind it.
  */
 static void recover_more(struct stream *s)
 {
@@ -120,8 +121,9 @@ static void recover_more(struct stream *s)
 	    pcb->lastack == s->recover)
 		return;
 	seq = lwip_ntohl(pcb->unacked->tcphdr->seqno);
-	if (TCP_SEQ_GEQ(seq, s->again_end) && TCP_SEQ_LEQ(seq, pcb->lastack))
-		(void)tcp_rexmit(pcb);
+	if (TCP_SEQ_GEQ(seq, s->again_end) && TCP_SEQ_LEQ(seq, pcb->lastack) &&
+	    tcp_rexmit(pcb) == ERR_OK)
+		tcp_set_flags(pcb, TF_NAGLEMEMERR);
 }
 
 void stream_acked(struct stream *s)

@@ -149,12 +149,23 @@ static void test_a_probe_of_a_shut_window_is_no_segment(void **state)
 	assert_true(pcb.rto < 10);
 }
 
+static void test_what_goes_again_waits_for_no_cork(void **state)
+{
+	seg[1].len = 100;
+	all_go_out();
+	goes_out(seq_of(0), SEG_BYTES);
+	acked_into(1);
+	assert_ptr_equal(pcb.unsent, &seg[1]);
+	assert_true(tcp_do_output_nagle(&pcb) || (pcb.flags & TF_NAGLEMEMERR));
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_a_partial_ack_sends_one_segment, set_up),
 		cmocka_unit_test_setup(test_a_loss_after_a_recovery_is_heard, set_up),
 		cmocka_unit_test_setup(test_a_probe_of_a_shut_window_is_no_segment, set_up),
+		cmocka_unit_test_setup(test_what_goes_again_waits_for_no_cork, set_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
