@@ -157,6 +157,8 @@ static void note_again(struct stream *s, uint32_t seq, uint32_t end)
 		s->recovering = true;
 		s->recover = s->snd_max;
 	}
+	if (TCP_SEQ_GT(end, s->snd_max)) /* it was lengthened meanwhile */
+		s->snd_max = end;
 	s->again_end = end;
 	s->rtt_again |= TCP_SEQ_LT(seq, s->rtt_seq) && TCP_SEQ_GEQ(end, s->rtt_seq);
 }

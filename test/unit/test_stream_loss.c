@@ -159,6 +159,17 @@ static void test_what_goes_again_waits_for_no_cork(void **state)
 	assert_true(tcp_do_output_nagle(&pcb) || (pcb.flags & TF_NAGLEMEMERR));
 }
 
+static void test_a_lengthened_segment_is_recovered_whole(void **state)
+{
+	goes_out(FIRST_SEQ, FRAME);
+	goes_out(FIRST_SEQ, SEG_BYTES);
+	pcb.lastack = FIRST_SEQ + 2 * FRAME;
+	assert_true(counts_as_loss());
+	goes_out(FIRST_SEQ, SEG_BYTES);
+	pcb.lastack = FIRST_SEQ + 3 * FRAME;
+	assert_false(counts_as_loss());
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -166,6 +177,7 @@ int main(void)
 		cmocka_unit_test_setup(test_a_loss_after_a_recovery_is_heard, set_up),
 		cmocka_unit_test_setup(test_a_probe_of_a_shut_window_is_no_segment, set_up),
 		cmocka_unit_test_setup(test_what_goes_again_waits_for_no_cork, set_up),
+		cmocka_unit_test_setup(test_a_lengthened_segment_is_recovered_whole, set_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
