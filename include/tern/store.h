@@ -170,6 +170,7 @@ enum ds_open_mode {
 	DS_OPEN_WRITE, /* takes the lease: -EBUSY while a living host has it */
 	DS_OPEN_SHARED /* a multi-writer file */
 };
+/* One that is unfinished is opened to be written, by the host that makes it: for others -EBUSY. */
 MUST_CHECK int ds_open(struct datastore *ds, const char *name, enum ds_open_mode mode,
 		       struct ds_file **out);
 /* Gives the lease up. Nothing is in flight. */

@@ -195,6 +195,15 @@ int ds_file_fill(struct ds_file *f, const struct ds_inode *n, unsigned depth)
 
 /* ---- opening ---- */
 
+/*
+ * What is not whole may show what other files had in its extents before: whoever makes it has its
+ * lease from the beginning, and opens it to write it; nobody else opens it, also when he is dead.
+ */
+static bool is_makers(struct datastore *ds, const struct ds_inode *n, enum ds_open_mode mode)
+{
+	return mode == DS_OPEN_WRITE && ds_lease_of(ds, n) == DS_LEASE_MINE;
+}
+
 static int may_open(struct datastore *ds, const struct ds_inode *n, enum ds_open_mode mode)
 {
 	bool shared = n->flags & DS_FILE_MULTI_WRITER;
@@ -202,6 +211,8 @@ static int may_open(struct datastore *ds, const struct ds_inode *n, enum ds_open
 	int err;
 
 	if (n->flags & DS_FILE_MERGING)
+		return -EBUSY;
+	if (n->flags & DS_FILE_UNFINISHED && !is_makers(ds, n, mode))
 		return -EBUSY;
 	if (mode == DS_OPEN_READ)
 		return 0;

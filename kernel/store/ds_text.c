@@ -39,7 +39,9 @@ static const struct {
 	{ -EFBIG, "no-space", "the file is in too many pieces: copy it to a new one" },
 	{ -EMLINK, "no-space", "there are 31 snapshots below it: merge some" },
 	{ -ENFILE, "no-space", "its file table or its list of hosts is full" },
-	{ -EBUSY, "busy", "it is in use: by a host that is alive, or a file that stands on it" },
+	{ -EBUSY, "busy",
+	  "it is in use: by a host that is alive, or a file that stands on it; or it is not "
+	  "whole" },
 	{ -EALREADY, "busy", "it is being moved, with its snapshots: 'tasks' shows it" },
 	{ -ESTALE, "lost", "this host may not write there any more: unmount and mount it again" },
 	{ -EBADMSG, "damaged",

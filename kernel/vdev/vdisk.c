@@ -156,6 +156,18 @@ static void say_holder(const char *path, struct datastore *ds, const struct ds_e
 		snprintf(why, len, "%s is in use on this host", path);
 }
 
+/* Not even on the host that makes it: what is in its extents may be other files'. */
+static int check_is_whole(const struct vm_disk *d, const struct ds_entry *e, char *why, size_t len)
+{
+	if (!(e->flags & DS_FILE_UNFINISHED))
+		return 0;
+	snprintf(why, len,
+		 "%s is not whole: it is being made, or a host that is gone left it, and then a "
+		 "mount removes it",
+		 d->path);
+	return -EBUSY;
+}
+
 static int say_not_open(const struct vm_disk *d, struct datastore *ds, const char *name, int rc,
 			char *why, size_t len)
 {
@@ -219,6 +231,8 @@ static int open_file(struct vdisk *v, const struct vm_disk *d, char *why, size_t
 	const char *name;
 	int rc = find_file(d, &ds, &name, &e, why, len);
 
+	if (!rc)
+		rc = check_is_whole(d, &e, why, len);
 	if (rc)
 		return rc;
 	if (d->mode == VM_DISK_NONPERSISTENT)

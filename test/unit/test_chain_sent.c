@@ -507,6 +507,24 @@ static void names_that_are_there(void **state)
 				 "destination has");
 }
 
+/* Not even here, where it was made: what it shows may be other files'. */
+static void a_vm_opens_no_disk_that_is_not_whole(void **state)
+{
+	struct vm_disk d = { .path = "/ds/there/n" };
+	struct vdisk *v;
+	char why[256];
+
+	assert_int_equal(ds_create_bare(there.ds, "n", MIB), 0);
+	for (unsigned ro = 0; ro < 2; ro++) {
+		d.read_only = ro;
+		assert_int_equal(vdisk_open("g", 0, &d, &v, why, sizeof(why)), -EBUSY);
+		assert_non_null(strstr(why, "/ds/there/n is not whole"));
+	}
+	assert_int_equal(ds_finish(there.ds, "n"), 0);
+	assert_int_equal(vdisk_open("g", 0, &d, &v, why, sizeof(why)), 0);
+	vdisk_close(v);
+}
+
 #define test(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
@@ -518,6 +536,7 @@ int main(void)
 		test(a_name_that_is_taken),
 		test(what_is_lost_of_a_snapshot_is_found),
 		test(not_as_it_was_offered),
+		test(a_vm_opens_no_disk_that_is_not_whole),
 		test(names_that_are_there),
 	};
 

@@ -371,6 +371,64 @@ static void a_lease_that_was_lost_is_not_held(void **state)
 	ds_detach(b);
 }
 
+static void assert_nobody_opens(struct datastore *d, const char *name)
+{
+	struct ds_file *f;
+
+	assert_int_equal(ds_open(d, name, DS_OPEN_READ, &f), -EBUSY);
+	assert_int_equal(ds_open(d, name, DS_OPEN_WRITE, &f), -EBUSY);
+	assert_int_equal(ds_open(d, name, DS_OPEN_SHARED, &f), -EBUSY);
+}
+
+/* What it shows may be other files': its maker alone opens it, also when he is dead. */
+static void what_is_not_whole_is_its_makers(void **state)
+{
+	struct datastore *b = dsf_other();
+	struct ds_entry e;
+	struct ds_file *f;
+
+	assert_int_equal(ds_create_bare(ds, "bare", 2 << 20), 0);
+	assert_int_equal(ds_create_bare(ds, "done", 2 << 20), 0);
+	ds_beat(ds);
+	ds_beat(b);
+	assert_nobody_opens(b, "bare");
+	assert_int_equal(ds_open(ds, "bare", DS_OPEN_READ, &f), -EBUSY);
+	assert_int_equal(ds_open(ds, "bare", DS_OPEN_SHARED, &f), -EBUSY);
+	assert_int_equal(ds_open(ds, "bare", DS_OPEN_WRITE, &f), 0);
+	assert_nobody_opens(ds, "bare");
+	ds_close(f);
+	assert_nobody_opens(b, "bare"); /* closed is not whole */
+	assert_int_equal(ds_finish(ds, "done"), 0);
+	assert_int_equal(ds_open(b, "done", DS_OPEN_READ, &f), 0);
+	ds_close(f);
+	assert_int_equal(ds_create_bare(ds, "left", 2 << 20), 0);
+	for (unsigned i = 0; i < 100 && ds_remove(b, "bare") == -EBUSY; i++) {
+		ds_beat(b);
+		fake_now_ns += 20 * 1000000;
+	}
+	assert_int_equal(ds_stat(b, "left", &e), 0);
+	assert_int_equal(e.lease, DS_LEASE_DEAD);
+	assert_nobody_opens(b, "left");
+	ds_detach(b);
+}
+
+/* As one whose maker is dead goes, when a file comes that takes its place. */
+static struct datastore *made_debris_by_b(void)
+{
+	const char *by = "by";
+	struct datastore *b = dsf_other();
+	int err = -EBUSY;
+
+	assert_int_equal(ds_create(b, by, DS_KIND_THIN, 4 << 20, DS_FILE_UNFINISHED), 0);
+	for (unsigned i = 0; i < 100 && err == -EBUSY; i++) {
+		ds_beat(b);
+		err = ds_finish_all(b, &by, 1, NULL, "d");
+		fake_now_ns += 20 * 1000000;
+	}
+	assert_int_equal(err, 0);
+	return b;
+}
+
 static void a_file_that_was_lost_is_not_finished(void **state)
 {
 	struct datastore *b;
@@ -379,7 +437,7 @@ static void a_file_that_was_lost_is_not_finished(void **state)
 
 	assert_int_equal(ds_create(ds, "d", DS_KIND_THIN, 4 << 20, DS_FILE_UNFINISHED), 0);
 	assert_int_equal(ds_open(ds, "d", DS_OPEN_WRITE, &f), 0);
-	b = taken_from_a();
+	b = made_debris_by_b();
 	assert_int_equal(ds_finish(ds, "d"), -ESTALE);
 	assert_int_equal(ds_stat(b, "d", &e), 0);
 	assert_true(e.flags & DS_FILE_UNFINISHED);
@@ -503,6 +561,7 @@ int main(void)
 		test(an_open_is_an_acceptance),
 		test(a_dead_giver_gives_nothing),
 		test(a_lease_that_was_lost_is_not_held),
+		test(what_is_not_whole_is_its_makers),
 		test(a_file_that_was_lost_is_not_finished),
 		test(a_step_that_breaks_off_is_repeated),
 		test(an_identity_is_used_once),
