@@ -60,19 +60,24 @@ enum bulk_need bulk_need(const struct bulk *b, uint64_t at, uint64_t *n)
 {
 	enum bulk_need need = b->linear && b->need ? b->need(b->user, at, n) : BULK_COPY;
 
-	if (need != BULK_SKIP || !b->bare)
+	if (need == BULK_COPY || !b->bare)
 		return need;
 	*n = MIN(*n, ZEROES_BYTES / b->m->source->geo.block_bytes);
 	return BULK_ZEROES;
 }
 
-/* In requests of what the target takes at a time, which is large. */
+/*
+ * In requests of what the target takes at a time, which is large. A bare one keeps its extents:
+ * what zeroes them is work for the device as a copy is, and has the copy's pace.
+ */
 static void zero_next(struct bulk *b, struct bulk_piece *p, uint64_t n)
 {
 	const struct blk_geometry *g = &b->m->target->geo;
 
 	p->blocks = MIN(n, g->max_zeroes_blocks * g->block_bytes / bulk_bytes(b, 1));
 	p->state = PIECE_ZEROING;
+	if (b->bare)
+		pace_begun(&b->pace, time_ns(), bulk_bytes(b, p->blocks));
 	submit(p, b->m->target, BLK_WRITE_ZEROES);
 }
 

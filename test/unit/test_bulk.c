@@ -17,6 +17,7 @@
 
 #include <errno.h>
 
+#include "mig/bulk_int.h"
 #include "test/unit/fake_move.h"
 
 /* ---- holes ---- */
@@ -111,6 +112,57 @@ static void holes_of_a_bare_target_are_zeroed(void **state)
 		move_end();
 	}
 	assert_true(skipped > 1000 * 8 * BLOCK);
+}
+
+static enum bulk_need holes_by_eight(void *user, uint64_t block, uint64_t *blocks)
+{
+	*blocks = 8 - block % 8;
+	return BULK_SKIP;
+}
+
+/* They are written, so the user's limit counts them. */
+static void zeros_of_a_bare_target_keep_the_limit(void **state)
+{
+	const uint64_t all_ns = BLOCKS * BLOCK * 8000ull; /* at 1 Mbit/s */
+	uint64_t from_ns;
+
+	move_begin(5, MIRROR_BOTH);
+	guest.left = 0;
+	pace_init(&bulk.pace, &(struct pace_guest){ .ns = 0 }, 1);
+	bulk.pace.window = 1;
+	bulk.need = holes_by_eight;
+	bulk.bare = true;
+	from_ns = mem_now_ns;
+	assert_int_equal(bulk_linear(&bulk), 0);
+	assert_int_equal(bulk.skipped_bytes, BLOCKS * BLOCK);
+	assert_true(mem_now_ns - from_ns >= all_ns * 7 / 8); /* none follows the last one */
+	move_end();
+}
+
+static enum bulk_need answer;
+
+static enum bulk_need answers(void *user, uint64_t block, uint64_t *blocks)
+{
+	return answer;
+}
+
+/* What the guest writes to them waits meanwhile: holes and runs of zeros are zeroed in parts. */
+static void zeros_of_a_bare_target_come_in_parts(void **state)
+{
+	static const enum bulk_need needs[] = { BULK_SKIP, BULK_ZEROES };
+
+	move_begin(5, MIRROR_BOTH);
+	bulk.need = answers;
+	bulk.linear = bulk.bare = true;
+	for (unsigned i = 0; i < ARRAY_SIZE(needs); i++) {
+		uint64_t n = 1u << 20;
+
+		answer = needs[i];
+		assert_int_equal(bulk_need(&bulk, 0, &n), BULK_ZEROES);
+		assert_int_equal(n * BLOCK, 4 << 20);
+	}
+	guest.left = 0;
+	move_end();
 }
 
 /* ---- what it costs ---- */
@@ -307,6 +359,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(holes_stay_holes),
 		cmocka_unit_test(holes_of_a_bare_target_are_zeroed),
+		cmocka_unit_test(zeros_of_a_bare_target_keep_the_limit),
+		cmocka_unit_test(zeros_of_a_bare_target_come_in_parts),
 		cmocka_unit_test(what_a_copy_costs),
 		cmocka_unit_test(a_write_that_the_source_fails),
 		cmocka_unit_test(a_target_that_fails),
