@@ -14,6 +14,7 @@
 #include "bulk_int.h"
 
 _Static_assert(PACE_PIECE_MAX == PAGE_SIZE << BULK_ORDER, "a piece fills its buffer");
+_Static_assert(PACE_PIECE_MIN == PAGE_SIZE << MIRROR_ORDER, "the smallest fills the smallest");
 
 #define PROMISE_BYTES (1ull << 30)
 
@@ -197,23 +198,24 @@ int bulk_flush(struct bulk *b)
 
 /* ---- life ---- */
 
-int bulk_init(struct bulk *b, struct mirror *m)
+static void put_buffers(struct bulk *b)
 {
-	uint32_t most = MIN(m->source->geo.max_bytes, m->target->geo.max_bytes);
+	for (unsigned i = 0; i < BULK_PIECES; i++) {
+		if (b->piece[i].buf)
+			page_put(ptr_hpa(b->piece[i].buf));
+		b->piece[i].buf = NULL;
+	}
+}
 
-	memset(b, 0, sizeof(*b));
-	b->m = m;
-	b->piece_blocks = MIN(most, PACE_PIECE_MIN) / m->source->geo.block_bytes;
-	if (!b->piece_blocks)
-		return -EINVAL;
-	b->most_blocks = MIN(most, PACE_PIECE_MAX) / m->source->geo.block_bytes;
-	b->most_blocks -= b->most_blocks % b->piece_blocks;
+/* All of one order, or none. */
+static int take_buffers(struct bulk *b, unsigned order)
+{
 	for (unsigned i = 0; i < BULK_PIECES; i++) {
 		hpa_t buf;
-		int err = page_alloc(BULK_ORDER, 0, FRAME_MIG, &buf);
+		int err = page_alloc(order, 0, FRAME_MIG, &buf);
 
 		if (err) {
-			bulk_fini(b);
+			put_buffers(b);
 			return err;
 		}
 		b->piece[i].b = b;
@@ -222,10 +224,28 @@ int bulk_init(struct bulk *b, struct mirror *m)
 	return 0;
 }
 
+int bulk_init(struct bulk *b, struct mirror *m)
+{
+	uint32_t most = MIN(m->source->geo.max_bytes, m->target->geo.max_bytes);
+	unsigned order = BULK_ORDER;
+	int err;
+
+	memset(b, 0, sizeof(*b));
+	b->m = m;
+	b->piece_blocks = MIN(most, PACE_PIECE_MIN) / m->source->geo.block_bytes;
+	if (!b->piece_blocks)
+		return -EINVAL;
+	/* Where memory is in pieces smaller ones do, down to the smallest that are ever copied. */
+	while ((err = take_buffers(b, order)) == -ENOMEM && order > MIRROR_ORDER)
+		order--;
+	b->most_blocks = MIN(most, PAGE_SIZE << order) / m->source->geo.block_bytes;
+	b->most_blocks -= b->most_blocks % b->piece_blocks;
+	b->buffer_bytes = BULK_PIECES * (PAGE_SIZE << order);
+	return err;
+}
+
 void bulk_fini(struct bulk *b)
 {
-	for (unsigned i = 0; i < BULK_PIECES; i++)
-		if (b->piece[i].buf)
-			page_put(ptr_hpa(b->piece[i].buf));
+	put_buffers(b);
 	memset(b, 0, sizeof(*b));
 }

@@ -13,7 +13,7 @@
 #include "pace.h"
 
 #define BULK_PIECES PACE_WINDOW_MAX
-#define BULK_ORDER (MIRROR_ORDER + 2) /* pages of a piece */
+#define BULK_ORDER (MIRROR_ORDER + 2) /* pages of a piece, where there is memory in such blocks */
 
 enum bulk_state { PIECE_FREE, PIECE_CLAIMED, PIECE_READING, PIECE_WRITING, PIECE_ZEROING };
 
@@ -72,6 +72,7 @@ struct bulk {
 	uint64_t promised;     /* block: up to here */
 	uint64_t piece_blocks; /* [const] pieces are so many blocks, or times that */
 	uint64_t most_blocks;  /* [const] at most */
+	uint64_t buffer_bytes; /* [const] of memory, for all pieces */
 	struct bulk_piece piece[BULK_PIECES];
 };
 

@@ -140,7 +140,7 @@ void disk_copy_add(struct disk_copy *c, struct disk_copy_sum *sum)
 	sum->f.requests += c->bulk.requests;
 	sum->f.wakes += c->bulk.wakes;
 	sum->f.memory_copied_bytes += m.copied_bytes;
-	sum->f.buffer_bytes += MIRROR_OPS * MIRROR_BYTES + BULK_PIECES * PACE_PIECE_MAX;
+	sum->f.buffer_bytes += MIRROR_OPS * MIRROR_BYTES + c->bulk.buffer_bytes;
 	sum->f.held += m.held;
 	sum->f.held_ns += m.held_ns;
 }

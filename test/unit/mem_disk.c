@@ -15,6 +15,7 @@
 #include "test/unit/mem_disk.h"
 
 uint64_t mem_now_ns = 1000000, mem_pages;
+unsigned mem_most_order = ~0u;
 void (*mem_idle)(void);
 
 /* ---- the base ---- */
@@ -79,8 +80,11 @@ static unsigned nr_kept;
 
 int page_alloc(unsigned order, unsigned flags, enum frame_owner owner, hpa_t *out)
 {
-	void *p = nr_kept ? kept[--nr_kept] : aligned_alloc(PAGE_SIZE, PAGE_SIZE << order);
+	void *p;
 
+	if (order > mem_most_order)
+		return -ENOMEM;
+	p = nr_kept ? kept[--nr_kept] : aligned_alloc(PAGE_SIZE, PAGE_SIZE << order);
 	assert_non_null(p);
 	mem_pages++;
 	*out = ptr_hpa(p);

@@ -24,7 +24,8 @@ struct mem_disk {
 
 extern uint64_t mem_now_ns;
 extern void (*mem_idle)(void);
-extern uint64_t mem_pages; /* allocated */
+extern uint64_t mem_pages;	/* allocated */
+extern unsigned mem_most_order; /* there is no memory in larger blocks */
 
 void mem_disk_init(struct mem_disk *d, uint64_t blocks, uint32_t block_bytes, uint32_t max_bytes);
 void mem_disk_fini(struct mem_disk *d);

@@ -167,6 +167,33 @@ static void zeros_of_a_bare_target_come_in_parts(void **state)
 
 /* ---- what it costs ---- */
 
+static void small_blocks_of_memory_do(void **state)
+{
+	move_begin(5, MIRROR_BOTH);
+	guest.left = 0;
+	source.dev.geo.max_bytes = target.dev.geo.max_bytes = PACE_PIECE_MAX;
+	for (unsigned order = MIRROR_ORDER; order <= BULK_ORDER + 1; order++) {
+		unsigned most = MIN(order, BULK_ORDER);
+
+		bulk_fini(&bulk);
+		mem_most_order = order;
+		assert_int_equal(bulk_init(&bulk, m), 0);
+		assert_int_equal(bulk.most_blocks * BLOCK, 4096u << most);
+		assert_int_equal(bulk.buffer_bytes, BULK_PIECES * (4096u << most));
+	}
+	mem_most_order = MIRROR_ORDER - 1;
+	bulk_fini(&bulk);
+	assert_int_equal(bulk_init(&bulk, m), -ENOMEM);
+	mem_most_order = MIRROR_ORDER;
+	assert_int_equal(bulk_init(&bulk, m), 0);
+	mem_most_order = ~0u;
+	pace_init(&bulk.pace, &(struct pace_guest){ .ns = 0 }, 0);
+	assert_int_equal(bulk_linear(&bulk), 0);
+	move_switch();
+	assert_same();
+	move_end();
+}
+
 static unsigned locks;
 
 unsigned long spin_lock(struct spinlock *l)
@@ -361,6 +388,7 @@ int main(void)
 		cmocka_unit_test(holes_of_a_bare_target_are_zeroed),
 		cmocka_unit_test(zeros_of_a_bare_target_keep_the_limit),
 		cmocka_unit_test(zeros_of_a_bare_target_come_in_parts),
+		cmocka_unit_test(small_blocks_of_memory_do),
 		cmocka_unit_test(what_a_copy_costs),
 		cmocka_unit_test(a_write_that_the_source_fails),
 		cmocka_unit_test(a_target_that_fails),
