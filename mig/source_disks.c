@@ -221,6 +221,8 @@ static void watch(struct source_disks *d)
 static int copy_cold(struct source_disk *d)
 {
 	pace_init(&d->copy.bulk.pace, &d->copy.guest, d->s->j->req.bw_mbit);
+	if (!job_moves_running(d->s->j))
+		pace_hurry(&d->copy.bulk.pace);
 	return source_chain_copy(d);
 }
 
@@ -244,7 +246,8 @@ static int copy(struct source *s)
 	struct source_disks *d = s->disks;
 	int err;
 
-	watch(d);
+	if (job_moves_running(s->j))
+		watch(d);
 	d->started_ns = d->alive_ns = time_ns();
 	err = source_home_copy(s, d->sender, d->nr, is_well);
 	err = each(d, err, copy_cold);
