@@ -115,21 +115,35 @@ static void print_lease(const struct ds_entry *e, bool json, bool first)
 		       e->holder);
 }
 
+/* Nobody opens another's file that is not whole: it goes, as at the next mount. */
+static int try_to_take(struct datastore *ds, const char *name)
+{
+	struct ds_entry e;
+	struct ds_file *f;
+	int err = ds_stat(ds, name, &e);
+
+	if (err)
+		return err;
+	if (e.flags & DS_FILE_UNFINISHED)
+		return ds_remove(ds, name);
+	err = ds_open(ds, name, DS_OPEN_WRITE, &f);
+	if (!err)
+		ds_close(f);
+	return err;
+}
+
 /* Who is silent now may be alive: until it is known to be dead, and while it lives, -EBUSY. */
 static int take_lease(struct datastore *ds, const char *name)
 {
 	struct ds_info i;
-	struct ds_file *f;
 	uint64_t end_ns = time_ns();
 	int err = ds_info(ds, &i);
 
 	if (err)
 		return err;
 	end_ns += DEATHS_WATCHED * (i.lease_ms + i.io_timeout_ms) * NSEC_PER_MSEC;
-	while ((err = ds_open(ds, name, DS_OPEN_WRITE, &f)) == -EBUSY && time_ns() < end_ns)
+	while ((err = try_to_take(ds, name)) == -EBUSY && time_ns() < end_ns)
 		usleep(TRY_US);
-	if (!err)
-		ds_close(f);
 	return err;
 }
 
