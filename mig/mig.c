@@ -96,16 +96,6 @@ static bool moves_in(enum vm_state s, bool self)
 	return s == VM_RUNNING || (!self && (s == VM_SUSPENDED || vm_state_is_off(s)));
 }
 
-/* It may have been deleted, or made anew, since it was found. */
-static bool is_registered(const struct vm *vm)
-{
-	struct vm *now = vm_find(vm->cfg.name);
-
-	if (now)
-		vm_put(now);
-	return now == vm;
-}
-
 /* Makes the job the VM's owner, when it can move as it is and nobody else has it. */
 static int claim(struct mig_job *j, struct vm *vm, char *code, size_t code_len, char *why,
 		 size_t why_len)
@@ -117,7 +107,7 @@ static int claim(struct mig_job *j, struct vm *vm, char *code, size_t code_len, 
 		snprintf(why, why_len, "%s is %s", vm->cfg.name,
 			 vm->doing ? vm->doing : "being migrated already ('tasks' shows it)");
 		err = fail(code, code_len, "busy", -EBUSY);
-	} else if (!is_registered(vm)) {
+	} else if (!vm_is_registered(vm)) {
 		snprintf(why, why_len, "%s is being changed: try again", vm->cfg.name);
 		err = fail(code, code_len, "busy", -EBUSY);
 	} else if (!moves_in(vm->state, j->self)) {

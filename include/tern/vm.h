@@ -325,6 +325,15 @@ MUST_CHECK int vm_set_files(struct vm *vm, const struct vm_config *cfg);
 struct vm *vm_find(const char *name); /* with a reference, or NULL */
 void vm_get(struct vm *vm);
 void vm_put(struct vm *vm);
+/* Is it what its name means now? One that was found may have been deleted, or made anew, since. */
+static inline bool vm_is_registered(const struct vm *vm)
+{
+	struct vm *now = vm_find(vm->cfg.name);
+
+	if (now)
+		vm_put(now);
+	return now == vm;
+}
 /* Calls fn with each VM; a reference is held during the call. */
 void vm_for_each(void (*fn)(void *arg, struct vm *vm), void *arg);
 

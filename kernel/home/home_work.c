@@ -147,20 +147,11 @@ void home_claim_settled(struct home *h, struct vm_desc *d, const char *host)
 		claim_host(h, d, host);
 }
 
-static bool is_this(const struct vm *vm)
-{
-	struct vm *now = vm_find(vm->cfg.name);
-
-	if (now)
-		vm_put(now);
-	return now == vm;
-}
-
 void home_claim(struct vm *vm)
 {
 	char why[192];
 	struct home_work *w = home_begin(why, sizeof(why));
-	struct home *h = w && is_this(vm) ? home_find(vm->cfg.name) : NULL;
+	struct home *h = w && vm_is_registered(vm) ? home_find(vm->cfg.name) : NULL;
 	uint64_t file;
 
 	if (h && !h->carried && !home_read_text(h, &w->d, &file, why, sizeof(why))) {

@@ -121,16 +121,6 @@ static int vm_log_cmd(struct shell *sh, int argc, char **argv)
 	return 0;
 }
 
-/* One that was deleted or has moved away would else be kept by its watcher. */
-static bool still_here(struct vm *vm)
-{
-	struct vm *now = vm_find(vm->cfg.name);
-
-	if (now)
-		vm_put(now);
-	return now == vm;
-}
-
 /* Keys that the port has not taken yet: it does not while its VM is between two hosts. */
 struct keys {
 	char at[256];
@@ -168,7 +158,7 @@ static void console_loop(struct shell *sh, struct vm *vm, unsigned port)
 	char text[1024];
 	size_t n;
 
-	while (still_here(vm)) {
+	while (vm_is_registered(vm)) { /* another would be kept by its watcher */
 		while ((n = serial_log_read(vm, port, &at, text, sizeof(text))))
 			shell_write(sh, text, n);
 		if (!read_keys(sh, &keys))
@@ -176,7 +166,7 @@ static void console_loop(struct shell *sh, struct vm *vm, unsigned port)
 		if (keys.len)
 			type_keys(vm, port, &keys);
 	}
-	if (!still_here(vm))
+	if (!vm_is_registered(vm))
 		shell_printf(sh, "\r\n%s is not on this host any more", vm->cfg.name);
 	if (keys.len)
 		shell_printf(sh, "\r\n%u typed characters did not reach it", (unsigned)keys.len);

@@ -52,24 +52,30 @@ static void promised(void *user, uint64_t from, uint64_t to)
 	memset(target.bytes + from * BLOCK, 0x77, (to - from) * BLOCK);
 }
 
+/* Two thirds of what comes behind the first blocks, zeros in what is expected too. */
+static void make_holes(void)
+{
+	memset(hole, 0, sizeof(hole));
+	for (unsigned i = 8; i < BLOCKS; i++) {
+		hole[i] = i % 24 >= 8;
+		if (hole[i])
+			memset(source.bytes + i * BLOCK, guest.expect[i] = 0, BLOCK);
+	}
+}
+
 static void holes_stay_holes(void **state)
 {
 	uint64_t skipped = 0;
 
 	for (uint64_t s = 0; s < 1000; s++) {
 		move_begin(s, s & 4 ? MIRROR_MARK : MIRROR_BOTH);
-		memset(hole, 0, sizeof(hole));
 		guest.left = 40;
 		source.verdict = fills_holes;
 		bulk.need = need_of;
 		bulk.fresh = true;
 		bulk.promise = s & 8 ? promised : NULL;
 		memset(target.bytes, 0, BLOCKS * BLOCK);
-		for (unsigned i = 8; i < BLOCKS; i++) {
-			hole[i] = i % 24 >= 8;
-			if (hole[i])
-				memset(source.bytes + i * BLOCK, guest.expect[i] = 0, BLOCK);
-		}
+		make_holes();
 		assert_int_equal(bulk_linear(&bulk), 0);
 		move_switch();
 		assert_same();
@@ -94,17 +100,12 @@ static void holes_of_a_bare_target_are_zeroed(void **state)
 
 	for (uint64_t s = 0; s < 1000; s++) {
 		move_begin_with(s, s & 4 ? MIRROR_MARK : MIRROR_BOTH, false, s & 8);
-		memset(hole, 0, sizeof(hole));
 		guest.left = 40;
 		guest.discards = s & 1;
 		source.verdict = fills_holes;
 		bulk.need = need_of;
 		bulk.bare = true;
-		for (unsigned i = 8; i < BLOCKS; i++) {
-			hole[i] = i % 24 >= 8;
-			if (hole[i])
-				memset(source.bytes + i * BLOCK, guest.expect[i] = 0, BLOCK);
-		}
+		make_holes();
 		assert_int_equal(bulk_linear(&bulk), 0);
 		move_switch();
 		assert_same();
