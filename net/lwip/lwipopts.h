@@ -74,7 +74,16 @@
 #define TCP_LISTEN_BACKLOG 1
 #define SO_REUSE 1 /* a listener does not wait for old connections' TIME_WAIT */
 #define LWIP_TCP_KEEPALIVE 1
-#define LWIP_RANDOMIZE_INITIAL_LOCAL_PORTS 1
+/*
+ * Ports of connections that begin here, END itself is none of them. lwIP adds one to the last port
+ * that it gave and begins again at END; its own form lets the first, random one be END, and what
+ * follows is then 0, "no port is free".
+ */
+#define TCP_LOCAL_PORT_RANGE_START 0xc000
+#define TCP_LOCAL_PORT_RANGE_END 0xffff
+#define TCP_ENSURE_LOCAL_PORT_RANGE(random)                                                        \
+	((u16_t)(TCP_LOCAL_PORT_RANGE_START +                                                      \
+		 (random) % (TCP_LOCAL_PORT_RANGE_END - TCP_LOCAL_PORT_RANGE_START)))
 #define LWIP_HOOK_TCP_INPACKET_PCB(pcb, hdr, optlen, opt1len, opt2, p) lwip_port_hear(pcb)
 #define LWIP_HOOK_TCP_ISN(local_ip, local_port, remote_ip, remote_port) lwip_port_rand()
 
