@@ -44,6 +44,41 @@ static uint64_t end_of(const struct blk_recv_disk *d)
 	return d->dev->geo.blocks * d->dev->geo.block_bytes;
 }
 
+/* What is there is what was sent, not what the datastore had there before. */
+static bool is_own_locked(const struct blk_receiver *r, uint32_t disk, uint64_t from, uint64_t to)
+{
+	return !r->bare[disk].still || spans_have(&r->bare[disk].written, from, to);
+}
+
+static bool is_all_own_locked(const struct blk_receiver *r, uint32_t disk)
+{
+	return is_own_locked(r, disk, 0, end_of(&r->disk[disk]));
+}
+
+/* The slot is about a disk's contents, and all before it that touch them are over. */
+static int may_see(struct blk_receiver *r, const struct recv_slot *s)
+{
+	unsigned long f = spin_lock(&r->lock);
+	bool may = s->op == BLOCKS_CHECK      ? is_own_locked(r, s->disk, s->from, s->to)
+		   : s->op == BLOCKS_SNAPSHOT ? is_all_own_locked(r, s->disk)
+					      : true;
+
+	spin_unlock(&r->lock, f);
+	return may ? 0 : -EBADMSG;
+}
+
+/* What comes of it now stands on what came, and shows nothing else. */
+static int next_snapshot(struct blk_receiver *r, uint32_t disk)
+{
+	int err = r->disk[disk].snapshot(r->disk[disk].user);
+	unsigned long f = spin_lock(&r->lock);
+
+	if (!err)
+		r->bare[disk].still = false;
+	spin_unlock(&r->lock, f);
+	return err;
+}
+
 /* A slot whose turn it is to be filled; NULL after an error of a disk. */
 static struct recv_slot *take(struct blk_receiver *r, const struct wire_blocks *b, unsigned pages)
 {
@@ -130,8 +165,10 @@ int blk_receiver_take(struct blk_receiver *r, const struct wire_blocks *b)
 	r->under_way++;
 	r->taking = false;
 	spin_unlock(&r->lock, f);
+	if (!err)
+		err = may_see(r, s);
 	if (!err && b->op == BLOCKS_SNAPSHOT)
-		err = r->disk[b->disk].snapshot(r->disk[b->disk].user);
+		err = next_snapshot(r, b->disk);
 	if (err || b->op == BLOCKS_SNAPSHOT)
 		recv_slot_over(s, err); /* after an error nothing follows */
 	else
@@ -183,12 +220,18 @@ static bool settle_locked(struct blk_receiver *r, unsigned long *f, uint64_t *se
 	return r->done > r->told;
 }
 
+static bool is_malformed(int error)
+{
+	return error == -EBADMSG || error == -E2BIG;
+}
+
 static void say_error(struct blk_receiver *r, int error)
 {
-	const char *code = error == -ENOSPC   ? "no-space"
-			   : error == -EILSEQ ? "differs"
-			   : error == -EEXIST ? "exists"
-					      : "disk-error";
+	const char *code = error == -ENOSPC	 ? "no-space"
+			   : error == -EILSEQ	 ? "differs"
+			   : error == -EEXIST	 ? "exists"
+			   : is_malformed(error) ? "bad-stream"
+						 : "disk-error";
 	const struct blk_recv_disk *d = &r->disk[r->error_disk];
 	char disk[16], text[WIRE_TEXT];
 	const char *what = d->file ? d->file : disk;
@@ -200,10 +243,11 @@ static void say_error(struct blk_receiver *r, int error)
 			 (unsigned long long)r->error_at);
 	else
 		snprintf(text, sizeof(text), "%s there: %s", what,
-			 error == -ENOSPC   ? "its datastore is full"
-			 : error == -ESTALE ? "its datastore was lost"
-			 : error == -EEXIST ? "the name of one of its snapshots is taken"
-					    : "it failed a request");
+			 error == -ENOSPC      ? "its datastore is full"
+			 : error == -ESTALE    ? "its datastore was lost"
+			 : error == -EEXIST    ? "the name of one of its snapshots is taken"
+			 : is_malformed(error) ? "not all of it was sent, or in no order"
+					       : "it failed a request");
 	peer_send_text(r->peer, WIRE_ABORT, code, text);
 }
 
@@ -286,15 +330,19 @@ int blk_receiver_new(struct peer *p, const struct blk_recv_disk *disks, unsigned
 	r->peer = p;
 	r->disk = disks;
 	r->nr_disks = nr;
+	r->bare = calloc(nr, sizeof(*r->bare));
+	for (unsigned i = 0; r->bare && i < nr; i++)
+		r->bare[i].still = disks[i].bare;
 	spin_init(&r->lock, LOCK_MIG_DISKS, "disks in");
 	waitq_init(&r->changed, "disks in");
 	for (unsigned i = 0; i < RECV_SLOTS; i++)
 		r->slot[i].receiver = r;
-	err = page_ring_init(&r->ring, (unsigned)(credit / PAGE_SIZE));
+	err = r->bare ? page_ring_init(&r->ring, (unsigned)(credit / PAGE_SIZE)) : -ENOMEM;
 	if (!err)
 		err = world_create(&r->acker, &o, acker_world, r);
 	if (err) {
 		page_ring_fini(&r->ring);
+		free(r->bare);
 		free(r);
 		return err;
 	}
@@ -315,7 +363,16 @@ void blk_receiver_free(struct blk_receiver *r)
 	world_join(r->acker);
 	peer_while_slow(r->peer, NULL, NULL);
 	page_ring_fini(&r->ring);
+	free(r->bare);
 	free(r);
+}
+
+static bool all_own_locked(const struct blk_receiver *r)
+{
+	for (unsigned i = 0; i < r->nr_disks; i++)
+		if (!is_all_own_locked(r, i))
+			return false;
+	return true;
 }
 
 bool blk_receiver_close(struct blk_receiver *r)
@@ -323,7 +380,7 @@ bool blk_receiver_close(struct blk_receiver *r)
 	unsigned long f = spin_lock(&r->lock);
 
 	r->closed = !r->error && r->done == r->taken && !r->taking && r->taken &&
-		    recv_slot_at(r, r->taken)->op == BLOCKS_FLUSH;
+		    recv_slot_at(r, r->taken)->op == BLOCKS_FLUSH && all_own_locked(r);
 	spin_unlock(&r->lock, f);
 	return r->closed;
 }

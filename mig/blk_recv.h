@@ -25,6 +25,11 @@ struct blk_recv_disk {
 	 * WIRE_FILE_BLOCK, which may be behind its end.
 	 */
 	const char *file;
+	/*
+	 * It has anything there: nothing is read of it that was not written, and all of it is
+	 * before it is complete, or its first snapshot is taken.
+	 */
+	bool bare;
 	/* What has come is its next snapshot. NULL: it has none. */
 	int (*snapshot)(void *user);
 	void *user;
@@ -41,7 +46,7 @@ void blk_receiver_free(struct blk_receiver *r);
 MUST_CHECK int blk_receiver_take(struct blk_receiver *r, const struct wire_blocks *b);
 /* The source asks whether somebody is here: answers in the acker's turn. */
 void blk_receiver_alive(struct blk_receiver *r);
-/* Is all that was taken written and durable? Then nothing more is taken. */
+/* Is all that was taken written and durable, and all of bare ones? Then nothing more is taken. */
 bool blk_receiver_close(struct blk_receiver *r);
 uint64_t blk_receiver_bytes(struct blk_receiver *r); /* written */
 

@@ -16,6 +16,7 @@
 
 #include "blk_recv.h"
 #include "page_ring.h"
+#include "spans.h"
 
 #define RECV_SLOTS 32u
 #define RECV_SEGS (WIRE_BLOCKS_MAX / PAGE_SIZE)
@@ -37,10 +38,17 @@ struct recv_slot {
 	struct blk_seg seg[RECV_SEGS];
 };
 
+/* Of a disk that is bare: what of it is its own by now. */
+struct recv_bare {
+	bool still;
+	struct spans written;
+};
+
 struct blk_receiver {
 	struct peer *peer; /* receiving: the caller; sending: acker */
 	const struct blk_recv_disk *disk;
 	unsigned nr_disks;
+	struct recv_bare *bare; /* [lock] one for each disk */
 	struct world *acker;
 	struct spinlock lock;
 	struct waitq changed;	    /* anything below */

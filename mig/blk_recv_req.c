@@ -54,12 +54,14 @@ void recv_slot_over(struct recv_slot *s, int err)
 
 	s->over = true;
 	r->under_way--;
+	if (!err && s->op == BLOCKS_WRITE)
+		r->bytes += s->to - s->from;
+	if (!err && (s->op == BLOCKS_WRITE || s->op == BLOCKS_ZEROES) && r->bare[s->disk].still)
+		err = spans_add(&r->bare[s->disk].written, s->from, s->to);
 	if (err && !r->error) {
 		r->error = err;
 		r->error_disk = s->disk;
 	}
-	if (!err && s->op == BLOCKS_WRITE)
-		r->bytes += s->to - s->from;
 	waitq_wake_all(&r->changed); /* under the lock: who sees the last one end frees it */
 	spin_unlock(&r->lock, f);
 }

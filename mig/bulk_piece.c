@@ -130,6 +130,15 @@ static void part_done(struct bulk *b, struct bulk_piece *p)
 	read_next(b, p);
 }
 
+/* Zeros that a bare target needs cost less as a request than as contents, on a link above all. */
+static bool goes_as_zeroes(const struct bulk *b, const struct bulk_piece *p)
+{
+	const struct blk_geometry *g = &b->m->target->geo;
+
+	return b->linear && b->bare && p->seg.len <= g->max_zeroes_blocks * g->block_bytes &&
+	       ds_all_zero(p->buf, p->seg.len);
+}
+
 static int was_read(struct bulk *b, struct bulk_piece *p)
 {
 	if (p->req.status) {
@@ -141,8 +150,8 @@ static int was_read(struct bulk *b, struct bulk_piece *p)
 		part_done(b, p);
 		return 0;
 	}
-	p->state = PIECE_WRITING;
-	submit(p, b->m->target, BLK_WRITE);
+	p->state = goes_as_zeroes(b, p) ? PIECE_ZEROING : PIECE_WRITING;
+	submit(p, b->m->target, p->state == PIECE_ZEROING ? BLK_WRITE_ZEROES : BLK_WRITE);
 	return 0;
 }
 

@@ -128,14 +128,15 @@ static int copy_link(struct chain *c, unsigned i, struct disk_copy *copy,
 		return err;
 	}
 	copy->bulk.cold = ds_file_blk(copy->file);
-	copy->bulk.fresh = i == 0;
+	copy->bulk.fresh = i == 0 && !copy->bare;
+	copy->bulk.bare = i == 0 && copy->bare;
 	err = bulk_linear(&copy->bulk);
 	if (!err)
 		err = next(user, i);
 	ds_close(copy->file);
 	copy->file = disk;
 	copy->bulk.cold = NULL;
-	copy->bulk.fresh = false;
+	copy->bulk.fresh = copy->bulk.bare = false;
 	return err;
 }
 

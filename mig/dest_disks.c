@@ -69,9 +69,11 @@ static void open_disks(struct dest_disks *k, struct vm *vm)
 		struct vdisk *d = vdisk_share(vm->cfg.name, i, &vm->cfg.disk[i]);
 
 		if (d && vdisk_is_copied(d)) {
-			k->disk[k->shares] = (struct blk_recv_disk){
-				.dev = vdisk_blk(d), .number = i, .snapshot = snapshot, .user = d
-			};
+			k->disk[k->shares] = (struct blk_recv_disk){ .dev = vdisk_blk(d),
+								     .number = i,
+								     .bare = vdisk_is_bare(d),
+								     .snapshot = snapshot,
+								     .user = d };
 			k->share[k->shares++] = d;
 		} else if (d) {
 			vdisk_close(d);

@@ -54,7 +54,7 @@ void disk_copy_into(struct disk_copy *c, struct ds_file *target)
 void disk_copy_bare(struct disk_copy *c)
 {
 	c->bulk.fresh = false;
-	c->bulk.bare = true;
+	c->bulk.bare = c->bare = true;
 }
 
 static void copied(void *user, uint64_t block, const void *buf, uint64_t bytes)

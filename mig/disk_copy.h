@@ -18,6 +18,7 @@ struct disk_copy {
 	struct cbt cbt;
 	struct mirror *m;
 	struct bulk bulk;
+	bool bare;	      /* [const] disk_copy_bare */
 	struct digest digest; /* after disk_copy_digest */
 	uint64_t watched_ns;  /* when disk_copy_watch was last called */
 	struct mirror_figures watched;
@@ -32,7 +33,7 @@ MUST_CHECK int disk_copy_init(struct disk_copy *c, struct ds_file *file, struct 
  * where contents are, as that of a thin file does: all of it will be written.
  */
 void disk_copy_into(struct disk_copy *c, struct ds_file *target);
-/* The target is a new file of ds_create_bare. */
+/* The target, or the lowest file of its chain, is a new file of ds_create_bare. */
 void disk_copy_bare(struct disk_copy *c);
 /* Before the mirror is in use: its copy's and its writes' digests are kept. -ENOMEM. */
 MUST_CHECK int disk_copy_digest(struct disk_copy *c);

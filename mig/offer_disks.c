@@ -16,13 +16,15 @@
 #define DISK_READ_ONLY 1u
 #define DISK_LEASED 2u
 #define DISK_INDEPENDENT 4u
-#define DISK_THIN 8u /* of a copied one */
-#define DISK_FLAGS (DISK_READ_ONLY | DISK_LEASED | DISK_INDEPENDENT | DISK_THIN)
+#define DISK_THIN 8u  /* of a copied one */
+#define DISK_BARE 16u /* the same, not thin: all of it will be written */
+#define DISK_FLAGS (DISK_READ_ONLY | DISK_LEASED | DISK_INDEPENDENT | DISK_THIN | DISK_BARE)
 
 static uint32_t flags_of(const struct vm_disk *d, const struct vdisk_id *id)
 {
 	return (d->read_only ? DISK_READ_ONLY : 0) | (id->leased ? DISK_LEASED : 0) |
-	       (d->mode == VM_DISK_INDEPENDENT ? DISK_INDEPENDENT : 0) | (id->thin ? DISK_THIN : 0);
+	       (d->mode == VM_DISK_INDEPENDENT ? DISK_INDEPENDENT : 0) |
+	       (id->thin ? DISK_THIN : 0) | (id->bare ? DISK_BARE : 0);
 }
 
 static bool any_chain(const struct vdisk_id *disk, unsigned nr)
@@ -81,10 +83,11 @@ static bool goes_together(const struct vdisk_id *id, uint32_t flags)
 {
 	static const uint8_t nowhere[sizeof(id->ds)];
 
-	if (flags & ~DISK_FLAGS || (flags & DISK_READ_ONLY && flags & DISK_LEASED))
+	if (flags & ~DISK_FLAGS || (flags & DISK_READ_ONLY && flags & DISK_LEASED) ||
+	    (flags & DISK_THIN && flags & DISK_BARE))
 		return false;
 	if (id->how == VDISK_SHARED)
-		return !(flags & DISK_THIN);
+		return !(flags & (DISK_THIN | DISK_BARE));
 	return id->how == VDISK_COPIED && !(flags & (DISK_READ_ONLY | DISK_LEASED)) && !id->file &&
 	       !id->generation && !memcmp(id->ds, nowhere, sizeof(nowhere)) && id->size &&
 	       id->size % WIRE_SECTOR == 0;
@@ -122,6 +125,7 @@ static int disk_check(struct rec_reader *r, struct vm_disk *d, struct vdisk_id *
 	d->mode = flags & DISK_INDEPENDENT ? VM_DISK_INDEPENDENT : VM_DISK_NORMAL;
 	id->leased = flags & DISK_LEASED;
 	id->thin = flags & DISK_THIN;
+	id->bare = flags & DISK_BARE;
 	d->arriving = how == VDISK_COPIED;
 	rec_get_bytes(r, id->ds, sizeof(id->ds));
 	id->file = rec_get_u64(r);

@@ -156,10 +156,11 @@ static int make_new(struct smove_disk *d)
 	err = has_room(d, space_of_new(d, kind, &old));
 	if (err)
 		return err;
-	d->bare = kind == DS_KIND_FLAT && !d->chain;
+	if (d->chain)
+		bytes = d->chain->most_bytes;
+	d->bare = kind == DS_KIND_FLAT;
 	err = d->bare ? ds_create_bare(d->ds, d->name, bytes)
-		      : ds_create(d->ds, d->name, kind, d->chain ? d->chain->most_bytes : bytes,
-				  DS_FILE_UNFINISHED);
+		      : ds_create(d->ds, d->name, kind, bytes, DS_FILE_UNFINISHED);
 	if (err)
 		return store_error(d, d->to.path, err);
 	d->made = journal_file(d->to.path);

@@ -34,6 +34,7 @@ static int open_disk(struct source *s, unsigned i)
 	}
 	s->disks->nr++;
 	err = source_chain_open(k);
+	s->disk[i].bare = !s->disk[i].thin && j->version >= WIRE_VERSION_BARE;
 	disk_copy_note(j, j->vm->cfg.disk[i].path);
 	j->st.disk.total_bytes += s->disk[i].size + (k->chain ? k->chain->bytes : 0);
 	if (!j->st.disk.disks++)
@@ -181,6 +182,8 @@ static int make_mirror(struct source_disk *d, struct blkdev *target)
 
 	if (err)
 		return err;
+	if (d->s->disk[d->index].bare)
+		disk_copy_bare(&d->copy);
 	d->copy.bulk.asked = source_disks_asked;
 	if (d->s->j->req.disks.verify)
 		err = source_verify_init(d);

@@ -15,12 +15,13 @@
 #include <tern/vm.h>
 
 #define WIRE_MAGIC 0x4d4e5254u /* "TRNM" in memory order */
-#define WIRE_VERSION 5u
+#define WIRE_VERSION 6u
 #define WIRE_VERSION_DELTA 2u	/* the first that has DELTA */
 #define WIRE_VERSION_DISKS 3u	/* the first that takes VMs with disks, and has a body in ACCEPT */
 #define WIRE_VERSION_CHECKS 4u	/* the first whose BLOCKS has flags and a sum */
 #define WIRE_VERSION_CHAINS 5u	/* the first that takes snapshots of sent disks */
 #define WIRE_VERSION_AT_REST 5u /* ... and VMs that are suspended or off */
+#define WIRE_VERSION_BARE 6u	/* the first that takes disks of which all is written */
 #define WIRE_VERSION_MIN 1u
 #define WIRE_BATCH_MAX 2048u /* pages in one batch */
 #define WIRE_RUNS_MAX WIRE_BATCH_MAX

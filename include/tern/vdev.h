@@ -173,6 +173,8 @@ struct vdisk_id {
 	enum vdisk_how how;
 	bool leased; /* written by who holds the lease; else read-only or multi-writer */
 	bool thin;   /* COPIED: what it is to be there */
+	/* COPIED, not thin: all of it, or of its first snapshot, will be written, zeros too. */
+	bool bare;
 	char to[VM_DISK_PATH_MAX]; /* COPIED: its path there */
 	struct vdisk_chain *chain; /* COPIED: its snapshots there; NULL: none */
 	uint8_t ds[16];
@@ -217,6 +219,8 @@ MUST_CHECK int vdisks_finish(struct vm *vm, char *why, size_t why_len);
 MUST_CHECK int vdisks_held(struct vm *vm, char *why, size_t why_len);
 void vdisks_settle(struct vm *vm, bool here);
 bool vdisk_is_copied(const struct vdisk *d);
+/* Of one that arrives: it shows anything until all of it, or of its first snapshot, is written. */
+bool vdisk_is_bare(const struct vdisk *d);
 /*
  * Of one that arrives with snapshots: all that has come is the next of them, and the disk has the
  * size of what comes then. -ENODATA: there are no more; and the store's errors.

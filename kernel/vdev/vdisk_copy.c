@@ -103,8 +103,9 @@ int vdisk_copy_check(const struct vm_disk *d, const struct vdisk_id *id, char *w
 static int make(struct datastore *ds, const char *name, const struct vdisk_id *id,
 		struct ds_file **out)
 {
-	int rc = ds_create(ds, name, id->thin ? DS_KIND_THIN : DS_KIND_FLAT, first_size(id),
-			   DS_FILE_UNFINISHED);
+	enum ds_kind kind = id->thin ? DS_KIND_THIN : DS_KIND_FLAT;
+	int rc = id->bare ? ds_create_bare(ds, name, first_size(id))
+			  : ds_create(ds, name, kind, first_size(id), DS_FILE_UNFINISHED);
 
 	if (rc)
 		return rc;
@@ -120,6 +121,7 @@ static int make(struct datastore *ds, const char *name, const struct vdisk_id *i
 static int note_chain(struct vdisk *d, const struct vdisk_id *id)
 {
 	d->size = id->size;
+	d->bare = id->bare;
 	if (!id->chain)
 		return 0;
 	d->chain = malloc(sizeof(*d->chain));
@@ -196,4 +198,9 @@ void vdisk_copy_set(struct vdisk *d, bool copied, bool drop)
 bool vdisk_is_copied(const struct vdisk *d)
 {
 	return d->copied;
+}
+
+bool vdisk_is_bare(const struct vdisk *d)
+{
+	return d->bare;
 }

@@ -22,6 +22,7 @@ struct vdisk {
 	struct vdisk_chain *chain; /* [own] of one that arrives, what is to be made; NULL: none */
 	unsigned links;		   /* [own] that are made of it */
 	uint64_t size;		   /* [own] what it has at last, behind them */
+	bool bare;		   /* [const] of one that arrives: made by ds_create_bare */
 	bool copied;		   /* [own] of a move: not the file goes, but its contents */
 	bool drop;		   /* [own] the file is removed when it is closed */
 	unsigned refs;		   /* [list_lock] */

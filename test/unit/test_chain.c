@@ -95,11 +95,16 @@ static void begin(enum mirror_mode mode, enum ds_kind kind)
 	assert_int_equal(ds_open(ds, "d", DS_OPEN_WRITE, &move.from), 0);
 	ds_file_keep_chain(move.from, true);
 	assert_int_equal(chain_read(ds, "d", "n", true, &move.chain), 0);
-	assert_int_equal(ds_create(ds, "n", kind, move.chain->most_bytes, DS_FILE_UNFINISHED), 0);
+	assert_int_equal(kind == DS_KIND_FLAT ? ds_create_bare(ds, "n", move.chain->most_bytes)
+					      : ds_create(ds, "n", kind, move.chain->most_bytes,
+							  DS_FILE_UNFINISHED),
+			 0);
 	assert_int_equal(ds_open(ds, "n", DS_OPEN_WRITE, &move.to), 0);
 	assert_int_equal(disk_copy_init(&move.copy, move.from, ds_file_blk(move.from),
 					ds_file_blk(move.to), mode),
 			 0);
+	if (kind == DS_KIND_FLAT)
+		disk_copy_bare(&move.copy);
 	assert_int_equal(disk_copy_digest(&move.copy), 0);
 	pace_init(&move.copy.bulk.pace, &move.copy.guest, 0);
 	if (move.chain->as.link[0].size != move.chain->most_bytes)

@@ -9,7 +9,8 @@
 // SOURCES: mig/mirror.c mig/mirror_op.c
 // SOURCES: mig/pace.c mig/cbt.c mig/digest.c kernel/lib/muldiv.c kernel/lib/crc32c.c
 // SOURCES: mig/blk_send.c mig/blk_send_net.c mig/blk_recv.c mig/blk_recv_req.c
-// SOURCES: mig/page_ring.c mig/peer.c mig/wire.c kernel/vdev/vdisk.c kernel/vdev/vdisk_copy.c
+// SOURCES: mig/page_ring.c mig/spans.c mig/peer.c mig/wire.c
+// SOURCES: kernel/vdev/vdisk.c kernel/vdev/vdisk_copy.c
 // SOURCES: drivers/blkdev.c kernel/store/ds_*.c
 // SOURCES: tools/terndisk/host.c tools/terndisk/filedisk.c test/unit/fake_pipe.c
 #include <setjmp.h>
@@ -69,6 +70,29 @@ static struct store {
 	struct datastore *ds;
 } here, there;
 
+/* Of both: what their devices were given to write. */
+static const struct blk_ops *real;
+static uint64_t written_bytes;
+
+static void submit(struct blkdev *d, struct blk_req *r)
+{
+	if (r->op == BLK_WRITE || r->op == BLK_WRITE_ZEROES)
+		written_bytes += r->blocks * d->geo.block_bytes;
+	real->submit(d, r);
+}
+
+static const struct blk_ops counting = { .submit = submit };
+
+/* What others have left. */
+static void fill_device(int fd)
+{
+	static uint8_t left[MIB];
+
+	memset(left, 0xa5, sizeof(left));
+	for (unsigned i = 0; i < 40; i++)
+		assert_int_equal(pwrite(fd, left, MIB, i * MIB), MIB);
+}
+
 static void mount(struct store *s, const char *name)
 {
 	static const struct ds_host host = { .id = { 1 }, .name = "a" };
@@ -79,10 +103,12 @@ static void mount(struct store *s, const char *name)
 	snprintf(s->path, sizeof(s->path), "/tmp/test_chain.XXXXXX");
 	fd = mkstemp(s->path);
 	assert_true(fd >= 0);
-	assert_int_equal(ftruncate(fd, 40 << 20), 0);
+	fill_device(fd);
 	close(fd);
 	assert_int_equal(filedisk_open(&s->disk, s->path, true), 0);
 	unlink(s->path);
+	real = s->disk.dev.ops;
+	s->disk.dev.ops = &counting;
 	assert_int_equal(ds_format(&s->disk.dev, &o), 0);
 	assert_int_equal(ds_mount(&s->disk.dev, &host, DS_MOUNT_WRITE, &s->ds), 0);
 }
@@ -153,6 +179,8 @@ static void resize(const char *name, uint64_t bytes)
 	ds_close(f);
 }
 
+static uint64_t first_has = 2 * MIB; /* written of the lowest */
+
 /* d over d.two over d.one: 2, 5 and 4 MiB; two hides something of one by zeros. */
 static void make_disk(enum ds_kind kind)
 {
@@ -162,7 +190,7 @@ static void make_disk(enum ds_kind kind)
 	struct ds_file *f;
 
 	assert_int_equal(ds_create(here.ds, "d", kind, 2 * MIB, 0), 0);
-	fill(here.ds, "d", 0, 2 * MIB, 1);
+	fill(here.ds, "d", 0, first_has, 1);
 	assert_int_equal(ds_snapshot(here.ds, "d", "d.one"), 0);
 	resize("d", 5 * MIB);
 	fill(here.ds, "d", 4 * MIB, 8192, 2);
@@ -214,12 +242,15 @@ static const struct vm_disk place = { .path = "/ds/there/n", .arriving = true };
 
 static void await(struct vdisk_chain *as, bool thin)
 {
-	struct vdisk_id id = { .how = VDISK_COPIED, .thin = thin, .size = 4 * MIB, .chain = as };
+	struct vdisk_id id = {
+		.how = VDISK_COPIED, .thin = thin, .bare = !thin, .size = 4 * MIB, .chain = as
+	};
 	struct world_opts o = { .name = "test" };
 	char why[160];
 
 	assert_int_equal(vdisk_copy_await("g", 0, &place, &id, &net.arrives, why, sizeof(why)), 0);
 	net.disk = (struct blk_recv_disk){ .dev = vdisk_blk(net.arrives),
+					   .bare = vdisk_is_bare(net.arrives),
 					   .snapshot = snapshot,
 					   .user = net.arrives };
 	fake_pipe(&net.near, &net.far);
@@ -258,6 +289,8 @@ static void depart(bool thin)
 	assert_int_equal(disk_copy_init(&move.copy, move.file, ds_file_blk(move.file),
 					blk_sender_disk(move.sender, 0), MIRROR_BOTH),
 			 0);
+	if (!thin)
+		disk_copy_bare(&move.copy);
 	assert_int_equal(disk_copy_digest(&move.copy), 0);
 	move.copy.digest.check = check;
 	pace_init(&move.copy.bulk.pace, &move.copy.guest, 0);
@@ -397,6 +430,39 @@ static void flat(void **state)
 	assert_int_equal(e.kind, DS_KIND_FLAT);
 }
 
+static uint64_t made_bytes, first_bytes;
+
+static void note_written(unsigned link)
+{
+	assert_int_equal(flush(), 0);
+	if (link == 0)
+		first_bytes = written_bytes - made_bytes;
+}
+
+/* Made flat of one with holes: each byte is written once, and what was there is nowhere. */
+static void flat_of_thin(void **state)
+{
+	uint64_t metadata;
+
+	first_has = MIB + 4096;
+	make_disk(DS_KIND_THIN);
+	first_has = 2 * MIB;
+	metadata = written_bytes;
+	made_bytes = written_bytes;
+	depart(false);
+	metadata = written_bytes - metadata;
+	move.between = note_written;
+	assert_int_equal(copy(), 0);
+	assert_in_range(first_bytes, 2 * MIB, 2 * MIB + metadata + MIB / 4);
+	assert_true(metadata < MIB / 2);
+	assert_true(blk_receiver_close(net.receiver));
+	assert_int_equal(vdisk_copy_finish(net.arrives), 0);
+	over(true);
+	assert_same_file("d.one", "n.one");
+	assert_same_file("d.two", "n.two");
+	assert_same_file("d", "n");
+}
+
 /* At any link, and when all is there but the end: nothing stays there, all is here. */
 static unsigned last_link;
 
@@ -532,6 +598,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		test(thin),
 		test(flat),
+		test(flat_of_thin),
 		test(what_breaks_off_leaves_nothing),
 		test(a_name_that_is_taken),
 		test(what_is_lost_of_a_snapshot_is_found),

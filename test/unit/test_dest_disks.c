@@ -3,9 +3,9 @@
  * A stream of disks from its HELLO on, at the destination: whatever its source says that is not the
  * protocol is answered with words, as on the other stream, and a disk that fails with its own.
  */
-// SOURCES: mig/dest.c mig/dest_disks.c mig/blk_recv.c mig/blk_recv_req.c mig/page_ring.c
-// SOURCES: mig/peer.c mig/wire.c kernel/lib/crc32c.c drivers/blkdev.c
-// SOURCES: tools/terndisk/host.c test/unit/fake_pipe.c
+// SOURCES: mig/dest.c mig/dest_disks.c mig/blk_recv.c mig/blk_recv_req.c
+// SOURCES: mig/page_ring.c mig/spans.c mig/peer.c mig/wire.c kernel/lib/crc32c.c
+// SOURCES: drivers/blkdev.c tools/terndisk/host.c test/unit/fake_pipe.c
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -54,6 +54,11 @@ struct vdisk *vdisk_share(const char *name, unsigned index, const struct vm_disk
 bool vdisk_is_copied(const struct vdisk *d)
 {
 	return true;
+}
+
+bool vdisk_is_bare(const struct vdisk *d)
+{
+	return false;
 }
 
 struct blkdev *vdisk_blk(struct vdisk *d)

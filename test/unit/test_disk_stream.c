@@ -6,7 +6,7 @@
  * there ends the sender with the reason; a hostile sender harms nothing.
  */
 // SOURCES: mig/blk_send.c mig/blk_send_net.c mig/blk_recv.c mig/blk_recv_req.c
-// SOURCES: mig/page_ring.c mig/peer.c mig/wire.c kernel/lib/crc32c.c
+// SOURCES: mig/page_ring.c mig/spans.c mig/peer.c mig/wire.c kernel/lib/crc32c.c
 // SOURCES: drivers/blkdev.c tools/terndisk/host.c test/unit/fake_pipe.c
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,6 +24,7 @@
 
 #include "mig/blk_recv.h"
 #include "mig/blk_send.h"
+#include "mig/spans.h"
 #include "test/unit/fake_pipe.h"
 
 #define DISKS 2u
@@ -150,6 +151,8 @@ static void reader_world(void *arg)
 	net.ended = err;
 }
 
+static bool bare;
+
 static int start_version(uint16_t version)
 {
 	struct blk_send_geometry g[DISKS];
@@ -170,7 +173,9 @@ static int start_version(uint16_t version)
 							 .max_zeroes_blocks = 77,
 							 .volatile_cache = true };
 		blk_setup(&late[i].dev);
-		net.disk[i] = (struct blk_recv_disk){ .dev = &late[i].dev, .number = i + 5 };
+		net.disk[i] = (struct blk_recv_disk){ .dev = &late[i].dev,
+						      .number = i + 5,
+						      .bare = bare };
 		g[i] = (struct blk_send_geometry){ DISK_BYTES, 512 };
 	}
 	fake_pipe(&net.near, &net.far);
@@ -187,6 +192,17 @@ static int start_version(uint16_t version)
 static int start(void **state)
 {
 	return start_version(WIRE_VERSION);
+}
+
+/* The disks have there what others have left. */
+static int start_bare(void **state)
+{
+	bare = true;
+	(void)start_version(WIRE_VERSION);
+	bare = false;
+	for (unsigned i = 0; i < DISKS; i++)
+		memset(late[i].bytes, 0xa5, DISK_BYTES);
+	return 0;
 }
 
 /* Hosts of which one is older. */
@@ -428,6 +444,104 @@ static void test_snapshots(void **state)
 	assert_true(blk_receiver_close(net.receiver));
 }
 
+/* As a copy does it: from the beginning, in pieces. */
+static void write_all(unsigned disk, uint64_t at, uint64_t to)
+{
+	for (uint64_t n; at < to; at += n) {
+		enum blk_op op = rand() % 2 ? BLK_WRITE : BLK_WRITE_ZEROES;
+
+		n = 1 + (uint64_t)rand() % 256;
+		n = MIN(to - at, n);
+		assert_int_equal(change(disk, op, at, n), 0);
+		note(disk, op, at, n);
+	}
+}
+
+static void write_all_but(unsigned disk, uint64_t from, uint64_t to)
+{
+	write_all(disk, 0, from);
+	write_all(disk, to, DISK_BYTES / 512);
+}
+
+static void test_bare(void **state)
+{
+	for (unsigned i = 0; i < DISKS; i++)
+		write_all(i, 0, DISK_BYTES / 512);
+	random_changes(50);
+	assert_int_equal(blk_sender_check(net.sender, 1, 512, 512 * 9, sum_of(1, 1, 9)), 0);
+	assert_int_equal(blk_sender_flush(net.sender, time_ns() + SOON_NS), 0);
+	assert_true(blk_receiver_close(net.receiver));
+	for (unsigned i = 0; i < DISKS; i++)
+		assert_memory_equal(late[i].bytes, model[i], DISK_BYTES);
+}
+
+/* What it does not write it does not get: not even by a sector, or by what it discards. */
+static void test_bare_not_all(void **state)
+{
+	write_all(0, 0, DISK_BYTES / 512);
+	write_all_but(1, 3000, 3001);
+	assert_int_equal(change(1, BLK_DISCARD, 3000, 1), 0);
+	assert_int_equal(blk_sender_flush(net.sender, time_ns() + SOON_NS), 0);
+	assert_false(blk_receiver_close(net.receiver));
+	assert_int_equal(change(1, BLK_WRITE, 3000, 1), 0);
+	assert_int_equal(blk_sender_flush(net.sender, time_ns() + SOON_NS), 0);
+	assert_true(blk_receiver_close(net.receiver));
+}
+
+static void refused(const char *text)
+{
+	struct wire_text words;
+
+	assert_int_equal(blk_sender_flush(net.sender, time_ns() + SOON_NS), -ECONNABORTED);
+	assert_int_equal(blk_sender_error(net.sender, &words), -ECONNABORTED);
+	assert_string_equal(words.code, "bad-stream");
+	assert_string_equal(words.text, text);
+	assert_false(blk_receiver_close(net.receiver));
+}
+
+/* Nor does it hear of it by guesses. */
+static void test_bare_guess(void **state)
+{
+	uint8_t is[512];
+
+	memset(is, 0xa5, sizeof(is));
+	write_all_but(0, 3000, 3002);
+	assert_int_equal(blk_sender_check(net.sender, 0, 3001 * 512, 512, crc32c(0, is, 512)), 0);
+	refused("disk 5 there: not all of it was sent, or in no order");
+}
+
+static unsigned snapshots;
+
+static int count_snapshot(void *user)
+{
+	snapshots++;
+	return 0;
+}
+
+/* Nor under a snapshot, which is complete; what stands on one has all that it shows. */
+static void test_bare_snapshot(void **state)
+{
+	snapshots = 0;
+	for (unsigned i = 0; i < DISKS; i++)
+		net.disk[i].snapshot = count_snapshot;
+	write_all(1, 0, DISK_BYTES / 512);
+	assert_int_equal(blk_sender_snapshot(net.sender, 1), 0);
+	assert_int_equal(blk_sender_flush(net.sender, time_ns() + SOON_NS), 0);
+	assert_int_equal(snapshots, 1);
+	write_all_but(0, 10, 11);
+	assert_int_equal(blk_sender_snapshot(net.sender, 0), 0);
+	refused("disk 5 there: not all of it was sent, or in no order");
+	assert_int_equal(snapshots, 1);
+}
+
+/* Nor by more holes than are remembered. */
+static void test_bare_in_no_order(void **state)
+{
+	for (uint64_t i = 0; i <= SPANS_MAX; i++)
+		(void)!change(0, BLK_WRITE_ZEROES, 4 * i, 1);
+	refused("disk 5 there: not all of it was sent, or in no order");
+}
+
 /* It ends the move, with the reason; what follows reaches no disk. */
 static void test_snapshot_fails(void **state)
 {
@@ -627,6 +741,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_unmap, start, stop),
 		cmocka_unit_test_setup_teardown(test_older_peer, start_3, stop),
 		cmocka_unit_test_setup_teardown(test_snapshots, start, stop),
+		cmocka_unit_test_setup_teardown(test_bare, start_bare, stop),
+		cmocka_unit_test_setup_teardown(test_bare_not_all, start_bare, stop),
+		cmocka_unit_test_setup_teardown(test_bare_guess, start_bare, stop),
+		cmocka_unit_test_setup_teardown(test_bare_snapshot, start_bare, stop),
+		cmocka_unit_test_setup_teardown(test_bare_in_no_order, start_bare, stop),
 		cmocka_unit_test_setup_teardown(test_snapshot_fails, start, stop),
 		cmocka_unit_test_setup_teardown(test_peer_without_snapshots, start_4, stop),
 		cmocka_unit_test_setup_teardown(test_no_reads, start, stop),

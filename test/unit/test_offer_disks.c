@@ -73,6 +73,28 @@ static void a_vm_without_disks_says_nothing(void **state)
 	assert_int_equal(record_len, RECORD_HEAD); /* the end of the records */
 }
 
+/* Whose contents are sent: of a flat file all is, or not, and of a thin one not. */
+static void sent(void **state)
+{
+	static const struct vm_disk sent_disk = { .path = "/ds/x/a" };
+
+	cfg = (struct vm_config){ .disks = 1, .disk = { sent_disk } };
+	id[0] = (struct vdisk_id){
+		.how = VDISK_COPIED, .bare = true, .to = "/ds/y/a", .size = 512
+	};
+	save();
+	assert_int_equal(record[FIRST + 4], 16);
+	assert_int_equal(check(), 0);
+	assert_true(read_id[0].bare && !read_id[0].thin);
+	refused_with(FIRST + 4, 16 + 8);
+	id[0].bare = false;
+	id[0].thin = true;
+	save();
+	assert_int_equal(record[FIRST + 4], 8);
+	assert_int_equal(check(), 0);
+	assert_true(!read_id[0].bare && read_id[0].thin);
+}
+
 static void refused(void **state)
 {
 	refused_with(2, 3); /* version */
@@ -86,7 +108,9 @@ static void refused(void **state)
 	refused_with(FIRST, 3);		  /* how: not known here */
 	refused_with(FIRST, 0);
 	refused_with(FIRST + 4, 3);	  /* read-only and leased */
-	refused_with(FIRST + 4, 8);	  /* a flag of tomorrow */
+	refused_with(FIRST + 4, 32);	  /* a flag of tomorrow */
+	refused_with(FIRST + 4, 8);	  /* thin, of one that is not sent */
+	refused_with(FIRST + 4, 16);	  /* all of it will be written, the same */
 	refused_with(FIRST + 50, 'd');	  /* no path */
 	refused_with(FIRST + 52, '\x1b'); /* for a terminal to obey */
 	refused_with(FIRST + 52, ' ');
@@ -161,6 +185,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(golden, begin),
 		cmocka_unit_test_setup(a_vm_without_disks_says_nothing, begin),
+		cmocka_unit_test(sent),
 		cmocka_unit_test_setup(refused, begin),
 		cmocka_unit_test_setup_teardown(golden_snapshots, begin_with_chain, end),
 		cmocka_unit_test_setup_teardown(refused_snapshots, begin_with_chain, end),
