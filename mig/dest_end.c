@@ -10,6 +10,7 @@
 
 #include <tern/home.h>
 #include <tern/log.h>
+#include <tern/store.h>
 #include <tern/vdev.h>
 
 #include "history.h"
@@ -106,6 +107,17 @@ static int accept_leases(struct mig_job *j)
 	return err;
 }
 
+/* The leases will not come. Its source may ask later, after crashes of either. */
+static void keep_gone(struct mig_job *j)
+{
+	int err = j->journal ? journal_note(j->journal, JOURNAL_GONE) : 0;
+
+	if (err)
+		log_warn("mig", "job %u: that its copy is given up is not noted: %s",
+			 (unsigned)j->st.id, ds_error_text(err));
+	job_journal_keep(j);
+}
+
 /* The leases, then the record: what is noted is owned. Not without the disks that came. */
 static int accept(struct mig_job *j)
 {
@@ -114,8 +126,8 @@ static int accept(struct mig_job *j)
 
 	if (!err && tells)
 		job_step(j, STEP_ACCEPTED);
-	if (err == -ESTALE) /* its source may ask later, after a crash of either */
-		job_journal_keep(j);
+	if (err == -ESTALE)
+		keep_gone(j);
 	if (!err && j->journal)
 		err = journal_note(j->journal, JOURNAL_OWNS);
 	if (!err && j->journal)

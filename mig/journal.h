@@ -24,6 +24,7 @@ enum journal_step {
 	JOURNAL_GO,	     /* source: GO is decided; the VM may be the other host's */
 	JOURNAL_OWNS,	     /* destination: it is this host's, and may have run */
 	JOURNAL_SETTLED,     /* nothing is in doubt any more: the file could not be removed */
+	JOURNAL_GONE,	     /* destination: its copy was complete, and will never run */
 	JOURNAL_STEPS
 };
 

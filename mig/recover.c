@@ -8,7 +8,9 @@
  *                             copy is not wanted
  *   source, GO                the disks are held, so that nobody starts the VM, until the other
  *                             side or the operator has said whose it is
- *   destination, nothing      the copy has never run: its disks are removed; its source hears so
+ *   destination, nothing      the copy has never run: its disks are removed; if it was complete its
+ *                             source may ask, and hears so: that is noted before they go
+ *   destination, gone         as that, found again
  *   destination, owns         the VM is here, as any whose host has crashed; its source hears so
  *   storage, nothing          the VM has its old disks: the new ones are removed
  *   any, settled              it is removed
@@ -34,14 +36,13 @@ struct leftover {
 	struct ds_file *file[JOURNAL_FILES_MAX]; /* NULL: not there, or a whole disk of the host */
 };
 
-/* Was it there? Another file may have its path by now. */
-static bool remove_file(const char *path, uint64_t file)
+/* Another file may have its path by now. */
+static void remove_file(const char *path, uint64_t file)
 {
 	int err = file ? ds_remove_file(path, file) : -ENOENT;
 
 	if (err && err != -ENOENT)
 		log_warn("mig", "%s is left behind: %s", path, ds_error_text(err));
-	return err != -ENOENT;
 }
 
 static void list(struct leftover *l, const struct journal_record *r)
@@ -76,7 +77,7 @@ static void end_one(struct leftover *l, unsigned i, bool remove)
 	if (f)
 		ds_close(f);
 	if (remove)
-		(void)remove_file(l->disk[i], l->id[i]);
+		remove_file(l->disk[i], l->id[i]);
 }
 
 /* That description says no more that the VM moves to or from there. */
@@ -158,26 +159,65 @@ static void source_left(const struct journal_record *r, struct journal *k)
 
 /* ---- the destination's ---- */
 
+/* Is that file there? One whose datastore is not mounted, or does not say, may be. */
+static bool may_be_there(const char *path, uint64_t file)
+{
+	struct datastore *ds;
+	struct ds_entry e;
+	const char *name;
+	int err;
+
+	if (!file)
+		return false;
+	if (ds_path(path, &ds, &name))
+		return true;
+	err = ds_stat(ds, name, &e);
+	return err ? err != -ENOENT : e.id == file;
+}
+
+/* Some of its files are whole: what was not went at the mount. So READY may have been said. */
+static bool was_complete(const struct journal_record *r)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < r->disks; i++)
+		any |= may_be_there(r->disk[i], r->file[i]);
+	return any;
+}
+
+/* The source may ask until it has settled, after more crashes of this host than one. True: it may.
+ */
+static bool copy_left(const struct journal_record *r, struct journal *k)
+{
+	bool asked_for = r->step == JOURNAL_GONE || was_complete(r);
+	int err = asked_for && r->step != JOURNAL_GONE ? journal_note(k, JOURNAL_GONE) : 0;
+
+	if (err)
+		log_warn("mig", "that the copy of %s is given up is not noted: %s", r->vm,
+			 ds_error_text(err));
+	for (uint32_t i = 0; i < r->disks; i++)
+		remove_file(r->disk[i], r->file[i]);
+	log_warn("mig", "the copy of %s that was coming here is given up: this host crashed",
+		 r->vm);
+	return asked_for;
+}
+
 static void destination_left(const struct journal_record *r, struct journal *k)
 {
 	struct wire_verdict v = { .verdict = VERDICT_RUNNING };
-	bool asked_for = r->step == JOURNAL_OWNS;
+	bool owns = r->step == JOURNAL_OWNS, asked_for = owns;
 
 	memcpy(v.id, r->id, sizeof(v.id));
-	step_say(r->id, true, asked_for ? STEP_FOUND_OWNS : STEP_FOUND_NOTHING);
-	if (r->step != JOURNAL_OWNS) {
+	step_say(r->id, true, owns ? STEP_FOUND_OWNS : STEP_FOUND_NOTHING);
+	if (!owns) {
 		v.verdict = VERDICT_DISCARDED;
-		for (uint32_t i = 0; i < r->disks; i++)
-			asked_for |= remove_file(r->disk[i], r->file[i]);
-		log_warn("mig",
-			 "the copy of %s that was coming here is given up: this host crashed",
-			 r->vm);
+		asked_for = copy_left(r, k);
 	}
-	if (r->step == JOURNAL_OWNS && r->disks)
+	if (owns && r->disks)
 		home_settled(r->disk[r->disks - 1], r->file[r->disks - 1], "");
 	if (asked_for) /* now, or after another crash */
 		journal_keep(k);
-	else /* unfinished files went at the mount: READY was never said, so no GO */
+	else /* READY was never said, so no GO */
 		journal_end(k);
 	history_add(&v); /* from now on its source is answered, which may end the record */
 }

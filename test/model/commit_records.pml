@@ -17,8 +17,8 @@
  * Safety:   never both running, nor the source again after the destination has run, nor an old
  *           copy after the source has gone on (monitor); GO that was not noted is never
  *           obeyed; the source's copy goes only after the other one has run (ltl kept).
- * Progress: once losses and crashes are over, exactly one host has the VM, without any
- *           operator unless a host is gone for good (ltl settles).
+ * Progress: once losses and crashes are over, exactly one host has the VM and the other one no
+ *           copy, without any operator unless a host is gone for good (ltl settles).
  *
  * The BREAK_ variants leave a note out or drop one too early, and must be found.
  */
@@ -35,6 +35,7 @@
 /* BREAK: safety -DBREAK_GO_ON_WITH_NOTE */
 /* BREAK: settles -DBREAK_CLOSE_EARLY */
 /* BREAK: settles -DBREAK_FORGET_WHEN_ASKED */
+/* BREAK: settles -DBREAK_FORGET_GONE -DCRASHES=3 */
 /* BREAK: kept -DLEASES -DBREAK_FREE_BY_LEASE */
 /* BREAK: safety -DLEASES -DBREAK_NOTE_ALONE */
 
@@ -62,7 +63,7 @@ mtype = { RUNS, PARKED, NOTED, UNNOTED, GIVING, GIVEN, BACK, GO_SENT, RELEASED, 
 mtype s = RUNS;
 mtype d = EMPTY;
 /* On the disks: enum journal_step. */
-mtype = { NONE, J_NOTHING, J_GO, J_OWNS };
+mtype = { NONE, J_NOTHING, J_GO, J_OWNS, J_GONE };
 mtype sj = J_NOTHING;
 mtype dj = J_NOTHING;
 /* The lease of the first disk that has one. */
@@ -212,6 +213,16 @@ inline gone()
 	fi
 }
 
+/* The source may ask until it has settled, after more crashes of this host than one. */
+inline note_gone()
+{
+#ifndef BREAK_FORGET_GONE /* the second start takes it for a copy that was never complete */
+	dj = J_GONE
+#else
+	skip
+#endif
+}
+
 inline give_up()
 {
 	d = EMPTY; d_over = true; d_files = false
@@ -245,7 +256,7 @@ end:	do
 		lease = TAKEN; d = ACCEPTED }
 	:: atomic { asked_lease && lease == OFFERED && FAULT(breaks) -> SPEND(breaks);
 		lease = TAKEN }
-	:: atomic { IN(GIVEN_UP, asked_lease && lease_gone) -> give_up() } /* the record stays */
+	:: atomic { IN(GIVEN_UP, asked_lease && lease_gone) -> note_gone(); give_up() }
 	:: atomic { IN(NOTED_OWNS, d == ACCEPTED) -> dj = J_OWNS; d = TAKES }
 #ifdef BREAK_NOTE_ALONE /* the record is taken for the lease */
 	:: atomic { (m_go || m_settle_go) && d == HELD && leased -> dj = J_OWNS; d = TAKES }
@@ -331,10 +342,12 @@ end:	do
 	:: atomic { s == DOWN && sj == NONE -> s = RUNS; ran_on = true; s_unsettled = false }
 	:: atomic { IN(FOUND_OWNS, d == DOWN && dj == J_OWNS) -> /* started again from its disks */
 		d = OWNS; d_ran = true }
-	:: atomic { IN(FOUND_NOTHING, d == DOWN && dj == J_NOTHING) ->
+	/* What of the files was not whole went at the mount; the note comes before the others go */
+	:: atomic { IN(FOUND_NOTHING, d == DOWN && (dj == J_NOTHING || dj == J_GONE)) ->
 		d = EMPTY; d_over = true;
 		if
-		:: d_files -> d_files = false
+		:: d_files -> note_gone(); d_files = false
+		:: !d_files && dj == J_GONE -> skip
 		:: else -> dj = NONE /* no more than in memory */
 		fi }
 	od
@@ -374,7 +387,7 @@ init {
 	atomic { run source(); run dest(); run faults(); run boots(); run operator() }
 }
 
-#define here_alone (((s == RUNS && !s_unsettled) || s == OFF) && d != OWNS)
+#define here_alone (((s == RUNS && !s_unsettled) || s == OFF) && (d == EMPTY || d == BURNT))
 #define there_alone ((s == RELEASED || s == BURNT) && d == OWNS)
 /* What may stay without an owner: the source burnt down before the copy was complete, or given. */
 #define burnt_down (s == BURNT && (d == EMPTY || d == BURNT))

@@ -28,7 +28,9 @@
 static char done[256];
 static struct journal_record record;
 static struct mig_job job;
-static bool kept;
+static bool kept, mounted = true;
+static unsigned whole; /* bit i: file i is there */
+static enum journal_step noted;
 
 static void note(const char *what, const char *path)
 {
@@ -47,6 +49,8 @@ struct datastore *ds_at(unsigned index)
 
 int ds_path(const char *path, struct datastore **ds, const char **file)
 {
+	if (!mounted)
+		return -ENOENT;
 	*ds = ds_at(0);
 	*file = path;
 	return 0;
@@ -68,6 +72,14 @@ int ds_remove_file(const char *path, uint64_t id)
 {
 	note("remove", path);
 	return 0;
+}
+
+int ds_stat(struct datastore *ds, const char *name, struct ds_entry *out)
+{
+	bool is_disk = !strcmp(name, DISK);
+
+	out->id = is_disk ? 1 : 2;
+	return whole & (is_disk ? 1 : 2) ? 0 : -ENOENT;
 }
 
 const char *ds_error_text(int err)
@@ -145,6 +157,14 @@ void journal_end(struct journal *j)
 {
 }
 
+/* A crash after it finds that. */
+int journal_note(struct journal *j, enum journal_step step)
+{
+	assert_string_equal(done, ""); /* nothing is removed yet */
+	noted = step;
+	return 0;
+}
+
 int journal_scan(struct datastore *ds, bool incoming,
 		 void (*fn)(const struct journal_record *r, struct journal *j, void *arg),
 		 void *arg)
@@ -160,6 +180,7 @@ static void found(bool incoming, enum journal_step step)
 {
 	done[0] = '\0';
 	kept = false;
+	noted = 0;
 	record = (struct journal_record){ .vm = "g",
 					  .incoming = incoming,
 					  .peer.family = family,
@@ -214,8 +235,48 @@ static void nothing_was_decided(void **state)
 
 static void its_copy_never_ran(void **state)
 {
+	whole = 3;
 	found(true, JOURNAL_NOTHING);
 	assert_string_equal(done, "remove.disk remove.vm");
+	assert_int_equal(noted, JOURNAL_GONE);
+	assert_true(kept);
+}
+
+/* The source may still be in doubt: what it is told then is on the disk until it has settled. */
+static void its_copy_never_ran_and_it_crashes_again(void **state)
+{
+	whole = 3;
+	found(true, JOURNAL_NOTHING);
+	whole = 0; /* they were removed */
+	for (unsigned crashes = 0; crashes < 3; crashes++) {
+		found(true, noted ? noted : JOURNAL_GONE);
+		assert_true(kept);
+	}
+}
+
+static void it_crashes_between_two_removals(void **state)
+{
+	whole = 2;
+	found(true, JOURNAL_GONE);
+	assert_string_equal(done, "remove.disk remove.vm");
+	assert_true(kept);
+}
+
+static void its_copy_was_not_complete(void **state)
+{
+	whole = 0;
+	found(true, JOURNAL_NOTHING);
+	assert_int_equal(noted, 0);
+	assert_false(kept);
+}
+
+/* It may have been; what there is of it is removed at a later start. */
+static void the_datastore_of_its_copy_is_not_mounted(void **state)
+{
+	mounted = false;
+	found(true, JOURNAL_NOTHING);
+	mounted = true;
+	assert_int_equal(noted, JOURNAL_GONE);
 	assert_true(kept);
 }
 
@@ -263,6 +324,10 @@ int main(void)
 		cmocka_unit_test(it_is_here),
 		cmocka_unit_test(nothing_was_decided),
 		cmocka_unit_test(its_copy_never_ran),
+		cmocka_unit_test(its_copy_never_ran_and_it_crashes_again),
+		cmocka_unit_test(it_crashes_between_two_removals),
+		cmocka_unit_test(its_copy_was_not_complete),
+		cmocka_unit_test(the_datastore_of_its_copy_is_not_mounted),
 		cmocka_unit_test(it_has_come),
 		cmocka_unit_test(it_is_settled),
 		cmocka_unit_test(its_new_files_are_nobodys),
