@@ -102,6 +102,13 @@ int chain_read(struct datastore *ds, const char *name, const char *to, bool same
 	return err;
 }
 
+uint64_t chain_space(const struct chain *c, bool flat, uint64_t size, uint64_t backed)
+{
+	if (!c)
+		return flat ? size : backed;
+	return c->own_bytes + c->between_bytes + (flat ? c->as.link[0].size : c->lowest_bytes);
+}
+
 void chain_say_error(struct mig_job *j, const char *path, int err)
 {
 	if (err == -EBUSY)

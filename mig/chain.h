@@ -36,6 +36,11 @@ struct chain {
 MUST_CHECK int chain_read(struct datastore *ds, const char *name, const char *to, bool same,
 			  struct chain **out);
 /* Of the disk that has this path, to the job. */
+/*
+ * What a disk takes where it goes, with the snapshots under it (NULL: none). size: its bytes;
+ * backed: those that it has, of a thin file.
+ */
+uint64_t chain_space(const struct chain *c, bool flat, uint64_t size, uint64_t backed);
 void chain_say_error(struct mig_job *j, const char *path, int err);
 /*
  * Link after link to the copy's target, which has c->as.link[0]'s size; next makes the snapshot

@@ -8,6 +8,7 @@
 
 #include <tern/bootinfo.h>
 #include <tern/home.h>
+#include <tern/store.h>
 #include <tern/vdev.h>
 
 #include "dest_int.h"
@@ -115,13 +116,23 @@ static int check_name(struct dest *d)
 			   d->offer.cfg.name);
 }
 
-static int check_room(struct dest *d, const struct vm *former)
+/* All that goes to one datastore: each of it alone has a place. */
+static int check_disk_room(struct dest *d)
 {
-	uint64_t spare = page_spare_bytes(), beside = vm_overhead_bytes(&d->offer.cfg);
+	struct ds_room room = { 0 };
+	char why[WIRE_TEXT] = "";
+	int err;
+
+	vdisks_room(&d->offer.cfg, d->offer.disk, &room);
+	home_sent_room(&d->offer.sent, &room);
+	err = ds_room_check(&room, " there", why, sizeof(why));
+	return err ? dest_refuse(d, err, ds_error_code(err), "%s", why) : 0;
+}
+
+static int check_disks(struct dest *d)
+{
 	char why[WIRE_TEXT] = "";
 
-	if (!former && check_name(d))
-		return -EEXIST;
 	if (d->offer.home.store[0] &&
 	    home_check(d->offer.cfg.name, &d->offer.home, why, sizeof(why)))
 		return dest_refuse(d, -ENOENT, "disk", "%s", why);
@@ -130,6 +141,20 @@ static int check_room(struct dest *d, const struct vm *former)
 		return dest_refuse(d, -ENOENT, "disk", "%s", why);
 	if (vdisks_check(&d->offer.cfg, d->offer.disk, why, sizeof(why)))
 		return dest_refuse(d, -ENOENT, "disk", "%s", why);
+	return check_disk_room(d);
+}
+
+static int check_room(struct dest *d, const struct vm *former)
+{
+	uint64_t spare = page_spare_bytes(), beside = vm_overhead_bytes(&d->offer.cfg);
+	char why[WIRE_TEXT] = "";
+	int err;
+
+	if (!former && check_name(d))
+		return -EEXIST;
+	err = check_disks(d);
+	if (err)
+		return err;
 	if (vm_check(&d->offer.cfg, why, sizeof(why)))
 		return dest_refuse(d, -ENOENT, "not-found", "%s", why);
 	if (spare < d->offer.cfg.mem_bytes + beside)

@@ -11,8 +11,9 @@
 #include "offer.h"
 #include "wire.h"
 
-#define DISKS_VERSION 2
-#define DISKS_VERSION_PLAIN 1 /* without snapshots */
+#define DISKS_VERSION 3
+#define DISKS_VERSION_CHAINS 2 /* without their space */
+#define DISKS_VERSION_PLAIN 1  /* without snapshots */
 #define DISK_READ_ONLY 1u
 #define DISK_LEASED 2u
 #define DISK_INDEPENDENT 4u
@@ -35,6 +36,15 @@ static bool any_chain(const struct vdisk_id *disk, unsigned nr)
 	return false;
 }
 
+/* The least that has all of it: older hosts know no later ones. */
+static uint16_t record_version(const struct vdisk_id *disk, unsigned nr)
+{
+	for (unsigned i = 0; i < nr; i++)
+		if (disk[i].space)
+			return DISKS_VERSION;
+	return any_chain(disk, nr) ? DISKS_VERSION_CHAINS : DISKS_VERSION_PLAIN;
+}
+
 static void chain_save(const struct vdisk_chain *c, struct rec_writer *w)
 {
 	rec_u32(w, c ? c->nr : 0);
@@ -48,11 +58,11 @@ static void chain_save(const struct vdisk_chain *c, struct rec_writer *w)
 void offer_disks_save(const struct vm_config *cfg, const struct vdisk_id *disk,
 		      struct rec_writer *w)
 {
-	bool chains = any_chain(disk, cfg->disks);
+	uint16_t version = record_version(disk, cfg->disks);
 
 	if (!cfg->disks)
 		return;
-	rec_begin(w, REC_DISKS, chains ? DISKS_VERSION : DISKS_VERSION_PLAIN, 0, 0);
+	rec_begin(w, REC_DISKS, version, 0, 0);
 	rec_u32(w, cfg->disks);
 	rec_u32(w, 0);
 	for (unsigned i = 0; i < cfg->disks; i++) {
@@ -64,8 +74,10 @@ void offer_disks_save(const struct vm_config *cfg, const struct vdisk_id *disk,
 		rec_u64(w, disk[i].generation);
 		rec_str(w, disk[i].how == VDISK_COPIED ? disk[i].to : cfg->disk[i].path);
 		rec_str(w, cfg->disk[i].serial);
-		if (chains)
+		if (version >= DISKS_VERSION_CHAINS)
 			chain_save(disk[i].chain, w);
+		if (version >= DISKS_VERSION)
+			rec_u64(w, disk[i].space);
 	}
 	rec_end(w);
 }
@@ -116,6 +128,17 @@ static int chain_check(struct rec_reader *r, struct vdisk_id *id)
 	return 0;
 }
 
+/* Behind what version 1 has of a disk. */
+static int more_check(struct rec_reader *r, struct vdisk_id *id)
+{
+	int err = r->head.version >= DISKS_VERSION_CHAINS ? chain_check(r, id) : 0;
+
+	if (err || r->head.version < DISKS_VERSION)
+		return err;
+	id->space = rec_get_u64(r);
+	return id->space && id->how != VDISK_COPIED ? -EBADMSG : 0;
+}
+
 static int disk_check(struct rec_reader *r, struct vm_disk *d, struct vdisk_id *id)
 {
 	uint32_t how = rec_get_u32(r), flags = rec_get_u32(r);
@@ -137,7 +160,7 @@ static int disk_check(struct rec_reader *r, struct vm_disk *d, struct vdisk_id *
 		return -EBADMSG;
 	if (d->path[0] != '/' || !is_plain(d->path) || !is_plain(d->serial))
 		return -EBADMSG;
-	return r->head.version > DISKS_VERSION_PLAIN ? chain_check(r, id) : 0;
+	return more_check(r, id);
 }
 
 int offer_disks_check(struct rec_reader *r, struct vm_config *cfg, struct vdisk_id *disk)

@@ -82,6 +82,19 @@ static int prepare_home(struct smove *s)
 	return said(s, home_carry_prepare(s->home, s->j->vm, disk, why, sizeof(why)), why);
 }
 
+/* For all that goes, before any of it is made. */
+static int check_room(struct smove *s)
+{
+	struct ds_room room = { 0 };
+	char why[WHY_MAX] = "";
+
+	for (unsigned i = 0; i < s->nr; i++)
+		ds_room_add(&room, s->disk[i].ds, s->disk[i].space);
+	if (s->home)
+		home_carry_room(s->home, &room);
+	return said(s, ds_room_check(&room, "", why, sizeof(why)), why);
+}
+
 static int preflight(struct smove *s)
 {
 	struct mig_disk_figures *f = &s->j->st.disk;
@@ -96,6 +109,10 @@ static int preflight(struct smove *s)
 		if (!err)
 			f->total_bytes += smove_disk_bytes(&s->disk[i]);
 	}
+	if (!err)
+		err = check_room(s);
+	for (unsigned i = 0; i < s->nr && !err; i++)
+		err = smove_disk_make(&s->disk[i]);
 	if (!err)
 		err = smove_record(s);
 	for (unsigned i = 0; i < s->nr && !err; i++)

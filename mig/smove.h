@@ -55,8 +55,10 @@ struct smove_disk {
 	char ds_name[32];
 	struct datastore *ds;
 	char name[SMOVE_PATH];
-	uint64_t made; /* its identity; 0: it is not made */
-	bool bare;     /* ds_create_bare */
+	enum ds_kind kind;
+	uint64_t space; /* bytes that it takes there, with its snapshots */
+	uint64_t made;	/* its identity; 0: it is not made */
+	bool bare;	/* ds_create_bare */
 	struct ds_file *file;
 	struct vdisk *adopted;
 	struct chain *chain; /* the snapshots under it; NULL: none */
@@ -105,8 +107,10 @@ void smove_guest_requests(struct smove *s, uint64_t *requests, uint64_t *busy_ns
 uint64_t smove_mean_now(struct smove *s);
 uint64_t smove_mean_after(struct smove *s);
 
-/* smove_disk.c. Errors are said to the job. */
+/* smove_disk.c. Errors are said to the job. The old one, and what is to be made of it. */
 MUST_CHECK int smove_disk_open(struct smove_disk *d);
+/* There is room for all of them. */
+MUST_CHECK int smove_disk_make(struct smove_disk *d);
 MUST_CHECK int smove_disk_filter(struct smove_disk *d);
 /* The new one is whole, and the VM's next instance finds it open. */
 MUST_CHECK int smove_disk_adopt(struct smove_disk *d);

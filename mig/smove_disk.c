@@ -108,59 +108,33 @@ static enum ds_kind kind_of_new(const struct smove_disk *d, const struct ds_entr
 	}
 }
 
-/* What the new one takes. A thin file is given its space as it is written: better to know before.
- */
-static uint64_t space_of_new(const struct smove_disk *d, enum ds_kind kind,
-			     const struct ds_entry *old)
+/* Where it is to be, and what it takes there: of a whole disk nobody knows what is zeros. */
+static int plan_new(struct smove_disk *d)
 {
-	const struct chain *c = d->chain;
-	uint64_t above = c ? c->between_bytes + c->own_bytes : 0;
+	uint64_t bytes = smove_bytes(d, d->source->geo.blocks);
+	struct ds_entry old = { .backed_bytes = bytes };
+	int err = d->old_ds ? read_old(d, &old) : 0;
 
-	if (kind == DS_KIND_FLAT)
-		return above + (c ? c->as.link[0].size : smove_bytes(d, d->source->geo.blocks));
-	if (!d->old_ds)
-		return smove_bytes(d, d->source->geo.blocks);
-	return above + (c ? c->lowest_bytes : old->backed_bytes);
-}
-
-static int has_room(struct smove_disk *d, uint64_t bytes)
-{
-	struct ds_info i;
-	int err;
-
+	if (err)
+		return err;
 	d->ds = ds_find(d->ds_name);
 	if (!d->ds) {
 		job_error(job(d), "not-found", "no datastore '%s' is mounted here", d->ds_name);
 		return -ENOENT;
 	}
-	err = ds_info(d->ds, &i);
-	if (err)
-		return store_error(d, d->to.path, err);
-	if (bytes <= i.free_bytes)
-		return smove_chain_check(d);
-	job_error(job(d), "no-space", "%s takes %u MiB, datastore %s has %u MiB free", d->to.path,
-		  (unsigned)(bytes >> 20), d->ds_name, (unsigned)(i.free_bytes >> 20));
-	return -ENOSPC;
+	d->kind = kind_of_new(d, &old);
+	d->space = chain_space(d->chain, d->kind == DS_KIND_FLAT, bytes, old.backed_bytes);
+	return smove_chain_check(d);
 }
 
 static int make_new(struct smove_disk *d)
 {
-	uint64_t bytes = d->source->geo.blocks * d->source->geo.block_bytes;
-	struct ds_entry old;
-	enum ds_kind kind;
-	int err = d->old_ds ? read_old(d, &old) : 0;
+	uint64_t bytes = d->chain ? d->chain->most_bytes : smove_bytes(d, d->source->geo.blocks);
+	int err;
 
-	if (err)
-		return err;
-	kind = kind_of_new(d, &old);
-	err = has_room(d, space_of_new(d, kind, &old));
-	if (err)
-		return err;
-	if (d->chain)
-		bytes = d->chain->most_bytes;
-	d->bare = kind == DS_KIND_FLAT;
+	d->bare = d->kind == DS_KIND_FLAT;
 	err = d->bare ? ds_create_bare(d->ds, d->name, bytes)
-		      : ds_create(d->ds, d->name, kind, bytes, DS_FILE_UNFINISHED);
+		      : ds_create(d->ds, d->name, d->kind, bytes, DS_FILE_UNFINISHED);
 	if (err)
 		return store_error(d, d->to.path, err);
 	d->made = journal_file(d->to.path);
@@ -200,8 +174,13 @@ int smove_disk_open(struct smove_disk *d)
 {
 	int err = open_old(d);
 
-	if (!err)
-		err = make_new(d);
+	return err ? err : plan_new(d);
+}
+
+int smove_disk_make(struct smove_disk *d)
+{
+	int err = make_new(d);
+
 	return err ? err : make_mirror(d);
 }
 

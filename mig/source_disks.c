@@ -19,6 +19,21 @@
 
 /* ---- those that go ---- */
 
+/* What older hosts do not understand. */
+static void tell_more(struct source_disk *d)
+{
+	struct vdisk_id *id = &d->s->disk[d->index];
+	struct ds_entry e = { .backed_bytes = id->size };
+	struct datastore *ds;
+	const char *name;
+
+	if (vdisk_file(d->share) &&
+	    (ds_path(d->s->j->vm->cfg.disk[d->index].path, &ds, &name) || ds_stat(ds, name, &e)))
+		return; /* it is told of when it is read */
+	id->bare = !id->thin;
+	id->space = chain_space(d->chain, !id->thin, id->size, e.backed_bytes);
+}
+
 static int open_disk(struct source *s, unsigned i)
 {
 	struct mig_job *j = s->j;
@@ -34,7 +49,8 @@ static int open_disk(struct source *s, unsigned i)
 	}
 	s->disks->nr++;
 	err = source_chain_open(k);
-	s->disk[i].bare = !s->disk[i].thin && j->version >= WIRE_VERSION_BARE;
+	if (j->version >= WIRE_VERSION_BARE)
+		tell_more(k);
 	disk_copy_note(j, j->vm->cfg.disk[i].path);
 	j->st.disk.total_bytes += s->disk[i].size + (k->chain ? k->chain->bytes : 0);
 	if (!j->st.disk.disks++)

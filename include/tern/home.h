@@ -199,6 +199,8 @@ MUST_CHECK int home_resolve(const char *name, char *why, size_t why_len);
 /* At the destination: is there a place, and is the description that of cfg's VM? */
 MUST_CHECK int home_sent_check(const struct vm_config *cfg, const struct home_sent *s, char *why,
 			       size_t why_len);
+/* Of one that passes: what it takes, added. */
+void home_sent_room(const struct home_sent *s, struct ds_room *room);
 /*
  * Makes the files, unfinished; home_not_come removes them. The description says that the VM comes
  * from host `from`, until it is this host's: nobody starts it before.
@@ -228,6 +230,8 @@ struct home_carry;
  * an error. */
 MUST_CHECK int home_carry_begin(struct vm *vm, const char *store, struct home_carry **out,
 				char *why, size_t why_len);
+/* What they take, added. */
+void home_carry_room(const struct home_carry *c, struct ds_room *room);
 /* Copies its files; asked is called now and then, and what it returns ends it. */
 MUST_CHECK int home_carry_files(struct home_carry *c, int (*asked)(void *user), void *user,
 				char *why, size_t why_len);

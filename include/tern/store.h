@@ -72,6 +72,22 @@ struct ds_info {
 };
 MUST_CHECK int ds_info(struct datastore *ds, struct ds_info *out);
 
+/*
+ * What files that are to be made will take, datastore by datastore, in whole extents. One of zeros
+ * is empty.
+ */
+#define DS_ROOM_STORES 16u
+struct ds_room {
+	unsigned nr;
+	struct {
+		struct datastore *ds;
+		uint64_t bytes;
+	} at[DS_ROOM_STORES];
+};
+void ds_room_add(struct ds_room *r, struct datastore *ds, uint64_t bytes);
+/* -ENOSPC, and how much is missing; where: "", or behind a datastore's name, " there". */
+MUST_CHECK int ds_room_check(const struct ds_room *r, const char *where, char *why, size_t len);
+
 struct ds_usage {
 	uint64_t total_bytes, free_bytes;
 	uint64_t files, size_bytes; /* what the files' sizes are together */

@@ -177,6 +177,7 @@ struct vdisk_id {
 	bool bare;
 	char to[VM_DISK_PATH_MAX]; /* COPIED: its path there */
 	struct vdisk_chain *chain; /* COPIED: its snapshots there; NULL: none */
+	uint64_t space;		   /* COPIED: what it takes there, with these; 0: not known */
 	uint8_t ds[16];
 	uint64_t file, size, generation; /* generation of the lease as the source has it */
 };
@@ -199,6 +200,9 @@ MUST_CHECK int vdisks_take_back(struct vm *vm, bool decided);
 /* At the destination: are they here? The reason, and what to do. */
 MUST_CHECK int vdisks_check(const struct vm_config *cfg, const struct vdisk_id *ids, char *why,
 			    size_t why_len);
+/* Of those that pass: what copied ones take, added. */
+struct ds_room;
+void vdisks_room(const struct vm_config *cfg, const struct vdisk_id *ids, struct ds_room *room);
 /* Opens them as far as may be before they are given. */
 MUST_CHECK int vdisks_await(struct vm *vm, const struct vdisk_id *ids, char *why, size_t why_len);
 /*

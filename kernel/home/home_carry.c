@@ -46,6 +46,7 @@ static int note_part(struct home_carry *c, const char *path, char *why, size_t l
 	snprintf(p->from, sizeof(p->from), "%s", path);
 	p->name = home_file_in(p->from, c->from, c->h->name);
 	p->id = e.id;
+	p->bytes = e.size;
 	c->parts++;
 	return ds_stat(c->ds, p->name, &e) ? 0 : refuse_place(c->to, p->name, why, len);
 }
@@ -148,6 +149,14 @@ int home_carry_begin(struct vm *vm, const char *store, struct home_carry **out, 
 	if (!*out)
 		home_carry_free(c);
 	return err;
+}
+
+/* The description is written anew where it stays, too. */
+void home_carry_room(const struct home_carry *c, struct ds_room *room)
+{
+	ds_room_add(room, c->ds, VM_DESC_BYTES_MAX);
+	for (unsigned i = 0; i < c->parts; i++)
+		ds_room_add(room, c->ds, c->part[i].bytes);
 }
 
 /* ---- what comes before the switch ---- */

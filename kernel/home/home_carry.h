@@ -14,6 +14,7 @@ struct home_carried {
 	char from[VM_PATH_MAX];
 	const char *name; /* in from: the same on both datastores */
 	uint64_t id;	  /* of the old one */
+	uint64_t bytes;	  /* the same */
 	bool made;	  /* the new one */
 };
 

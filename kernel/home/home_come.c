@@ -94,10 +94,7 @@ static int read_text(struct vm_desc *d, const struct vm_config *cfg, const struc
 static int check_store(const struct home_sent *s, struct datastore **ds, char *why, size_t len)
 {
 	struct ds_info info;
-	uint64_t bytes = VM_DESC_BYTES_MAX;
 
-	for (unsigned i = 0; i < s->files; i++)
-		bytes = s->file[i].size > UINT64_MAX - bytes ? UINT64_MAX : bytes + s->file[i].size;
 	*ds = ds_find(s->store);
 	if (!*ds)
 		snprintf(why, len,
@@ -107,12 +104,20 @@ static int check_store(const struct home_sent *s, struct datastore **ds, char *w
 		snprintf(why, len,
 			 "datastore %s cannot be written at the destination, see 'log' there",
 			 s->store);
-	else if (bytes > info.free_bytes)
-		snprintf(why, len, "the VM's home takes %u MiB, datastore %s has %u MiB free there",
-			 (unsigned)(bytes >> 20), s->store, (unsigned)(info.free_bytes >> 20));
 	else
 		return 0;
-	return -ENOSPC;
+	return -EROFS;
+}
+
+void home_sent_room(const struct home_sent *s, struct ds_room *room)
+{
+	struct datastore *ds = ds_find(s->store);
+
+	if (!ds)
+		return;
+	ds_room_add(room, ds, VM_DESC_BYTES_MAX);
+	for (unsigned i = 0; i < s->files; i++)
+		ds_room_add(room, ds, s->file[i].size);
 }
 
 int home_sent_check(const struct vm_config *cfg, const struct home_sent *s, char *why, size_t len)

@@ -102,6 +102,13 @@ int vdisks_check(const struct vm_config *cfg, const struct vdisk_id *ids, char *
 	return rc;
 }
 
+void vdisks_room(const struct vm_config *cfg, const struct vdisk_id *ids, struct ds_room *room)
+{
+	for (unsigned i = 0; i < cfg->disks; i++)
+		if (ids[i].how == VDISK_COPIED)
+			vdisk_copy_room(&cfg->disk[i], &ids[i], room);
+}
+
 int vdisks_await(struct vm *vm, const struct vdisk_id *ids, char *why, size_t len)
 {
 	int rc = 0;

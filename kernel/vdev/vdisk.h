@@ -40,6 +40,8 @@ MUST_CHECK int vdisk_await(const char *vm, unsigned index, const struct vm_disk 
 MUST_CHECK int vdisk_accept(struct vdisk *d);
 /* vdisk_copy.c: the same of one whose contents come; vdisk_await makes its file. */
 MUST_CHECK int vdisk_copy_identify(struct vdisk *d, struct vdisk_id *id, char *why, size_t why_len);
+/* What it takes, added. */
+void vdisk_copy_room(const struct vm_disk *d, const struct vdisk_id *id, struct ds_room *room);
 MUST_CHECK int vdisk_copy_check(const struct vm_disk *d, const struct vdisk_id *id, char *why,
 				size_t why_len);
 MUST_CHECK int vdisk_copy_await(const char *vm, unsigned index, const struct vm_disk *d,

@@ -84,12 +84,7 @@ static int find_place(const struct vm_disk *d, const struct vdisk_id *id, struct
 		return refuse(d, -EROFS,
 			      "its datastore cannot be written at the destination, see 'log' there",
 			      why, len);
-	rc = check_names(d, id, *ds, *name, why, len);
-	if (rc || id->thin || first_size(id) <= info.free_bytes)
-		return rc;
-	snprintf(why, len, "%s takes %u MiB, its datastore has %u MiB free at the destination",
-		 d->path, (unsigned)(first_size(id) >> 20), (unsigned)(info.free_bytes >> 20));
-	return -ENOSPC;
+	return check_names(d, id, *ds, *name, why, len);
 }
 
 int vdisk_copy_check(const struct vm_disk *d, const struct vdisk_id *id, char *why, size_t len)
@@ -98,6 +93,17 @@ int vdisk_copy_check(const struct vm_disk *d, const struct vdisk_id *id, char *w
 	const char *name;
 
 	return find_place(d, id, &ds, &name, why, len);
+}
+
+/* Of older sources only that is known which is taken at once. */
+void vdisk_copy_room(const struct vm_disk *d, const struct vdisk_id *id, struct ds_room *room)
+{
+	uint64_t least = id->thin ? 0 : first_size(id);
+	struct datastore *ds;
+	const char *name;
+
+	if (!ds_path(d->path, &ds, &name))
+		ds_room_add(room, ds, MAX(id->space, least));
 }
 
 static int make(struct datastore *ds, const char *name, const struct vdisk_id *id,

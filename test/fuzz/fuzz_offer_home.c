@@ -2,11 +2,12 @@
 /*
  * The records HOME and HOME_SENT of an offer as a hostile peer would write them. What is taken can
  * be shown, and is written as it came. Of a home that is sent, what the destination agrees to
- * then is below the VM's own, once each, fits, and says nothing of other moves.
+ * then is below the VM's own, once each, is counted in full, and says nothing of other moves.
  */
 // SOURCES: mig/offer_home.c kernel/home/home_come.c kernel/home/home_parts.c
 // SOURCES: kernel/home/desc.c kernel/home/desc_keys.c kernel/home/desc_devs.c
 // SOURCES: kernel/lib/rec.c kernel/lib/text.c kernel/lib/name.c kernel/vm/trouble.c
+// SOURCES: kernel/store/ds_room.c
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include "mig/offer.h"
 
 #define FREE_BYTES (1ull << 40)
+#define MOST_BYTES (1ull << 60) /* no sum of such wraps */
 
 /* ---- the destination has one datastore, which is empty ---- */
 
@@ -118,6 +120,7 @@ static void home(struct rec_reader *r)
 static void agree(const struct home_sent *s)
 {
 	static struct vm_desc d;
+	struct ds_room room = { 0 };
 	char why[160] = "";
 	uint64_t bytes = 0;
 
@@ -140,9 +143,10 @@ static void agree(const struct home_sent *s)
 		require(strlen(name) + strlen(s->store) + 5 < VM_PATH_MAX);
 		for (unsigned k = 0; k < i; k++)
 			require(strcmp(name, s->file[k].name));
-		bytes += s->file[i].size;
-		require(bytes <= FREE_BYTES);
+		bytes = MIN(bytes + MIN(s->file[i].size, MOST_BYTES), MOST_BYTES);
 	}
+	home_sent_room(s, &room);
+	require(room.nr == 1 && room.at[0].bytes >= bytes);
 }
 
 static void home_sent(struct rec_reader *r)

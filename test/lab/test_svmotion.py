@@ -224,6 +224,18 @@ def test_snapshots_go_along(lab):
     lab.guest.rounds(1)
 
 
+def no_room_for_all(lab):
+    """Each of its files would fit; that all do not is known before any is made."""
+    fillers = [("vmlinuz", 1), ("initrd", 2), ("initrd", 3)]
+    for name, n in fillers:
+        lab.run("a", f"datastore cp /boot/{name} /ds/sata/filler{n}")
+    s = over(lab, lab.ask("a", "svmotion g sata")["id"], "failed", "no-space")
+    assert re.search(r"datastore sata has \d+ MiB free, .*: \d+ MiB are missing", s["error"])
+    assert not seen(s) and len(files(lab, "sata")) == len(fillers)
+    for _name, n in fillers:
+        lab.run("a", f"datastore rm /ds/sata/filler{n}")
+
+
 def test_what_ends_it_on_the_old_disks(lab):
     """Canceled, no room, a target that fails, one that fills up; the guest does not notice."""
     for phase in ("copy", "switch"):
@@ -240,6 +252,7 @@ def test_what_ends_it_on_the_old_disks(lab):
                             r"^[0-9a-f]{32}  /dev/vdb")
     lab.run("a", f"migrate continue {s['id']}")
     over(lab, s["id"], "failed", "no-space")
+    no_room_for_all(lab)
     assert lab.guest.tell("'echo 3 > /proc/sys/vm/drop_caches; " + SUM,
                           r"^[0-9a-f]{32}  /dev/vdb") == copied
     for command, code in (("svmotion g nv", "invalid"), ("svmotion g none", "not-found"),

@@ -228,6 +228,19 @@ def test_a_disk_that_lies(lab):
     assert s["disk"]["compared_bytes"] >= DISK_MIB * MIB and not s["disk"]["uncompared_bytes"]
     assert guest.disk("vda", "check", 7)[0][1:] == [0, 0]
     assert refused(lab, "b", f"migrate g {lab.addr('a')} --verify")[0] == "usage"
+    no_room(lab, guest)
+
+
+def no_room(lab, guest):
+    """Back at a there is less room than its thin disk takes: that is known before it begins."""
+    for name in ("vmlinuz", "initrd"):
+        n = 0
+        while not lab.cmd("a", f"datastore cp /boot/{name} /ds/here/{name}{n}").status:
+            n += 1
+    code, text = refused(lab, "b", f"migrate g {lab.addr('a')} --disks here --wait")
+    assert code == "no-space"
+    assert re.search(r"datastore here there has \d+ MiB free, .*: \d+ MiB are missing", text)
+    assert guest.state() == "running"
 
 
 def again(lab, payload, host):

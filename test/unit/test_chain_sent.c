@@ -573,6 +573,50 @@ static void names_that_are_there(void **state)
 				 "destination has");
 }
 
+/* All of its snapshots; of a source that does not say, what is taken at once. */
+static void room_for_all(void **state)
+{
+	struct vdisk_chain as = { .nr = 1, .link = { { "n.one", 4 * MIB } } };
+	struct vdisk_id id = { .how = VDISK_COPIED, .thin = true, .size = MIB, .chain = &as };
+	struct ds_room room = { 0 };
+
+	vdisk_copy_room(&place, &id, &room);
+	assert_int_equal(room.at[0].bytes, 0);
+	id.thin = false;
+	vdisk_copy_room(&place, &id, &room);
+	assert_int_equal(room.at[0].bytes, 4 * MIB);
+	id.thin = true;
+	id.space = 33 * MIB;
+	vdisk_copy_room(&place, &id, &room);
+	assert_ptr_equal(room.at[0].ds, there.ds);
+	assert_int_equal(room.at[0].bytes, 37 * MIB);
+}
+
+/* What the copy takes there is what was said of it. */
+static void space_is_told(void **state)
+{
+	struct ds_info before, after;
+
+	for (unsigned flat = 0; flat < 2; flat++) {
+		uint64_t takes, used;
+
+		make_disk(DS_KIND_THIN);
+		assert_int_equal(ds_info(there.ds, &before), 0);
+		depart(!flat);
+		takes = chain_space(move.chain, flat, 4 * MIB, 0);
+		assert_int_equal(copy(), 0);
+		assert_int_equal(ds_info(there.ds, &after), 0);
+		used = before.free_bytes - after.free_bytes;
+		assert_in_range(used, takes, takes + 2 * MIB); /* the guest wrote some */
+		over(false);
+		for (unsigned i = 0; i < 3; i++)
+			assert_int_equal(ds_remove(here.ds, i == 0   ? "d"
+							    : i == 1 ? "d.two"
+								     : "d.one"),
+					 0);
+	}
+}
+
 /* Not even here, where it was made: what it shows may be other files'. */
 static void a_vm_opens_no_disk_that_is_not_whole(void **state)
 {
@@ -605,6 +649,8 @@ int main(void)
 		test(not_as_it_was_offered),
 		test(a_vm_opens_no_disk_that_is_not_whole),
 		test(names_that_are_there),
+		test(room_for_all),
+		test(space_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -92,12 +92,20 @@ static void sent(void **state)
 	save();
 	assert_int_equal(record[FIRST + 4], 8);
 	assert_int_equal(check(), 0);
-	assert_true(!read_id[0].bare && read_id[0].thin);
+	assert_true(!read_id[0].bare && read_id[0].thin && !read_id[0].space);
+	assert_int_equal(record[2], 1);
+	id[0].space = 5 << 20;
+	save();
+	assert_int_equal(record[2], 3);
+	assert_int_equal(check(), 0);
+	assert_int_equal(read_id[0].space, 5 << 20);
+	refused_with(FIRST, VDISK_SHARED); /* which takes nothing there */
 }
 
 static void refused(void **state)
 {
-	refused_with(2, 3); /* version */
+	refused_with(2, 4); /* version */
+	refused_with(2, 3); /* that has still more */
 	refused_with(2, 2); /* that has more of each disk */
 	refused_with(2, 0);
 	refused_with(RECORD_HEAD, 0);	  /* none */
