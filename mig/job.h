@@ -39,6 +39,7 @@ struct mig_job {
 	uint32_t replies;	     /* [job] bit per wire_type that came from the destination */
 	int link_error;		     /* [job] why the stream ended, 0 = it is up */
 	struct acks acks;	     /* [job] outgoing: batches under way */
+	uint64_t acked_ns;	     /* [job] when the last of them was heard of */
 	uint16_t version;	     /* [job] of the stream, from HELLO on; outgoing */
 	uint8_t there[16];	     /* [job] the destination, as leases name it, from ACCEPT on */
 	uint64_t probe_sent_ns;	     /* [job] of the clock probe that is out; 0: none */

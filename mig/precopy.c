@@ -47,6 +47,11 @@
 #define WORTH_SHARE 4u
 #define SMALL_REST_PAGES 64u
 #define PRECOPY_PERCENT 95u
+/* From so many budgets' worth of pages on that are owed, a batch is no more than this share of one,
+ * but so many bytes at least. */
+#define LAST_BUDGETS 4u
+#define BATCH_SHARE 4u
+#define BATCH_LEAST (8 * PAGE_SIZE)
 /* How often it waits for what is under way before it counts that as a round. */
 #define WAITS_MAX 100u
 
@@ -107,19 +112,36 @@ static uint64_t predict_blackout_ns(const struct source *s, const struct rest *r
 }
 
 /*
- * Throughput since the last mark, by what the destination acknowledged. Time in
- * which the link had nothing to do says nothing about it.
+ * Nothing is harvested while a batch goes, and it counts as under way until the last of it has
+ * come: on a slow link one of the largest is longer than a small budget. With much to do it is
+ * better so, for what the guest writes again meanwhile is sent once.
+ */
+static uint64_t most_bytes(const struct source *s, const struct rest *r)
+{
+	struct rest owed = { r->raw_pages, r->delta_pages, 0 };
+	uint64_t budget_ns = s->j->req.budget_ms * NSEC_PER_MSEC;
+
+	if (rest_ns(s, &owed) > LAST_BUDGETS * budget_ns)
+		return UINT64_MAX;
+	return MAX(mul_div64(proven_rate(s), budget_ns / BATCH_SHARE, NSEC_PER_SEC), BATCH_LEAST);
+}
+
+/*
+ * Throughput since the last mark, by what the destination acknowledged, from one acknowledgement
+ * to another: each is of a whole batch, which on a slow link is much of a sample. Time in which
+ * the link had nothing to do says nothing about it.
  */
 static void measure_rate(struct source *s)
 {
-	uint64_t now = time_ns(), dt = now - s->rate_mark_ns;
-	uint64_t bytes = s->j->acks.acked_bytes - s->rate_mark_bytes, rate;
+	uint64_t now = time_ns(), heard = s->j->acked_ns, rate;
+	uint64_t bytes = s->j->acks.acked_bytes - s->rate_mark_bytes;
 
-	if (dt < RATE_SAMPLE_NS)
+	if (now - s->rate_mark_ns < RATE_SAMPLE_NS)
 		return;
-	if (bytes >= SIZE_2M) {
-		rate = mul_div64(bytes, NSEC_PER_SEC, dt);
+	if (bytes >= SIZE_2M && heard > s->rate_mark_ns) {
+		rate = mul_div64(bytes, NSEC_PER_SEC, heard - s->rate_mark_ns);
 		s->rate_bytes_s = s->rate_bytes_s ? (3 * s->rate_bytes_s + rate) / 4 : rate;
+		now = heard;
 	} else if (ram_unacked_bytes(s->ram) >= LINK_BUSY_BYTES) {
 		return;
 	}
@@ -205,6 +227,7 @@ static int harvest(struct precopy *p)
 	source_disks_look(s);
 	ram_send_keep(s->ram, what_to_keep(s, dirtied, dt));
 	rest = rest_of(s);
+	ram_send_most(s->ram, most_bytes(s, &rest));
 	p->round.dirtied += dirtied;
 	show(p, rest.raw_pages + rest.delta_pages, dirtied, dt);
 	s->j->st.predicted_blackout_ns = predict_blackout_ns(s, &rest);

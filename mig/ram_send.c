@@ -33,6 +33,7 @@
 struct ram_sender {
 	struct mig_job *j;
 	unsigned batch_pages;
+	uint64_t most_bytes; /* of a batch: it ends when it has them */
 	/* The batch being built. */
 	hpa_t *page;
 	gfn_t *raw, *zero, *changed;
@@ -56,6 +57,7 @@ struct ram_sender *ram_sender_new(struct mig_job *j, unsigned batch_pages)
 		return NULL;
 	s->j = j;
 	s->batch_pages = batch_pages;
+	s->most_bytes = UINT64_MAX;
 	s->page = calloc(batch_pages, sizeof(*s->page));
 	s->raw = calloc(batch_pages, sizeof(*s->raw));
 	s->zero = calloc(batch_pages, sizeof(*s->zero));
@@ -98,6 +100,11 @@ void ram_send_keep(struct ram_sender *s, enum ram_keep keep)
 	bool useless = s->tried >= TRIED_MIN && s->made * MADE_SHARE < s->tried;
 
 	s->keep = useless || !s->delta ? KEEP_NONE : keep;
+}
+
+void ram_send_most(struct ram_sender *s, uint64_t bytes)
+{
+	s->most_bytes = bytes;
 }
 
 uint64_t ram_delta_bytes(const struct ram_sender *s, uint64_t pages)
@@ -178,6 +185,7 @@ static unsigned gathered(const struct ram_sender *s)
 static bool full(const struct ram_sender *s)
 {
 	return gathered(s) == s->batch_pages ||
+	       s->nr_raw * PAGE_SIZE + s->delta_len >= s->most_bytes ||
 	       (s->delta && s->delta_len + DELTA_ENTRY_MAX > WIRE_DELTA_MAX);
 }
 

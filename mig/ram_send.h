@@ -30,6 +30,8 @@ void ram_sender_free(struct ram_sender *s);
 void ram_sender_bases(struct ram_sender *s, struct order *order);
 /* KEEP_NONE at first. Without bases it has no effect. */
 void ram_send_keep(struct ram_sender *s, enum ram_keep keep);
+/* A batch ends with the page with which it has so many bytes. UINT64_MAX at first. */
+void ram_send_most(struct ram_sender *s, uint64_t bytes);
 /* What sending the pages as deltas is expected to cost, by those sent so far. */
 uint64_t ram_delta_bytes(const struct ram_sender *s, uint64_t pages);
 uint64_t ram_delta_ns(const struct ram_sender *s, uint64_t pages);

@@ -62,6 +62,7 @@ static int heard(struct mig_job *j, const struct wire_head *h, const void *body)
 		break;
 	case WIRE_ACK:
 		err = acks_heard(&j->acks, ((const struct wire_ack *)body)->seq);
+		j->acked_ns = time_ns();
 		break;
 	case WIRE_CLOCK_REPLY:
 		heard_clock(j, body);
