@@ -25,14 +25,20 @@ void ds_hold(struct ds_op *op)
 	spin_unlock(&ds->lock, flags);
 }
 
-void ds_held_go(struct datastore *ds)
+/* All that were held, in a list; none is held any more. */
+static struct ds_op *take_held(struct datastore *ds)
 {
 	unsigned long flags = spin_lock(&ds->lock);
-	struct ds_op *op = ds->held, *next;
+	struct ds_op *list = ds->held;
 
 	ds->held = NULL;
 	spin_unlock(&ds->lock, flags);
-	for (; op; op = next) {
+	return list;
+}
+
+void ds_held_go(struct datastore *ds)
+{
+	for (struct ds_op *op = take_held(ds), *next; op; op = next) {
 		next = op->next;
 		ds_io_go_on(op);
 	}
@@ -41,12 +47,7 @@ void ds_held_go(struct datastore *ds)
 /* The fence will not open: the disk does not take the heartbeat, or the slot is another's. */
 void ds_held_fail(struct datastore *ds, int err)
 {
-	unsigned long flags = spin_lock(&ds->lock);
-	struct ds_op *op = ds->held, *next;
-
-	ds->held = NULL;
-	spin_unlock(&ds->lock, flags);
-	for (; op; op = next) {
+	for (struct ds_op *op = take_held(ds), *next; op; op = next) {
 		next = op->next;
 		ds_io_end(op, err);
 	}
