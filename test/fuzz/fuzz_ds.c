@@ -51,31 +51,9 @@ void random_bytes(void *buf, size_t len)
 	memset(buf, 0x5a, len);
 }
 
-void waitq_init(struct waitq *q, const char *name)
-{
-}
-
 int waitq_sleep(struct waitq *q, struct spinlock *l, unsigned long *flags, uint64_t deadline_ns)
 {
 	abort(); /* one thread, a disk that ends requests at once: nobody sleeps */
-}
-
-void waitq_wake_one(struct waitq *q)
-{
-}
-
-void waitq_wake_all(struct waitq *q)
-{
-}
-
-void event_init(struct event *e, const char *name)
-{
-	e->set = 0;
-}
-
-void event_signal(struct event *e)
-{
-	e->set = 1;
 }
 
 int event_wait(struct event *e, uint64_t deadline_ns)
@@ -94,11 +72,6 @@ int world_create(struct world **out, const struct world_opts *o, void (*fn)(void
 
 void world_join(struct world *w)
 {
-}
-
-const char *config_get(const char *key)
-{
-	return NULL;
 }
 
 /* ---- the disk ---- */

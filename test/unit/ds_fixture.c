@@ -14,12 +14,6 @@
 
 #include "test/unit/ds_fixture.h"
 
-/* ds_start.c is linked, and called by nobody here. */
-const char *config_get(const char *key)
-{
-	return NULL;
-}
-
 struct fake_disk disk;
 struct datastore *ds;
 const struct ds_host host_a = { .id = { 1 }, .name = "a" };

@@ -163,10 +163,6 @@ void world_join(struct world *w)
 {
 }
 
-void event_init(struct event *e, const char *name)
-{
-}
-
 /* A vblk's: whether its lock was held, when the last one was signalled. */
 void event_signal(struct event *e)
 {

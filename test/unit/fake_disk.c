@@ -46,11 +46,6 @@ void random_bytes(void *buf, size_t len)
 	}
 }
 
-void waitq_init(struct waitq *q, const char *name)
-{
-	memset(q, 0, sizeof(*q));
-}
-
 int waitq_sleep(struct waitq *q, struct spinlock *l, unsigned long *flags, uint64_t deadline_ns)
 {
 	spin_unlock(l, *flags);
@@ -58,24 +53,6 @@ int waitq_sleep(struct waitq *q, struct spinlock *l, unsigned long *flags, uint6
 	fake_idle();
 	*flags = spin_lock(l);
 	return 0;
-}
-
-void waitq_wake_one(struct waitq *q)
-{
-}
-
-void waitq_wake_all(struct waitq *q)
-{
-}
-
-void event_init(struct event *e, const char *name)
-{
-	e->set = 0;
-}
-
-void event_signal(struct event *e)
-{
-	e->set = 1;
 }
 
 int event_wait(struct event *e, uint64_t deadline_ns)

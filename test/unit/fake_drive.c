@@ -69,10 +69,6 @@ void timer_arm(struct timer *t, uint64_t deadline_ns)
 	armed_ns = deadline_ns;
 }
 
-void event_init(struct event *e, const char *name)
-{
-}
-
 void event_signal(struct event *e)
 {
 	fake_broken++;
@@ -88,6 +84,7 @@ int world_create(struct world **out, const struct world_opts *o, void (*fn)(void
 	return 0;
 }
 
+/* support.c's have another DIRECT_MAP. */
 int page_alloc(unsigned order, unsigned flags, enum frame_owner owner, hpa_t *out)
 {
 	void *p = aligned_alloc(PAGE_SIZE, PAGE_SIZE << order);

@@ -60,29 +60,10 @@ void timer_arm(struct timer *t, uint64_t deadline_ns)
 	t->deadline_ns = deadline_ns;
 }
 
-void waitq_init(struct waitq *q, const char *name)
-{
-	memset(q, 0, sizeof(*q));
-}
-
 int waitq_sleep(struct waitq *q, struct spinlock *l, unsigned long *flags, uint64_t deadline_ns)
 {
 	fail_msg("nothing here sleeps");
 	return 0;
-}
-
-void waitq_wake_all(struct waitq *q)
-{
-}
-
-void event_init(struct event *e, const char *name)
-{
-	e->set = 0;
-}
-
-void event_signal(struct event *e)
-{
-	e->set = 1;
 }
 
 int event_wait(struct event *e, uint64_t deadline_ns)

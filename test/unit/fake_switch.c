@@ -178,10 +178,6 @@ void world_sleep_ns(uint64_t ns)
 {
 }
 
-void event_init(struct event *e, const char *name)
-{
-}
-
 void world_wakes_here(bool on)
 {
 }

@@ -68,22 +68,6 @@ int gmem_write(struct gmem *g, gpa_t a, const void *buf, size_t len)
 	return 0;
 }
 
-int page_alloc(unsigned order, unsigned flags, enum frame_owner owner, hpa_t *out)
-{
-	void *p = aligned_alloc(PAGE_SIZE, PAGE_SIZE << order);
-
-	if (p && flags & PAGE_ZERO)
-		memset(p, 0, PAGE_SIZE << order);
-	if (p)
-		*out = ptr_hpa(p);
-	return p ? 0 : -ENOMEM;
-}
-
-void page_put(hpa_t block)
-{
-	free(hpa_ptr(block));
-}
-
 /* ---- time ---- */
 
 uint64_t time_ns(void)
@@ -139,10 +123,6 @@ bool fake_timer_run(void)
 
 /* ---- worlds and the rest ---- */
 
-void waitq_init(struct waitq *q, const char *name)
-{
-}
-
 int waitq_sleep(struct waitq *q, struct spinlock *l, unsigned long *flags, uint64_t deadline_ns)
 {
 	fake_sleeps++;
@@ -152,10 +132,6 @@ int waitq_sleep(struct waitq *q, struct spinlock *l, unsigned long *flags, uint6
 		*flags = spin_lock(l);
 	}
 	return -ETIMEDOUT;
-}
-
-void waitq_wake_all(struct waitq *q)
-{
 }
 
 bool world_should_yield(void)

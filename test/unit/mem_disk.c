@@ -25,31 +25,12 @@ uint64_t time_ns(void)
 	return mem_now_ns += 1000;
 }
 
-void waitq_init(struct waitq *q, const char *name)
-{
-	memset(q, 0, sizeof(*q));
-}
-
 int waitq_sleep(struct waitq *q, struct spinlock *l, unsigned long *flags, uint64_t deadline_ns)
 {
 	spin_unlock(l, *flags);
 	mem_idle();
 	*flags = spin_lock(l);
 	return 0;
-}
-
-void waitq_wake_all(struct waitq *q)
-{
-}
-
-void event_init(struct event *e, const char *name)
-{
-	e->set = 0;
-}
-
-void event_signal(struct event *e)
-{
-	e->set = 1;
 }
 
 int event_wait(struct event *e, uint64_t deadline_ns)

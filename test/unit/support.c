@@ -2,15 +2,18 @@
 /*
  * What code under test takes from the kernel's base, as weak symbols: a test that
  * links the real file, or brings its own fake, gets that one instead. Tests run in
- * one thread, so a lock only checks that it is taken and released in turn.
+ * one thread, so a lock only checks that it is taken and released in turn, an event is
+ * a flag, and nobody waits in a queue. Pages are the C library's, with garbage in them.
  */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <tern/lock.h>
 #include <tern/log.h>
 #include <tern/page.h>
+#include <tern/world.h>
 
 #define WEAK __attribute__((weak))
 
@@ -30,6 +33,30 @@ WEAK void log_line(enum log_level level, const char *room, const char *fmt, ...)
 	(void)level;
 	(void)room;
 	(void)fmt;
+}
+
+/* Nothing is set in tern.conf. */
+WEAK const char *config_get(const char *key)
+{
+	(void)key;
+	return NULL;
+}
+
+WEAK int page_alloc(unsigned order, unsigned flags, enum frame_owner owner, hpa_t *out)
+{
+	void *p = aligned_alloc(PAGE_SIZE, PAGE_SIZE << order);
+
+	(void)owner;
+	if (!p)
+		abort();
+	memset(p, (flags & PAGE_ZERO) ? 0 : 0xa5, PAGE_SIZE << order);
+	*out = ptr_hpa(p);
+	return 0;
+}
+
+WEAK void page_put(hpa_t block)
+{
+	free(hpa_ptr(block));
 }
 
 WEAK int page_promise(uint64_t bytes)
@@ -101,4 +128,31 @@ WEAK void mutex_unlock(struct mutex *m)
 {
 	expect(mutex_held(m), "a mutex that is not held is released");
 	m->owner = NULL;
+}
+
+WEAK void waitq_init(struct waitq *q, const char *name)
+{
+	(void)name;
+	memset(q, 0, sizeof(*q));
+}
+
+WEAK void waitq_wake_one(struct waitq *q)
+{
+	(void)q;
+}
+
+WEAK void waitq_wake_all(struct waitq *q)
+{
+	(void)q;
+}
+
+WEAK void event_init(struct event *e, const char *name)
+{
+	(void)name;
+	e->set = 0;
+}
+
+WEAK void event_signal(struct event *e)
+{
+	e->set = 1;
 }

@@ -46,11 +46,6 @@ uint64_t time_ns(void)
 	return clock_ns += 100;
 }
 
-void waitq_init(struct waitq *q, const char *name)
-{
-	memset(q, 0, sizeof(*q));
-}
-
 int waitq_sleep(struct waitq *q, struct spinlock *l, unsigned long *flags, uint64_t deadline_ns)
 {
 	spin_unlock(l, *flags);
@@ -63,16 +58,6 @@ int waitq_sleep(struct waitq *q, struct spinlock *l, unsigned long *flags, uint6
 void waitq_wake_all(struct waitq *q)
 {
 	nr_wakes++;
-}
-
-void event_init(struct event *e, const char *name)
-{
-	e->set = 0;
-}
-
-void event_signal(struct event *e)
-{
-	e->set = 1;
 }
 
 static int wait_status;

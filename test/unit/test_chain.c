@@ -28,17 +28,6 @@
 
 /* ---- what is not there ---- */
 
-int page_alloc(unsigned order, unsigned flags, enum frame_owner owner, hpa_t *out)
-{
-	*out = ptr_hpa(aligned_alloc(PAGE_SIZE, PAGE_SIZE << order));
-	return 0;
-}
-
-void page_put(hpa_t block)
-{
-	free(hpa_ptr(block));
-}
-
 bool world_should_yield(void)
 {
 	return false;

@@ -40,11 +40,6 @@
 
 /* ---- what is not there ---- */
 
-const char *config_get(const char *key)
-{
-	return NULL;
-}
-
 bool world_should_yield(void)
 {
 	return false;

@@ -36,12 +36,6 @@ struct host {
 	int err;
 };
 
-/* ds_start.c is linked, and called by nobody here. */
-const char *config_get(const char *key)
-{
-	return NULL;
-}
-
 static bool expected(int err)
 {
 	return !err || err == -EBUSY || err == -ENOENT || err == -EEXIST || err == -ENOSPC;

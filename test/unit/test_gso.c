@@ -22,18 +22,6 @@
 
 struct net_stats net_counters;
 
-int page_alloc(unsigned order, unsigned flags, enum frame_owner owner, hpa_t *out)
-{
-	*out = ptr_hpa(aligned_alloc(PAGE_SIZE, PAGE_SIZE << order));
-	memset(hpa_ptr(*out), 0xa5, PAGE_SIZE << order);
-	return 0;
-}
-
-void page_put(hpa_t block)
-{
-	free(hpa_ptr(block));
-}
-
 static uint32_t naive_sum(const uint8_t *b, uint32_t len, uint32_t sum)
 {
 	for (uint32_t i = 0; i < len; i++)

@@ -258,18 +258,6 @@ static void tick(void)
 	sys_check_timeouts();
 }
 
-void waitq_init(struct waitq *q, const char *name)
-{
-}
-
-void waitq_wake_all(struct waitq *q)
-{
-}
-
-void waitq_wake_one(struct waitq *q)
-{
-}
-
 int waitq_sleep(struct waitq *q, struct spinlock *l, unsigned long *flags, uint64_t deadline_ns)
 {
 	if (time_ns() >= deadline_ns)

@@ -36,14 +36,6 @@ void job_put(struct mig_job *j)
 {
 }
 
-void event_init(struct event *e, const char *name)
-{
-}
-
-void event_signal(struct event *e)
-{
-}
-
 int event_wait(struct event *e, uint64_t deadline_ns)
 {
 	return 0;

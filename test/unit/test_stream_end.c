@@ -24,12 +24,6 @@
 struct net_stats net_counters;
 static uint32_t made, freed, over;
 
-int page_alloc(unsigned order, unsigned flags, enum frame_owner owner, hpa_t *out)
-{
-	*out = ptr_hpa(aligned_alloc(PAGE_SIZE, PAGE_SIZE << order));
-	return 0;
-}
-
 void page_get(hpa_t block)
 {
 }
@@ -51,14 +45,6 @@ unsigned long spin_lock(struct spinlock *l)
 void spin_unlock(struct spinlock *l, unsigned long flags)
 {
 	__atomic_store_n(&l->word, 0, __ATOMIC_RELEASE);
-}
-
-void waitq_init(struct waitq *q, const char *name)
-{
-}
-
-void waitq_wake_all(struct waitq *q)
-{
 }
 
 int waitq_sleep(struct waitq *q, struct spinlock *l, unsigned long *flags, uint64_t deadline_ns)

@@ -46,17 +46,6 @@ bool timer_cancel(struct timer *t)
 	return true;
 }
 
-int page_alloc(unsigned order, unsigned flags, enum frame_owner owner, hpa_t *out)
-{
-	*out = ptr_hpa(aligned_alloc(PAGE_SIZE, PAGE_SIZE << order));
-	return 0;
-}
-
-void page_put(hpa_t block)
-{
-	free(hpa_ptr(block));
-}
-
 static void guest_wake(void *arg)
 {
 	guest_wakes++;
