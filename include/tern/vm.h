@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Virtual machines: life cycle, vCPU worlds, access dispatch. Devices hang on a
- * VM through vdev.h; the platform (which devices, which boot protocol) is
- * registered by main.c, so that this room knows no device.
+ * Virtual machines: life cycle, vCPU worlds, clocks, the CPU's part of a checkpoint. What one is
+ * made of is in vmconfig.h, the dispatch of its accesses in vmio.h, a debugger's hold on it in
+ * vmdebug.h. Devices hang on a VM through vdev.h; the platform (which devices, which boot
+ * protocol) is registered by main.c, so that this room knows no device.
  *
  * Legend: [const] after create, [vm] under vm->lock, [atom] atomic, [own] by
  * the vCPU's world, [parked] readable by others when all vCPUs are parked.
@@ -16,14 +17,8 @@
 #include <tern/timer.h>
 #include <tern/types.h>
 #include <tern/virt.h>
+#include <tern/vmconfig.h>
 #include <tern/world.h>
-
-#define VM_NAME_MAX 32
-#define VM_VCPUS_MAX 64
-#define VM_PATH_MAX 128
-#define VM_CMDLINE_MAX 1024
-#define VM_MODULES_MAX 4
-#define VM_ROM_BYTES (4ull << 20) /* of a VM that starts by firmware, in front of 4 GiB */
 
 enum vm_state {
 	VM_OFF, /* defined, no contents */
@@ -41,91 +36,6 @@ static inline bool vm_state_is_off(enum vm_state s)
 {
 	return s == VM_OFF || s == VM_STOPPED_ERROR;
 }
-
-/* How cfg.kernel is started. */
-enum vm_boot {
-	VM_BOOT_LINUX,	   /* a bzImage, with an initrd */
-	VM_BOOT_MULTIBOOT, /* a multiboot 1 payload, with modules and test devices */
-	VM_BOOT_FIRMWARE,  /* a PC's firmware in ROM, from the reset vector on */
-	VM_BOOTS
-};
-
-/* What may happen to a guest, and what is done then. */
-enum vm_trouble {
-	VM_PANIC,    /* its kernel says so (pvpanic) */
-	VM_CRASH,    /* triple fault */
-	VM_WATCHDOG, /* not fed in time */
-	VM_TROUBLES
-};
-enum vm_policy {
-	VM_KEEP, /* the VM stays as it is, for somebody to look at */
-	VM_RESET,
-	VM_POWER_OFF,
-	VM_POLICIES
-};
-
-/* A network device of a VM: which network, which address. */
-#define VM_NICS_MAX 4
-#define VM_NIC_QUEUES_MAX 8
-struct vm_nic {
-	char network[16];
-	uint8_t mac[6];	    /* all zero: vm_create chooses one */
-	uint8_t queues;	    /* pairs; 0: one, and no control queue, as devices had them at first */
-	bool any_source;    /* its frames may come from other addresses */
-	uint32_t rate_mbit; /* each way; 0: as fast as it goes */
-};
-
-/* A disk of a VM: "/ds/DATASTORE/FILE", or "diskN", a whole disk of this host. */
-#define VM_DISKS_MAX 8
-#define VM_DISK_PATH_MAX 128
-#define VM_SERIAL_MAX 21
-enum vm_disk_mode {
-	VM_DISK_NORMAL,
-	VM_DISK_INDEPENDENT,   /* left out of the VM's snapshots */
-	VM_DISK_NONPERSISTENT, /* what a run writes is forgotten at its end */
-	VM_DISK_MODES
-};
-#define VM_DISK_IOPS_MAX 10000000u
-#define VM_DISK_MBPS_MAX 100000u
-/* What a guest may ask of a disk; 0: as much as it likes. */
-struct vm_disk_limit {
-	uint32_t iops; /* requests a second */
-	uint32_t mbps; /* read or written, MB (10^6 bytes) a second */
-};
-struct vm_disk {
-	char path[VM_DISK_PATH_MAX];
-	char serial[VM_SERIAL_MAX]; /* empty: vm_create makes one of the VM's name */
-	bool read_only;
-	bool arriving;		    /* made with the VM's arrival: its file is not looked for */
-	uint8_t mode;		    /* enum vm_disk_mode */
-	struct vm_disk_limit limit; /* [the disk's mutex] moves with the VM */
-};
-
-/* Which part of which CPUs: this host's affair, but for the shares, which move with the VM. */
-struct vm_sched {
-	uint32_t shares;	     /* of each vCPU; 0 = WORLD_SHARES */
-	uint64_t cpus[VM_VCPUS_MAX]; /* by vCPU, a bit for each CPU that it may run on; 0 = all */
-};
-
-struct vm_config {
-	char name[VM_NAME_MAX];
-	uint64_t mem_bytes;
-	unsigned vcpus;
-	enum vm_boot boot;
-	char kernel[VM_PATH_MAX], initrd[VM_PATH_MAX];
-	char cmdline[VM_CMDLINE_MAX];
-	unsigned nics;
-	struct vm_nic nic[VM_NICS_MAX];
-	unsigned disks;
-	struct vm_disk disk[VM_DISKS_MAX];
-	unsigned modules;
-	char module[VM_MODULES_MAX][VM_PATH_MAX];
-	uint8_t on[VM_TROUBLES]; /* enum vm_policy */
-	bool baseline;		 /* shown the common CPU (cpumodel.h), not this host's */
-	bool hyperv;		 /* has the clock of Microsoft's guests (kernel/vm/hyperv.h) too */
-	char home[VM_NAME_MAX];	 /* datastore of its description (home.h); empty: it has none */
-	struct vm_sched sched;	 /* [vm] */
-};
 
 struct vm;
 struct vcpu;
@@ -204,37 +114,9 @@ struct vcpu {
 
 struct vdev;
 struct io_region;
-
-/* The guest's interrupt controllers, as the run loop needs them (vdev/lapic.c). */
-struct irqchip_ops {
-	/* Highest deliverable vector for this vCPU given its TPR, or -1. */
-	int (*pending)(struct vcpu *c);
-	/* The vector was injected: IRR -> ISR. */
-	void (*accept)(struct vcpu *c, int vector);
-	/* TPR as CR8 sees it, both directions. */
-	uint64_t (*get_cr8)(struct vcpu *c);
-	void (*set_cr8)(struct vcpu *c, uint64_t cr8);
-	/* The CPU will deliver what pending found: no injection, no window. */
-	bool (*by_cpu)(struct vcpu *c);
-	/* Around each run(): the LAPIC's registers to v.apic and back, where the CPU delivers. */
-	void (*enter)(struct vcpu *c);
-	void (*leave)(struct vcpu *c);
-	/* The CPU has ended a level-triggered vector. */
-	void (*eoi)(struct vcpu *c, uint8_t vector);
-	/* Level (or edge) of a global system interrupt; any context. */
-	void (*set_gsi)(struct vm *vm, unsigned gsi, bool level);
-	/* A message a device's MSI writes; any context. */
-	void (*msi)(struct vm *vm, uint64_t addr, uint32_t data);
-	/* INIT: this vCPU's LAPIC to its reset state, but for its ID and base. By the vCPU's world.
-	 */
-	void (*init)(struct vcpu *c);
-};
-
-struct msr_ops {
-	/* 0, or -EINVAL for #GP. */
-	int (*read)(void *arg, struct vcpu *c, uint32_t index, uint64_t *value);
-	int (*write)(void *arg, struct vcpu *c, uint32_t index, uint64_t value);
-};
+struct irqchip_ops;
+struct msr_region;
+struct vm_debugger;
 
 struct vm {
 	struct vm_config cfg;		   /* [const], but disk is [vm] while it is off */
@@ -415,82 +297,6 @@ bool vm_mappings(struct gmem *mem, const struct virt_mode *m,
 /* Makes it one owner's, when it has none: -EBUSY with why. The owner's alone to give back. */
 MUST_CHECK int vm_claim(struct vm *vm, void *owner, const char *doing, char *why, size_t why_len);
 void vm_disown(struct vm *vm);
-
-/*
- * A debugger, which has claimed the VM. From attach on all vCPUs are out of the guest, or all are
- * in, or one is for a step. The two functions are called by a vCPU's world in its exit.
- */
-enum vm_trap { TRAP_BREAK, TRAP_STEP };
-struct vm_debugger {
-	/* Is there a breakpoint of the debugger's at this linear address? */
-	bool (*is_break)(struct vm_debugger *d, uint64_t linear);
-	/* This vCPU has stopped; it and the others stay out from now on. */
-	void (*stopped)(struct vm_debugger *d, struct vcpu *c, enum vm_trap why);
-};
-MUST_CHECK int vm_debug_attach(struct vm *vm, struct vm_debugger *d, uint64_t deadline_ns);
-void vm_debug_detach(struct vm *vm);				   /* all go on */
-void vm_debug_hold(struct vm *vm);				   /* asks all to come out */
-MUST_CHECK int vm_debug_wait(struct vm *vm, uint64_t deadline_ns); /* until all are; as vm_park */
-void vm_debug_go(struct vm *vm);
-void vm_debug_step(struct vcpu *c); /* that one alone, for one instruction */
-/*
- * Guest memory at a linear address, by the tables of this vCPU, rights apart. All held. -EFAULT:
- * not all of it is mapped to RAM.
- */
-MUST_CHECK int vm_debug_gpa(struct vcpu *c, uint64_t linear, gpa_t *out);
-MUST_CHECK int vm_debug_read(struct vcpu *c, uint64_t linear, void *buf, size_t len);
-MUST_CHECK int vm_debug_write(struct vcpu *c, uint64_t linear, const void *buf, size_t len);
-/* The same for registers; the guest's clock stays. -EINVAL: no CPU state. */
-MUST_CHECK int vm_debug_set(struct vcpu *c, const struct virt_state *s);
-
-/* Guest-visible access dispatch. A region's handlers run under its device's mutex when it has one.
- */
-enum io_space { IO_PIO, IO_MMIO };
-struct io_ops {
-	/* size 1, 2, 4 or 8; offset from the region's base. Unhandled reads leave all-ones. */
-	void (*read)(void *arg, struct vcpu *c, uint64_t off, unsigned size, uint64_t *value);
-	void (*write)(void *arg, struct vcpu *c, uint64_t off, unsigned size, uint64_t value);
-	/* May be NULL. Before write(), without the mutex: true when nothing is left to do. */
-	bool (*post)(void *arg, uint64_t off);
-};
-struct io_region {
-	enum io_space space;
-	uint64_t base, size;
-	bool enabled;
-	const struct io_ops *ops;
-	void *arg;
-	struct mutex *lock; /* device's, or NULL */
-	const char *name;
-	uint64_t accesses;
-	struct io_region *next;
-};
-/*
- * Add, move and remove take a lock of their own above LOCK_VDEV for the table,
- * so that a handler may call them under its device's mutex (a BAR moves itself).
- */
-void vm_io_add(struct vm *vm, struct io_region *r);
-void vm_io_move(struct vm *vm, struct io_region *r, uint64_t base, bool enabled); /* BARs, ECAM */
-void vm_io_remove(struct vm *vm, struct io_region *r);
-
-struct msr_region {
-	uint32_t first, last;
-	const struct msr_ops *ops;
-	void *arg;
-	struct msr_region *next;
-};
-void vm_msr_add(struct vm *vm, struct msr_region *r);
-/* The MSRs that guests have (kernel/vm/msr_list.c), for display; false past the end. */
-struct vm_msr {
-	uint32_t first, last;
-	const char *keeper; /* "kernel", "CPU", "APIC", "clock" */
-	const char *why;
-};
-bool vm_msr_at(unsigned i, struct vm_msr *out);
-
-static inline void vm_set_gsi(struct vm *vm, unsigned gsi, bool level)
-{
-	vm->irqchip->set_gsi(vm, gsi, level);
-}
 
 /* Guest time: TSC value this vCPU would read now, and kvmclock's nanoseconds. */
 uint64_t vcpu_guest_tsc(struct vcpu *c);

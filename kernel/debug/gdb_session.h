@@ -5,7 +5,7 @@
 #define KERNEL_DEBUG_GDB_SESSION_H
 
 #include <tern/stream.h>
-#include <tern/vm.h>
+#include <tern/vmdebug.h>
 #include <tern/world.h>
 
 #include "gdb.h"

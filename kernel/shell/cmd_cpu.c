@@ -10,7 +10,7 @@
 #include <tern/cpu.h>
 #include <tern/cpumodel.h>
 #include <tern/virt.h>
-#include <tern/vm.h>
+#include <tern/vmio.h>
 
 #include "shell_int.h"
 

@@ -14,6 +14,7 @@
 #define KERNEL_VDEV_DEVICE_H
 
 #include <tern/vdev.h>
+#include <tern/vmio.h>
 
 #define LOCK_VDEV_BUS ((enum lock_level)(LOCK_VDEV - 5)) /* PCI configuration */
 #define LOCK_VDEV_LOG ((enum lock_level)(LOCK_VDEV + 5)) /* kept logs */

@@ -15,7 +15,7 @@
 #ifndef KERNEL_VDEV_IRQCHIP_H
 #define KERNEL_VDEV_IRQCHIP_H
 
-#include <tern/vm.h>
+#include <tern/vmio.h>
 
 #define LAPIC_BASE 0xfee00000ull
 #define IOAPIC_BASE 0xfec00000ull

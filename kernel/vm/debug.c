@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include <tern/vmdebug.h>
+
 #include "vm_int.h"
 
 void vm_debug_hold(struct vm *vm)

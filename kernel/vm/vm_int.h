@@ -6,7 +6,7 @@
 #ifndef KERNEL_VM_VM_INT_H
 #define KERNEL_VM_VM_INT_H
 
-#include <tern/vm.h>
+#include <tern/vmio.h>
 
 #include "x86.h"
 
