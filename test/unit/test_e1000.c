@@ -1,100 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The e1000 driver's rings against a chip of the test's own in fake registers: what
- * it is told to send, byte for byte and cut as the descriptors say; that every
- * buffer comes back once; receive over many rounds; the hang that is seen; what a
- * 32-bit part is spared.
+ * The e1000 driver's transmitter against a chip of the test's own in fake registers: what it is
+ * told to send, byte for byte and cut as the descriptors say; that every buffer comes back once;
+ * the hang that is seen; what a 32-bit part is spared.
  */
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include <tern/page.h>
-
-/* The direct map is the test's own address space. */
-#define hpa_ptr(a) ((void *)(uintptr_t)(a).v)
-#define ptr_hpa(p) HPA((uintptr_t)(p))
-
-#include "drivers/e1000_rx.c"
-#undef MASK
-#undef RING_ORDER
-#include "drivers/e1000_tx.c"
-#include "drivers/e1000_filter.c"
-#include "drivers/e1000_ids.c"
+#include "test/unit/fake_e1000.h"
 
 #define TX_MASK (E1000_TX_RING - 1)
-#define RX_MASK (E1000_RX_RING - 1)
-
-static void *blocks[4096];
-static unsigned nr_blocks, pages_put, low_pages;
-static bool no_memory;
-static uint64_t now_ns;
-
-int page_alloc(unsigned order, unsigned flags, enum frame_owner owner, hpa_t *out)
-{
-	void *p;
-
-	(void)owner;
-	if (no_memory)
-		return -ENOMEM;
-	p = aligned_alloc(PAGE_SIZE, PAGE_SIZE << order);
-	assert_non_null(p);
-	memset(p, (flags & PAGE_ZERO) ? 0 : 0xee, PAGE_SIZE << order);
-	low_pages += (flags & PAGE_LOW4G) != 0;
-	assert_true(nr_blocks < ARRAY_SIZE(blocks));
-	blocks[nr_blocks++] = p;
-	*out = HPA((uintptr_t)p);
-	return 0;
-}
-
-void page_put(hpa_t block)
-{
-	assert_true(block.v != 0);
-	pages_put++;
-}
-
-uint64_t time_ns(void)
-{
-	return now_ns;
-}
-
-static uint32_t regs[0x6000 / 4];
-static struct e1000 dev;
-
-static uint32_t reg(uint32_t at)
-{
-	return regs[at / 4];
-}
-
-static void start(uint16_t device)
-{
-	memset(&dev, 0, sizeof(dev));
-	memset(regs, 0, sizeof(regs));
-	dev.regs = (volatile uint8_t *)regs;
-	dev.chip = e1000_find_chip(0x8086, device);
-	assert_non_null(dev.chip);
-	no_memory = false;
-	assert_int_equal(e1000_tx_init(&dev), 0);
-	assert_int_equal(e1000_rx_init(&dev), 0);
-	pages_put = low_pages = 0;
-	now_ns = 1;
-}
-
-static int stop(void **state)
-{
-	(void)state;
-	while (nr_blocks)
-		free(blocks[--nr_blocks]);
-	return 0;
-}
-
-/* --- the chip's side of sending --------------------------------------------- */
 
 struct wire {
 	uint8_t bytes[70000];
@@ -102,8 +14,6 @@ struct wire {
 	uint32_t cmd, option; /* of the last descriptor */
 	struct e1000_tx_desc context;
 };
-
-static uint32_t tx_head; /* descriptors that the chip has read */
 
 /* Reads one packet; false when the driver has given no more. */
 static bool chip_send(struct wire *w)
@@ -132,23 +42,11 @@ static bool chip_send(struct wire *w)
 	return false;
 }
 
-static unsigned came;
-
 static void done(struct nic_tx *t)
 {
 	assert_true(t->nr_segs != 0);
 	t->nr_segs = 0;
 	came++;
-}
-
-static uint8_t payload[70000] __attribute__((aligned(4096)));
-
-static void restart(uint16_t device)
-{
-	start(device);
-	tx_head = came = 0;
-	for (unsigned i = 0; i < sizeof(payload); i++)
-		payload[i] = (uint8_t)(i * 7 + i / 251);
 }
 
 static struct nic_tx packet(uint32_t first, uint32_t rest)
@@ -433,158 +331,6 @@ static void test_hang(void **state)
 	assert_int_equal(e1000_tx_free(&dev.tx), TX_MASK);
 }
 
-/* --- receive ------------------------------------------------------------------ */
-
-static uint32_t rx_head, expect_len, frames;
-static uint8_t expect_first;
-static bool take_all, expect_ok;
-
-/* The chip fills as many buffers as the frame needs; false when it has too few. */
-static bool chip_receive(uint8_t first, uint32_t len, uint8_t status, uint8_t errors, bool whole)
-{
-	uint32_t need = (len + PAGE_SIZE - 1) / PAGE_SIZE, at = 0;
-
-	if (((reg(E1000_RDT) - rx_head) & RX_MASK) < need)
-		return false;
-	for (uint32_t i = 0; i < need; i++, rx_head++) {
-		struct e1000_rx_desc *e = &dev.rx.desc[rx_head & RX_MASK];
-		uint32_t n = MIN(len - at, (uint32_t)PAGE_SIZE);
-
-		assert_true(e->addr != 0 && e->status == 0);
-		memset(hpa_ptr(HPA(e->addr)), first, n);
-		at += n;
-		e->len = (uint16_t)n;
-		e->errors = errors;
-		e->status = RXD_DONE | (at == len && whole ? RXD_END | status : 0);
-	}
-	return true;
-}
-
-static void on_rx(struct nic *n, struct nic_rx *f)
-{
-	uint32_t len = 0;
-
-	(void)n;
-	for (unsigned i = 0; i < f->nr_segs; i++) {
-		const uint8_t *b = hpa_ptr(f->seg[i].addr);
-
-		assert_int_equal(f->seg[i].addr.v & PAGE_MASK, 0);
-		assert_int_equal(b[0], expect_first);
-		assert_int_equal(b[f->seg[i].len - 1], expect_first);
-		len += f->seg[i].len;
-	}
-	assert_int_equal(len, f->len);
-	assert_int_equal(len, expect_len);
-	assert_int_equal(f->csum_ok, expect_ok);
-	f->taken = take_all;
-	frames++;
-}
-
-static void test_receive(void **state)
-{
-	(void)state;
-	restart(0x10d3);
-	dev.nic.rx = on_rx;
-	rx_head = frames = 0;
-	e1000_rx_fill(&dev);
-	assert_int_equal(reg(E1000_RDT), RX_MASK); /* one place stays empty */
-	for (uint32_t n = 0; n < 2500; n++) {
-		expect_first = (uint8_t)n;
-		expect_len = 60 + n * 37 % 9000;
-		take_all = n % 3 == 0;
-		expect_ok = n % 2;
-		assert_true(chip_receive(expect_first, expect_len,
-					 expect_ok ? RXD_TCP_CHECKED : RXD_NO_CHECKSUM, 0, true));
-		assert_true(e1000_rx_ready(&dev.rx));
-		assert_int_equal(e1000_rx_poll(&dev, 64), 1);
-		assert_false(e1000_rx_ready(&dev.rx));
-		assert_int_equal((reg(E1000_RDT) - rx_head) & RX_MASK, RX_MASK);
-	}
-	assert_int_equal(frames, 2500);
-	assert_int_equal(dev.nic.rx_packets, 2500);
-	assert_int_equal(dev.nic.rx_dropped, 0);
-}
-
-/* A frame whose end has not come waits; a damaged one, or a bad sum, is told. */
-static void test_receive_odd(void **state)
-{
-	(void)state;
-	restart(0x10d3);
-	dev.nic.rx = on_rx;
-	rx_head = frames = 0;
-	take_all = false;
-	e1000_rx_fill(&dev);
-	assert_true(chip_receive(1, 8192, 0, 0, false));
-	assert_false(e1000_rx_ready(&dev.rx));
-	assert_int_equal(e1000_rx_poll(&dev, 64), 0);
-	expect_first = 1;
-	expect_len = 8192 + 10;
-	expect_ok = false;
-	assert_true(chip_receive(1, 10, RXD_TCP_CHECKED, RXD_BAD_CHECKSUM, true));
-	assert_int_equal(e1000_rx_poll(&dev, 64), 1);
-	assert_int_equal(frames, 1);
-	assert_true(chip_receive(1, 60, RXD_TCP_CHECKED, 1, true)); /* CRC */
-	assert_int_equal(e1000_rx_poll(&dev, 64), 1);
-	assert_int_equal(dev.nic.rx_dropped, 1);
-	for (unsigned n = 0; n < NIC_MAX_SEGS + 1; n++)
-		assert_true(chip_receive(1, PAGE_SIZE, 0, 0, n == NIC_MAX_SEGS));
-	assert_int_equal(e1000_rx_poll(&dev, 64), 1);
-	assert_int_equal(dev.nic.rx_dropped, 2);
-	assert_int_equal(frames, 1);
-}
-
-/* Without memory the ring runs dry, and is filled again when there is some. */
-static void test_short_memory(void **state)
-{
-	(void)state;
-	restart(0x10d3);
-	dev.nic.rx = on_rx;
-	rx_head = frames = 0;
-	take_all = true;
-	expect_first = 9;
-	expect_len = 100;
-	expect_ok = false;
-	e1000_rx_fill(&dev);
-	no_memory = true;
-	while (chip_receive(9, 100, RXD_NO_CHECKSUM, 0, true))
-		assert_int_equal(e1000_rx_poll(&dev, 64), 1);
-	assert_int_equal(frames, RX_MASK);
-	no_memory = false;
-	assert_int_equal(e1000_rx_poll(&dev, 64), 0);
-	assert_true(chip_receive(9, 100, RXD_NO_CHECKSUM, 0, true));
-	assert_int_equal(e1000_rx_poll(&dev, 64), 1);
-	e1000_rx_rewind(&dev);
-	rx_head = 0;
-	e1000_rx_fill(&dev);
-	assert_int_equal(reg(E1000_RDT), RX_MASK);
-	assert_true(chip_receive(9, 100, RXD_NO_CHECKSUM, 0, true));
-	assert_int_equal(e1000_rx_poll(&dev, 64), 1);
-}
-
-/* The guests' addresses beside the card's own; more than it has registers for: all. */
-static void test_filter(void **state)
-{
-	(void)state;
-	restart(0x100e);
-	memcpy(dev.nic.mac, (const uint8_t[6]){ 2, 0, 0, 0, 0, 1 }, 6);
-	for (unsigned n = 0; n < NIC_MAX_ALSO; n++)
-		memcpy(dev.nic.also[n], (const uint8_t[6]){ 2, 0, 0, 0, 1, (uint8_t)n }, 6);
-	dev.nic.nr_also = 14;
-	e1000_filter(&dev.nic);
-	assert_int_equal(reg(E1000_RAH), RAH_VALID | 0x0100);
-	assert_int_equal(reg(E1000_RAL + 8), 0x00000002);
-	assert_int_equal(reg(E1000_RAH + 8), RAH_VALID | 0x0001);
-	assert_int_equal(reg(E1000_RAH + 14 * 8), RAH_VALID | 0x0d01);
-	assert_int_equal(reg(E1000_RCTL) & RCTL_ALL_UNICAST, 0);
-	dev.nic.nr_also = 15;
-	e1000_filter(&dev.nic);
-	assert_int_not_equal(reg(E1000_RCTL) & RCTL_ALL_UNICAST, 0);
-	dev.nic.nr_also = 1;
-	e1000_filter(&dev.nic);
-	assert_int_equal(reg(E1000_RAH + 2 * 8), 0);
-	assert_int_equal(reg(E1000_RCTL) & RCTL_ALL_UNICAST, 0);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -596,10 +342,6 @@ int main(void)
 		cmocka_unit_test_teardown(test_sentinel, stop),
 		cmocka_unit_test_teardown(test_rounds, stop),
 		cmocka_unit_test_teardown(test_hang, stop),
-		cmocka_unit_test_teardown(test_receive, stop),
-		cmocka_unit_test_teardown(test_receive_odd, stop),
-		cmocka_unit_test_teardown(test_short_memory, stop),
-		cmocka_unit_test_teardown(test_filter, stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
