@@ -29,6 +29,13 @@ void page_add(uint64_t first_pfn, uint64_t count);
 void page_set_fresh(uint64_t *bitmap);
 void page_account(enum frame_owner owner, uint64_t pages);
 
+/* arena.c: memory that only grows upwards. */
+struct arena {
+	char *next, *end;
+};
+/* So many bytes more, behind all that were given before; NULL. Who calls has a lock of his own. */
+void *arena_grow(struct arena *a, size_t bytes);
+
 /* bootfs.c: keeps files and tern.conf. */
 void bootfs_init(const struct bootinfo *bi);
 

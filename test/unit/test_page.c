@@ -23,6 +23,7 @@ static uint64_t map_base;
 
 #include "kernel/base/page.c"
 
+#include "kernel/base/arena.c"
 #include "kernel/base/page_init.c"
 #include "kernel/lib/pagemove.h"
 
@@ -208,7 +209,6 @@ static void test_moves(void **state)
 	assert_false(page_is_zero(page + PAGE_SIZE));
 }
 
-/* Under an emulator: cleared at the first allocation, and only then. */
 /* Growing upwards is possible as long as there is memory, wherever the allocator takes others'. */
 static void test_above(void **state)
 {
@@ -228,6 +228,55 @@ static void test_above(void **state)
 	assert_true(got + others >= RAM / (PAGE_SIZE << 8) - 8);
 }
 
+/* Takes all that is left, and gives each second piece of 2 MiB back. */
+static void fragment(void)
+{
+	static hpa_t piece[RAM / SIZE_2M];
+	unsigned n = 0;
+	hpa_t rest;
+
+	while (!page_alloc(ORDER_2M, 0, FRAME_GUEST, &piece[n]))
+		n++;
+	while (!page_alloc(0, 0, FRAME_GUEST, &rest))
+		;
+	for (unsigned i = 0; i < n; i++)
+		if (piece[i].v & SIZE_2M)
+			page_put(piece[i]);
+	assert_true(free_bytes() >= RAM / 4);
+}
+
+/* As much as there is in parts of that size, each above those before. */
+static uint64_t grow_to_the_end(struct arena *a, size_t part)
+{
+	char *p, *end = a->next;
+	uint64_t got = 0;
+
+	while ((p = arena_grow(a, part))) {
+		assert_true(p >= end);
+		memset(p, 0x5a, part);
+		end = p + part;
+		got += part;
+	}
+	return got;
+}
+
+/* The heap has what it asks for as long as a block of that size is free above it. */
+static void test_arena(void **state)
+{
+	struct arena a = { .next = NULL };
+	uint64_t was_free;
+
+	boot(0, RAM);
+	assert_non_null(arena_grow(&a, 5 * PAGE_SIZE));
+	assert_true(a.end - a.next > (2 << 20));
+	fragment();
+	assert_null(arena_grow(&a, 5 << 20));
+	was_free = free_bytes();
+	assert_true(grow_to_the_end(&a, 32 * PAGE_SIZE) >= was_free - 2 * SIZE_2M);
+	assert_true(free_bytes() <= 2 * SIZE_2M);
+}
+
+/* Under an emulator: cleared at the first allocation, and only then. */
 static void test_fresh(void **state)
 {
 	const hpa_t seen = HPA(8ull << 20);
@@ -259,7 +308,7 @@ int main(void)
 		cmocka_unit_test(test_boot),  cmocka_unit_test(test_blocks),
 		cmocka_unit_test(test_above), cmocka_unit_test(test_fresh),
 		cmocka_unit_test(test_zones), cmocka_unit_test(test_random),
-		cmocka_unit_test(test_moves),
+		cmocka_unit_test(test_moves), cmocka_unit_test(test_arena),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
