@@ -207,6 +207,12 @@ static bool take_fresh_locked(uint64_t pfn, unsigned order)
 	return any != 0;
 }
 
+static void clear_block(uint64_t pfn, unsigned order)
+{
+	for (uint64_t i = 0; i < 1ull << order; i++)
+		page_clear(hpa_ptr(HPA((pfn + i) << PAGE_SHIFT)));
+}
+
 int page_alloc(unsigned order, unsigned flags, enum frame_owner owner, hpa_t *out)
 {
 	unsigned long irq;
@@ -227,8 +233,7 @@ int page_alloc(unsigned order, unsigned flags, enum frame_owner owner, hpa_t *ou
 		return -ENOMEM;
 	*out = HPA(pfn << PAGE_SHIFT);
 	if (clear)
-		for (uint64_t i = 0; i < 1ull << order; i++)
-			page_clear(hpa_ptr(HPA((pfn + i) << PAGE_SHIFT)));
+		clear_block(pfn, order);
 	return 0;
 }
 
@@ -236,16 +241,18 @@ int page_alloc_above(unsigned order, hpa_t from, enum frame_owner owner, hpa_t *
 {
 	unsigned long irq = spin_lock(&mem.lock);
 	uint64_t pfn = 0;
-	bool ok = take_above_locked((from.v + PAGE_MASK) >> PAGE_SHIFT, order, &pfn);
+	bool ok = take_above_locked((from.v + PAGE_MASK) >> PAGE_SHIFT, order, &pfn), clear = false;
 
 	if (ok) {
 		claim_locked(pfn, order, owner);
-		(void)take_fresh_locked(pfn, order);
+		clear = take_fresh_locked(pfn, order);
 	}
 	spin_unlock(&mem.lock, irq);
 	if (!ok)
 		return -ENOMEM;
 	*out = HPA(pfn << PAGE_SHIFT);
+	if (clear)
+		clear_block(pfn, order);
 	return 0;
 }
 
