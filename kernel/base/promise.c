@@ -20,16 +20,19 @@ static bool fits(uint64_t bytes, uint64_t free_bytes)
 	return with_slack >= bytes && with_slack <= free_bytes;
 }
 
+/* What is refused was never counted: somebody else may ask in that moment. */
 int page_promise(uint64_t bytes)
 {
-	uint64_t all = __atomic_add_fetch(&promised, bytes, __ATOMIC_SEQ_CST);
+	uint64_t before = __atomic_load_n(&promised, __ATOMIC_SEQ_CST);
 	struct page_stats st;
 
-	page_stats(&st);
-	if (all >= bytes && fits(all, st.free_bytes))
-		return 0;
-	page_unpromise(bytes);
-	return -ENOMEM;
+	do {
+		page_stats(&st);
+		if (before + bytes < bytes || !fits(before + bytes, st.free_bytes))
+			return -ENOMEM;
+	} while (!__atomic_compare_exchange_n(&promised, &before, before + bytes, false,
+					      __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+	return 0;
 }
 
 void page_unpromise(uint64_t bytes)
