@@ -92,6 +92,8 @@ int mig_query(const struct net_addr *to, struct mig_host *out, char *code, size_
 	char addr[48];
 	int err = stream_connect(to, MIG_PORT, CONNECT_TIMEOUT_NS, &s);
 
+	if (err && net_fault(err)->here)
+		return fail(&q, err, net_fault(err)->code, net_fault(err)->text);
 	if (err) {
 		net_addr_format(to, addr, sizeof(addr));
 		snprintf(why, why_len, "no Tern answers at %s port %u: is it up, is the link?",

@@ -47,12 +47,17 @@ static int connect_peer(struct source *s)
 	int err = stream_connect(&j->req.to, MIG_PORT, CONNECT_TIMEOUT_NS, &stream);
 
 	net_addr_format(&j->req.to, peer, sizeof(peer));
+	if (err && net_fault(err)->here) {
+		job_error(j, net_fault(err)->code, "%s", net_fault(err)->text);
+		return err;
+	}
 	if (err) {
 		job_error(j, "unreachable",
 			  "no Tern answers at %s port %u (%s): is it up, is the link?", peer,
 			  MIG_PORT,
 			  err == -ECONNREFUSED ? "refused"
 			  : err == -ETIMEDOUT  ? "timed out"
+			  : err == -ECONNRESET ? "reset"
 					       : "no route");
 		return err;
 	}

@@ -167,6 +167,8 @@ static const char *words_for(int err)
 		return "the other host sent something that is not the protocol";
 	case -ENOMEM:
 		return "no memory for the migration's own data";
+	case -ENOBUFS:
+		return "this host's network has no room for another connection";
 	default:
 		return "it failed";
 	}
@@ -179,9 +181,9 @@ static void say_why(struct mig_job *j, int err)
 		job_error(j, "canceled", "canceled in phase %s", mig_phase_name(j->st.phase));
 	else
 		job_error(j,
-			  err == -EBADMSG  ? "bad-stream"
-			  : err == -ENOMEM ? "no-memory"
-					   : "link",
+			  err == -EBADMSG		      ? "bad-stream"
+			  : err == -ENOMEM || err == -ENOBUFS ? "no-memory"
+							      : "link",
 			  "%s in phase %s; the VM goes on here", words_for(err),
 			  mig_phase_name(j->st.phase));
 }

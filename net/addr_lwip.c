@@ -39,9 +39,9 @@ int net_err(err_t e)
 	switch (e) {
 	case ERR_OK:
 		return 0;
-	case ERR_MEM:
+	case ERR_MEM: /* of its pools, or of a card's ring: not the host's memory */
 	case ERR_BUF:
-		return -ENOMEM;
+		return -ENOBUFS;
 	case ERR_TIMEOUT:
 		return -ETIMEDOUT;
 	case ERR_RTE:

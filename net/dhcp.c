@@ -102,7 +102,7 @@ int net_dhcp_start(struct net_if *i)
 	i->dhcp = true;
 	if (dhcp_start(&i->lwip) != ERR_OK) {
 		i->dhcp = false;
-		return -ENOMEM;
+		return -ENOBUFS;
 	}
 	log_info("net", "net%u: address by DHCP", i->index);
 	watch_from_now(i);

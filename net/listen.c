@@ -45,7 +45,7 @@ static int start_connect(void *arg)
 	net_addr_to_lwip(c->to, &ip);
 	pcb = tcp_new_ip_type(IP_GET_TYPE(&ip));
 	if (!pcb)
-		return -ENOMEM;
+		return -ENOBUFS;
 	stream_attach(c->s, pcb);
 	c->attached = true;
 	err = tcp_connect(pcb, &ip, c->port, on_connected);
@@ -135,7 +135,7 @@ static int start_listen(void *arg)
 	err_t err;
 
 	if (!pcb)
-		return -ENOMEM;
+		return -ENOBUFS;
 	ip_set_option(pcb, SOF_REUSEADDR);
 	err = tcp_bind(pcb, IP_ANY_TYPE, c->port);
 	if (err != ERR_OK) {

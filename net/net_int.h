@@ -53,7 +53,7 @@ bool net_if_tso(const struct netif *n, bool ipv6);
 /* Address, prefix and router. */
 void net_if_fill_addr4(const struct net_if *i, struct net_if_info *out);
 
-/* dhcp.c, all [own]. An interface that is up; its address comes later, or never. -ENOMEM. */
+/* dhcp.c, all [own]. An interface that is up; its address comes later, or never. -ENOBUFS. */
 int net_dhcp_start(struct net_if *i);
 void net_dhcp_stop(struct net_if *i); /* gives the lease back; the address is gone */
 void net_dhcp_info(const struct net_if *i, struct net_if_info *out);

@@ -19,6 +19,7 @@
 #define SLOTS 16u
 #define ECHO_HLEN 8u
 #define CHECKSUM_OFFSET 2u
+#define AGAIN_NS NSEC_PER_MSEC
 
 struct ping {
 	bool used, answered;
@@ -88,7 +89,7 @@ int net_ping_init(void)
 	pcb4 = raw_new_ip_type(IPADDR_TYPE_V4, IP_PROTO_ICMP);
 	pcb6 = raw_new_ip_type(IPADDR_TYPE_V6, IP6_NEXTH_ICMP6);
 	if (!pcb4 || !pcb6)
-		return -ENOMEM;
+		return -ENOBUFS;
 	raw_recv(pcb4, on_raw4, NULL);
 	raw_recv(pcb6, on_raw6, NULL);
 	pcb6->chksum_reqd = 1;
@@ -138,7 +139,7 @@ static int send(struct ping_call *c, const ip_addr_t *ip)
 	err_t err;
 
 	if (!p)
-		return -ENOMEM;
+		return -ENOBUFS;
 	c->slot->sent_ns = time_ns();
 	err = raw_sendto(v6 ? pcb6 : pcb4, p, ip);
 	pbuf_free(p);
@@ -183,10 +184,13 @@ static int finish(void *arg)
 int net_ping(const struct net_addr *to, unsigned payload, uint64_t timeout_ns, uint64_t *rtt_ns)
 {
 	struct ping_call c = { .to = to, .payload = payload };
+	uint64_t until_ns = time_ns() + timeout_ns;
 	int err;
 
 	event_init(&c.done, "ping");
-	err = net_call(start, &c);
+	/* A card's full ring has room in a moment. */
+	while ((err = net_call(start, &c)) == -ENOBUFS && time_ns() < until_ns)
+		world_sleep_ns(AGAIN_NS);
 	if (err)
 		return err;
 	(void)event_wait(&c.done, time_ns() + timeout_ns);

@@ -24,6 +24,14 @@ void net_addr_loopback(struct net_addr *out);
 bool net_addr_is_loopback(const struct net_addr *a);
 void net_addr_format(const struct net_addr *a, char *buf, size_t len); /* 48 bytes suffice */
 
+/* What an error of this room means, for people; never NULL. */
+struct net_fault {
+	int err;
+	const char *code, *text;
+	bool here; /* the trouble is this host's own, whoever is at the other end */
+};
+const struct net_fault *net_fault(int err);
+
 /* Self-tests "net" of the list (see selftest.h). */
 void net_selftest(const char *list);
 void net_init(void); /* owner world, interfaces from the configuration */
@@ -71,5 +79,12 @@ struct net_stats {
 	uint64_t rx_held_bytes; /* in NIC buffers that nobody has read yet */
 };
 void net_stats(struct net_stats *out);
+
+/* What the network has a fixed number of. refused: how often one was wanted and none was left. */
+struct net_pool {
+	const char *name;
+	uint64_t used, most, size, refused;
+};
+bool net_pool_at(unsigned index, struct net_pool *out); /* false past the end */
 
 #endif

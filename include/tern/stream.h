@@ -13,9 +13,13 @@
 struct stream;
 struct listener;
 
-/* -ECONNREFUSED, -EHOSTUNREACH, -ETIMEDOUT, -ENOMEM. */
+/*
+ * -ECONNREFUSED, -EHOSTUNREACH, -ETIMEDOUT, -ENETDOWN; -ENOMEM, or -ENOBUFS: all of the network's
+ * connections are in use (net_pool_at).
+ */
 MUST_CHECK int stream_connect(const struct net_addr *to, uint16_t port, uint64_t timeout_ns,
 			      struct stream **out);
+/* -EADDRINUSE, -ENETDOWN, -ENOMEM, -ENOBUFS. */
 MUST_CHECK int stream_listen(uint16_t port, unsigned backlog, struct listener **out);
 MUST_CHECK int stream_accept(struct listener *l, uint64_t deadline_ns, struct stream **out);
 void listener_close(struct listener *l);

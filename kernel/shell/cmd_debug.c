@@ -50,8 +50,12 @@ static struct stream *connect_to(struct shell *sh, const char *host, uint16_t po
 	err = stream_connect(&to, port, CONNECT_NS, &s);
 	if (!err)
 		return s;
-	shell_error(sh, "unreachable", "nobody takes a dump at %s port %u: start a receiver there",
-		    host, port);
+	if (net_fault(err)->here)
+		shell_error(sh, net_fault(err)->code, "%s", net_fault(err)->text);
+	else
+		shell_error(sh, "unreachable",
+			    "nobody takes a dump at %s port %u: start a receiver there", host,
+			    port);
 	return NULL;
 }
 
@@ -60,9 +64,10 @@ static struct stream *wait_for_one(struct shell *sh, uint16_t port)
 {
 	struct listener *l;
 	struct stream *s = NULL;
+	int err = stream_listen(port, 1, &l);
 
-	if (stream_listen(port, 1, &l)) {
-		shell_error(sh, "busy", "port %u is in use here", port);
+	if (err) {
+		shell_error(sh, net_fault(err)->code, "port %u: %s", port, net_fault(err)->text);
 		return NULL;
 	}
 	shell_progress(sh, "waiting at port %u", port);
@@ -154,10 +159,9 @@ static int gdb_on(struct shell *sh, const char *name, uint16_t port)
 				   name);
 	if (err == -ENOSPC)
 		return shell_error(sh, "busy", "too many VMs are open to debuggers");
-	if (err == -ENOMEM)
-		return shell_error(sh, "no-memory", "no memory for it");
 	if (err)
-		return shell_error(sh, "busy", "port %u is in use here", port);
+		return shell_error(sh, net_fault(err)->code, "port %u: %s", port,
+				   net_fault(err)->text);
 	if (shell_json(sh)) {
 		json_object(sh, NULL);
 		json_str(sh, "vm", name);

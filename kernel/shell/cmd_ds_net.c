@@ -109,12 +109,9 @@ static int listen_cmd(struct shell *sh, int argc, char **argv)
 		return shell_error(sh, "usage", "datastore listen [on|off]");
 	if (on || off)
 		err = xfer_listen(on);
-	if (err == -ENETDOWN)
-		return shell_error(sh, "no-network", "this host's network is not up");
-	if (err == -ENOMEM)
-		return shell_error(sh, "no-memory", "the host has no memory for it");
 	if (err)
-		return shell_error(sh, "busy", "TCP port %u is in use here", XFER_PUSH_PORT);
+		return shell_error(sh, net_fault(err)->code, "TCP port %u: %s", XFER_PUSH_PORT,
+				   net_fault(err)->text);
 	show_listening(sh);
 	return 0;
 }

@@ -20,35 +20,9 @@
 #define BENCH_SECONDS_MAX 60u
 #define BENCH_STREAMS_MAX 8u
 
-struct error_name {
-	int err;
-	const char *code, *text;
-};
-
-static const struct error_name *error_name(int err)
-{
-	static const struct error_name names[] = {
-		{ -EHOSTUNREACH, "unreachable", "no such host on this network, or no route to it" },
-		{ -ETIMEDOUT, "timeout", "no answer" },
-		{ -ECONNREFUSED, "refused", "nobody listens there" },
-		{ -ECONNRESET, "reset", "the other side closed the connection" },
-		{ -EADDRNOTAVAIL, "invalid",
-		  "no host's own address: loopback, multicast, the network's or its broadcast" },
-		{ -EMSGSIZE, "invalid", "larger than the interface's MTU" },
-		{ -ENOMEM, "no-memory", "no memory" },
-		{ -ENETDOWN, "no-network", "this host's network is not up" },
-		{ 0, "failed", "failed" },
-	};
-	unsigned i = 0;
-
-	while (names[i].err && names[i].err != err)
-		i++;
-	return &names[i];
-}
-
 int cmd_net_error(struct shell *sh, const char *host, int err)
 {
-	return shell_error(sh, error_name(err)->code, "%s: %s", host, error_name(err)->text);
+	return shell_error(sh, net_fault(err)->code, "%s: %s", host, net_fault(err)->text);
 }
 
 /* A number option within bounds; false when an error was printed. */
@@ -100,7 +74,7 @@ static void ping_once(struct shell *sh, const struct net_addr *to, const char *n
 	if (err) {
 		t->last_error = err;
 		if (!shell_json(sh))
-			shell_printf(sh, "%s: %s\n", name, error_name(err)->text);
+			shell_printf(sh, "%s: %s\n", name, net_fault(err)->text);
 		return;
 	}
 	t->answered++;

@@ -67,6 +67,28 @@ static void memory_stats(struct shell *sh)
 	section_end(sh);
 }
 
+static void pool_stats(struct shell *sh)
+{
+	struct net_pool p;
+
+	section(sh, "net_pools");
+	for (unsigned i = 0; net_pool_at(i, &p); i++) {
+		if (!shell_json(sh)) {
+			shell_printf(sh, "  %-22s %llu of %llu, at most %llu, refused %llu\n",
+				     p.name, (unsigned long long)p.used, (unsigned long long)p.size,
+				     (unsigned long long)p.most, (unsigned long long)p.refused);
+			continue;
+		}
+		json_object(sh, p.name);
+		json_u64(sh, "used", p.used);
+		json_u64(sh, "size", p.size);
+		json_u64(sh, "most", p.most);
+		json_u64(sh, "refused", p.refused);
+		json_end(sh);
+	}
+	section_end(sh);
+}
+
 static void network_stats(struct shell *sh)
 {
 	struct net_stats n;
@@ -204,6 +226,7 @@ static int stats_cmd(struct shell *sh, int argc, char **argv)
 	host_stats(sh);
 	memory_stats(sh);
 	network_stats(sh);
+	pool_stats(sh);
 	disk_stats(sh);
 	migration_stats(sh);
 	if (shell_json(sh))

@@ -43,9 +43,8 @@ static int begin(struct shell *sh, struct debug_serial *d, const char *listen)
 				   d->port, d->vm);
 	if (err == -ENOSPC)
 		return shell_error(sh, "busy", "too many serial ports are shown here");
-	if (err == -ENOMEM)
-		return shell_error(sh, "no-memory", "no memory for it");
-	return shell_error(sh, "busy", "TCP port %s is in use here", listen);
+	return shell_error(sh, net_fault(err)->code, "TCP port %s: %s", listen,
+			   net_fault(err)->text);
 }
 
 static int vm_serial_cmd(struct shell *sh, int argc, char **argv)

@@ -61,11 +61,9 @@ static int net_failed(struct get *g, int err)
 		return fail(g->i, err, "unreachable", "%s: no such host, or no route to it", host);
 	case -ETIMEDOUT:
 		return fail(g->i, err, "timeout", "%s does not answer", host);
-	case -ENOMEM:
-		return fail(g->i, err, "no-memory", "the host has no memory for it");
-	case -ENETDOWN:
-		return fail(g->i, err, "no-network", "this host's network is not up");
 	default:
+		if (net_fault(err)->here)
+			return fail(g->i, err, net_fault(err)->code, "%s", net_fault(err)->text);
 		return fail(g->i, err, "link", "%s closed the connection", host);
 	}
 }

@@ -107,6 +107,9 @@ def test_bench_ways(hosts):
     assert bench(hosts, "--seconds 1 --streams 4")["streams"] == 4
     assert bench(hosts, "--seconds 1", to="fd77::2")["bytes"] > 1e6
     assert bench(hosts, "--seconds 1", host="b", to="a")["bytes"] > 1e6
+    pools = hosts.ask("a", "stats")["net_pools"]
+    assert 4 < pools["connections"]["most"] <= pools["connections"]["size"]
+    assert not [name for name, p in pools.items() if p["refused"]]
 
 
 def test_lossy_link(hosts):

@@ -4,7 +4,7 @@
  * options and the streams are the real ones; both ends are on this host's loopback.
  */
 // SOURCES: net/stream.c net/stream_list.c net/stream_rx.c net/stream_tcp.c net/stream_loss.c
-// SOURCES: net/listen.c net/addr_lwip.c
+// SOURCES: net/listen.c net/addr_lwip.c net/fault.c net/stats.c
 // LIBS: lwip
 #include <errno.h>
 #include <setjmp.h>
@@ -27,7 +27,6 @@
 #define LONG_NS (10 * NSEC_PER_SEC)
 #define SETTLE_MS 5000u
 
-struct net_stats net_counters;
 void *lwip_port_heap;
 const char _ctype_[257]; /* lwIP's parsers of addresses, which nobody calls here */
 
@@ -37,6 +36,7 @@ static struct listener *listener;
 static uint64_t now_ms;
 static uint32_t rnd;
 static unsigned blocks; /* of pages that are not given back */
+static bool no_pages;
 
 uint64_t time_ns(void)
 {
@@ -55,6 +55,8 @@ uint32_t lwip_port_rand(void)
 
 int page_alloc(unsigned order, unsigned flags, enum frame_owner owner, hpa_t *out)
 {
+	if (no_pages)
+		return -ENOMEM;
 	*out = ptr_hpa(aligned_alloc(PAGE_SIZE, PAGE_SIZE << order));
 	blocks++;
 	return 0;
@@ -73,6 +75,11 @@ void page_put(hpa_t block)
 bool net_if_tso(const struct netif *n, bool ipv6)
 {
 	return false;
+}
+
+uint64_t net_rx_held(void)
+{
+	return 0;
 }
 
 static void tick(void)
@@ -163,10 +170,82 @@ static void test_wherever_ports_begin(void **state)
 	}
 }
 
+static struct net_pool connections(void)
+{
+	struct net_pool p;
+
+	for (unsigned i = 0; net_pool_at(i, &p); i++)
+		if (!strcmp(p.name, "connections"))
+			return p;
+	fail_msg("there is no pool of connections");
+	return p;
+}
+
+/* What ran out has its name, and its counter; nothing is left of what failed. */
+static void test_all_connections_are_in_use(void **state)
+{
+	struct tcp_pcb *all[MEMP_NUM_TCP_PCB];
+	struct net_pool before = connections(), p;
+	unsigned had = blocks, n = 0;
+	struct listener *more;
+	struct stream *s;
+	uint16_t port;
+
+	assert_int_equal(before.size, MEMP_NUM_TCP_PCB);
+	while (n < ARRAY_SIZE(all) && (all[n] = tcp_new()))
+		n++;
+	assert_int_equal(stream_connect(&self, PORT, LONG_NS, &s), -ENOBUFS);
+	assert_int_equal(stream_listen(PORT + 1, 1, &more), -ENOBUFS);
+	p = connections();
+	assert_int_equal(p.used, p.size);
+	assert_int_equal(p.most, p.size);
+	assert_true(p.refused >= before.refused + 2);
+	assert_int_equal(blocks, had);
+	while (n)
+		tcp_abort(all[--n]);
+	assert_int_equal(connections().used, before.used);
+	assert_int_equal(port_of_one(&port), 0);
+}
+
+static void test_no_memory_is_the_hosts(void **state)
+{
+	struct stream *s;
+	uint16_t port;
+
+	no_pages = true;
+	assert_int_equal(stream_connect(&self, PORT, LONG_NS, &s), -ENOMEM);
+	no_pages = false;
+	assert_int_equal(port_of_one(&port), 0);
+}
+
+static void test_nobody_listens(void **state)
+{
+	struct stream *s;
+
+	assert_int_equal(stream_connect(&self, PORT + 1, LONG_NS, &s), -ECONNREFUSED);
+	assert_false(net_fault(-ECONNREFUSED)->here);
+}
+
+static void test_each_error_has_words(void **state)
+{
+	static const int here[] = { -ENOMEM, -ENOBUFS, -ENETDOWN, -EADDRINUSE };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(here); i++) {
+		assert_int_equal(net_fault(here[i])->err, here[i]);
+		assert_true(net_fault(here[i])->here);
+	}
+	assert_string_not_equal(net_fault(-ENOMEM)->text, net_fault(-ENOBUFS)->text);
+	assert_string_equal(net_fault(-EDOM)->code, "failed");
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_wherever_ports_begin),
+		cmocka_unit_test(test_all_connections_are_in_use),
+		cmocka_unit_test(test_no_memory_is_the_hosts),
+		cmocka_unit_test(test_nobody_listens),
+		cmocka_unit_test(test_each_error_has_words),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);
