@@ -244,6 +244,8 @@ static int switch_over(struct smove *s)
 	int err = enter(s, MIG_SWITCH);
 
 	if (!err)
+		err = smove_ready(s);
+	if (!err)
 		err = prepare_home(s);
 	if (!err)
 		err = smove_record_files(s);

@@ -138,7 +138,12 @@ MUST_CHECK int smove_record_files(struct smove *s); /* when all of their content
 MUST_CHECK int smove_record_done(struct smove *s);
 void smove_record_end(struct smove *s);
 
-/* smove_switch.c: -EAGAIN: not just now. */
+/*
+ * smove_switch.c. Before anything is written of the new files: are they this host's still, with all
+ * that the guest wrote to them?
+ */
+MUST_CHECK int smove_ready(struct smove *s);
+/* -EAGAIN: not just now. */
 MUST_CHECK int smove_switch(struct smove *s);
 /* Before that: host memory for the second instance of a VM that has contents. -ENOMEM. */
 MUST_CHECK int smove_promise(struct smove *s);

@@ -274,7 +274,7 @@ static void remove_file(struct smove_disk *d, const char *path, uint64_t id)
 {
 	int err = ds_remove_file(path, id);
 
-	if (err)
+	if (err && err != -ENOENT)
 		log_warn("mig", "job %u: %s is left behind: %s", (unsigned)job(d)->st.id, path,
 			 ds_error_text(err));
 }

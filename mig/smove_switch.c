@@ -25,6 +25,11 @@
 
 /* ---- the disks ---- */
 
+static const char *lease_text(int err)
+{
+	return err == -ESTALE ? "another host has taken its lease" : ds_error_text(err);
+}
+
 /* What another host has taken, having taken this one for dead, is not this VM's to go on with. */
 static int still_ours(struct smove_disk *d)
 {
@@ -33,7 +38,32 @@ static int still_ours(struct smove_disk *d)
 
 	if (err)
 		job_error(d->s->j, ds_error_code(err), "%s: %s; the VM stays on it", d->old_name,
-			  err == -ESTALE ? "another host has taken its lease" : ds_error_text(err));
+			  lease_text(err));
+	return err;
+}
+
+/* Nor is a new one, of which there may be nothing left. */
+static int new_is_ours(struct smove_disk *d)
+{
+	int err = ds_lease_held(d->file);
+
+	if (err)
+		job_error(d->s->j, ds_error_code(err), "%s: %s; the VM stays on %s", d->to.path,
+			  lease_text(err), d->s->j->vm->cfg.disk[d->index].path);
+	return err;
+}
+
+int smove_ready(struct smove *s)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < s->nr && !err; i++) {
+		err = bulk_ends(&s->disk[i].copy.bulk);
+		if (err)
+			smove_disk_failed(&s->disk[i], err);
+		else
+			err = new_is_ours(&s->disk[i]);
+	}
 	return err;
 }
 

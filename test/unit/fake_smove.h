@@ -14,9 +14,9 @@
 #include "mig/stun.h"
 
 struct fake_smove {
-	int stun, rest, adopt, config, create, hand_over, prepare; /* what each gives */
-	int heirs, parked, runs, heir_runs, inherited;		   /* how often, or how many */
-	uint64_t promised;					   /* bytes */
+	int stun, ends, rest, adopt, config, create, hand_over, prepare; /* what each gives */
+	int heirs, parked, runs, heir_runs, inherited; /* how often, or how many */
+	uint64_t promised;			       /* bytes */
 };
 
 extern struct vm vm, heir;

@@ -20,7 +20,7 @@
 
 /* What its home, its record and the datastores say. */
 static struct {
-	int held, finish;
+	int held, new_held, finish;
 	int home, look[4], stay;
 	unsigned looks, waits, stays_at; /* the operator's word; 0: none */
 	unsigned files;
@@ -55,7 +55,7 @@ const char *ds_error_text(int err)
 
 int ds_lease_held(struct ds_file *f)
 {
-	return said.held;
+	return f == s.disk[0].file ? said.new_held : said.held;
 }
 
 int ds_finish(struct datastore *ds, const char *name)
@@ -103,6 +103,7 @@ static int begin(void **state)
 	fake_smove_begin();
 	memset(&said, 0, sizeof(said));
 	strcpy(job.req.disks.all, "new");
+	s.disk[0].file = (struct ds_file *)&s;
 	s.home = (struct home_carry *)&said;
 	s.home_goes = true;
 	s.record = (struct journal *)&said;
@@ -167,6 +168,27 @@ static void test_any_step_fails(void **state)
 	fails(&fake.prepare, -EINVAL, "failed", "its state is incomplete");
 	fails(&said.finish, -EIO, "io", "the disk failed");
 	fails(&said.home, -EIO, "io", "the switch");
+}
+
+static void not_ready(int *what, int err, const char *says)
+{
+	*what = err;
+	assert_int_equal(smove_ready(&s), err);
+	assert_string_equal(job.st.error, says);
+	begin(NULL);
+}
+
+/* Before anything is said of the new files: they may be gone, and that is not what failed. */
+static void test_the_new_disk_is_lost(void **state)
+{
+	strcpy(s.disk[0].to.path, "/ds/new/g/root.disk");
+	strcpy(vm.cfg.disk[0].path, "/ds/old/g/root.disk");
+	assert_int_equal(smove_ready(&s), 0);
+	assert_string_equal(job.st.error, "");
+	not_ready(&said.new_held, -ESTALE,
+		  "/ds/new/g/root.disk: another host has taken its lease; the VM stays on "
+		  "/ds/old/g/root.disk");
+	not_ready(&fake.ends, -EIO, "disk");
 }
 
 /* Who asked for it is not told that something failed. */
@@ -267,6 +289,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		test(test_moves),
 		test(test_any_step_fails),
+		test(test_the_new_disk_is_lost),
 		test(test_cancel),
 		test(test_not_just_now),
 		test(test_suspended),
