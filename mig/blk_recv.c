@@ -243,11 +243,11 @@ static void say_error(struct blk_receiver *r, int error)
 			 (unsigned long long)r->error_at);
 	else
 		snprintf(text, sizeof(text), "%s there: %s", what,
-			 error == -ENOSPC      ? "its datastore is full"
-			 : error == -ESTALE    ? "its datastore was lost"
-			 : error == -EEXIST    ? "the name of one of its snapshots is taken"
+			 error == -ENOSPC   ? "its datastore is full"
+			 : error == -ESTALE ? "its lease was lost: mount its datastore there again"
+			 : error == -EEXIST ? "the name of one of its snapshots is taken"
 			 : is_malformed(error) ? "not all of it was sent, or in no order"
-					       : "it failed a request");
+					       : "it failed a request, see 'log' there");
 	peer_send_text(r->peer, WIRE_ABORT, code, text);
 }
 

@@ -224,7 +224,9 @@ static int harvest(struct precopy *p)
 	if (err)
 		return err;
 	measure_rate(s);
-	source_disks_look(s);
+	err = source_disks_look(s);
+	if (err)
+		return err;
 	ram_send_keep(s->ram, what_to_keep(s, dirtied, dt));
 	rest = rest_of(s);
 	ram_send_most(s->ram, most_bytes(s, &rest));

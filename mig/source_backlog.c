@@ -38,17 +38,18 @@ static uint64_t hold_bytes(const struct source *s)
 	return MAX(mul_div64(s->disks->rate.bytes_s, half_ns, NSEC_PER_SEC), HOLD_MIN);
 }
 
-void source_disks_look(struct source *s)
+int source_disks_look(struct source *s)
 {
 	struct source_disks *d = s->disks;
 	struct blk_sender_stats st;
 
 	if (!d || !d->sender)
-		return;
+		return 0;
 	blk_sender_stats(d->sender, &st);
 	measure(&d->rate, &st);
 	if (d->rate.bytes_s)
 		blk_sender_hold(d->sender, hold_bytes(s));
+	return source_disks_sender(s, 0); /* after an error what waits stays for ever */
 }
 
 uint64_t source_disks_rest_ns(const struct source *s)
@@ -71,20 +72,14 @@ static bool is_short(struct source *s)
 
 int source_backlog_wait(struct source *s)
 {
-	struct wire_text words;
 	int err = 0;
 
 	if (!s->disks->sender)
 		return 0;
-	while (!err) {
-		source_disks_look(s);
-		if (is_short(s))
-			return 0;
+	while (!err && !(err = source_disks_look(s)) && !is_short(s)) {
 		err = source_pause(s->j, time_ns() + LOOK_NS);
 		if (!err)
 			err = source_vm_runs(s->j);
-		if (!err && blk_sender_error(s->disks->sender, &words))
-			err = source_disks_sender(s, -EIO);
 	}
 	return err;
 }

@@ -140,7 +140,7 @@ static int open_sender(struct source *s)
 	return blk_sender_new(&d->peer, s->j->version, g, to_send(s), credit, &d->sender);
 }
 
-/* Why the other side took no more, in the job. */
+/* Why the other side took no more, in the job; err: it has not ended. */
 int source_disks_sender(struct source *s, int err)
 {
 	struct wire_text words;
@@ -352,17 +352,15 @@ static void unfilter(struct source_disk *d)
 
 int source_disks_ready(struct source *s)
 {
-	struct wire_text words;
 	int err;
 
 	if (!s->disks)
 		return 0;
 	err = source_verify_stop(s);
-	if (s->disks->sender) /* what waits by now goes along */
-		blk_sender_hold(s->disks->sender, UINT64_MAX);
-	if (!err && s->disks->sender && blk_sender_error(s->disks->sender, &words))
-		err = source_disks_sender(s, -EIO);
-	return err;
+	if (err || !s->disks->sender)
+		return err;
+	blk_sender_hold(s->disks->sender, UINT64_MAX); /* what waits by now goes along */
+	return source_disks_sender(s, 0);
 }
 
 int source_disks_drain(struct source *s)

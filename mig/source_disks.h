@@ -30,8 +30,8 @@ MUST_CHECK int source_disks_plan(struct source *s);
 MUST_CHECK int source_disks_open(struct source *s);
 MUST_CHECK int source_disks_copy(struct source *s);
 /* source_backlog.c, for pre-copy, now and then: keeps what waits for the other host within half of
- * the stun budget; how long the rest takes. */
-void source_disks_look(struct source *s);
+ * the stun budget; an error when that takes no more. How long the rest takes. */
+MUST_CHECK int source_disks_look(struct source *s);
 uint64_t source_disks_rest_ns(const struct source *s);
 MUST_CHECK int source_disks_ready(struct source *s);
 MUST_CHECK int source_disks_drain(struct source *s);

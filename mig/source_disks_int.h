@@ -47,8 +47,9 @@ struct source_disks {
 
 /* source_disks.c. bulk's hook: -ECANCELED, the stream's error; user is a disk's copy. */
 int source_disks_asked(void *user);
-/* An error of the disk's copy, or of the stream, said to the job. */
+/* An error of the disk's copy, said to the job. */
 int source_disk_failed(struct source_disk *d, int err);
+/* What ended the stream, else err. */
 int source_disks_sender(struct source *s, int err);
 
 /* source_backlog.c: the copy is over when so little waits that the stun may come. */

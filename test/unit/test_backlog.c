@@ -45,14 +45,9 @@ void blk_sender_hold(struct blk_sender *s, uint64_t bytes)
 	fake.hold = bytes;
 }
 
-int blk_sender_error(struct blk_sender *s, struct wire_text *words)
-{
-	return fake.fail && (int)fake.pauses >= fake.fail_at ? fake.fail : 0;
-}
-
 int source_disks_sender(struct source *s, int err)
 {
-	return fake.fail;
+	return fake.fail && (int)fake.pauses >= fake.fail_at ? fake.fail : err;
 }
 
 int source_vm_runs(struct mig_job *j)
@@ -115,7 +110,7 @@ static void test_the_link_gets_slower(void **state)
 	assert_int_equal(source_backlog_wait(&source), 0);
 	fake.rate /= 8;
 	for (unsigned i = 0; i < 60; i++) {
-		source_disks_look(&source);
+		assert_int_equal(source_disks_look(&source), 0);
 		pass(STEP_NS);
 	}
 	assert_in_range(fake.hold, half_of(fake.rate) * 9 / 10, half_of(fake.rate) * 11 / 10);
@@ -129,13 +124,13 @@ static void test_nothing_waits(void **state)
 	assert_int_equal(source_backlog_wait(&source), 0);
 	assert_int_equal(fake.pauses, 0);
 	for (unsigned i = 0; i < 10; i++) {
-		source_disks_look(&source);
+		assert_int_equal(source_disks_look(&source), 0);
 		pass(STEP_NS);
 	}
 	assert_int_equal(disks.rate.bytes_s, 0);
 	assert_int_equal(source_disks_rest_ns(&source), 0);
 	source.disks = NULL;
-	source_disks_look(&source);
+	assert_int_equal(source_disks_look(&source), 0);
 	assert_int_equal(source_disks_rest_ns(&source), 0);
 }
 
@@ -148,6 +143,19 @@ static void test_the_other_host_fails(void **state)
 	assert_int_equal(fake.pauses, 3);
 }
 
+/* Long after the copy: what waits then is there for ever, and is no reason to go on. */
+static void test_the_other_host_fails_later(void **state)
+{
+	start(16u << 20);
+	assert_int_equal(source_backlog_wait(&source), 0);
+	assert_int_equal(source_disks_look(&source), 0);
+	fake.rate = 0;
+	fake.fail = -ECONNABORTED;
+	pass(STEP_NS);
+	assert_int_equal(source_disks_look(&source), -ECONNABORTED);
+	assert_true(source_disks_rest_ns(&source) > 0);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -155,6 +163,7 @@ int main(void)
 		cmocka_unit_test(test_the_link_gets_slower),
 		cmocka_unit_test(test_nothing_waits),
 		cmocka_unit_test(test_the_other_host_fails),
+		cmocka_unit_test(test_the_other_host_fails_later),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -102,7 +102,8 @@ static void test_target_fails_a_file(void **state)
 	late[1].fail_with = -EIO;
 	assert_int_equal(guest_change(1, BLK_WRITE, 8, 8), 0);
 	wait_for_error(&words, -ECONNABORTED);
-	assert_string_equal(words.text, "/ds/ds2/g/vmlinuz there: it failed a request");
+	assert_string_equal(words.text,
+			    "/ds/ds2/g/vmlinuz there: it failed a request, see 'log' there");
 }
 
 static void count_done(struct blk_req *r)

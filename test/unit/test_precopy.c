@@ -203,13 +203,19 @@ int source_hints(struct source *of)
 	return 0;
 }
 
-void source_disks_look(struct source *of)
+static struct {
+	int error;	  /* the other host's disks take no more */
+	uint64_t rest_ns; /* of what they are owed */
+} disks;
+
+int source_disks_look(struct source *of)
 {
+	return disks.error;
 }
 
 uint64_t source_disks_rest_ns(const struct source *of)
 {
-	return 0;
+	return disks.rest_ns;
 }
 
 void job_progress(struct mig_job *j, unsigned percent)
@@ -297,11 +303,24 @@ static void large_batches_on_a_fast_link(void **state)
 	end();
 }
 
+/* What they are owed then is never less: that is no guest that writes too much. */
+static void disks_there_that_fail(void **state)
+{
+	disks.rest_ns = NSEC_PER_SEC;
+	assert_int_equal(move(100, 100, PAGES, 300), -EAGAIN);
+	end();
+	disks.error = -ECONNABORTED;
+	assert_int_equal(move(100, 100, PAGES, 300), -ECONNABORTED);
+	end();
+	memset(&disks, 0, sizeof(disks));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(small_budgets_on_a_slow_link),
 		cmocka_unit_test(large_batches_on_a_fast_link),
+		cmocka_unit_test(disks_there_that_fail),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
