@@ -19,8 +19,7 @@ static uint64_t buffered_locked(const struct blk_sender *s)
 	return (s->ring.taken - s->ring.given) * PAGE_SIZE;
 }
 
-/* The next slot, with pages for so many bytes; NULL when there is none now. */
-static struct send_slot *take_locked(struct blk_sender *s, uint64_t bytes)
+struct send_slot *blk_send_take_locked(struct blk_sender *s, uint64_t bytes)
 {
 	unsigned pages = (unsigned)((bytes + PAGE_MASK) / PAGE_SIZE);
 	struct send_slot *slot = send_slot_at(s, s->taken + 1);
@@ -132,7 +131,7 @@ static void remote_submit(struct blkdev *dev, struct blk_req *r)
 	if (!err)
 		count_locked(s, r);
 	if (!err && !s->waiting)
-		slot = take_locked(s, contents_of(r));
+		slot = blk_send_take_locked(s, contents_of(r));
 	if (!err && !slot)
 		wait_locked(s, r);
 	spin_unlock(&s->lock, f);
@@ -153,7 +152,7 @@ void blk_send_serve(struct blk_sender *s)
 	do {
 		f = spin_lock(&s->lock);
 		r = s->waiting;
-		slot = r ? take_locked(s, contents_of(r)) : NULL;
+		slot = r ? blk_send_take_locked(s, contents_of(r)) : NULL;
 		if (slot)
 			s->waiting = r->next;
 		spin_unlock(&s->lock, f);
@@ -306,68 +305,4 @@ struct blkdev *blk_sender_disk(struct blk_sender *s, unsigned disk)
 {
 	tern_assert(disk < s->nr_disks);
 	return &s->disk[disk].dev;
-}
-
-/* One without contents into the buffer: its number, or 0 with *err. */
-static uint64_t put_locked(struct blk_sender *s, unsigned long *f, const struct wire_blocks *b,
-			   uint64_t deadline_ns, int *err)
-{
-	struct send_slot *slot = NULL;
-	uint64_t seq;
-
-	while (!s->error && !*err && !(slot = take_locked(s, 0)))
-		*err = waitq_sleep(&s->changed, &s->lock, f, deadline_ns);
-	if (!slot)
-		return 0;
-	seq = slot->b.seq;
-	slot->b = *b;
-	slot->b.seq = seq;
-	slot->ready = true;
-	waitq_wake_all(&s->changed);
-	return seq;
-}
-
-int blk_sender_flush(struct blk_sender *s, uint64_t deadline_ns)
-{
-	struct wire_blocks b = { .op = BLOCKS_FLUSH };
-	unsigned long f = spin_lock(&s->lock);
-	int err = 0;
-	uint64_t seq = put_locked(s, &f, &b, deadline_ns, &err);
-
-	while (seq && !s->error && !err && s->acked < seq)
-		err = waitq_sleep(&s->changed, &s->lock, &f, deadline_ns);
-	if (s->error)
-		err = s->error;
-	spin_unlock(&s->lock, f);
-	return err;
-}
-
-/* The next flush waits for what becomes of it. */
-static int put(struct blk_sender *s, const struct wire_blocks *b)
-{
-	unsigned long f = spin_lock(&s->lock);
-	int err = 0;
-
-	s->stats.checks += put_locked(s, &f, b, NEVER_NS, &err) && b->op == BLOCKS_CHECK;
-	if (s->error)
-		err = s->error;
-	spin_unlock(&s->lock, f);
-	return err;
-}
-
-int blk_sender_check(struct blk_sender *s, unsigned disk, uint64_t offset, uint64_t bytes,
-		     uint32_t sum)
-{
-	struct wire_blocks b = {
-		.disk = disk, .op = BLOCKS_CHECK, .offset = offset, .bytes = bytes, .sum = sum
-	};
-
-	return s->version < WIRE_VERSION_CHECKS ? -ENOTSUP : put(s, &b);
-}
-
-int blk_sender_snapshot(struct blk_sender *s, unsigned disk)
-{
-	struct wire_blocks b = { .disk = disk, .op = BLOCKS_SNAPSHOT };
-
-	return s->version < WIRE_VERSION_CHAINS ? -ENOTSUP : put(s, &b);
 }

@@ -61,6 +61,15 @@ struct blkdev *blk_sender_disk(struct blk_sender *s, unsigned disk);
  * blk_sender_error. */
 MUST_CHECK int blk_sender_flush(struct blk_sender *s, uint64_t deadline_ns);
 /*
+ * The same for as long as that gets on, however slowly: where it does not, blk_sender_error comes
+ * by itself. At first and now and then asked is called, whose error ends the wait.
+ */
+MUST_CHECK int blk_sender_flush_asked(struct blk_sender *s, int (*asked)(void *user), void *user);
+/* The same begun, if there is a slot for it: over when stats.acked is this number. 0: there is
+ * none.
+ */
+uint64_t blk_sender_flush_begin(struct blk_sender *s);
+/*
  * What the disk has there in these bytes, at most WIRE_BLOCKS_MAX, after all that it was given
  * before, is to have this CRC32C: else the other host ends it, with the code "differs". Sleeps
  * until there is room for the question, not for the answer. -ENOTSUP: its version knows no checks.

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Inside of blk_send.h: blk_send.c takes requests into the buffer, blk_send_net.c has the two
- * worlds that send and that hear. Whoever submits takes the next slot under the lock and fills it
- * without it; the slots go out in turn, and come back in turn with their pages.
+ * worlds that send and that hear, blk_send_wait.c puts what has no contents between the writes, and
+ * waits. Whoever submits takes the next slot under the lock and fills it without it; the slots go
+ * out in turn, and come back in turn with their pages.
  *
  * Invariants: acked <= sent <= taken <= acked + SEND_SLOTS, all counted from 1; requests wait
  * only while there is a slot that will be given back.
@@ -62,6 +63,8 @@ static inline uint64_t send_slot_bytes(const struct send_slot *slot)
 }
 
 /* blk_send.c */
+/* The next slot, with pages for so many bytes; NULL when there is none now. */
+struct send_slot *blk_send_take_locked(struct blk_sender *s, uint64_t bytes);
 /* Sets the error, the first that comes; whoever waits fails. */
 void blk_send_fail(struct blk_sender *s, int err, const struct wire_text *words);
 /* Takes in those that waited, as far as there is room now. */

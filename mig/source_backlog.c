@@ -4,7 +4,9 @@
  * before the VM may run there, so the guest stands still for as long as it takes. A guest that
  * writes faster than the link takes it would keep the whole buffer full, which is a quarter of
  * a minute at ten megabits a second; so once the copy is over its writes wait for room earlier: no
- * more is buffered than what is acknowledged in half of the stun budget.
+ * more is buffered than what is acknowledged in half of the stun budget. And it has to be durable
+ * there, which a disk with much in its cache takes long for: so that is flushed once when the copy
+ * is over, and each second from then on.
  */
 #include <errno.h>
 
@@ -15,6 +17,7 @@
 #define LOOK_NS (50 * NSEC_PER_MSEC)
 #define HOLD_MIN (128ull << 10)
 #define RATE_FLOOR (64ull << 10)
+#define FLUSH_EVERY_NS NSEC_PER_SEC
 
 /* Time in which nothing waited says nothing. */
 static void measure(struct source_rate *r, const struct blk_sender_stats *st)
@@ -38,6 +41,20 @@ static uint64_t hold_bytes(const struct source *s)
 	return MAX(mul_div64(s->disks->rate.bytes_s, half_ns, NSEC_PER_SEC), HOLD_MIN);
 }
 
+/* Nobody waits for it: one at a time, and only behind something new. */
+static void flush_beside(struct source_disks *d, const struct blk_sender_stats *st)
+{
+	struct source_flush *f = &d->flush;
+	uint64_t now = time_ns(), seq;
+
+	if (st->acked < f->seq || st->acked_bytes == f->acked_bytes ||
+	    now - f->at_ns < FLUSH_EVERY_NS)
+		return;
+	seq = blk_sender_flush_begin(d->sender);
+	if (seq)
+		*f = (struct source_flush){ seq, now, st->acked_bytes };
+}
+
 int source_disks_look(struct source *s)
 {
 	struct source_disks *d = s->disks;
@@ -49,6 +66,7 @@ int source_disks_look(struct source *s)
 	measure(&d->rate, &st);
 	if (d->rate.bytes_s)
 		blk_sender_hold(d->sender, hold_bytes(s));
+	flush_beside(d, &st);
 	return source_disks_sender(s, 0); /* after an error what waits stays for ever */
 }
 
@@ -70,6 +88,21 @@ static bool is_short(struct source *s)
 	return st.buffered <= hold_bytes(s);
 }
 
+static int well(void *user)
+{
+	return source_disks_well(user);
+}
+
+int source_backlog_flush(struct source *s)
+{
+	int err;
+
+	if (!s->disks->sender)
+		return 0;
+	err = blk_sender_flush_asked(s->disks->sender, well, s);
+	return err ? source_disks_sender(s, err) : 0;
+}
+
 int source_backlog_wait(struct source *s)
 {
 	int err = 0;
@@ -81,5 +114,5 @@ int source_backlog_wait(struct source *s)
 		if (!err)
 			err = source_vm_runs(s->j);
 	}
-	return err;
+	return err ? err : source_backlog_flush(s);
 }

@@ -164,8 +164,7 @@ static void show(struct source *s)
 	d->shown_ns = time_ns();
 }
 
-/* Between two pieces: signs of life for the other stream, progress, and is all well? */
-static int is_well(struct source *s)
+int source_disks_well(struct source *s)
 {
 	struct source_disks *d = s->disks;
 	uint64_t now = time_ns();
@@ -188,7 +187,7 @@ static int is_well(struct source *s)
 
 int source_disks_asked(void *user)
 {
-	return is_well(container_of(user, struct source_disk, copy)->s);
+	return source_disks_well(container_of(user, struct source_disk, copy)->s);
 }
 
 static int make_mirror(struct source_disk *d, struct blkdev *target)
@@ -268,7 +267,7 @@ static int copy(struct source *s)
 	if (job_moves_running(s->j))
 		watch(d);
 	d->started_ns = d->alive_ns = time_ns();
-	err = source_home_copy(s, d->sender, d->nr, is_well);
+	err = source_home_copy(s, d->sender, d->nr, source_disks_well);
 	err = each(d, err, copy_cold);
 	err = each(d, err, copy_hot);
 	if (!err)
@@ -374,10 +373,8 @@ int source_disks_drain(struct source *s)
 		err = drain_one(&d->disk[i]);
 	if (!err && s->j->req.disks.verify)
 		err = source_verify_rest(s);
-	if (!err && d->sender) {
-		err = blk_sender_flush(d->sender, time_ns() + LINK_TIMEOUT_NS);
-		err = err ? source_disks_sender(s, err) : 0;
-	}
+	if (!err)
+		err = source_backlog_flush(s);
 	if (!err)
 		show(s);
 	for (unsigned i = 0; i < d->nr && !err; i++)

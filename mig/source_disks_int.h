@@ -35,6 +35,11 @@ struct source_rate {
 	uint64_t bytes_s, mark_ns, mark_bytes;
 };
 
+/* The last one that was begun beside pre-copy. */
+struct source_flush {
+	uint64_t seq, at_ns, acked_bytes;
+};
+
 struct source_disks {
 	unsigned nr;
 	struct source_disk disk[VM_DISKS_MAX];
@@ -42,18 +47,25 @@ struct source_disks {
 	struct blk_sender *sender;
 	struct source_verify verify;
 	struct source_rate rate;
+	struct source_flush flush;
 	uint64_t started_ns, shown_ns, alive_ns;
 };
 
-/* source_disks.c. bulk's hook: -ECANCELED, the stream's error; user is a disk's copy. */
+/* source_disks.c. Between two pieces, and while the other host is waited for: signs of life for the
+ * other stream, progress, and is all well? -ECANCELED, the stream's error. */
+int source_disks_well(struct source *s);
+/* The same as bulk's hook; user is a disk's copy. */
 int source_disks_asked(void *user);
 /* An error of the disk's copy, said to the job. */
 int source_disk_failed(struct source_disk *d, int err);
 /* What ended the stream, else err. */
 int source_disks_sender(struct source *s, int err);
 
-/* source_backlog.c: the copy is over when so little waits that the stun may come. */
+/* source_backlog.c: the copy is over when so little waits that the stun may come, and what does not
+ * is durable there. */
 MUST_CHECK int source_backlog_wait(struct source *s);
+/* Until all is there, and durable, as long as that gets on. */
+MUST_CHECK int source_backlog_flush(struct source *s);
 
 /* source_chain.c. From open to close its snapshots stay as they are; what fails is said to the job.
  */

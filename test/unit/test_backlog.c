@@ -2,7 +2,8 @@
 /*
  * What waits for the other host's disks is kept within half of the stun budget, on a link of any
  * rate, and what it takes is told; the copy is over when that is so, or the wait ends for a reason.
- * The link and the guest, which fills whatever room there is, are fakes on the test's clock.
+ * Little of it is not durable there. The link and the guest, which fills whatever room there is,
+ * are fakes on the test's clock.
  */
 // SOURCES: mig/source_backlog.c kernel/lib/muldiv.c
 #include <errno.h>
@@ -25,6 +26,10 @@ static struct {
 	uint64_t now_ns, rate, hold; /* bytes a second; bytes */
 	uint64_t acked, buffered, pauses;
 	int fail_at, fail; /* so many pauses; the sender's error */
+	unsigned flushes;  /* waited for */
+	uint64_t begun;	   /* flushes */
+	bool flush_stays;
+	int well;
 } fake;
 static struct mig_job job;
 static struct source_disks disks;
@@ -37,7 +42,27 @@ uint64_t time_ns(void)
 
 void blk_sender_stats(struct blk_sender *s, struct blk_sender_stats *out)
 {
-	*out = (struct blk_sender_stats){ .acked_bytes = fake.acked, .buffered = fake.buffered };
+	*out = (struct blk_sender_stats){ .acked = fake.flush_stays ? 0 : fake.begun,
+					  .acked_bytes = fake.acked,
+					  .buffered = fake.buffered };
+}
+
+uint64_t blk_sender_flush_begin(struct blk_sender *s)
+{
+	return ++fake.begun;
+}
+
+int blk_sender_flush_asked(struct blk_sender *s, int (*asked)(void *user), void *user)
+{
+	assert_true(fake.buffered <= fake.hold);
+	fake.flushes++;
+	return asked(user);
+}
+
+int source_disks_well(struct source *s)
+{
+	assert_ptr_equal(s, &source);
+	return fake.well;
 }
 
 void blk_sender_hold(struct blk_sender *s, uint64_t bytes)
@@ -143,6 +168,42 @@ static void test_the_other_host_fails(void **state)
 	assert_int_equal(fake.pauses, 3);
 }
 
+/* What was copied is durable before the memory goes; the user's word ends the wait for that. */
+static void test_flushed_behind_the_copy(void **state)
+{
+	start(16u << 20);
+	assert_int_equal(source_backlog_wait(&source), 0);
+	assert_int_equal(fake.flushes, 1);
+	fake.well = -ECANCELED;
+	assert_int_equal(source_backlog_wait(&source), -ECANCELED);
+}
+
+/* Beside pre-copy: once a second, one at a time, and only behind something new. */
+static void test_flushed_beside_pre_copy(void **state)
+{
+	start(16u << 20);
+	for (unsigned i = 0; i < 100; i++) {
+		assert_int_equal(source_disks_look(&source), 0);
+		pass(STEP_NS);
+	}
+	assert_in_range(fake.begun, 4, 6);
+	fake.flush_stays = true;
+	for (unsigned i = 0; i < 100; i++) {
+		assert_int_equal(source_disks_look(&source), 0);
+		pass(STEP_NS);
+	}
+	assert_in_range(fake.begun, 4, 6);
+	fake.flush_stays = false;
+	fake.hold = fake.buffered = fake.rate = 0;
+	assert_int_equal(source_disks_look(&source), 0);
+	fake.begun = 0;
+	for (unsigned i = 0; i < 100; i++) {
+		assert_int_equal(source_disks_look(&source), 0);
+		pass(STEP_NS);
+	}
+	assert_in_range(fake.begun, 0, 1);
+}
+
 /* Long after the copy: what waits then is there for ever, and is no reason to go on. */
 static void test_the_other_host_fails_later(void **state)
 {
@@ -162,6 +223,8 @@ int main(void)
 		cmocka_unit_test(test_within_half_of_the_budget),
 		cmocka_unit_test(test_the_link_gets_slower),
 		cmocka_unit_test(test_nothing_waits),
+		cmocka_unit_test(test_flushed_behind_the_copy),
+		cmocka_unit_test(test_flushed_beside_pre_copy),
 		cmocka_unit_test(test_the_other_host_fails),
 		cmocka_unit_test(test_the_other_host_fails_later),
 	};

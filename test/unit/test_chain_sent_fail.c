@@ -7,7 +7,8 @@
 // SOURCES: mig/chain.c mig/disk_copy.c mig/bulk.c mig/bulk_piece.c mig/bulk_hole.c
 // SOURCES: mig/mirror.c mig/mirror_op.c
 // SOURCES: mig/pace.c mig/cbt.c mig/digest.c kernel/lib/muldiv.c kernel/lib/crc32c.c
-// SOURCES: mig/blk_send.c mig/blk_send_net.c mig/blk_recv.c mig/blk_recv_req.c
+// SOURCES: mig/blk_send.c mig/blk_send_net.c mig/blk_send_wait.c mig/blk_recv.c
+// SOURCES: mig/blk_recv_req.c
 // SOURCES: mig/page_ring.c mig/spans.c mig/peer.c mig/wire.c
 // SOURCES: kernel/vdev/vdisk.c kernel/vdev/vdisk_copy.c
 // SOURCES: drivers/blkdev.c kernel/store/ds_*.c

@@ -5,7 +5,8 @@
  * Disks with something on them are in test_disk_stream_bare.c, what fails in
  * test_disk_stream_fail.c, the stream's end in test_disk_stream_end.c.
  */
-// SOURCES: mig/blk_send.c mig/blk_send_net.c mig/blk_recv.c mig/blk_recv_req.c
+// SOURCES: mig/blk_send.c mig/blk_send_net.c mig/blk_send_wait.c mig/blk_recv.c
+// SOURCES: mig/blk_recv_req.c
 // SOURCES: mig/page_ring.c mig/spans.c mig/peer.c mig/wire.c kernel/lib/crc32c.c
 // SOURCES: drivers/blkdev.c tools/terndisk/host.c test/unit/fake_pipe.c
 // SOURCES: test/unit/late_disks.c

@@ -4,7 +4,8 @@
  * middle of one, while the next waits for room, in a flush, in a check. Whoever waits is told,
  * nothing is freed that a disk still has, and no page is lost: the sanitizer watches.
  */
-// SOURCES: mig/blk_send.c mig/blk_send_net.c mig/blk_recv.c mig/blk_recv_req.c
+// SOURCES: mig/blk_send.c mig/blk_send_net.c mig/blk_send_wait.c mig/blk_recv.c
+// SOURCES: mig/blk_recv_req.c
 // SOURCES: mig/page_ring.c mig/spans.c mig/peer.c mig/wire.c kernel/lib/crc32c.c
 // SOURCES: drivers/blkdev.c tools/terndisk/host.c test/unit/fake_pipe.c
 #include <setjmp.h>

@@ -3,7 +3,8 @@
  * Disks over the network that fail there, or lose what they were given: that ends the sender, with
  * the reason and the disk's number there; whoever waits is told; a hostile sender harms nothing.
  */
-// SOURCES: mig/blk_send.c mig/blk_send_net.c mig/blk_recv.c mig/blk_recv_req.c
+// SOURCES: mig/blk_send.c mig/blk_send_net.c mig/blk_send_wait.c mig/blk_recv.c
+// SOURCES: mig/blk_recv_req.c
 // SOURCES: mig/page_ring.c mig/spans.c mig/peer.c mig/wire.c kernel/lib/crc32c.c
 // SOURCES: drivers/blkdev.c tools/terndisk/host.c test/unit/fake_pipe.c
 // SOURCES: test/unit/late_disks.c
