@@ -127,10 +127,9 @@ static bool ends_unsent(const struct tcp_pcb *pcb)
 	return !last || lwip_ntohl(last->tcphdr->seqno) + TCP_TCPLEN(last) == pcb->snd_lbb;
 }
 
-static void pump(struct stream *s)
+/* What was written, to lwIP, as much as it takes. */
+static void hand_over(struct stream *s)
 {
-	if (!s->pcb || !(stream_flags(s) & S_CONNECTED) || s->fin_queued)
-		return;
 	if (__atomic_fetch_and(&s->flags, ~S_FLUSH, __ATOMIC_ACQ_REL) & S_FLUSH)
 		s->flush_wanted = true;
 	if (tx_unsent(s))
@@ -142,7 +141,17 @@ static void pump(struct stream *s)
 		tcp_nagle_disable(s->pcb);
 		s->flush_wanted = false;
 	}
-	(void)tcp_output(s->pcb); /* a full ring: streams_tx_resume calls again */
+}
+
+/* A SYN and a FIN are lwIP's already, but may have met a full ring: streams_tx_resume calls again.
+ */
+static void pump(struct stream *s)
+{
+	if (!s->pcb)
+		return;
+	if ((stream_flags(s) & S_CONNECTED) && !s->fin_queued)
+		hand_over(s);
+	(void)tcp_output(s->pcb);
 }
 
 static void acknowledge(struct stream *s, uint32_t bytes)

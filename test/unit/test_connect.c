@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Making connections: which port one gets, and what is said when it cannot be had. lwIP, its
- * options and the streams are the real ones; both ends are on this host's loopback.
+ * options and the streams are the real ones, the card and the clock are the test's. Both ends are
+ * in one stack: on its way a packet's two addresses change places.
  */
 // SOURCES: net/stream.c net/stream_list.c net/stream_rx.c net/stream_tcp.c net/stream_loss.c
 // SOURCES: net/listen.c net/addr_lwip.c net/fault.c net/stats.c
@@ -17,6 +18,7 @@
 #include <cmocka.h>
 
 #include "lwip/init.h"
+#include "lwip/ip4.h"
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/timeouts.h"
 #include "net/stream_int.h"
@@ -26,17 +28,23 @@
 #define HEAP_BYTES (2u << 20) /* more than lwIP's MEM_SIZE */
 #define LONG_NS (10 * NSEC_PER_SEC)
 #define SETTLE_MS 5000u
+#define FULL_MS 50u
+#define RING 64u
 
 void *lwip_port_heap;
 const char _ctype_[257]; /* lwIP's parsers of addresses, which nobody calls here */
 
-static const struct net_addr self = { .family = 4, .ip = { 127, 0, 0, 1 } };
+static const struct net_addr peer = { .family = 4, .ip = { 10, 0, 0, 2 } };
 static uint8_t heap[HEAP_BYTES] __attribute__((aligned(PAGE_SIZE)));
 static struct listener *listener;
 static uint64_t now_ms;
 static uint32_t rnd;
 static unsigned blocks; /* of pages that are not given back */
 static bool no_pages;
+static uint64_t full_until_ms; /* the card's ring */
+static struct netif card;
+static struct pbuf *under_way[RING];
+static unsigned sent, arrived;
 
 uint64_t time_ns(void)
 {
@@ -82,10 +90,37 @@ uint64_t net_rx_held(void)
 	return 0;
 }
 
+static err_t output(struct netif *n, struct pbuf *p, const ip4_addr_t *to)
+{
+	struct pbuf *copy = pbuf_clone(PBUF_RAW, PBUF_RAM, p);
+	uint8_t *ip = copy->payload, source[4];
+
+	if (now_ms < full_until_ms || sent - arrived == RING) {
+		pbuf_free(copy);
+		return ERR_MEM;
+	}
+	memcpy(source, ip + 12, 4);
+	memcpy(ip + 12, ip + 16, 4);
+	memcpy(ip + 16, source, 4);
+	under_way[sent++ % RING] = copy;
+	return ERR_OK;
+}
+
+static err_t set_up_card(struct netif *n)
+{
+	n->output = output;
+	n->mtu = 1500;
+	NETIF_SET_CHECKSUM_CTRL(n, NETIF_CHECKSUM_DISABLE_ALL);
+	return ERR_OK;
+}
+
 static void tick(void)
 {
 	now_ms++;
-	netif_poll_all();
+	if (now_ms == full_until_ms)
+		streams_tx_resume();
+	if (arrived != sent)
+		ip4_input(under_way[arrived++ % RING], &card);
 	(void)streams_run();
 	sys_check_timeouts();
 }
@@ -131,17 +166,32 @@ int net_call(int (*fn)(void *arg), void *arg)
 
 static int set_up(void **state)
 {
+	ip4_addr_t a, m, g;
+
 	lwip_port_heap = heap;
 	lwip_init();
 	streams_init();
+	IP4_ADDR(&a, 10, 0, 0, 1);
+	IP4_ADDR(&m, 255, 255, 255, 0);
+	IP4_ADDR(&g, 0, 0, 0, 0);
+	assert_non_null(netif_add(&card, &a, &m, &g, NULL, set_up_card, ip4_input));
+	netif_set_default(&card);
+	netif_set_up(&card);
+	netif_set_link_up(&card);
 	return stream_listen(PORT, 2, &listener);
+}
+
+static void settle(void)
+{
+	for (unsigned i = 0; i < SETTLE_MS; i++)
+		tick();
 }
 
 /* One connection and its end; the port that it had on this side. */
 static int port_of_one(uint16_t *port)
 {
 	struct stream *from, *to;
-	int err = stream_connect(&self, PORT, LONG_NS, &from);
+	int err = stream_connect(&peer, PORT, LONG_NS, &from);
 
 	if (err)
 		return err;
@@ -149,8 +199,7 @@ static int port_of_one(uint16_t *port)
 	assert_int_equal(stream_accept(listener, time_ns() + LONG_NS, &to), 0);
 	stream_close(from);
 	stream_close(to);
-	for (unsigned i = 0; i < SETTLE_MS; i++)
-		tick();
+	settle();
 	return 0;
 }
 
@@ -181,6 +230,20 @@ static struct net_pool connections(void)
 	return p;
 }
 
+/* What the card has no room for goes when it has, not when TCP would send it again. */
+static void test_a_full_card_is_waited_for(void **state)
+{
+	struct stream *from, *to;
+
+	full_until_ms = now_ms + FULL_MS;
+	assert_int_equal(stream_connect(&peer, PORT, LONG_NS, &from), 0);
+	assert_true(now_ms - full_until_ms < FULL_MS);
+	assert_int_equal(stream_accept(listener, time_ns() + LONG_NS, &to), 0);
+	stream_close(from);
+	stream_close(to);
+	settle();
+}
+
 /* What ran out has its name, and its counter; nothing is left of what failed. */
 static void test_all_connections_are_in_use(void **state)
 {
@@ -194,7 +257,7 @@ static void test_all_connections_are_in_use(void **state)
 	assert_int_equal(before.size, MEMP_NUM_TCP_PCB);
 	while (n < ARRAY_SIZE(all) && (all[n] = tcp_new()))
 		n++;
-	assert_int_equal(stream_connect(&self, PORT, LONG_NS, &s), -ENOBUFS);
+	assert_int_equal(stream_connect(&peer, PORT, LONG_NS, &s), -ENOBUFS);
 	assert_int_equal(stream_listen(PORT + 1, 1, &more), -ENOBUFS);
 	p = connections();
 	assert_int_equal(p.used, p.size);
@@ -213,7 +276,7 @@ static void test_no_memory_is_the_hosts(void **state)
 	uint16_t port;
 
 	no_pages = true;
-	assert_int_equal(stream_connect(&self, PORT, LONG_NS, &s), -ENOMEM);
+	assert_int_equal(stream_connect(&peer, PORT, LONG_NS, &s), -ENOMEM);
 	no_pages = false;
 	assert_int_equal(port_of_one(&port), 0);
 }
@@ -222,7 +285,7 @@ static void test_nobody_listens(void **state)
 {
 	struct stream *s;
 
-	assert_int_equal(stream_connect(&self, PORT + 1, LONG_NS, &s), -ECONNREFUSED);
+	assert_int_equal(stream_connect(&peer, PORT + 1, LONG_NS, &s), -ECONNREFUSED);
 	assert_false(net_fault(-ECONNREFUSED)->here);
 }
 
@@ -242,6 +305,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_wherever_ports_begin),
+		cmocka_unit_test(test_a_full_card_is_waited_for),
 		cmocka_unit_test(test_all_connections_are_in_use),
 		cmocka_unit_test(test_no_memory_is_the_hosts),
 		cmocka_unit_test(test_nobody_listens),
