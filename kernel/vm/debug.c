@@ -124,42 +124,32 @@ int vm_debug_gpa(struct vcpu *c, uint64_t linear, gpa_t *out)
 	return walk_linear(&w, linear, out, &error);
 }
 
-int vm_debug_read(struct vcpu *c, uint64_t linear, void *buf, size_t len)
+/* Page by page, from the guest or, where from is given, to it. */
+static int copy(struct vcpu *c, uint64_t linear, uint8_t *to, const uint8_t *from, size_t len)
 {
-	uint8_t *to = buf;
 	int err = 0;
 
-	while (!err && len) {
-		size_t n = MIN(len, (size_t)(PAGE_SIZE - (linear & PAGE_MASK)));
+	for (size_t n, done = 0; !err && done < len; done += n) {
+		uint64_t offset = (linear + done) & PAGE_MASK;
 		gpa_t at;
 
-		err = vm_debug_gpa(c, linear, &at);
+		n = MIN(len - done, (size_t)(PAGE_SIZE - offset));
+		err = vm_debug_gpa(c, linear + done, &at);
 		if (!err)
-			err = gmem_read(c->vm->mem, at, to, n);
-		linear += n;
-		to += n;
-		len -= n;
+			err = from ? gmem_write(c->vm->mem, at, from + done, n)
+				   : gmem_read(c->vm->mem, at, to + done, n);
 	}
 	return err;
 }
 
+int vm_debug_read(struct vcpu *c, uint64_t linear, void *buf, size_t len)
+{
+	return copy(c, linear, buf, NULL, len);
+}
+
 int vm_debug_write(struct vcpu *c, uint64_t linear, const void *buf, size_t len)
 {
-	const uint8_t *from = buf;
-	int err = 0;
-
-	while (!err && len) {
-		size_t n = MIN(len, (size_t)(PAGE_SIZE - (linear & PAGE_MASK)));
-		gpa_t at;
-
-		err = vm_debug_gpa(c, linear, &at);
-		if (!err)
-			err = gmem_write(c->vm->mem, at, from, n);
-		linear += n;
-		from += n;
-		len -= n;
-	}
-	return err;
+	return copy(c, linear, NULL, buf, len);
 }
 
 int vm_debug_set(struct vcpu *c, const struct virt_state *s)

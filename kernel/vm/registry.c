@@ -45,15 +45,22 @@ int registry_add(struct vm *vm)
 	return err;
 }
 
-bool registry_remove(struct vm *vm)
+/* What points at it; at NULL where it is not there. */
+static struct vm **place_locked(const struct vm *vm)
 {
-	unsigned long flags = spin_lock(&registry.lock);
 	struct vm **at = &registry.first;
-	bool found;
 
 	while (*at && *at != vm)
 		at = &(*at)->next;
-	found = *at != NULL;
+	return at;
+}
+
+bool registry_remove(struct vm *vm)
+{
+	unsigned long flags = spin_lock(&registry.lock);
+	struct vm **at = place_locked(vm);
+	bool found = *at != NULL;
+
 	if (found) {
 		*at = vm->next;
 		registry.count--;
@@ -65,12 +72,9 @@ bool registry_remove(struct vm *vm)
 bool registry_replace(struct vm *vm, struct vm *by)
 {
 	unsigned long flags = spin_lock(&registry.lock);
-	struct vm **at = &registry.first;
-	bool found;
+	struct vm **at = place_locked(vm);
+	bool found = *at != NULL;
 
-	while (*at && *at != vm)
-		at = &(*at)->next;
-	found = *at != NULL;
 	if (found) {
 		vm_get(by);
 		by->next = vm->next;
