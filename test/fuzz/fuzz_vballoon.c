@@ -8,13 +8,14 @@
 // SOURCES: kernel/vdev/vballoon_queues.c kernel/vdev/pci.c kernel/vdev/pci_func.c
 // SOURCES: kernel/vdev/vdev.c kernel/lib/rec.c kernel/lib/pageset.c
 // SOURCES: test/unit/fake_vdev.c test/unit/fake_balloon.c
+// SOURCES: test/unit/fake_virtio.c
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernel/vdev/q35.h"
 #include "kernel/vdev/vballoon.h"
 #include "test/unit/fake_balloon.h"
-#include "test/unit/fake_vdev.h"
+#include "test/unit/fake_virtio.h"
 
 #define SLOT 1u
 #define BAR0 0xc0000000ull
@@ -41,22 +42,13 @@ static struct vm *machine(void)
 /* With all its queues on, as a sane driver leaves them. */
 static void start(struct vm *vm)
 {
-	fake_cfg_write(vm, SLOT, 0x10, 4, (uint32_t)BAR0);
-	fake_cfg_write(vm, SLOT, 0x14, 4, (uint32_t)BAR1);
-	fake_cfg_write(vm, SLOT, 0x04, 2, 6);
-	fake_write(vm, BAR0 + 0x0c, 4, 3u << 28 | 0x2f);
-	fake_write(vm, BAR0 + 0x08, 4, 1);
-	fake_write(vm, BAR0 + 0x0c, 4, 1);
-	fake_write(vm, BAR0 + 0x14, 1, 0x0b);
+	fake_virtio_map(vm, SLOT, BAR0, BAR1);
+	(void)fake_virtio_negotiate(vm, BAR0, 3u << 28 | 0x2f);
 	for (unsigned i = 0; i < QUEUES; i++) {
-		fake_write(vm, BAR0 + 0x16, 2, i);
-		fake_write(vm, BAR0 + 0x18, 2, 8);
-		fake_write(vm, BAR0 + 0x20, 4, RINGS + i * 0x1000);
-		fake_write(vm, BAR0 + 0x28, 4, RINGS + i * 0x1000 + 0x200);
-		fake_write(vm, BAR0 + 0x30, 4, RINGS + i * 0x1000 + 0x400);
-		fake_write(vm, BAR0 + 0x1c, 2, 1);
+		(void)fake_virtio_queue(vm, BAR0, i, 8, RINGS + i * 0x1000,
+					RINGS + i * 0x1000 + 0x200, RINGS + i * 0x1000 + 0x400);
 	}
-	fake_write(vm, BAR0 + 0x14, 1, 0x0f);
+	fake_virtio_go(vm, BAR0);
 }
 
 static void wish(struct vm *vm, uint64_t v)

@@ -11,13 +11,14 @@
 // SOURCES: kernel/vdev/virtio_regs.c kernel/vdev/vblk*.c kernel/vdev/pci.c
 // SOURCES: kernel/vdev/pci_func.c kernel/vdev/vdev.c kernel/lib/rec.c kernel/lib/bucket.c
 // SOURCES: test/unit/fake_vdev.c test/unit/fake_blk.c
+// SOURCES: test/unit/fake_virtio.c
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernel/vdev/vblk.h"
 #include "test/unit/fake_blk.h"
-#include "test/unit/fake_vdev.h"
+#include "test/unit/fake_virtio.h"
 
 #define SLOT 8u
 #define BAR0 0xc0000000ull
@@ -32,22 +33,13 @@ static struct vblk *dev;
 
 static void start(struct vm *vm, uint32_t features)
 {
-	fake_cfg_write(vm, SLOT, 0x10, 4, (uint32_t)BAR0);
-	fake_cfg_write(vm, SLOT, 0x14, 4, (uint32_t)BAR0 + 0x8000);
-	fake_cfg_write(vm, SLOT, 0x04, 2, 6);
-	fake_write(vm, BAR0 + 0x0c, 4, features);
-	fake_write(vm, BAR0 + 0x08, 4, 1);
-	fake_write(vm, BAR0 + 0x0c, 4, 1);
-	fake_write(vm, BAR0 + 0x14, 1, 0x0b);
+	fake_virtio_map(vm, SLOT, BAR0, BAR0 + 0x8000);
+	(void)fake_virtio_negotiate(vm, BAR0, features);
 	for (unsigned i = 0; i < dev->v.nr_queues; i++) {
-		fake_write(vm, BAR0 + 0x16, 2, i);
-		fake_write(vm, BAR0 + 0x18, 2, QSIZE);
-		fake_write(vm, BAR0 + 0x20, 4, RING(i));
-		fake_write(vm, BAR0 + 0x28, 4, RING(i) + 0x200);
-		fake_write(vm, BAR0 + 0x30, 4, RING(i) + 0x400);
-		fake_write(vm, BAR0 + 0x1c, 2, 1);
+		(void)fake_virtio_queue(vm, BAR0, i, QSIZE, RING(i), RING(i) + 0x200,
+					RING(i) + 0x400);
 	}
-	fake_write(vm, BAR0 + 0x14, 1, 0x0f);
+	fake_virtio_go(vm, BAR0);
 }
 
 /* Header, data, status in one chain; data anywhere and of any length. */

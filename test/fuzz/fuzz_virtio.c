@@ -8,12 +8,13 @@
 // SOURCES: kernel/vdev/virtio_pci.c kernel/vdev/virtio_regs.c kernel/vdev/vrng.c
 // SOURCES: kernel/vdev/vconsole.c kernel/vdev/keptlog.c kernel/vdev/pci.c
 // SOURCES: kernel/vdev/pci_func.c kernel/vdev/vdev.c kernel/lib/rec.c test/unit/fake_vdev.c
+// SOURCES: test/unit/fake_virtio.c
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernel/vdev/vconsole.h"
 #include "kernel/vdev/vrng.h"
-#include "test/unit/fake_vdev.h"
+#include "test/unit/fake_virtio.h"
 
 #define BAR0(slot) (0xc0000000ull + (slot)*0x10000u)
 #define BAR1(slot) (BAR0(slot) + 0x8000u)
@@ -40,23 +41,14 @@ static void start(struct vm *vm, unsigned slot)
 {
 	uint64_t b = BAR0(slot);
 
-	fake_cfg_write(vm, slot, 0x10, 4, (uint32_t)b);
-	fake_cfg_write(vm, slot, 0x14, 4, (uint32_t)BAR1(slot));
-	fake_cfg_write(vm, slot, 0x04, 2, 6);
+	fake_virtio_map(vm, slot, b, BAR1(slot));
 	fake_cfg_write(vm, slot, slot == 1 ? 0x88 : 0x98, 4, 0x80000000);
-	fake_write(vm, b + 0x0c, 4, 3u << 28);
-	fake_write(vm, b + 0x08, 4, 1);
-	fake_write(vm, b + 0x0c, 4, 1);
-	fake_write(vm, b + 0x14, 1, 0x0b);
+	(void)fake_virtio_negotiate(vm, b, 3u << 28);
 	for (unsigned i = 0; i < 2; i++) {
-		fake_write(vm, b + 0x16, 2, i);
-		fake_write(vm, b + 0x18, 2, 8);
-		fake_write(vm, b + 0x20, 4, RINGS + i * 0x1000);
-		fake_write(vm, b + 0x28, 4, RINGS + i * 0x1000 + 0x200);
-		fake_write(vm, b + 0x30, 4, RINGS + i * 0x1000 + 0x400);
-		fake_write(vm, b + 0x1c, 2, 1);
+		(void)fake_virtio_queue(vm, b, i, 8, RINGS + i * 0x1000, RINGS + i * 0x1000 + 0x200,
+					RINGS + i * 0x1000 + 0x400);
 	}
-	fake_write(vm, b + 0x14, 1, 0x0f);
+	fake_virtio_go(vm, b);
 }
 
 static void step(struct vm *vm, const uint8_t *s, const uint8_t *rest, size_t len)

@@ -11,12 +11,13 @@
 // SOURCES: kernel/vdev/vnet_rx.c kernel/vdev/vnet_tx.c kernel/vdev/pci.c net/vframe.c
 // SOURCES: kernel/vdev/pci_func.c kernel/vdev/vdev.c kernel/lib/rec.c test/unit/fake_vdev.c
 // SOURCES: test/unit/fake_switch.c kernel/vdev/vnet_state.c kernel/vdev/vnet_ctrl.c
+// SOURCES: test/unit/fake_virtio.c
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernel/vdev/vnet.h"
 #include "test/unit/fake_switch.h"
-#include "test/unit/fake_vdev.h"
+#include "test/unit/fake_virtio.h"
 
 #define NET 3u
 #define BAR0 0xc0000000ull
@@ -31,22 +32,13 @@ static struct vnet_dev *dev;
 
 static void start(struct vm *vm, uint32_t features)
 {
-	fake_cfg_write(vm, NET, 0x10, 4, (uint32_t)BAR0);
-	fake_cfg_write(vm, NET, 0x14, 4, (uint32_t)BAR0 + 0x8000);
-	fake_cfg_write(vm, NET, 0x04, 2, 6);
-	fake_write(vm, BAR0 + 0x0c, 4, features);
-	fake_write(vm, BAR0 + 0x08, 4, 1);
-	fake_write(vm, BAR0 + 0x0c, 4, 1);
-	fake_write(vm, BAR0 + 0x14, 1, 0x0b);
+	fake_virtio_map(vm, NET, BAR0, BAR0 + 0x8000);
+	(void)fake_virtio_negotiate(vm, BAR0, features);
 	for (unsigned i = 0; i < fake_read(vm, BAR0 + 0x12, 2); i++) {
-		fake_write(vm, BAR0 + 0x16, 2, i);
-		fake_write(vm, BAR0 + 0x18, 2, QSIZE);
-		fake_write(vm, BAR0 + 0x20, 4, RING(i));
-		fake_write(vm, BAR0 + 0x28, 4, RING(i) + 0x200);
-		fake_write(vm, BAR0 + 0x30, 4, RING(i) + 0x400);
-		fake_write(vm, BAR0 + 0x1c, 2, 1);
+		(void)fake_virtio_queue(vm, BAR0, i, QSIZE, RING(i), RING(i) + 0x200,
+					RING(i) + 0x400);
 	}
-	fake_write(vm, BAR0 + 0x14, 1, 0x0f);
+	fake_virtio_go(vm, BAR0);
 }
 
 /* What the switch would do with it: every byte of it is read, and it may be cut. */

@@ -8,6 +8,7 @@
 // SOURCES: kernel/vdev/vballoon_queues.c kernel/vdev/pci.c kernel/vdev/pci_func.c
 // SOURCES: kernel/vdev/vdev.c kernel/lib/rec.c kernel/lib/pageset.c
 // SOURCES: test/unit/fake_vdev.c test/unit/fake_balloon.c
+// SOURCES: test/unit/fake_virtio.c
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,7 +20,7 @@
 #include <cmocka.h>
 
 #include "fake_balloon.h"
-#include "fake_vdev.h"
+#include "test/unit/fake_virtio.h"
 #include "kernel/vdev/q35.h"
 #include "kernel/vdev/vballoon.h"
 
@@ -46,32 +47,20 @@ static struct vm *machine(void)
 	assert_int_equal(pci_bus_create(vm, &bus), 0);
 	assert_int_equal(vballoon_create(vm, bus, SLOT, &q->balloon), 0);
 	vdevs_reset(vm);
-	fake_cfg_write(vm, SLOT, 0x10, 4, (uint32_t)B0);
-	fake_cfg_write(vm, SLOT, 0x14, 4, (uint32_t)B1);
-	fake_cfg_write(vm, SLOT, 0x04, 2, 6);
+	fake_virtio_map(vm, SLOT, B0, B1);
 	return vm;
 }
 
 static void start(struct vm *vm)
 {
-	fake_write(vm, B0 + 0x14, 1, 3);
-	fake_write(vm, B0 + 0x08, 4, 0);
 	assert_int_equal(fake_read(vm, B0 + 0x04, 4) & 0x3f, 0x2f);
-	fake_write(vm, B0 + 0x0c, 4, 0x2f);
-	fake_write(vm, B0 + 0x08, 4, 1);
-	fake_write(vm, B0 + 0x0c, 4, 1);
-	fake_write(vm, B0 + 0x14, 1, 0x0b);
-	assert_int_equal(fake_read(vm, B0 + 0x14, 1), 0x0b);
+	assert_true(fake_virtio_negotiate(vm, B0, 0x2f));
 	fake_write(vm, B0 + 0x10, 2, 0);
 	for (unsigned i = 0; i < QUEUES; i++) {
 		fake_write(vm, B0 + 0x16, 2, i);
-		fake_write(vm, B0 + 0x18, 2, 8);
 		fake_write(vm, B0 + 0x1a, 2, 1);
-		fake_write(vm, B0 + 0x20, 4, RING(i));
-		fake_write(vm, B0 + 0x28, 4, RING(i) + 0x1000);
-		fake_write(vm, B0 + 0x30, 4, RING(i) + 0x2000);
-		fake_write(vm, B0 + 0x1c, 2, 1);
-		assert_int_equal(fake_read(vm, B0 + 0x1c, 2), 1);
+		assert_true(fake_virtio_queue(vm, B0, i, 8, RING(i), RING(i) + 0x1000,
+					      RING(i) + 0x2000));
 	}
 	for (unsigned v = 0; v < 2; v++) {
 		fake_write(vm, B1 + 16 * v, 4, 0xfee00000);
@@ -79,7 +68,7 @@ static void start(struct vm *vm)
 		fake_write(vm, B1 + 16 * v + 12, 4, 0);
 	}
 	fake_cfg_write(vm, SLOT, 0x98, 4, 0x80000000);
-	fake_write(vm, B0 + 0x14, 1, 0x0f);
+	fake_virtio_go(vm, B0);
 }
 
 static uint16_t used(unsigned queue)

@@ -8,6 +8,7 @@
 // SOURCES: kernel/vdev/virtio_regs.c kernel/vdev/vblk*.c kernel/vdev/pci.c
 // SOURCES: kernel/vdev/pci_func.c kernel/vdev/vdev.c kernel/lib/rec.c kernel/lib/bucket.c
 // SOURCES: test/unit/fake_vdev.c test/unit/fake_blk.c
+// SOURCES: test/unit/fake_virtio.c
 #include "test/unit/vblk_driver.h"
 
 static uint8_t ask(struct vm *vm, uint32_t type, uint64_t sector, uint64_t data, uint32_t len)

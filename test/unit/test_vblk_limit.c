@@ -6,6 +6,7 @@
 // SOURCES: kernel/vdev/virtio_regs.c kernel/vdev/vblk*.c kernel/vdev/pci.c
 // SOURCES: kernel/vdev/pci_func.c kernel/vdev/vdev.c kernel/lib/rec.c kernel/lib/bucket.c
 // SOURCES: test/unit/fake_vdev.c test/unit/fake_blk.c
+// SOURCES: test/unit/fake_virtio.c
 #include "test/unit/vblk_driver.h"
 
 #define MSEC 1000000ull

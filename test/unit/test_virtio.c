@@ -7,6 +7,7 @@
 // SOURCES: kernel/vdev/virtio_pci.c kernel/vdev/virtio_regs.c kernel/vdev/vrng.c
 // SOURCES: kernel/vdev/vconsole.c kernel/vdev/keptlog.c kernel/vdev/pci.c
 // SOURCES: kernel/vdev/pci_func.c kernel/vdev/vdev.c kernel/lib/rec.c test/unit/fake_vdev.c
+// SOURCES: test/unit/fake_virtio.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,7 +20,7 @@
 
 #include "kernel/vdev/vconsole.h"
 #include "kernel/vdev/vrng.h"
-#include "test/unit/fake_vdev.h"
+#include "test/unit/fake_virtio.h"
 
 #define RNG 1u
 #define CON 2u
@@ -67,30 +68,20 @@ static void start_with(struct vm *vm, unsigned slot, unsigned queues, uint32_t f
 	uint64_t b = BAR0(slot);
 
 	fake_write(vm, b + 0x14, 1, 0);
-	fake_write(vm, b + 0x14, 1, 3);
-	fake_write(vm, b + 0x08, 4, 0);
-	fake_write(vm, b + 0x0c, 4, features);
-	fake_write(vm, b + 0x08, 4, 1);
-	fake_write(vm, b + 0x0c, 4, 1); /* VERSION_1 */
-	fake_write(vm, b + 0x14, 1, 0x0b);
-	assert_int_equal(fake_read(vm, b + 0x14, 1), 0x0b);
+	assert_true(fake_virtio_negotiate(vm, b, features));
 	for (unsigned i = 0; i < queues; i++) {
 		fake_write(vm, b + 0x16, 2, i);
-		fake_write(vm, b + 0x18, 2, 8);
 		fake_write(vm, b + 0x1a, 2, 1);
 		assert_int_equal(fake_read(vm, b + 0x1a, 2), 1);
-		fake_write(vm, b + 0x20, 4, RING(i));
-		fake_write(vm, b + 0x28, 4, RING(i) + 0x1000);
-		fake_write(vm, b + 0x30, 4, RING(i) + 0x2000);
 		fake_write(vm, b + 0x34, 4, 0);
-		fake_write(vm, b + 0x1c, 2, 1);
-		assert_int_equal(fake_read(vm, b + 0x1c, 2), 1);
+		assert_true(fake_virtio_queue(vm, b, i, 8, RING(i), RING(i) + 0x1000,
+					      RING(i) + 0x2000));
 	}
 	fake_write(vm, BAR1(slot) + 0x10, 4, 0xfee00000);
 	fake_write(vm, BAR1(slot) + 0x18, 4, 0x41);
 	fake_write(vm, BAR1(slot) + 0x1c, 4, 0);
 	fake_cfg_write(vm, slot, slot == RNG ? 0x88 : 0x98, 4, 0x80000000);
-	fake_write(vm, b + 0x14, 1, 0x0f);
+	fake_virtio_go(vm, b);
 }
 
 static void start(struct vm *vm, unsigned slot, unsigned queues)

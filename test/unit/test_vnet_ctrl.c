@@ -8,6 +8,7 @@
 // SOURCES: kernel/vdev/vnet_rx.c kernel/vdev/vnet_tx.c kernel/vdev/pci.c net/vframe.c
 // SOURCES: kernel/vdev/pci_func.c kernel/vdev/vdev.c kernel/lib/rec.c test/unit/fake_vdev.c
 // SOURCES: test/unit/fake_switch.c kernel/vdev/vnet_state.c kernel/vdev/vnet_ctrl.c
+// SOURCES: test/unit/fake_virtio.c
 #include "test/unit/vnet_driver.h"
 
 #define CONTROL (2 * PAIRS)

@@ -17,7 +17,7 @@
 #include <cmocka.h>
 
 #include "fake_blk.h"
-#include "fake_vdev.h"
+#include "test/unit/fake_virtio.h"
 #include "kernel/vdev/vblk.h"
 
 #define SLOT 8u
@@ -67,30 +67,18 @@ static struct vm *machine(unsigned vcpus, bool read_only)
 	assert_int_equal(vblk_create(vm, bus, SLOT, 0, &dev), 0);
 	assert_int_equal(vblk_open(dev, why, sizeof(why)), 0);
 	vdevs_reset(vm);
-	fake_cfg_write(vm, SLOT, 0x10, 4, (uint32_t)B0);
-	fake_cfg_write(vm, SLOT, 0x14, 4, (uint32_t)B1);
-	fake_cfg_write(vm, SLOT, 0x04, 2, 6);
+	fake_virtio_map(vm, SLOT, B0, B1);
 	return vm;
 }
 
 static void start(struct vm *vm, uint32_t features, unsigned queues)
 {
-	fake_write(vm, B0 + 0x14, 1, 3);
-	fake_write(vm, B0 + 0x0c, 4, features);
-	fake_write(vm, B0 + 0x08, 4, 1);
-	fake_write(vm, B0 + 0x0c, 4, 1);
-	fake_write(vm, B0 + 0x14, 1, 0x0b);
-	assert_int_equal(fake_read(vm, B0 + 0x14, 1), 0x0b);
+	assert_true(fake_virtio_negotiate(vm, B0, features));
 	for (unsigned i = 0; i < queues; i++) {
-		fake_write(vm, B0 + 0x16, 2, i);
-		fake_write(vm, B0 + 0x18, 2, QSIZE);
-		fake_write(vm, B0 + 0x20, 4, DESC + i * QUEUE1);
-		fake_write(vm, B0 + 0x28, 4, AVAIL + i * QUEUE1);
-		fake_write(vm, B0 + 0x30, 4, USED + i * QUEUE1);
-		fake_write(vm, B0 + 0x1c, 2, 1);
-		assert_int_equal(fake_read(vm, B0 + 0x1c, 2), 1);
+		assert_true(fake_virtio_queue(vm, B0, i, QSIZE, DESC + i * QUEUE1,
+					      AVAIL + i * QUEUE1, USED + i * QUEUE1));
 	}
-	fake_write(vm, B0 + 0x14, 1, 0x0f);
+	fake_virtio_go(vm, B0);
 }
 
 static struct vm *running(uint32_t features)

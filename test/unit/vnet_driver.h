@@ -19,7 +19,7 @@
 
 #include "kernel/vdev/vnet.h"
 #include "test/unit/fake_switch.h"
-#include "test/unit/fake_vdev.h"
+#include "test/unit/fake_virtio.h"
 
 #define NET 3u
 #define BAR0 0xc0000000ull
@@ -62,25 +62,13 @@ static struct vm *machine_with(unsigned queues, uint64_t features)
 		if (!strcmp(d->ops->name, "virtio-net"))
 			dev = container_of(container_of(d, struct virtio, d), struct vnet_dev, v);
 	vdevs_reset(vm);
-	fake_cfg_write(vm, NET, 0x10, 4, (uint32_t)BAR0);
-	fake_cfg_write(vm, NET, 0x14, 4, (uint32_t)BAR1);
-	fake_cfg_write(vm, NET, 0x04, 2, 6);
-	fake_write(vm, BAR0 + 0x14, 1, 3);
-	fake_write(vm, BAR0 + 0x08, 4, 0);
-	fake_write(vm, BAR0 + 0x0c, 4, (uint32_t)features);
-	fake_write(vm, BAR0 + 0x08, 4, 1);
-	fake_write(vm, BAR0 + 0x0c, 4, 1);
-	fake_write(vm, BAR0 + 0x14, 1, 0x0b);
-	assert_int_equal(fake_read(vm, BAR0 + 0x14, 1), 0x0b);
+	fake_virtio_map(vm, NET, BAR0, BAR1);
+	assert_true(fake_virtio_negotiate(vm, BAR0, (uint32_t)features));
 	for (unsigned i = 0; i < fake_read(vm, BAR0 + 0x12, 2); i++) {
-		fake_write(vm, BAR0 + 0x16, 2, i);
-		fake_write(vm, BAR0 + 0x18, 2, QSIZE);
-		fake_write(vm, BAR0 + 0x20, 4, RING(i));
-		fake_write(vm, BAR0 + 0x28, 4, RING(i) + 0x1000);
-		fake_write(vm, BAR0 + 0x30, 4, RING(i) + 0x2000);
-		fake_write(vm, BAR0 + 0x1c, 2, 1);
+		(void)fake_virtio_queue(vm, BAR0, i, QSIZE, RING(i), RING(i) + 0x1000,
+					RING(i) + 0x2000);
 	}
-	fake_write(vm, BAR0 + 0x14, 1, 0x0f);
+	fake_virtio_go(vm, BAR0);
 	return vm;
 }
 
