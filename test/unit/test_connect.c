@@ -5,7 +5,7 @@
  * in one stack: on its way a packet's two addresses change places.
  */
 // SOURCES: net/stream.c net/stream_list.c net/stream_rx.c net/stream_tcp.c net/stream_loss.c
-// SOURCES: net/listen.c net/addr_lwip.c net/fault.c net/stats.c
+// SOURCES: net/listen.c net/addr_lwip.c net/fault.c net/stats.c test/unit/fake_lwip.c
 // LIBS: lwip
 #include <errno.h>
 #include <setjmp.h>
@@ -17,27 +17,19 @@
 
 #include <cmocka.h>
 
-#include "lwip/init.h"
 #include "lwip/ip4.h"
 #include "lwip/priv/tcp_priv.h"
-#include "lwip/timeouts.h"
-#include "net/stream_int.h"
+#include "test/unit/fake_lwip.h"
 
 #define PORT 8902u
 #define PORTS_FROM 0xc000u
-#define HEAP_BYTES (2u << 20) /* more than lwIP's MEM_SIZE */
 #define LONG_NS (10 * NSEC_PER_SEC)
 #define SETTLE_MS 5000u
 #define FULL_MS 50u
 #define RING 64u
 
-void *lwip_port_heap;
-const char _ctype_[257]; /* lwIP's parsers of addresses, which nobody calls here */
-
 static const struct net_addr peer = { .family = 4, .ip = { 10, 0, 0, 2 } };
-static uint8_t heap[HEAP_BYTES] __attribute__((aligned(PAGE_SIZE)));
 static struct listener *listener;
-static uint64_t now_ms;
 static uint32_t rnd;
 static unsigned blocks; /* of pages that are not given back */
 static bool no_pages;
@@ -45,16 +37,6 @@ static uint64_t full_until_ms; /* the card's ring */
 static struct netif card;
 static struct pbuf *under_way[RING];
 static unsigned sent, arrived;
-
-uint64_t time_ns(void)
-{
-	return now_ms * NSEC_PER_MSEC;
-}
-
-uint32_t sys_now(void)
-{
-	return (uint32_t)now_ms;
-}
 
 uint32_t lwip_port_rand(void)
 {
@@ -95,7 +77,7 @@ static err_t output(struct netif *n, struct pbuf *p, const ip4_addr_t *to)
 	struct pbuf *copy = pbuf_clone(PBUF_RAW, PBUF_RAM, p);
 	uint8_t *ip = copy->payload, source[4];
 
-	if (now_ms < full_until_ms || sent - arrived == RING) {
+	if (fake_now_ms < full_until_ms || sent - arrived == RING) {
 		pbuf_free(copy);
 		return ERR_MEM;
 	}
@@ -114,77 +96,25 @@ static err_t set_up_card(struct netif *n)
 	return ERR_OK;
 }
 
-static void tick(void)
+static void frames(void)
 {
-	now_ms++;
-	if (now_ms == full_until_ms)
+	if (fake_now_ms == full_until_ms)
 		streams_tx_resume();
 	if (arrived != sent)
 		ip4_input(under_way[arrived++ % RING], &card);
-	(void)streams_run();
-	sys_check_timeouts();
-}
-
-void waitq_init(struct waitq *q, const char *name)
-{
-}
-
-void waitq_wake_all(struct waitq *q)
-{
-}
-
-void waitq_wake_one(struct waitq *q)
-{
-}
-
-int waitq_sleep(struct waitq *q, struct spinlock *l, unsigned long *flags, uint64_t deadline_ns)
-{
-	if (time_ns() >= deadline_ns)
-		return -ETIMEDOUT;
-	spin_unlock(l, *flags);
-	tick();
-	*flags = spin_lock(l);
-	return 0;
-}
-
-void world_wakes_here(bool on)
-{
-}
-
-void world_sleep_ns(uint64_t ns)
-{
-}
-
-void net_wake(void)
-{
-}
-
-int net_call(int (*fn)(void *arg), void *arg)
-{
-	return fn(arg);
 }
 
 static int set_up(void **state)
 {
-	ip4_addr_t a, m, g;
-
-	lwip_port_heap = heap;
-	lwip_init();
-	streams_init();
-	IP4_ADDR(&a, 10, 0, 0, 1);
-	IP4_ADDR(&m, 255, 255, 255, 0);
-	IP4_ADDR(&g, 0, 0, 0, 0);
-	assert_non_null(netif_add(&card, &a, &m, &g, NULL, set_up_card, ip4_input));
-	netif_set_default(&card);
-	netif_set_up(&card);
-	netif_set_link_up(&card);
+	fake_frames = frames;
+	fake_lwip_start(&card, set_up_card);
 	return stream_listen(PORT, 2, &listener);
 }
 
 static void settle(void)
 {
 	for (unsigned i = 0; i < SETTLE_MS; i++)
-		tick();
+		fake_lwip_tick();
 }
 
 /* One connection and its end; the port that it had on this side. */
@@ -235,9 +165,9 @@ static void test_a_full_card_is_waited_for(void **state)
 {
 	struct stream *from, *to;
 
-	full_until_ms = now_ms + FULL_MS;
+	full_until_ms = fake_now_ms + FULL_MS;
 	assert_int_equal(stream_connect(&peer, PORT, LONG_NS, &from), 0);
-	assert_true(now_ms - full_until_ms < FULL_MS);
+	assert_true(fake_now_ms - full_until_ms < FULL_MS);
 	assert_int_equal(stream_accept(listener, time_ns() + LONG_NS, &to), 0);
 	stream_close(from);
 	stream_close(to);

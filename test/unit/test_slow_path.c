@@ -7,7 +7,7 @@
  * change places.
  */
 // SOURCES: net/stream.c net/stream_list.c net/stream_rx.c net/stream_tcp.c net/stream_loss.c
-// SOURCES: net/listen.c net/addr_lwip.c
+// SOURCES: net/listen.c net/addr_lwip.c test/unit/fake_lwip.c
 // LIBS: lwip
 #include <errno.h>
 #include <setjmp.h>
@@ -19,18 +19,15 @@
 
 #include <cmocka.h>
 
-#include "lwip/init.h"
 #include "lwip/ip4.h"
 #include "lwip/priv/tcp_priv.h"
-#include "lwip/timeouts.h"
-#include "net/stream_int.h"
+#include "test/unit/fake_lwip.h"
 
 #define PORT 8902u
 #define MTU 1500u
 #define QUEUE_MAX 4096u
 #define FULL_MS 5u
 #define POOL_PAGES 4096u
-#define HEAP_BYTES (2u << 20) /* more than lwIP's MEM_SIZE */
 
 struct packet {
 	uint32_t len;
@@ -45,11 +42,9 @@ struct queue {
 };
 
 struct net_stats net_counters;
-void *lwip_port_heap;
-const char _ctype_[257]; /* lwIP's parsers of addresses, which nobody calls here */
 
 static struct {
-	uint64_t now_ms, stopped_until_ms;
+	uint64_t stopped_until_ms;
 	uint32_t limit;			     /* frames in a queue */
 	uint32_t lost_frames, lost_segments; /* by chance, of ten thousand each */
 	bool often_full; /* the card, each second time that it is given something again */
@@ -60,16 +55,6 @@ static struct {
 	struct netif nif;
 	uint32_t rnd;
 } path;
-
-uint64_t time_ns(void)
-{
-	return path.now_ms * 1000000;
-}
-
-uint32_t sys_now(void)
-{
-	return (uint32_t)path.now_ms;
-}
 
 uint32_t lwip_port_rand(void)
 {
@@ -182,13 +167,13 @@ static err_t output(struct netif *n, struct pbuf *p, const ip4_addr_t *to)
 	hlen = IP_HLEN + (ip[IP_HLEN + 12] >> 4) * 4u;
 	q = (ip[IP_HLEN + 2] << 8 | ip[IP_HLEN + 3]) == PORT ? &path.to_b : &path.to_a;
 	left = p->tot_len - hlen;
-	if (path.often_full && left && path.now_ms >= path.full_until_ms &&
+	if (path.often_full && left && fake_now_ms >= path.full_until_ms &&
 	    goes_again(n->hints, be32_at(ip + IP_HLEN + 4))) {
 		path.was_full = !path.was_full;
 		if (path.was_full)
-			path.full_until_ms = path.now_ms + FULL_MS;
+			path.full_until_ms = fake_now_ms + FULL_MS;
 	}
-	if (left && path.now_ms < path.full_until_ms)
+	if (left && fake_now_ms < path.full_until_ms)
 		return ERR_MEM;
 	NET_COUNT(tcp_segs_out, 1);
 	if (left)
@@ -235,7 +220,7 @@ static void arrive(struct queue *q)
 	struct packet *f;
 	struct rx *r;
 
-	if (q->in == q->out || path.now_ms < path.stopped_until_ms)
+	if (q->in == q->out || fake_now_ms < path.stopped_until_ms)
 		return;
 	f = q->frame[q->out++ % QUEUE_MAX];
 	q->carried++;
@@ -247,42 +232,12 @@ static void arrive(struct queue *q)
 		  &path.nif);
 }
 
-static void tick(void)
+static void frames(void)
 {
-	path.now_ms++;
 	arrive(&path.to_a);
 	arrive(&path.to_b);
-	if (path.now_ms == path.full_until_ms)
+	if (fake_now_ms == path.full_until_ms)
 		streams_tx_resume();
-	(void)streams_run();
-	sys_check_timeouts();
-}
-
-int waitq_sleep(struct waitq *q, struct spinlock *l, unsigned long *flags, uint64_t deadline_ns)
-{
-	if (time_ns() >= deadline_ns)
-		return -ETIMEDOUT;
-	spin_unlock(l, *flags);
-	tick();
-	*flags = spin_lock(l);
-	return 0;
-}
-
-void world_wakes_here(bool on)
-{
-}
-
-void world_sleep_ns(uint64_t ns)
-{
-}
-
-void net_wake(void)
-{
-}
-
-int net_call(int (*fn)(void *arg), void *arg)
-{
-	return fn(arg);
 }
 
 /* ---- what goes over it ---- */
@@ -300,29 +255,18 @@ struct flow {
 
 static struct listener *listener;
 static uint8_t contents[CONTENTS] __attribute__((aligned(PAGE_SIZE)));
-static uint8_t heap[HEAP_BYTES] __attribute__((aligned(PAGE_SIZE)));
 static struct flow flow[2];
 
 static int set_up_path(void **state)
 {
-	ip4_addr_t a, m, g;
-
-	lwip_port_heap = heap;
 	path.rnd = 1;
 	for (size_t i = 0; i < sizeof(contents); i++)
 		contents[i] = (uint8_t)(lwip_port_rand() >> 24);
 	path.limit = QUEUE_MAX;
 	path.bytes = 16u << 20;
 	path.window = UINT64_MAX;
-	lwip_init();
-	streams_init();
-	IP4_ADDR(&a, 10, 0, 0, 1);
-	IP4_ADDR(&m, 255, 255, 255, 0);
-	IP4_ADDR(&g, 0, 0, 0, 0);
-	assert_non_null(netif_add(&path.nif, &a, &m, &g, NULL, set_up, ip4_input));
-	netif_set_default(&path.nif);
-	netif_set_up(&path.nif);
-	netif_set_link_up(&path.nif);
+	fake_frames = frames;
+	fake_lwip_start(&path.nif, set_up);
 	return stream_listen(PORT, 2, &listener);
 }
 
@@ -359,33 +303,33 @@ static void serve(struct flow *f)
 /* One stream, and 5 s later a second; every 3 s both hosts stand still for stop_ms. */
 static void two_streams(uint32_t limit, uint32_t stop_ms)
 {
-	uint64_t start = path.now_ms, ms = 0;
+	uint64_t start = fake_now_ms, ms = 0;
 
 	path.limit = limit;
 	path.to_b.carried = path.to_b.lost = path.to_b.longest = 0;
 	open_flow(&flow[0]);
 	flow[1] = (struct flow){ 0 };
 	while (flow[0].read < path.bytes || flow[1].read < path.bytes) {
-		ms = path.now_ms - start;
+		ms = fake_now_ms - start;
 		assert_true(ms < LIMIT_MS);
 		if (!flow[1].from && ms >= 5000)
 			open_flow(&flow[1]);
 		if (ms % 3000 == 0)
-			path.stopped_until_ms = path.now_ms + stop_ms;
+			path.stopped_until_ms = fake_now_ms + stop_ms;
 		if (ms == SHARED_FROM_MS || ms == SHARED_TO_MS)
 			for (unsigned i = 0; i < 2; i++)
 				flow[i].shared = flow[i].read - flow[i].shared;
 		serve(&flow[0]);
 		if (flow[1].from)
 			serve(&flow[1]);
-		tick();
+		fake_lwip_tick();
 	}
 	for (unsigned i = 0; i < 2; i++) {
 		stream_close(flow[i].from);
 		stream_close(flow[i].to);
 	}
 	for (unsigned i = 0; i < 10000; i++)
-		tick();
+		fake_lwip_tick();
 }
 
 /* Frames that the path carried, for a hundred that it had to. */
