@@ -242,7 +242,7 @@ void ds_lease_drop(struct ds_inode *n);
 void ds_describe(struct datastore *ds, const struct ds_inode *n, const struct ds_runs *r,
 		 struct ds_entry *out);
 
-/* ---- ds_dir.c ---- */
+/* ---- ds_make.c, ds_dir.c ---- */
 /* In a transaction: a new file's block, without a lease unless it is unfinished. */
 struct ds_inode *ds_inode_new(struct datastore *ds, const char *name, enum ds_kind kind,
 			      uint64_t size, uint32_t flags, uint32_t *index, int *err);
