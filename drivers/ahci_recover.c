@@ -113,19 +113,11 @@ static unsigned find_failed(struct ahci_port *p, bool *reset)
 
 static const char *error_text(uint32_t tfd)
 {
-	uint8_t status = (uint8_t)tfd, error = (uint8_t)(tfd >> 8);
+	uint8_t status = (uint8_t)tfd;
 
-	if (status & IDE_STATUS_DF)
-		return "drive fault";
-	if (!(status & IDE_STATUS_ERR))
+	if (!(status & (IDE_STATUS_ERR | IDE_STATUS_DF)))
 		return "bus error";
-	if (error & IDE_ERROR_ICRC)
-		return "damaged on the cable";
-	if (error & IDE_ERROR_UNC)
-		return "data cannot be corrected";
-	if (error & IDE_ERROR_IDNF)
-		return "block not found";
-	return error & IDE_ERROR_ABRT ? "command aborted" : "error without a cause";
+	return ide_error_text(status, (uint8_t)(tfd >> 8));
 }
 
 static unsigned latest(const struct ahci_port *p)

@@ -5,6 +5,7 @@
  *
  *   ide.c           controllers, channels, drives: found and registered
  *   ide_identify.c  what a drive says of itself (pure)
+ *   ide_error.c     why a command failed (pure)
  *   ide_dma.c       PRD tables (pure), the bounce buffer
  *   ide_request.c   the queue, commands, the interrupt
  *   ide_recover.c   time-outs, resets, retries
@@ -72,6 +73,8 @@ struct ide_channel {
  * *why says what is missing. */
 MUST_CHECK int ide_parse_identify(const uint16_t word[256], struct ide_identity *out,
 				  const char **why);
+/* ide_error.c: why a command failed, by two registers; ERR or DF is set in its status. */
+const char *ide_error_text(uint8_t status, uint8_t error);
 
 /* ide_dma.c: descriptors for the list; how many, 0 when the engine does not reach some of it. */
 unsigned ide_build_prds(struct ide_prd *prds, const struct blk_seg *segs, uint32_t nr_segs);

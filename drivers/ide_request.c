@@ -172,24 +172,11 @@ static void submit(struct blkdev *b, struct blk_req *r)
 
 const struct blk_ops ide_blk_ops = { .submit = submit };
 
-static const char *error_text(uint8_t status, uint8_t error)
-{
-	if (status & IDE_STATUS_DF)
-		return "drive fault";
-	if (error & IDE_ERROR_ICRC)
-		return "damaged on the cable";
-	if (error & IDE_ERROR_UNC)
-		return "data cannot be corrected";
-	if (error & IDE_ERROR_IDNF)
-		return "block not found";
-	return error & IDE_ERROR_ABRT ? "command aborted" : "error without a cause";
-}
-
 /* NULL: it went well. [SFF-8038i 1.0 "Bus Master IDE Status Register"] */
 static const char *outcome(const struct ide_channel *ch, uint8_t status, uint8_t engine)
 {
 	if (status & (IDE_STATUS_ERR | IDE_STATUS_DF))
-		return error_text(status, inb(ch->base + IDE_ERROR));
+		return ide_error_text(status, inb(ch->base + IDE_ERROR));
 	if (ch->dma && (engine & BM_STATUS_ERROR))
 		return "bus error";
 	if (ch->dma && (engine & BM_STATUS_ACTIVE))

@@ -4,7 +4,7 @@
  * be there together, an error among queued commands found by the disk's log or one
  * by one, time-outs, and that what is handed over again keeps its order.
  */
-// SOURCES: test/unit/fake_drive.c
+// SOURCES: drivers/ide_error.c test/unit/fake_drive.c
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
