@@ -155,7 +155,10 @@ MUST_CHECK int ds_finish_all(struct datastore *ds, const char *const *name, unsi
 			     const char *as, const char *gone);
 /* -EBUSY open here or leased by a living host; -ENOENT. */
 MUST_CHECK int ds_remove(struct datastore *ds, const char *name);
+/* Likewise: who has a file open knows it by its name, as a VM its disks. */
 MUST_CHECK int ds_rename(struct datastore *ds, const char *from, const char *to);
+/* `from`, the name of f, by the one who has it open. */
+MUST_CHECK int ds_rename_held(struct ds_file *f, const char *from, const char *to);
 /*
  * `by`, which may be unfinished, is whole and takes name's place, in one transaction; what had
  * the name, if anything, is then `by`, unfinished, for ds_remove. Either may be open here. gone: as

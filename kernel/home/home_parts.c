@@ -75,7 +75,7 @@ void home_remove_held(const char *store, const char *name, struct ds_file *held,
 	home_file_path(store, name, path);
 	home_new_name(name, fresh);
 	snprintf(aside, sizeof(aside), "/ds/%s/%s", store, fresh);
-	err = ds_rename(ds_file_store(held), home_file_in(path, store, name), fresh);
+	err = ds_rename_held(held, home_file_in(path, store, name), fresh);
 	ds_close(held);
 	err = ds_remove_file(err ? path : aside, id);
 	if (err && err != -ENOENT)

@@ -8,7 +8,7 @@
 
 #include "kernel/store/ds_int.h"
 
-int ds_rename(struct datastore *ds, const char *from, const char *to)
+static int rename_file(struct datastore *ds, const char *from, const char *to, bool held)
 {
 	struct ds_inode *n = NULL;
 	uint32_t index;
@@ -23,6 +23,10 @@ int ds_rename(struct datastore *ds, const char *from, const char *to)
 		err = -EEXIST;
 	if (err == -ENOENT)
 		n = ds_edit_free(ds, from, &index, &err);
+	if (n && !held && ds_is_open(ds, n->id)) {
+		err = -EBUSY;
+		n = NULL;
+	}
 	if (n) {
 		memset(n->name, 0, sizeof(n->name));
 		snprintf(n->name, sizeof(n->name), "%s", to);
@@ -30,6 +34,16 @@ int ds_rename(struct datastore *ds, const char *from, const char *to)
 	}
 	ds_abort(ds);
 	return err;
+}
+
+int ds_rename(struct datastore *ds, const char *from, const char *to)
+{
+	return rename_file(ds, from, to, false);
+}
+
+int ds_rename_held(struct ds_file *f, const char *from, const char *to)
+{
+	return rename_file(f->ds, from, to, true);
 }
 
 /* ---- one in another's place ---- */

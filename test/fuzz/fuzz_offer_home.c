@@ -61,7 +61,7 @@ NEVER(int, ds_create, struct datastore *ds, const char *name, enum ds_kind kind,
 NEVER(int, ds_open, struct datastore *ds, const char *name, enum ds_open_mode mode,
       struct ds_file **out)
 NEVER(void, ds_close, struct ds_file *f)
-NEVER(int, ds_rename, struct datastore *ds, const char *from, const char *to)
+NEVER(int, ds_rename_held, struct ds_file *f, const char *from, const char *to)
 NEVER(int, ds_remove_file, const char *path, uint64_t id)
 NEVER(int, ds_finish_all, struct datastore *ds, const char *const *name, unsigned n, const char *as,
       const char *gone)

@@ -291,6 +291,22 @@ static void rename_keeps_names_apart(void **state)
 	assert_int_equal(ds_rename(ds, "vm/x", "x"), 0);
 }
 
+/* Who has it open finds it by its name: a VM that runs, and what moves its disks. */
+static void rename_leaves_open_files(void **state)
+{
+	struct ds_file *f;
+
+	assert_int_equal(ds_create(ds, "x", DS_KIND_THIN, 4096, 0), 0);
+	assert_int_equal(ds_open(ds, "x", DS_OPEN_WRITE, &f), 0);
+	assert_int_equal(ds_rename(ds, "x", "y"), -EBUSY);
+	assert_int_equal(ds_rename_held(f, "x", "y"), 0);
+	ds_close(f);
+	assert_int_equal(ds_open(ds, "y", DS_OPEN_READ, &f), 0);
+	assert_int_equal(ds_rename(ds, "y", "x"), -EBUSY);
+	ds_close(f);
+	assert_int_equal(ds_rename(ds, "y", "x"), 0);
+}
+
 /* ---- errors and damage ---- */
 
 static void a_failing_disk_leaves_old_or_new(void **state)
@@ -407,6 +423,7 @@ int main(void)
 		test(many_runs),
 		test(resize),
 		test(rename_keeps_names_apart),
+		test(rename_leaves_open_files),
 		test(a_failing_disk_leaves_old_or_new),
 		test(repair_mends_what_it_finds),
 		test(what_is_mended_stays_so),
