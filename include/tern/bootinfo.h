@@ -64,5 +64,6 @@ const struct boot_file *bootfs_find(const char *name);
 const struct boot_file *bootfs_at(unsigned index); /* NULL past the end */
 /* Value of a key of tern.conf ("net0.addr"), or NULL. */
 const char *config_get(const char *key);
+const char *config_key_at(unsigned index); /* in the file's order; NULL past the end */
 
 #endif

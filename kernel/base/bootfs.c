@@ -112,3 +112,8 @@ const char *config_get(const char *key)
 			return entries[i].value;
 	return NULL;
 }
+
+const char *config_key_at(unsigned index)
+{
+	return index < entry_count ? entries[index].key : NULL;
+}

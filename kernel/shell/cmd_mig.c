@@ -32,6 +32,13 @@ bool cmd_number_opt(struct shell *sh, int *argc, char **argv, const char *name, 
 	return true;
 }
 
+bool cmd_holds_at(enum mig_phase p, bool storage)
+{
+	if (p == MIG_COPY || p == MIG_VERIFY)
+		return true;
+	return storage ? p > MIG_COPY && p <= MIG_SWITCH : p >= MIG_PREFLIGHT && p <= MIG_GO;
+}
+
 bool cmd_hold_opt(struct shell *sh, int *argc, char **argv, enum mig_phase *hold, bool storage)
 {
 	const char *text = shell_opt(argc, argv, "--hold");
@@ -40,9 +47,7 @@ bool cmd_hold_opt(struct shell *sh, int *argc, char **argv, enum mig_phase *hold
 	if (!text)
 		return true;
 	for (unsigned p = MIG_PREFLIGHT; p <= MIG_SWITCH; p++) {
-		bool local = p > MIG_COPY, both = p == MIG_COPY || p == MIG_VERIFY;
-
-		if ((p <= MIG_GO ? !storage : both || (local && storage)) &&
+		if (cmd_holds_at((enum mig_phase)p, storage) &&
 		    !strcmp(text, mig_phase_name((enum mig_phase)p))) {
 			*hold = (enum mig_phase)p;
 			return true;
@@ -241,7 +246,8 @@ static const struct shell_cmd cmds[] = {
 	  "[--wait] "
 	  "[--dry-run] [--hipri] [--budget MS] [--bw MBIT] [--batch PAGES] [--rounds N] "
 	  "[--hold PHASE]",
-	  "move a running VM to another host, or to this one", migrate_cmd, cmd_offer_vms },
+	  "move a VM to another host, or a running one to this one", migrate_cmd,
+	  cmd_offer_migrate },
 	{ "migrate status", "[JOB]", "a job's state and figures, or all of them", status_cmd,
 	  NULL },
 	{ "migrate steps", "JOB", "how a migration decided whose the VM is, on this side",
@@ -251,7 +257,7 @@ static const struct shell_cmd cmds[] = {
 	  NULL },
 	{ "migrate continue", "JOB", "let a job go on that --hold stopped", continue_cmd, NULL },
 	{ "migrate resolve", "VM here|there", "say who has a VM whose migration is in doubt",
-	  resolve_cmd, cmd_offer_vms },
+	  resolve_cmd, cmd_offer_resolve },
 	{ "tasks", "", "migrations since start, running and ended", tasks_cmd, NULL },
 };
 

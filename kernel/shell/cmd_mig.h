@@ -9,6 +9,8 @@
 /* cmd_mig.c. False, or 1, with the error said. */
 bool cmd_number_opt(struct shell *sh, int *argc, char **argv, const char *name, uint32_t *out);
 bool cmd_hold_opt(struct shell *sh, int *argc, char **argv, enum mig_phase *hold, bool storage);
+/* Does --hold know this phase, of a Storage vMotion or of a migration? */
+bool cmd_holds_at(enum mig_phase p, bool storage);
 int cmd_job_cancel(struct shell *sh, int argc, char **argv);
 
 /* cmd_job.c */
@@ -17,6 +19,11 @@ void cmd_job_show(struct shell *sh, const struct mig_status *s);
 int cmd_job_follow(struct shell *sh, uint32_t id);
 /* Its number, or with wait all of it. */
 int cmd_job_begun(struct shell *sh, uint32_t id, bool wait);
+
+/* cmd_move_offer.c: for Tab. */
+void cmd_offer_svmotion(struct shell *sh, int argc, char **argv);
+void cmd_offer_migrate(struct shell *sh, int argc, char **argv);
+void cmd_offer_resolve(struct shell *sh, int argc, char **argv);
 
 /* cmd_svmotion.c: --disk, --disks, --thin, --flat; and of a Storage vMotion how it is shown. */
 bool cmd_disks_opts(struct shell *sh, int *argc, char **argv, struct mig_disks *d);

@@ -174,7 +174,7 @@ static const struct shell_cmd cmds[] = {
 	{ "svmotion",
 	  "VM [DATASTORE] [--disk N=DATASTORE]... [--cbt] [--verify] [--thin] [--flat] [--bw MBIT] "
 	  "[--budget MS] [--hold PHASE] [--wait]",
-	  "move a VM's disks to another datastore of this host", svmotion_cmd, cmd_offer_vms },
+	  "move a VM's disks to another datastore of this host", svmotion_cmd, cmd_offer_svmotion },
 	{ "svmotion cancel", "JOB", "give it up; the VM stays on its disks", cmd_job_cancel, NULL },
 };
 

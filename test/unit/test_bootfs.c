@@ -61,6 +61,9 @@ static void test_config(void **state)
 	assert_string_equal(config_get("cmdline"), "quiet x=1");
 	assert_null(config_get("no equals sign"));
 	assert_null(config_get("net0"));
+	assert_string_equal(config_key_at(2), "empty");
+	assert_non_null(config_key_at(4));
+	assert_null(config_key_at(5));
 }
 
 static void test_limits(void **state)
