@@ -114,16 +114,13 @@ static int edit(struct home_work *w, struct vm *vm, bool anew,
 	uint64_t file;
 	int err = 0;
 
-	if (anew && !home_vm_is_off(vm)) {
-		snprintf(why, len, "VM %s is %s: this needs it off ('vm stop %s')", vm->cfg.name,
-			 vm_state_name(vm->state), vm->cfg.name);
-		return -EBUSY;
-	}
-	if (h)
+	if (anew)
+		err = home_refuse_unless_off(vm, why, len);
+	if (h && !err)
 		err = home_refuse_moving(h, vm, why, len);
 	if (h && !err)
 		err = home_read(h, &w->d, &file, why, len);
-	else if (!h)
+	else if (!err)
 		home_describe(vm, &w->d);
 	if (!err)
 		err = fn(&w->d, arg, why, len);

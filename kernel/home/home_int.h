@@ -128,6 +128,8 @@ struct home_work *home_begin(char *why, size_t why_len);
 void home_end(struct home_work *w);
 struct vm *home_vm(const char *name, char *why, size_t why_len);
 bool home_vm_is_off(const struct vm *vm);
+/* -EBUSY, said, for what needs it off: it is not, or is being moved. */
+MUST_CHECK int home_refuse_unless_off(const struct vm *vm, char *why, size_t len);
 /* -EBUSY: its description, or the lease of that, may be on its way to another host, or from there.
  */
 MUST_CHECK int home_refuse_moving(const struct home *h, const struct vm *vm, char *why,

@@ -48,13 +48,30 @@ bool home_vm_is_off(const struct vm *vm)
 	return !vm->mig && (vm->state == VM_OFF || vm->state == VM_STOPPED_ERROR);
 }
 
+static const char *doing(const struct vm *vm)
+{
+	return vm->doing ? vm->doing : "being moved ('tasks' shows it)";
+}
+
+int home_refuse_unless_off(const struct vm *vm, char *why, size_t len)
+{
+	if (home_vm_is_off(vm))
+		return 0;
+	if (vm->mig)
+		snprintf(why, len, "VM %s is %s: try again when that is over", vm->cfg.name,
+			 doing(vm));
+	else
+		snprintf(why, len, "VM %s is %s: this needs it off ('vm stop %s')", vm->cfg.name,
+			 vm_state_name(vm->state), vm->cfg.name);
+	return -EBUSY;
+}
+
 /* Its description, or the lease of that, may be on its way to another host, or from there. */
 int home_refuse_moving(const struct home *h, const struct vm *vm, char *why, size_t len)
 {
 	if (!h->moves && !h->carried && !h->coming)
 		return 0;
-	snprintf(why, len, "VM %s is %s: try again when that is over ('tasks')", vm->cfg.name,
-		 vm->doing ? vm->doing : "being moved");
+	snprintf(why, len, "VM %s is %s: try again when that is over", vm->cfg.name, doing(vm));
 	return -EBUSY;
 }
 

@@ -49,7 +49,7 @@ void vm_set_state(struct vm *vm, enum vm_state s)
 
 static const char *doing(const struct vm *vm)
 {
-	return vm->doing ? vm->doing : "being moved";
+	return vm->doing ? vm->doing : "being moved ('tasks' shows it)";
 }
 
 static int refuse(const struct vm *vm, const char *what, char *why, size_t len)

@@ -20,6 +20,8 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include <errno.h>
+
 #include <tern/log.h>
 
 #include "kernel/home/home_int.h"
@@ -152,6 +154,32 @@ static void a_move_is_left_alone(void **state)
 	home_forget(home_find("g"));
 }
 
+static int no_change(struct vm_desc *d, void *arg, char *why, size_t len)
+{
+	fail_msg("it was to be refused");
+	return 0;
+}
+
+/* Who waits for a move is not told to stop the VM, which may be off. */
+static void what_holds_a_change_up(void **state)
+{
+	char why[160] = "";
+	struct vm *vm;
+
+	write(0, "mine", "a", "", "");
+	home_boot();
+	vm = vm_find("mine");
+	vm->mig = why;
+	vm->doing = "having its disks moved";
+	assert_int_equal(home_edit("mine", true, no_change, NULL, why, sizeof(why)), -EBUSY);
+	assert_string_equal(why, "VM mine is having its disks moved: try again when that is over");
+	vm->mig = NULL;
+	vm->doing = NULL;
+	vm->state = VM_RUNNING;
+	assert_int_equal(home_edit("mine", true, no_change, NULL, why, sizeof(why)), -EBUSY);
+	assert_non_null(strstr(why, "'vm stop mine'"));
+}
+
 #define test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -162,6 +190,7 @@ int main(void)
 		test(the_old_one_is_back),
 		test(the_new_one_is_back),
 		test(a_move_is_left_alone),
+		test(what_holds_a_change_up),
 	};
 
 	return cmocka_run_group_tests_name("home_boot", tests, NULL, NULL);
