@@ -111,6 +111,7 @@ struct mig_job *job_new(const struct mig_request *r, bool incoming, const uint8_
 	memcpy(j->id, id, sizeof(j->id));
 	j->started_ns = j->progress_ns = j->heard_ns = time_ns();
 	j->st.incoming = incoming;
+	j->st.storage = j->req.storage;
 	j->st.start_ns = j->started_ns;
 	j->st.phase = MIG_QUEUED;
 	strcpy(j->st.vm, j->req.vm);

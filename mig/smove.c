@@ -332,7 +332,7 @@ void smove_world(void *arg)
 
 static int claim(struct mig_job *j, struct vm *vm, char *why, size_t why_len)
 {
-	int err = vm_claim(vm, j, "having its disks moved", why, why_len);
+	int err = vm_claim(vm, j, "having its disks moved ('tasks' shows it)", why, why_len);
 
 	if (err)
 		return err;
@@ -342,7 +342,7 @@ static int claim(struct mig_job *j, struct vm *vm, char *why, size_t why_len)
 	vm_disown(vm);
 	snprintf(why, why_len, "%s is %s: its disks move while it runs, is suspended or off",
 		 vm->cfg.name, vm_state_name(vm->state));
-	return -EBUSY;
+	return -EINVAL;
 }
 
 static int begin(struct mig_job *j, struct vm *vm, char *code, size_t code_len, char *why,
@@ -361,8 +361,8 @@ static int begin(struct mig_job *j, struct vm *vm, char *code, size_t code_len, 
 	s->j = j;
 	err = smove_plan(s, &vm->cfg, code, code_len, why, why_len);
 	if (!err) {
-		snprintf(code, code_len, "busy");
 		err = claim(j, vm, why, why_len);
+		snprintf(code, code_len, "%s", err == -EINVAL ? "not-running" : "busy");
 	}
 	if (!err) {
 		j->vm = vm;
@@ -376,9 +376,20 @@ static int begin(struct mig_job *j, struct vm *vm, char *code, size_t code_len, 
 			return 0; /* the job and s are its world's */
 		vm_disown(vm);
 		j->vm = NULL;
+		snprintf(code, code_len, "no-memory");
+		snprintf(why, why_len, "no memory for the move's world");
 	}
 	free(s);
 	return err;
+}
+
+/* Also of a move that is refused people see where it was to go. */
+static const char *first_target(const struct mig_disks *d)
+{
+	for (unsigned i = 0; i < VM_DISKS_MAX; i++)
+		if (d->to[i][0])
+			return d->to[i];
+	return d->all;
 }
 
 int mig_storage_start(const struct mig_request *req, uint32_t *id, char *code, size_t code_len,
@@ -408,6 +419,7 @@ int mig_storage_start(const struct mig_request *req, uint32_t *id, char *code, s
 		return -ENOMEM;
 	}
 	*id = j->st.id;
+	memcpy(j->st.disk.to, first_target(&j->req.disks), sizeof(j->st.disk.to));
 	err = begin(j, vm, code, code_len, why, why_len);
 	if (!err)
 		return 0;

@@ -138,6 +138,17 @@ static int plan_home(struct plan *p, const struct vm_config *cfg)
 	return 0;
 }
 
+static int refuse_nothing(struct plan *p, const struct vm_config *cfg)
+{
+	if (!cfg->disks)
+		return refuse(p, -EINVAL, "invalid", "%s has no disks: nothing would move",
+			      cfg->name);
+	return refuse(p, -EINVAL, "invalid",
+		      "nothing would move: what %s writes is on %s already, what it only reads, or "
+		      "forgets, stays",
+		      cfg->name, p->s->j->req.disks.all);
+}
+
 int smove_plan(struct smove *s, const struct vm_config *cfg, char *code, size_t code_len, char *why,
 	       size_t why_len)
 {
@@ -149,9 +160,7 @@ int smove_plan(struct smove *s, const struct vm_config *cfg, char *code, size_t 
 			err = plan_one(&p, cfg, i);
 	if (!err)
 		err = plan_home(&p, cfg);
-	if (!err && !s->nr && !s->home_goes)
-		err = refuse(&p, -EINVAL, "invalid", "%s has nothing that would move", cfg->name);
-	return err;
+	return err || s->nr || s->home_goes ? err : refuse_nothing(&p, cfg);
 }
 
 /* What else is changed of a disk meanwhile, as its limits, stays so. */

@@ -88,6 +88,7 @@ struct mig_disk_figures {
 struct mig_status {
 	uint32_t id;
 	bool incoming;
+	bool storage; /* its disks change datastores of this host: no peer */
 	char vm[VM_NAME_MAX];
 	struct net_addr peer;
 	enum mig_phase phase;

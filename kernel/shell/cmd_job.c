@@ -64,12 +64,6 @@ void json_resolve(struct shell *sh, const char *vm)
 	json_str(sh, "resolve", text);
 }
 
-/* Of this host alone: no other takes part. */
-static bool is_storage(const struct mig_status *s)
-{
-	return s->disk.disks && !s->peer.family;
-}
-
 static void status_json(struct shell *sh, const struct mig_status *s)
 {
 	char peer[48];
@@ -78,8 +72,8 @@ static void status_json(struct shell *sh, const struct mig_status *s)
 	json_object(sh, NULL);
 	json_u64(sh, "id", s->id);
 	json_str(sh, "vm", s->vm);
-	json_str(sh, "direction", is_storage(s) ? "disks" : s->incoming ? "in" : "out");
-	json_str(sh, "peer", peer);
+	json_str(sh, "direction", s->storage ? "disks" : s->incoming ? "in" : "out");
+	json_str(sh, "peer", s->storage ? "" : peer);
 	json_str(sh, "phase", mig_phase_name(s->phase));
 	json_bool(sh, "held", s->held);
 	json_bool(sh, "dry_run", s->dry_run);
@@ -101,7 +95,7 @@ static void status_json(struct shell *sh, const struct mig_status *s)
 	json_u64(sh, "rounds", s->rounds);
 	rounds_json(sh, s);
 	blackout_json(sh, s);
-	if (s->disk.disks)
+	if (s->disk.disks || s->storage)
 		cmd_storage_json(sh, &s->disk);
 	json_str(sh, "error_code", s->error_code);
 	json_str(sh, "error", s->error);
@@ -144,10 +138,16 @@ void cmd_job_show(struct shell *sh, const struct mig_status *s)
 {
 	if (shell_json(sh))
 		status_json(sh, s);
-	else if (is_storage(s))
+	else if (s->storage)
 		cmd_storage_plain(sh, s);
 	else
 		status_plain(sh, s);
+}
+
+int cmd_no_job(struct shell *sh, uint32_t id)
+{
+	return shell_error(sh, "not-found", "no job %u: 'tasks' lists those that are known",
+			   (unsigned)id);
 }
 
 int cmd_job_follow(struct shell *sh, uint32_t id)
@@ -163,7 +163,7 @@ int cmd_job_follow(struct shell *sh, uint32_t id)
 			return 1;
 		}
 		if (!shell_json(sh) && (s.phase != shown || time_ns() >= due)) {
-			if (is_storage(&s))
+			if (s.storage)
 				cmd_storage_progress(sh, &s);
 			else
 				progress_line(sh, &s);
@@ -173,7 +173,7 @@ int cmd_job_follow(struct shell *sh, uint32_t id)
 		(void)mig_wait(id, time_ns() + PROGRESS_NS);
 	}
 	if (!mig_status(id, &s))
-		return shell_error(sh, "not-found", "job %u is no longer known", (unsigned)id);
+		return cmd_no_job(sh, id);
 	if (s.phase != MIG_DONE) {
 		if (shell_json(sh))
 			cmd_job_show(sh, &s);

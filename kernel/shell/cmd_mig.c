@@ -90,9 +90,11 @@ static int migrate_cmd(struct shell *sh, int argc, char **argv)
 		return 1;
 	if (argc != 3)
 		return shell_error(sh, "usage", "migrate VM HOST: got %d argument(s)", argc - 1);
-	if (r.disks.verify && !r.disks.all[0] && !cmd_names_disks(&r.disks))
+	if ((r.disks.verify || r.disks.kind != MIG_DISK_KEEP) && !r.disks.all[0] &&
+	    !cmd_names_disks(&r.disks))
 		return shell_error(sh, "usage",
-				   "--verify compares disks that are sent: name them by --disks");
+				   "--verify, --thin and --flat speak of disks that are sent: name "
+				   "them by --disks or --disk");
 	if (strlen(argv[1]) >= sizeof(r.vm))
 		return shell_error(sh, "not-found", "no VM '%s' here", argv[1]);
 	strcpy(r.vm, argv[1]);
@@ -147,7 +149,7 @@ static int status_cmd(struct shell *sh, int argc, char **argv)
 	if (!job_arg(sh, argc, argv, &id))
 		return 1;
 	if (!mig_status(id, &s))
-		return shell_error(sh, "not-found", "no job %u", (unsigned)id);
+		return cmd_no_job(sh, id);
 	cmd_job_show(sh, &s);
 	return 0;
 }
@@ -162,7 +164,7 @@ static int steps_cmd(struct shell *sh, int argc, char **argv)
 	if (!job_arg(sh, argc, argv, &id))
 		return 1;
 	if (!mig_status(id, &s))
-		return shell_error(sh, "not-found", "no job %u", (unsigned)id);
+		return cmd_no_job(sh, id);
 	n = mig_steps(id, step);
 	if (shell_json(sh))
 		json_array(sh, NULL);

@@ -105,9 +105,14 @@ static bool disk_opt(struct shell *sh, struct mig_disks *d, const char *text)
 {
 	unsigned n = (unsigned)(text[0] - '0');
 
-	if (n >= VM_DISKS_MAX || text[1] != '=') {
-		shell_error(sh, "invalid", "--disk %s: it is N=DATASTORE, N from 0 to %u", text,
+	if (n >= VM_DISKS_MAX || text[1] != '=' || !text[2]) {
+		shell_error(sh, "invalid", "--disk %s: N=DATASTORE is meant, N from 0 to %u", text,
 			    VM_DISKS_MAX - 1);
+		return false;
+	}
+	if (d->to[n][0]) {
+		shell_error(sh, "invalid", "--disk %s: disk %u is to go to %s already", text, n,
+			    d->to[n]);
 		return false;
 	}
 	return set_name(sh, d->to[n], text + 2);

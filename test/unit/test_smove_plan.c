@@ -283,9 +283,21 @@ static void test_as_they_will_be(void **state)
 	assert_int_equal(now[1].limit.iops, 500);
 }
 
+/* What is said where all is there already names the place, and where there is nothing, that. */
+static void test_nothing_to_move(void **state)
+{
+	all_to("one");
+	refused(-EINVAL, "invalid");
+	assert_non_null(strstr(why, "g has no disks"));
+	disk("/ds/one/g/root.disk");
+	refused(-EINVAL, "invalid");
+	assert_non_null(strstr(why, "is on one already"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_nothing_to_move, begin),
 		cmocka_unit_test_setup(test_split, begin),
 		cmocka_unit_test_setup(test_all_that_it_writes, begin),
 		cmocka_unit_test_setup(test_home_goes_with_the_whole, begin),
