@@ -54,7 +54,7 @@ enum ds_mount_mode {
 /*
  * -ENOENT no datastore here, -EPROTO a newer version or larger sectors than it was made for,
  * -EBUSY another host uses this host's identity, -ENFILE no slot is left, -EEXIST one of this name
- * is mounted.
+ * is mounted, -EMFILE 16 are.
  */
 MUST_CHECK int ds_mount(struct blkdev *dev, const struct ds_host *host, enum ds_mount_mode mode,
 			struct datastore **out);

@@ -11,11 +11,14 @@
 #include <errno.h>
 
 #include <tern/log.h>
+#include <tern/timer.h>
 
 #include "kernel/store/ds_int.h"
 
 #define ROW_EXTENTS 4u
 #define PROMISED_EXTENTS 1024u
+#define MEMORY_NS (10 * NSEC_PER_SEC) /* that a request waits for memory */
+#define MEMORY_AGAIN_NS (20 * NSEC_PER_MSEC)
 
 void ds_grow_queue(struct ds_op *op)
 {
@@ -131,6 +134,30 @@ static int grow(struct ds_op *op)
 	return err;
 }
 
+static int serve(struct ds_op *op)
+{
+	return op->frees ? ds_free(op) : is_filled(op) ? 0 : grow(op);
+}
+
+/*
+ * A transaction takes memory, and want of it mostly passes: a guest that has its write failed for
+ * it may give its file system up.
+ */
+static int serve_patiently(struct ds_op *op)
+{
+	uint64_t until_ns = time_ns() + MEMORY_NS;
+	int err = serve(op);
+
+	if (err == -ENOMEM)
+		log_warn("store", "%s: %s waits for memory", op->file->ds->super.name,
+			 op->file->name);
+	while (err == -ENOMEM && time_ns() < until_ns) {
+		world_sleep_ns(MEMORY_AGAIN_NS);
+		err = serve(op);
+	}
+	return err;
+}
+
 void ds_grow_run(struct datastore *ds)
 {
 	struct ds_op *op;
@@ -138,7 +165,7 @@ void ds_grow_run(struct datastore *ds)
 	ds_revalidate(ds);
 	ds_held_go(ds);
 	while ((op = take(ds))) {
-		int err = op->frees ? ds_free(op) : is_filled(op) ? 0 : grow(op);
+		int err = serve_patiently(op);
 
 		op->frees = false;
 		if (err == -ESTALE)

@@ -24,9 +24,9 @@ static bool is_mounted(const char *name)
 static int add(struct datastore *ds)
 {
 	unsigned long flags = spin_lock(&mounts_lock);
-	int err = is_mounted(ds->super.name) ? -EEXIST : -ENOSPC;
+	int err = is_mounted(ds->super.name) ? -EEXIST : -EMFILE;
 
-	for (unsigned i = 0; i < MOUNTS_MAX && err == -ENOSPC; i++) {
+	for (unsigned i = 0; i < MOUNTS_MAX && err == -EMFILE; i++) {
 		if (mounts[i])
 			continue;
 		mounts[i] = ds;

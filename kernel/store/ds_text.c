@@ -42,6 +42,9 @@ static const struct {
 	{ -EBUSY, "busy",
 	  "it is in use: by a host that is alive, or a file that stands on it; or it is not "
 	  "whole" },
+	{ -EMFILE, "busy", "16 datastores are mounted on this host: unmount one" },
+	{ -ENOBUFS, "no-space", "it changes more at once than the datastore's log holds" },
+	{ -ENODEV, "io", "the disk is gone, see 'log'" },
 	{ -EALREADY, "busy", "it is being moved, with its snapshots: 'tasks' shows it" },
 	{ -ESTALE, "lost", "this host may not write there any more: unmount and mount it again" },
 	{ -EBADMSG, "damaged",
