@@ -18,7 +18,7 @@ static unsigned ms(uint64_t ns)
 	return (unsigned)(ns / NSEC_PER_MSEC);
 }
 
-static bool ended(const struct mig_status *s)
+bool cmd_job_ended(const struct mig_status *s)
 {
 	return s->phase == MIG_DONE || s->phase == MIG_FAILED || s->phase == MIG_CANCELED ||
 	       s->phase == MIG_IN_DOUBT;
@@ -156,7 +156,7 @@ int cmd_job_follow(struct shell *sh, uint32_t id)
 	uint64_t due = 0;
 	struct mig_status s;
 
-	while (mig_status(id, &s) && !ended(&s)) {
+	while (mig_status(id, &s) && !cmd_job_ended(&s)) {
 		if (shell_interrupted(sh)) {
 			shell_printf(sh, "job %u goes on: 'migrate status %u' shows it\n",
 				     (unsigned)id, (unsigned)id);

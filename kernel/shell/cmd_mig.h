@@ -15,6 +15,7 @@ int cmd_job_cancel(struct shell *sh, int argc, char **argv);
 
 /* cmd_job.c */
 void cmd_job_show(struct shell *sh, const struct mig_status *s);
+bool cmd_job_ended(const struct mig_status *s); /* or is in doubt */
 int cmd_no_job(struct shell *sh, uint32_t id);
 /* To its end; Ctrl-C stops following, not the job. */
 int cmd_job_follow(struct shell *sh, uint32_t id);

@@ -17,6 +17,7 @@
 #include <tern/vdev.h>
 #include <tern/vm.h>
 
+#include "cmd_mig.h"
 #include "shell_int.h"
 
 #define WHY_MAX 160
@@ -169,6 +170,25 @@ static bool clear_guests(struct guests *g, const char *how)
 	return !g->failed;
 }
 
+/* Moves under way, of VMs that are off too: what they have copied would be for nothing. One that
+ * comes is among the VMs. False with the error said. */
+static bool no_moves(struct shell *sh)
+{
+	struct mig_status s;
+	uint32_t cursor = 0;
+
+	while (mig_next(&cursor, &s)) {
+		if (s.incoming || cmd_job_ended(&s))
+			continue;
+		shell_error(sh, "busy",
+			    "job %u moves %s: wait for its end ('migrate follow %u'), cancel it, "
+			    "or say --force",
+			    (unsigned)s.id, s.vm, (unsigned)s.id);
+		return false;
+	}
+	return true;
+}
+
 /* True: nothing is here any more that would be missed. */
 static bool may_go(struct shell *sh, int *argc, char **argv)
 {
@@ -190,8 +210,10 @@ static bool may_go(struct shell *sh, int *argc, char **argv)
 	if (how && !clear_guests(&g, how))
 		return false;
 	vm_for_each(list_one, &g);
-	if (!g.count || force)
+	if (force)
 		return true;
+	if (!g.count)
+		return no_moves(sh);
 	shell_error(sh, "busy",
 		    "%u VM(s) would be lost: %s; migrate or stop them, or say --guests "
 		    "stop|evacuate:HOST or --force",
