@@ -40,7 +40,7 @@ struct ds_format_options {
 	struct ds_host host; /* has the first slot, so it mounts at once; zeros: nobody yet */
 };
 /*
- * Makes an empty datastore on the whole device; whatever was there is lost. -ENOSPC too
+ * Makes an empty datastore on the whole device; whatever was there is lost. -ERANGE too
  * small, -EINVAL options out of range.
  */
 MUST_CHECK int ds_format(struct blkdev *dev, const struct ds_format_options *o);

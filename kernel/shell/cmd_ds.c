@@ -161,11 +161,27 @@ static int mount_disk(struct shell *sh, struct blkdev *d)
 	return err ? cmd_ds_error(sh, d->name, err) : 0;
 }
 
+/* Of a disk that nobody uses; the error is said. */
+static bool carries_something(struct shell *sh, struct blkdev *d)
+{
+	char there[sizeof(((struct ds_info *)NULL)->name)];
+	int err = ds_probe(d, there);
+
+	if (!err)
+		shell_error(sh, "exists", "%s carries datastore %s: --force destroys it", d->name,
+			    there);
+	else if (err == -ENOENT && !cmd_disk_is_empty(d))
+		shell_error(sh, "exists", "%s is not empty: --force destroys what is there",
+			    d->name);
+	else
+		return false;
+	return true;
+}
+
 static int create_cmd(struct shell *sh, int argc, char **argv)
 {
 	struct ds_format_options o = { .host = *ds_host_self() };
 	bool force = shell_flag(&argc, argv, "--force");
-	char there[sizeof(o.name)];
 	struct blkdev *d;
 	int err;
 
@@ -174,15 +190,12 @@ static int create_cmd(struct shell *sh, int argc, char **argv)
 	d = cmd_find_disk(sh, argv[1]);
 	if (!d)
 		return 1;
-	err = ds_probe(d, there);
-	if (!err && !force)
-		return shell_error(sh, "exists", "%s carries datastore %s: --force destroys it",
-				   d->name, there);
-	if (err == -ENOENT && !force && !cmd_disk_is_empty(d))
-		return shell_error(sh, "exists", "%s is not empty: --force destroys what is there",
-				   d->name);
 	if (cmd_claim_disk(sh, d, "datastore create"))
 		return 1;
+	if (!force && carries_something(sh, d)) {
+		blk_disclaim(d);
+		return 1;
+	}
 	snprintf(o.name, sizeof(o.name), "%s", argv[2]);
 	err = ds_format(d, &o);
 	blk_disclaim(d);

@@ -107,7 +107,7 @@ MUST_CHECK int ds_put_block(struct datastore *ds, void *block, enum ds_magic mag
 /* ---- ds_super.c ---- */
 MUST_CHECK int ds_super_check(const struct ds_super *s, const struct blk_geometry *g);
 MUST_CHECK int ds_super_read(struct datastore *ds);
-/* Lays the areas out; -ENOSPC, -EINVAL. */
+/* Lays the areas out; -ERANGE too small, -EINVAL. */
 MUST_CHECK int ds_super_plan(struct ds_super *s, const struct blk_geometry *g,
 			     const struct ds_format_options *o);
 

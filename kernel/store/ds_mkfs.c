@@ -60,7 +60,7 @@ int ds_super_plan(struct ds_super *s, const struct blk_geometry *g,
 	s->first_extent = (uint32_t)((end + DS_BLOCKS_PER_EXTENT - 1) / DS_BLOCKS_PER_EXTENT);
 	s->created = wall_clock_s();
 	if (s->first_extent + 2ull > s->nr_extents)
-		return -ENOSPC;
+		return -ERANGE;
 	return ds_super_check(s, g) ? -EINVAL : 0;
 }
 

@@ -36,6 +36,7 @@ static const struct {
 	{ -ENOENT, "not-found", "there is no such file or datastore" },
 	{ -EEXIST, "exists", "there is one of that name already" },
 	{ -ENOSPC, "no-space", "the datastore is full" },
+	{ -ERANGE, "no-space", "it is too small for a datastore, which takes some MiB for itself" },
 	{ -EFBIG, "no-space", "the file is in too many pieces: copy it to a new one" },
 	{ -EMLINK, "no-space", "there are 31 snapshots below it: merge some" },
 	{ -ENFILE, "no-space", "its file table or its list of hosts is full" },

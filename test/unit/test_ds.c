@@ -394,6 +394,7 @@ static void debris_goes_at_the_next_mount(void **state)
 
 static void what_is_no_datastore(void **state)
 {
+	const uint64_t blocks = disk.dev.geo.blocks;
 	struct datastore *x;
 	char name[32];
 
@@ -405,6 +406,10 @@ static void what_is_no_datastore(void **state)
 	memset(disk.bytes + DS_SUPER_BLOCK * DS_BLOCK, 0, DS_BLOCK);
 	assert_int_equal(ds_probe(&disk.dev, name), -ENOENT);
 	assert_int_equal(ds_mount(&disk.dev, &host_a, DS_MOUNT_WRITE, &x), -ENOENT);
+	disk.dev.geo.blocks = (2 << 20) / disk.dev.geo.block_bytes;
+	assert_int_equal(ds_format(&disk.dev, &options), -ERANGE); /* not as one that is full */
+	assert_non_null(strstr(ds_error_text(-ERANGE), "too small"));
+	disk.dev.geo.blocks = blocks;
 	assert_int_equal(ds_format(&disk.dev, &options), 0);
 }
 

@@ -20,6 +20,8 @@ static const char *reason(int err)
 		return "made by a later version, or on a disk with smaller sectors";
 	case EBADMSG:
 		return "its metadata is damaged: try 'terndisk check'";
+	case ERANGE:
+		return "too small for a datastore: it takes some MiB for itself";
 	case EBUSY:
 		return "in use by a host that is alive";
 	case ENFILE:
