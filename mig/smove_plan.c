@@ -11,6 +11,8 @@
 
 #include "smove.h"
 
+#define SECOND "-2"
+
 struct plan {
 	struct smove *s;
 	char *code, *why;
@@ -47,6 +49,16 @@ static void seat(struct smove *s, const char *ds)
 	s->seat.nr++;
 }
 
+/* The old file goes, so the one of the next time can have its name again. */
+static int beside(char *name, size_t room, const char *file)
+{
+	size_t len = strlen(file), end = strlen(SECOND);
+
+	if (len > end && !strcmp(file + len - end, SECOND))
+		return snprintf(name, room, "%.*s", (int)(len - end), file);
+	return snprintf(name, room, "%s" SECOND, file);
+}
+
 static int name_it(struct plan *p, struct smove_disk *d, const struct vm_config *cfg)
 {
 	const struct vm_disk *from = &cfg->disk[d->index];
@@ -56,9 +68,10 @@ static int name_it(struct plan *p, struct smove_disk *d, const struct vm_config 
 
 	if (!smove_split(from->path, old_ds, &file))
 		n = snprintf(d->name, sizeof(d->name), "%s/%s.disk", cfg->name, from->path);
+	else if (strcmp(old_ds, d->ds_name))
+		n = snprintf(d->name, sizeof(d->name), "%s", file);
 	else
-		n = snprintf(d->name, sizeof(d->name), "%s%s", file,
-			     strcmp(old_ds, d->ds_name) ? "" : "-2");
+		n = beside(d->name, sizeof(d->name), file);
 	d->to = *from;
 	if (n < (int)sizeof(d->name))
 		n = snprintf(path, sizeof(path), "/ds/%s/%.*s", d->ds_name, VM_DISK_PATH_MAX - 1,
