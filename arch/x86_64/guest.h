@@ -7,6 +7,8 @@
 #ifndef ARCH_X86_64_GUEST_H
 #define ARCH_X86_64_GUEST_H
 
+#include <tern/cpu.h>
+#include <tern/log.h>
 #include <tern/percpu.h>
 #include <tern/virt.h>
 
@@ -115,12 +117,61 @@ void guest_xsetbv(uint64_t v);
 #define RFLAGS_RF BIT(16)
 #define RFLAGS_VM BIT(17)
 
+#define READ_DR(n, to) __asm__ volatile("mov %%db" #n ", %0" : "=r"(to))
+#define WRITE_DR(n, from) __asm__ volatile("mov %0, %%db" #n ::"r"(from))
+
+static inline uint64_t read_cr4(void)
+{
+	uint64_t v;
+
+	__asm__ volatile("mov %%cr4, %0" : "=r"(v));
+	return v;
+}
+
+static inline void write_cr4(uint64_t v)
+{
+	__asm__ volatile("mov %0, %%cr4" ::"r"(v) : "memory");
+}
+
+/* EFER.LMA follows CR0.PG, as a MOV to CR0 makes it. */
+static inline uint64_t guest_efer(uint64_t efer, uint64_t cr0)
+{
+	if ((cr0 & CR0_PG) && (efer & EFER_LME))
+		return efer | EFER_LMA;
+	return efer & ~EFER_LMA;
+}
+
 /* With interrupts off, before entry: a kick or another world's turn came after the loop looked. */
 static inline bool guest_turned_back(struct virt_vcpu *v)
 {
 	bool resched = __atomic_exchange_n(&this_cpu()->resched, 0, __ATOMIC_SEQ_CST) != 0;
 
 	return __atomic_exchange_n(&v->kicked, 0, __ATOMIC_SEQ_CST) || resched;
+}
+
+/*
+ * A backend's run: others see that the vCPU is in the guest here, and that it is not any more.
+ * In between, with interrupts off, go enters it, unless it is turned back.
+ */
+static inline void guest_run(struct virt_vcpu *v, struct vmexit *x,
+			     void (*go)(struct virt_vcpu *v, struct vmexit *x))
+{
+	unsigned long flags = irq_save();
+	uint32_t self = this_cpu()->index;
+
+	tern_assert(v->cpu == (int)self);
+	__atomic_store_n(&v->in_guest, self + 1, __ATOMIC_SEQ_CST);
+	this_cpu()->in_guest = 1;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (guest_turned_back(v)) {
+		x->reason = EXIT_NONE;
+		x->insn_len = x->insn_bytes = 0;
+	} else {
+		go(v, x);
+	}
+	this_cpu()->in_guest = 0;
+	__atomic_store_n(&v->in_guest, 0, __ATOMIC_RELEASE);
+	irq_restore(flags);
 }
 
 #endif

@@ -16,19 +16,6 @@
 
 #define CR4_OSFXSR (BIT(9) | BIT(10)) /* and OSXMMEXCPT */
 
-static uint64_t read_cr4(void)
-{
-	uint64_t v;
-
-	__asm__ volatile("mov %%cr4, %0" : "=r"(v));
-	return v;
-}
-
-static void write_cr4(uint64_t v)
-{
-	__asm__ volatile("mov %0, %%cr4" ::"r"(v) : "memory");
-}
-
 int svm_cpu_alloc(unsigned cpu)
 {
 	struct svm_cpu *c = calloc(1, sizeof(*c));

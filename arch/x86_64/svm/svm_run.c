@@ -85,30 +85,20 @@ static void enter_with_xcr0(struct virt_vcpu *v)
 		guest_xsetbv(guest_feat.xcr0);
 }
 
+static void go(struct virt_vcpu *v, struct vmexit *x)
+{
+	flush_if_behind(v);
+	registers_in(v);
+	svm_event_enter(v);
+	svm_nmi_enter(v);
+	svm_step_enter(v);
+	enter_with_xcr0(v);
+	registers_out(v);
+	svm_step_leave(v);
+	svm_exit(v, x);
+}
+
 void svm_run(struct virt_vcpu *v, struct vmexit *x)
 {
-	unsigned long flags = irq_save();
-	uint32_t self = this_cpu()->index;
-
-	tern_assert(v->cpu == (int)self);
-	__atomic_store_n(&v->in_guest, self + 1, __ATOMIC_SEQ_CST);
-	this_cpu()->in_guest = 1;
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (guest_turned_back(v)) {
-		x->reason = EXIT_NONE;
-		x->insn_len = x->insn_bytes = 0;
-	} else {
-		flush_if_behind(v);
-		registers_in(v);
-		svm_event_enter(v);
-		svm_nmi_enter(v);
-		svm_step_enter(v);
-		enter_with_xcr0(v);
-		registers_out(v);
-		svm_step_leave(v);
-		svm_exit(v, x);
-	}
-	this_cpu()->in_guest = 0;
-	__atomic_store_n(&v->in_guest, 0, __ATOMIC_RELEASE);
-	irq_restore(flags);
+	guest_run(v, x, go);
 }

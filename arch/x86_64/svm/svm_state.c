@@ -202,20 +202,12 @@ int svm_state_load(struct virt_vcpu *v, const struct virt_state *in)
 	return 0;
 }
 
-/* EFER.LMA follows CR0.PG, as a MOV to CR0 makes it. */
-static uint64_t efer_for(uint64_t efer, uint64_t cr0)
-{
-	if ((cr0 & CR0_PG) && (efer & EFER_LME))
-		return efer | EFER_LMA;
-	return efer & ~EFER_LMA;
-}
-
 int svm_set_cr(struct virt_vcpu *v, unsigned cr, uint64_t value)
 {
 	struct svm_vcpu *s = svm_of(v);
 	struct vmcb_save *b = &s->vmcb->s;
 	uint64_t cr0 = cr == 0 ? value : b->cr0, cr3 = cr == 3 ? value : b->cr3;
-	uint64_t cr4 = cr == 4 ? value : b->cr4, efer = efer_for(b->efer, cr0);
+	uint64_t cr4 = cr == 4 ? value : b->cr4, efer = guest_efer(b->efer, cr0);
 
 	if (cr == 8) {
 		if (value > 15)

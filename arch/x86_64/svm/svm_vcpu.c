@@ -99,9 +99,6 @@ void svm_vcpu_reset(struct virt_vcpu *v)
 	irq_restore(flags);
 }
 
-#define READ_DR(n, to) __asm__ volatile("mov %%db" #n ", %0" : "=r"(to))
-#define WRITE_DR(n, from) __asm__ volatile("mov %0, %%db" #n ::"r"(from))
-
 void svm_vcpu_load(struct virt_vcpu *v)
 {
 	struct svm_vcpu *s = svm_of(v);

@@ -25,19 +25,6 @@
 
 static uint64_t vpid_used[VPIDS / 64] = { 1 }; /* [atom] 0 is the host's */
 
-static uint64_t read_cr4(void)
-{
-	uint64_t v;
-
-	__asm__ volatile("mov %%cr4, %0" : "=r"(v));
-	return v;
-}
-
-static void write_cr4(uint64_t v)
-{
-	__asm__ volatile("mov %0, %%cr4" ::"r"(v) : "memory");
-}
-
 void vmcs_access_failed(const char *what, uint32_t field)
 {
 	panic("%s of field %x", what, (unsigned)field);

@@ -278,21 +278,13 @@ int vmx_state_load(struct virt_vcpu *v, const struct virt_state *in)
 
 /* ---- set_cr ---- */
 
-/* EFER.LMA follows CR0.PG, as a MOV to CR0 makes it. */
-static uint64_t efer_for(uint64_t efer, uint64_t cr0)
-{
-	if ((cr0 & CR0_PG) && (efer & EFER_LME))
-		return efer | EFER_LMA;
-	return efer & ~EFER_LMA;
-}
-
 static int set_paging(struct virt_vcpu *v, unsigned cr, uint64_t value)
 {
 	struct vmx_hold h = vmcs_open(v);
 	uint64_t cr0 = cr == 0 ? value : cr0_out();
 	uint64_t cr3 = cr == 3 ? value : vmcs_read(GUEST_CR3);
 	uint64_t cr4 = cr == 4 ? value : cr4_out();
-	uint64_t efer = efer_for(vmcs_read(GUEST_EFER), cr0);
+	uint64_t efer = guest_efer(vmcs_read(GUEST_EFER), cr0);
 	bool ok = guest_cr_ok(cr0, cr3, cr4, efer);
 
 	if (ok) {

@@ -131,9 +131,6 @@ void vmx_vcpu_reset(struct virt_vcpu *v)
 
 /* ---- load and put ---- */
 
-#define READ_DR(n, to) __asm__ volatile("mov %%db" #n ", %0" : "=r"(to))
-#define WRITE_DR(n, from) __asm__ volatile("mov %0, %%db" #n ::"r"(from))
-
 void vmx_vcpu_load(struct virt_vcpu *v)
 {
 	struct vmx_vcpu *s = vmx_of(v);
