@@ -292,7 +292,7 @@ void dest_settle(const struct wire_settle *m, struct wire_verdict *v)
 	memcpy(v->id, m->id, sizeof(v->id));
 	if (!j) {
 		if (history_find(v) && is_settled(m, v->verdict == VERDICT_RUNNING))
-			journal_forget(m->id);
+			job_journal_forget(m->id);
 		if (m->outcome == OUTCOME_CLOSED && v->verdict == VERDICT_RUNNING)
 			step_say(m->id, true, STEP_CLOSED);
 		return;
@@ -302,7 +302,7 @@ void dest_settle(const struct wire_settle *m, struct wire_verdict *v)
 		job_journal_end(j);
 	}
 	if ((j->dst == DST_OWNS || j->dst == DST_GONE) && is_settled(m, j->dst == DST_OWNS))
-		journal_forget(m->id); /* it was kept when the job ended */
+		job_journal_forget(m->id); /* it was kept when the job ended */
 	err = m->outcome == OUTCOME_GO ? dest_take(j) : 0;
 	if (err)
 		log_warn("mig", "job %u: the source says GO for a copy that %s", (unsigned)j->st.id,

@@ -25,7 +25,8 @@ static bool any_made(const struct dest *d)
 	return d->offer.sent.store[0] || offer_disks_copied(d->offer.disk, d->offer.cfg.disks);
 }
 
-/* Beside the first of the files that are made here. */
+/* Beside the description, if that comes, for they settle it: found together, or not at all. Else
+ * beside the first of the files that are made here. */
 static int open_journal(struct dest *d, char *why, size_t len)
 {
 	struct journal_record r = { .incoming = true,
@@ -47,7 +48,7 @@ static int open_journal(struct dest *d, char *why, size_t len)
 			memcpy(r.disk[r.disks++], cfg->disk[i].path, sizeof(r.disk[0]));
 	while (home_come_at(d->j->vm, files++, r.disk[r.disks], &r.file[r.disks]))
 		r.disks++;
-	err = ds_path(r.disk[0], &ds, &name);
+	err = ds_path(r.disk[d->offer.sent.store[0] ? r.disks - 1 : 0], &ds, &name);
 	if (!err)
 		err = journal_create(ds, &r, &d->j->journal);
 	if (err)
@@ -103,11 +104,10 @@ static int make(struct dest *d, struct vm **vm, char *why, size_t len)
 
 int dest_on_skeleton(struct dest *d, const void *body, size_t len)
 {
-	char why[WIRE_TEXT] = "", from[48];
+	char why[WIRE_TEXT] = "";
+	struct home_mark from;
 	struct vm *vm;
 	int err = make(d, &vm, why, sizeof(why));
-
-	net_addr_format(&d->j->st.peer, from, sizeof(from));
 
 	(void)body;
 	(void)len;
@@ -123,9 +123,10 @@ int dest_on_skeleton(struct dest *d, const void *body, size_t len)
 	memcpy(vm->troubles, d->offer.troubles, sizeof(vm->troubles));
 	vm->mig = d->j;
 	d->j->vm = vm;
+	job_mark(d->j, &from);
 	err = vdisks_await(vm, d->offer.disk, why, sizeof(why));
 	if (!err)
-		err = home_come(vm, &d->offer.sent, from, why, sizeof(why));
+		err = home_come(vm, &d->offer.sent, &from, why, sizeof(why));
 	if (!err)
 		err = open_journal(d, why, sizeof(why));
 	if (err)

@@ -17,7 +17,6 @@
 
 #include "history.h"
 #include "job.h"
-#include "journal.h"
 
 static struct {
 	struct spinlock lock; /* guards the list's links, next_id, count */
@@ -142,34 +141,6 @@ void job_set_settling(struct mig_job *j, bool on)
 
 	j->settling = on;
 	spin_unlock(&jobs.lock, f);
-}
-
-static struct journal *take_journal(struct mig_job *j)
-{
-	unsigned long f = spin_lock(&j->lock);
-	bool doubt = !j->st.incoming && (j->settling || j->src == SRC_GO_SENT);
-	struct journal *k = doubt ? NULL : j->journal;
-
-	if (k)
-		j->journal = NULL;
-	spin_unlock(&j->lock, f);
-	return k;
-}
-
-void job_journal_end(struct mig_job *j)
-{
-	struct journal *k = take_journal(j);
-
-	if (k)
-		journal_end(k);
-}
-
-void job_journal_keep(struct mig_job *j)
-{
-	struct journal *k = take_journal(j);
-
-	if (k)
-		journal_keep(k);
 }
 
 void job_put(struct mig_job *j)

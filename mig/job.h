@@ -9,6 +9,7 @@
 #ifndef MIG_JOB_H
 #define MIG_JOB_H
 
+#include <tern/home.h>
 #include <tern/lock.h>
 #include <tern/mig.h>
 #include <tern/world.h>
@@ -56,7 +57,8 @@ struct mig_job {
 	unsigned unknown;	 /* [own] by settle.c: so often the peer knew nothing of it */
 	bool stopped;		 /* [own] outgoing: it runs nowhere, its disks are here */
 	struct leftover *left;	 /* [own] of a move that a crash ended: instead of vm */
-	struct peer peer;	 /* [own]; peer.s under stream_lock for others' aborts */
+	bool behind; /* [own] ... some of what it names is on datastores that are not mounted */
+	struct peer peer; /* [own]; peer.s under stream_lock for others' aborts */
 	struct mutex stream_lock;
 	bool settling;		       /* [list] the settle world has work with it */
 	bool asking;		       /* [job] it is talking to the peer: the operator waits */
@@ -145,9 +147,13 @@ static inline bool job_moves_running(const struct mig_job *j)
 void job_drop_vm(struct mig_job *j);
 
 /* The record of a move of which nothing is in doubt any more goes. After each step that may be the
- * last. */
-void job_journal_end(struct mig_job *j);
+ * last. False: it stays for the next mount, so the other host must be there to be asked. */
+bool job_journal_end(struct mig_job *j);
 void job_journal_keep(struct mig_job *j); /* it goes, the file stays */
+/* The record of an incoming one that was kept: its source will not ask any more. */
+void job_journal_forget(const uint8_t id[WIRE_ID_BYTES]);
+/* What a description of its VM says while it is open. */
+void job_mark(const struct mig_job *j, struct home_mark *out);
 
 /* recover.c: of a move that a crash of this host ended, the end: vm is NULL. */
 void recover_end(struct mig_job *j, bool gone);

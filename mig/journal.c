@@ -272,32 +272,20 @@ void journal_keep(struct journal *j)
 	put(j);
 }
 
-void journal_end(struct journal *j)
+bool journal_end(struct journal *j)
 {
 	struct datastore *ds = j->ds;
+	bool says = !journal_note(j, JOURNAL_SETTLED);
 	char name[NAME_BYTES];
 	int err;
 
 	memcpy(name, j->name, sizeof(name));
-	err = journal_note(j, JOURNAL_SETTLED);
-	if (err)
-		log_debug("mig", "record %s does not say that it is settled", name);
 	put(j);
 	err = ds_remove(ds, name);
 	if (err)
 		log_warn("mig", "a record that is settled stays on the datastore: %s: %s", name,
 			 ds_error_text(err));
-}
-
-void journal_forget(const uint8_t id[WIRE_ID_BYTES])
-{
-	char name[NAME_BYTES];
-	struct datastore *ds;
-
-	name_of(id, true, name);
-	for (unsigned i = 0; (ds = ds_at(i)); i++)
-		if (!ds_remove(ds, name))
-			log_debug("mig", "record %s is settled", name);
+	return says || !err;
 }
 
 /* ---- after a crash ---- */
@@ -335,9 +323,29 @@ static void fill(struct place *p, struct journal_record *r)
 	}
 }
 
+const char *journal_last(struct journal *j)
+{
+	uint32_t nr = j->place->disks;
+
+	return nr ? path_at(j->place, nr - 1) : NULL;
+}
+
 static bool is_own(const struct journal *j)
 {
 	return !memcmp(j->place->host, ds_host_self()->id, sizeof(j->place->host));
+}
+
+/* Opened, with its latest note. */
+static int open_latest(struct datastore *ds, const char *name, struct journal **out)
+{
+	int err = open_named(ds, name, out);
+
+	if (!err)
+		err = read_latest(*out);
+	if (err && err != -EBUSY && err != -ENOENT)
+		log_warn("mig", "record %s of a migration cannot be read: %s", name,
+			 ds_error_text(err));
+	return err;
 }
 
 /* Nothing of it can be used: it says so, and stays. */
@@ -347,22 +355,46 @@ static int look_at(struct datastore *ds, const char *name,
 {
 	struct journal_record *r = calloc(1, sizeof(*r));
 	struct journal *j = NULL;
-	int err = r ? open_named(ds, name, &j) : -ENOMEM;
+	int err = r ? open_latest(ds, name, &j) : -ENOMEM;
 
-	if (!err)
-		err = read_latest(j);
 	if (!err && is_own(j)) {
 		fill(j->place, r);
 		fn(r, j, arg); /* which has it now */
 		j = NULL;
 	}
-	if (err && err != -EBUSY)
-		log_warn("mig", "record %s of a migration cannot be read: %s", name,
-			 ds_error_text(err));
 	if (j)
 		put(j);
 	free(r);
 	return err == -ENOMEM ? err : 0;
+}
+
+/* Nobody else's of that name: both hosts may have the datastore. */
+static void forget_on(struct datastore *ds, const char *name, struct journal_record *r,
+		      bool (*may)(const struct journal_record *r))
+{
+	struct journal *j = NULL;
+
+	if (!open_latest(ds, name, &j) && is_own(j)) {
+		fill(j->place, r);
+		if (may(r)) {
+			journal_end(j);
+			j = NULL;
+		}
+	}
+	if (j)
+		put(j);
+}
+
+void journal_forget(const uint8_t id[WIRE_ID_BYTES], bool (*may)(const struct journal_record *r))
+{
+	struct journal_record *r = malloc(sizeof(*r));
+	char name[NAME_BYTES];
+	struct datastore *ds;
+
+	name_of(id, true, name);
+	for (unsigned i = 0; r && (ds = ds_at(i)); i++)
+		forget_on(ds, name, r, may);
+	free(r);
 }
 
 static bool is_record(const char *name, bool incoming)

@@ -61,12 +61,17 @@ void journal_last_file(struct journal *j, uint64_t file);
 MUST_CHECK int journal_note_files(struct journal *j, uint32_t nr);
 /* The file, on the datastore that it was created on. */
 const char *journal_name(const struct journal *j);
-/* Removes the file, or what is left of it says JOURNAL_SETTLED, if that can be written. */
-void journal_end(struct journal *j);
+/* Removes the file, or what is left of it says JOURNAL_SETTLED. False: neither could be done. */
+bool journal_end(struct journal *j);
 /* Ends the use of it here, and leaves the file. */
 void journal_keep(struct journal *j);
-/* Removes the destination's of that migration, wherever it is, if nobody uses it. */
-void journal_forget(const uint8_t id[WIRE_ID_BYTES]);
+/*
+ * Ends the destination's of that migration, wherever it is, if nobody uses it and `may` says so of
+ * what it records.
+ */
+void journal_forget(const uint8_t id[WIRE_ID_BYTES], bool (*may)(const struct journal_record *r));
+/* The path of the last of its files; NULL: it names none. */
+const char *journal_last(struct journal *j);
 
 /*
  * Calls fn for every record of one side that this host left on the datastore, with the journal

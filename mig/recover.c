@@ -14,6 +14,8 @@
  *   destination, owns         the VM is here, as any whose host has crashed; its source hears so
  *   storage, nothing          the VM has its old disks: the new ones are removed
  *   any, settled              it is removed
+ *
+ * Files on a datastore that is not mounted wait for it, and with them the record.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -52,19 +54,36 @@ static void list(struct leftover *l, const struct journal_record *r)
 	memcpy(l->id, r->file, sizeof(l->id));
 }
 
+/* NULL: it is not there, or another file has its path by now, or another host has it. */
+static struct ds_file *open_file(const char *path, uint64_t id)
+{
+	struct datastore *ds;
+	struct ds_lease l;
+	struct ds_file *f;
+	const char *name;
+
+	if (ds_path(path, &ds, &name) || ds_open(ds, name, DS_OPEN_WRITE, &f))
+		return NULL;
+	ds_file_lease(f, &l);
+	if (l.file == id)
+		return f;
+	ds_close(f);
+	return NULL;
+}
+
 static void hold(struct leftover *l)
+{
+	for (unsigned i = 0; i < l->disks; i++)
+		l->file[i] = open_file(l->disk[i], l->id[i]);
+}
+
+/* Of a file of a datastore. */
+static bool is_mounted(const char *path, uint64_t id)
 {
 	struct datastore *ds;
 	const char *name;
 
-	for (unsigned i = 0; i < l->disks; i++) {
-		int err = ds_path(l->disk[i], &ds, &name);
-
-		if (!err)
-			err = ds_open(ds, name, DS_OPEN_WRITE, &l->file[i]);
-		if (err)
-			l->file[i] = NULL;
-	}
+	return !id || ds_path(path, &ds, &name) != -ENOENT;
 }
 
 /* A description goes with its lease; a disk's lease starts nothing. */
@@ -80,26 +99,28 @@ static void end_one(struct leftover *l, unsigned i, bool remove)
 		remove_file(l->disk[i], l->id[i]);
 }
 
-/* That description says no more that the VM moves to or from there. */
-static void settled(const char *path, uint64_t file, const struct net_addr *other)
+/* The last one is a description, if any is. What fails is tried again before the record goes. */
+static void end_last(const struct mig_job *j, const struct leftover *l, bool gone)
 {
-	char text[48];
+	const char *path = l->disk[l->disks - 1];
 
-	net_addr_format(other, text, sizeof(text));
-	home_settled(path, file, text);
+	if (gone)
+		home_gone(j->st.vm, path, l->id[l->disks - 1]);
+	(void)!home_settled(path, j->id, gone ? HOME_NOBODYS : HOME_HERE);
 }
 
 void recover_end(struct mig_job *j, bool gone)
 {
 	struct leftover *l = j->left;
+	bool remove = l && gone && !l->keep;
 
 	j->left = NULL;
-	for (unsigned i = 0; l && i < l->disks; i++)
-		end_one(l, i, gone && !l->keep);
-	if (l && l->disks && gone) /* the last one is a description, if any is */
-		home_gone(j->st.vm, l->disk[l->disks - 1], l->keep);
-	else if (l && l->disks)
-		settled(l->disk[l->disks - 1], l->id[l->disks - 1], &j->req.to);
+	for (unsigned i = 0; l && i < l->disks; i++) {
+		end_one(l, i, remove);
+		j->behind |= remove && !is_mounted(l->disk[i], l->id[i]);
+	}
+	if (l && l->disks)
+		end_last(j, l, gone);
 	free(l);
 	log_info("mig", "job %u: %s is %s", (unsigned)j->st.id, j->st.vm,
 		 gone ? "the other host's" : "this host's: it can be started");
@@ -214,7 +235,7 @@ static void destination_left(const struct journal_record *r, struct journal *k)
 		asked_for = copy_left(r, k);
 	}
 	if (owns && r->disks)
-		home_settled(r->disk[r->disks - 1], r->file[r->disks - 1], "");
+		(void)!home_settled(r->disk[r->disks - 1], r->id, HOME_HERE);
 	if (asked_for) /* now, or after another crash */
 		journal_keep(k);
 	else /* READY was never said, so no GO */

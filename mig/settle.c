@@ -138,7 +138,7 @@ static void forget(struct mig_job *j, bool asked)
 	bool closes = j->journal && asked && j->src != SRC_GO_SENT;
 	struct wire_verdict v;
 
-	job_journal_end(j);
+	closes = job_journal_end(j) && closes;
 	if (closes && j->src == SRC_RELEASED && !j->stopped)
 		job_step(j, STEP_FORGOT);
 	if (closes && ask(j, OUTCOME_CLOSED, &v))

@@ -299,7 +299,8 @@ static void forget(struct source *s)
 	if (!s->disks || j->src != SRC_RELEASED)
 		return;
 	source_disks_free(s);
-	job_journal_end(j);
+	if (!job_journal_end(j))
+		return;
 	job_step(j, STEP_FORGOT);
 	if (peer_send(&j->peer, WIRE_CLOSED, NULL, 0))
 		log_debug("mig", "job %u: the destination keeps its record", (unsigned)j->st.id);

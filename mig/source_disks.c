@@ -275,30 +275,36 @@ static int copy(struct source *s)
 	return err ? err : source_backlog_wait(s);
 }
 
-/* Beside the first of the disks; where that is a whole disk of the host, on any datastore. */
+/*
+ * Beside the description, if that goes, for they settle it: found together, or not at all. Else
+ * beside the first of the disks; where that is a whole disk of the host, on any datastore.
+ */
+static struct datastore *place_journal(const struct source *s, const struct journal_record *r)
+{
+	struct datastore *ds;
+	const char *name;
+
+	for (uint32_t i = s->going ? r->disks - 1 : 0; i < r->disks; i++)
+		if (!ds_path(r->disk[i], &ds, &name))
+			return ds;
+	return ds_at(0);
+}
+
 static int open_journal(struct source *s)
 {
 	const struct vm_config *cfg = &s->j->vm->cfg;
 	struct journal_record r = { .step = JOURNAL_NOTHING, .peer = s->j->req.to };
-	struct datastore *ds = NULL;
-	const char *name;
+	struct datastore *ds;
 	int err;
 
 	memcpy(r.id, s->j->id, sizeof(r.id));
 	memcpy(r.uuid, s->j->vm->uuid, sizeof(r.uuid));
 	memcpy(r.vm, cfg->name, sizeof(r.vm));
-	for (unsigned i = 0; i < s->disks->nr; i++) {
-		const char *path = cfg->disk[s->disks->disk[i].index].path;
-
-		memcpy(r.disk[r.disks++], path, sizeof(r.disk[0]));
-		if (!ds && ds_path(path, &ds, &name))
-			ds = NULL;
-	}
+	for (unsigned i = 0; i < s->disks->nr; i++)
+		memcpy(r.disk[r.disks++], cfg->disk[s->disks->disk[i].index].path,
+		       sizeof(r.disk[0]));
 	source_home_record(s, &r);
-	if (!ds && r.disks && ds_path(r.disk[r.disks - 1], &ds, &name))
-		ds = NULL;
-	if (!ds)
-		ds = ds_at(0);
+	ds = place_journal(s, &r);
 	err = ds ? journal_create(ds, &r, &s->j->journal) : -ENOENT;
 	if (err)
 		job_error(s->j, ds_error_code(err), "no record of the move can be kept here: %s",

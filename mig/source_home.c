@@ -91,15 +91,16 @@ void source_home_record(const struct source *s, struct journal_record *r)
 
 int source_home_leaves(struct source *s)
 {
-	char why[WIRE_TEXT] = "", to[48];
+	char why[WIRE_TEXT] = "";
 	struct mig_job *j = s->j;
+	struct home_mark to;
 	uint64_t file;
 	int err;
 
 	if (!s->going)
 		return 0;
-	net_addr_format(&j->req.to, to, sizeof(to));
-	err = home_leaves(j->vm, to, &file, why, sizeof(why));
+	job_mark(j, &to);
+	err = home_leaves(j->vm, &to, &file, why, sizeof(why));
 	if (err)
 		job_error(j, ds_error_code(err), "%s; the VM goes on here", why);
 	else if (j->journal)

@@ -17,6 +17,12 @@
 #define VM_AUTOSTART_DELAY_MAX 3600u
 #define VM_MOVING_MAX 48u /* an address as text */
 
+/* Of a move between hosts that is not settled (docs/ownership.md "Disks that are copied"). */
+struct home_mark {
+	char host[VM_MOVING_MAX]; /* the other one; empty: there is no such move */
+	uint8_t id[16];		  /* of the move, as its record has it; zeros: not said */
+};
+
 /* cfg's name and home are the place of the file, and are set by whoever reads it. */
 struct vm_desc {
 	struct vm_config cfg;
@@ -31,10 +37,8 @@ struct vm_desc {
 	char moved_from[VM_NAME_MAX]; /* this one took the place of one there */
 	/* Of these datastores; another host may have others of the same names. Zero: not said. */
 	uint8_t moves_to_id[16], moved_from_id[16];
-	/* The other host of a move with its home that is not settled: nobody starts it meanwhile.
-	 */
-	char moving[VM_MOVING_MAX];
-	uint64_t seen; /* bit for each key that was set */
+	struct home_mark moving; /* with its home: nobody starts it meanwhile */
+	uint64_t seen;		 /* bit for each key that was set */
 };
 
 /* Defaults; name and home may be set after it, before the keys. */
@@ -167,11 +171,11 @@ MUST_CHECK int home_send(struct vm *vm, struct vm_config *cfg, struct home_sent 
 void home_keep(const struct vm *vm);
 /*
  * Before GO, and before the VM stands still: its description, *file from now on, says that it moves
- * to host `to`, so no host starts it but by the operator's word (home_resolve). home_stays: it does
+ * to that host, so no host starts it but by the operator's word (home_resolve). home_stays: it does
  * not move after all, before the record of the move goes.
  */
-MUST_CHECK int home_leaves(const struct vm *vm, const char *to, uint64_t *file, char *why,
-			   size_t why_len);
+MUST_CHECK int home_leaves(const struct vm *vm, const struct home_mark *to, uint64_t *file,
+			   char *why, size_t why_len);
 void home_stays(const struct vm *vm);
 /*
  * Before this host takes the lease of its description, to move it: is no move of it open? -EAGAIN:
@@ -180,11 +184,19 @@ void home_stays(const struct vm *vm);
 MUST_CHECK int home_check_settled(const struct vm *vm, char *why, size_t why_len);
 /*
  * A host that crashed has learnt that a VM of this name has moved, whose description, if it went
- * along, had this path, and its files are gone; or kept. Or that it is this host's: then the
- * description says no more that it moves, if it is this file, or names that other host.
+ * along, was this file: it is not registered here any more.
  */
-void home_gone(const char *name, const char *path, bool kept);
-void home_settled(const char *path, uint64_t file, const char *other);
+void home_gone(const char *name, const char *path, uint64_t file);
+/*
+ * It is known how the move of this id has ended: a description of this path says no more that it
+ * moves so. Before the record of the move goes. 0: there is no such mark; else there may be one.
+ */
+enum home_end {
+	HOME_HERE,     /* the VM is this host's */
+	HOME_NOBODYS,  /* it is the other's, and this description, which stayed, starts nothing */
+	HOME_NOT_COME, /* it is the other's, and this one should be removed: a mark stays */
+};
+MUST_CHECK int home_settled(const char *path, const uint8_t id[16], enum home_end end);
 /*
  * Removes this file, which is open for its lease, so that nobody finds it by its name when the
  * lease goes. False: it is no description, and open as it was.
@@ -203,10 +215,10 @@ MUST_CHECK int home_sent_check(const struct vm_config *cfg, const struct home_se
 void home_sent_room(const struct home_sent *s, struct ds_room *room);
 /*
  * Makes the files, unfinished; home_not_come removes them. The description says that the VM comes
- * from host `from`, until it is this host's: nobody starts it before.
+ * from that host, until it is this host's: nobody starts it before.
  */
-MUST_CHECK int home_come(struct vm *vm, const struct home_sent *s, const char *from, char *why,
-			 size_t why_len);
+MUST_CHECK int home_come(struct vm *vm, const struct home_sent *s, const struct home_mark *from,
+			 char *why, size_t why_len);
 /*
  * The files, to be written, valid until home_coming_put, whatever becomes of the VM; how many.
  */

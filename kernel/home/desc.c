@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Descriptions of VMs as text (docs/vm-file.md): lines into keys and values, and back. What a
- * key means is in desc_keys.c and desc_devs.c, its reader beside its writer, so that what
- * one writes the other takes. The text comes from outside: nothing in it is believed.
+ * key means is in desc_keys.c, desc_devs.c and desc_moves.c, its reader beside its writer, so that
+ * what one writes the other takes. The text comes from outside: nothing in it is believed.
  */
 #include <errno.h>
 #include <stdarg.h>

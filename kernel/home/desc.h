@@ -33,6 +33,9 @@ extern const struct desc_key desc_keys[];
 extern const unsigned desc_nr_keys;
 const struct desc_key *desc_find(const char *name);
 
+/* value, with its NUL, to room bytes. -EINVAL: it is longer. */
+MUST_CHECK int desc_copy(const struct desc_key *k, const char *value, char *to, size_t room,
+			 const struct desc_why *why);
 /* A path: "./FILE" is FILE in the VM's home. */
 MUST_CHECK int desc_path_in(const struct vm_desc *d, const char *key, const char *value, char *to,
 			    size_t room, const struct desc_why *why);
@@ -49,5 +52,15 @@ int desc_net_set(struct vm_desc *d, const struct desc_key *k, const char *value,
 		 const struct desc_why *why);
 bool desc_net_get(const struct vm_desc *d, const struct desc_key *k, unsigned index, char *text,
 		  size_t room);
+
+/* desc_moves.c: arg 0 is moves-to, 1 moved-from. */
+int desc_store_set(struct vm_desc *d, const struct desc_key *k, const char *value,
+		   const struct desc_why *why);
+bool desc_store_get(const struct vm_desc *d, const struct desc_key *k, unsigned index, char *text,
+		    size_t room);
+int desc_moving_set(struct vm_desc *d, const struct desc_key *k, const char *value,
+		    const struct desc_why *why);
+bool desc_moving_get(const struct vm_desc *d, const struct desc_key *k, unsigned index, char *text,
+		     size_t room);
 
 #endif

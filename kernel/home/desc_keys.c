@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The keys of descriptions, in the order in which they are written; each has its reader and
- * its writer. Those of devices are in desc_devs.c.
+ * its writer. Those of devices are in desc_devs.c, those of moves in desc_moves.c.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -40,8 +40,8 @@ static int number(const struct desc_key *k, const char *value, uint64_t least, u
 			   (unsigned long long)least, (unsigned long long)most);
 }
 
-static int copy(const struct desc_key *k, const char *value, char *to, size_t room,
-		const struct desc_why *why)
+int desc_copy(const struct desc_key *k, const char *value, char *to, size_t room,
+	      const struct desc_why *why)
 {
 	size_t n = strlen(value);
 
@@ -240,7 +240,7 @@ GET(module_get)
 
 SET(cmdline_set)
 {
-	return copy(k, value, d->cfg.cmdline, sizeof(d->cfg.cmdline), why);
+	return desc_copy(k, value, d->cfg.cmdline, sizeof(d->cfg.cmdline), why);
 }
 
 GET(cmdline_get)
@@ -275,7 +275,7 @@ SET(host_set)
 {
 	if (!name_is_ok(value, sizeof(d->host)))
 		return desc_refuse(why, k->name, value, "it is no host's name");
-	return copy(k, value, d->host, sizeof(d->host), why);
+	return desc_copy(k, value, d->host, sizeof(d->host), why);
 }
 
 GET(host_get)
@@ -314,78 +314,6 @@ GET(delay_get)
 	return d->autostart_delay_s && put_u64(text, room, d->autostart_delay_s);
 }
 
-#define STORE_ID_BYTES sizeof(((struct vm_desc *)0)->moves_to_id)
-
-static char *other_store(struct vm_desc *d, const struct desc_key *k)
-{
-	return k->arg ? d->moved_from : d->moves_to;
-}
-
-static uint8_t *other_id(struct vm_desc *d, const struct desc_key *k)
-{
-	return k->arg ? d->moved_from_id : d->moves_to_id;
-}
-
-static int digit(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static bool read_id(const char *text, uint8_t id[STORE_ID_BYTES])
-{
-	if (strlen(text) != 2 * STORE_ID_BYTES)
-		return false;
-	for (unsigned i = 0; i < STORE_ID_BYTES; i++) {
-		int high = digit(text[2 * i]), low = digit(text[2 * i + 1]);
-
-		if (high < 0 || low < 0)
-			return false;
-		id[i] = (uint8_t)(high << 4 | low);
-	}
-	return true;
-}
-
-/* NAME,ID */
-SET(store_set)
-{
-	char text[VM_NAME_MAX + 2 * STORE_ID_BYTES + 2], *id;
-
-	if (strlen(value) >= sizeof(text))
-		return desc_refuse(why, k->name, value, "it is no datastore's name");
-	snprintf(text, sizeof(text), "%s", value);
-	desc_word(text, &id);
-	if (!name_is_ok(text, sizeof(d->moves_to)) || (id && !read_id(id, other_id(d, k))))
-		return desc_refuse(why, k->name, value, "it is no datastore's name");
-	return copy(k, text, other_store(d, k), sizeof(d->moves_to), why);
-}
-
-GET(store_get)
-{
-	const char *name = k->arg ? d->moved_from : d->moves_to;
-	const uint8_t *id = k->arg ? d->moved_from_id : d->moves_to_id;
-	int n = snprintf(text, room, "%s,", name);
-
-	(void)index;
-	for (unsigned i = 0; i < STORE_ID_BYTES; i++)
-		n += snprintf(text + n, room - (size_t)n, "%02x", id[i]);
-	return *name;
-}
-
-/* An address, or a host's name. */
-SET(moving_set)
-{
-	if (!value[0] || value[strspn(value, "0123456789abcdefghijklmnopqrstuvwxyz"
-					     "ABCDEFGHIJKLMNOPQRSTUVWXYZ.:-_%")])
-		return desc_refuse(why, k->name, value, "it is no host");
-	return copy(k, value, d->moving, sizeof(d->moving), why);
-}
-
-GET(moving_get)
-{
-	(void)k, (void)index;
-	return put(text, room, d->moving);
-}
-
 /* ---- the table ---- */
 
 const struct desc_key desc_keys[] = {
@@ -409,9 +337,9 @@ const struct desc_key desc_keys[] = {
 	{ "host", 0, host_set, host_get, 0 },
 	{ "autostart", 0, autostart_set, autostart_get, 0 },
 	{ "autostart-delay", 0, delay_set, delay_get, 0 },
-	{ "moves-to", 0, store_set, store_get, 0 },
-	{ "moved-from", 0, store_set, store_get, 1 },
-	{ "moving", 0, moving_set, moving_get, 0 },
+	{ "moves-to", 0, desc_store_set, desc_store_get, 0 },
+	{ "moved-from", 0, desc_store_set, desc_store_get, 1 },
+	{ "moving", 0, desc_moving_set, desc_moving_get, 0 },
 };
 const unsigned desc_nr_keys = ARRAY_SIZE(desc_keys);
 _Static_assert(ARRAY_SIZE(desc_keys) <= 64, "vm_desc.seen has a bit for each key");

@@ -90,7 +90,8 @@ static void consider(struct starts *s, const char *store, const char *name)
 		mutex_unlock(&home_edit_lock);
 		return;
 	}
-	if (!err || (err == -EAGAIN && d->moving[0] && !strcmp(d->host, ds_host_self()->name))) {
+	if (!err ||
+	    (err == -EAGAIN && d->moving.host[0] && !strcmp(d->host, ds_host_self()->name))) {
 		mutex_lock(&home_edit_lock);
 		err = home_register_locked(d, file, why, sizeof(why));
 		mutex_unlock(&home_edit_lock);

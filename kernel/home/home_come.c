@@ -71,7 +71,7 @@ static bool same_files(const struct vm_desc *d, const struct vm_config *cfg)
 		if (strcmp(is->disk[i].path, cfg->disk[i].path))
 			return false;
 	return is->disks == cfg->disks && is->boot == cfg->boot && !d->moves_to[0] &&
-	       !d->moved_from[0] && !d->moving[0];
+	       !d->moved_from[0] && !d->moving.host[0];
 }
 
 /* Into d, which is to be of the VM that is offered. */
@@ -187,14 +187,14 @@ static int make_one(struct home_coming *c, unsigned i, const struct home_file *f
 }
 
 static int make_all(struct home_coming *c, const struct vm_config *cfg, const struct home_sent *s,
-		    const char *from, char *why, size_t len)
+		    const struct home_mark *from, char *why, size_t len)
 {
 	int err = read_text(&c->d, cfg, s, why, len);
 
 	if (err)
 		return err;
 	snprintf(c->d.host, sizeof(c->d.host), "%s", home_own_name());
-	snprintf(c->d.moving, sizeof(c->d.moving), "%s", from);
+	c->d.moving = *from;
 	for (unsigned i = 0; i < s->files; i++) {
 		err = make_one(c, i, &s->file[i]);
 		if (err)
@@ -227,7 +227,8 @@ static struct home *new_home(const char *name, struct home_coming *c)
 	return h;
 }
 
-int home_come(struct vm *vm, const struct home_sent *s, const char *from, char *why, size_t len)
+int home_come(struct vm *vm, const struct home_sent *s, const struct home_mark *from, char *why,
+	      size_t len)
 {
 	struct home_coming *c;
 

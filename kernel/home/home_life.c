@@ -91,7 +91,7 @@ int home_register(const char *path, char name[VM_NAME_MAX], char *why, size_t le
 		snprintf(why, len, "%.80s is no description's path: /ds/DATASTORE/VM/VM.vm", path);
 	if (!err)
 		err = home_load(&w->d, &file, why, len);
-	if (!err || (err == -EAGAIN && w->d.moving[0])) { /* to be resolved here */
+	if (!err || (err == -EAGAIN && w->d.moving.host[0])) { /* to be resolved here */
 		snprintf(name, VM_NAME_MAX, "%s", w->d.cfg.name);
 		err = home_register_locked(&w->d, file, why, len);
 	}

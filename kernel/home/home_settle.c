@@ -2,10 +2,10 @@
 /*
  * A move between hosts, with its home, that nobody has ended (docs/ownership.md "Disks that are
  * copied"). The lease of the description does not go along, and dies with its host. So that a third
- * host which has the datastore does not start the VM then, the description says `moving = HOST`:
- * at the source from before GO on, at the destination until it owns the VM. With that key a VM is
- * registered, but not started. It goes when one of the two hosts knows how the move has ended, or
- * the operator says so.
+ * host which has the datastore does not start the VM then, the description says `moving =
+ * HOST,ID`: at the source from before GO on, at the destination until it owns the VM. With that key
+ * a VM is registered, but not started. It goes when one of the two hosts knows how the move of this
+ * id has ended, or the operator says so.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -18,12 +18,12 @@
 
 int home_refuse_unsettled(const struct vm_desc *d, char *why, size_t len)
 {
-	if (!d->moving[0])
+	if (!d->moving.host[0])
 		return 0;
 	snprintf(why, len,
 		 "it was moving to or from %s, and may run there: the hosts settle that when they "
 		 "are up; if it runs nowhere: 'migrate resolve %s here'",
-		 d->moving, d->cfg.name);
+		 d->moving.host, d->cfg.name);
 	return -EAGAIN;
 }
 
@@ -43,14 +43,15 @@ int home_check_settled(const struct vm *vm, char *why, size_t len)
 
 /* ---- the mark ---- */
 
-int home_leaves(const struct vm *vm, const char *to, uint64_t *file, char *why, size_t len)
+int home_leaves(const struct vm *vm, const struct home_mark *to, uint64_t *file, char *why,
+		size_t len)
 {
 	struct home_work *w = home_begin(why, len);
 	struct home *h = w ? home_find(vm->cfg.name) : NULL;
 	int err = !w ? -ENOMEM : h ? home_read(h, &w->d, file, why, len) : -ESRCH;
 
 	if (!err) {
-		snprintf(w->d.moving, sizeof(w->d.moving), "%s", to);
+		w->d.moving = *to;
 		err = home_save(h, &w->d, why, len);
 	}
 	if (!err)
@@ -62,7 +63,7 @@ int home_leaves(const struct vm *vm, const char *to, uint64_t *file, char *why, 
 
 static int unmark(struct home *h, struct vm_desc *d, char *why, size_t len)
 {
-	d->moving[0] = '\0';
+	d->moving = (struct home_mark){ .host = "" };
 	return home_save(h, d, why, len);
 }
 
@@ -82,7 +83,7 @@ void home_stays(const struct vm *vm)
 	if (!w)
 		return;
 	err = home_read_text(h, &w->d, &file, why, sizeof(why));
-	if (!err && w->d.moving[0])
+	if (!err && w->d.moving.host[0])
 		err = unmark(h, &w->d, why, sizeof(why));
 	if (err)
 		say_marked(h->name, why);
@@ -109,56 +110,76 @@ static bool is_at(const struct home *h, const char *path)
 	return !strcmp(now, path);
 }
 
-void home_gone(const char *name, const char *path, bool kept)
+/* Not one of the same name that has been made, or has come, since. */
+static void forget(const char *name, const char *path, uint64_t file)
 {
+	struct vm *vm = vm_find(name);
+	struct home *h = vm && vm->cfg.home[0] ? home_find(name) : NULL;
 	char why[192];
-	struct vm *vm;
-	struct home *h;
 
-	mutex_lock(&home_edit_lock);
-	vm = vm_find(name);
-	h = vm && vm->cfg.home[0] ? home_find(name) : NULL;
-	if (h && !is_at(h, path))
+	if (h && (!is_at(h, path) || h->file != file))
 		h = NULL;
-	if (h && kept)
-		home_nobodys(h);
 	if (h && vm_delete(vm, why, sizeof(why)))
 		log_warn("home", "%s has moved, and is still registered here: %s", name, why);
 	else if (h)
 		home_forget(h);
 	if (vm)
 		vm_put(vm);
+}
+
+void home_gone(const char *name, const char *path, uint64_t file)
+{
+	mutex_lock(&home_edit_lock);
+	forget(name, path, file);
 	mutex_unlock(&home_edit_lock);
 }
 
-/* The mark may be a later move's by now: of another file, and to or from another host. */
-void home_settled(const char *path, uint64_t file, const char *other)
+/* The VM's at that place; one that is not registered here has `alone`. */
+static struct home *home_at(const struct vm_desc *d, const char *path, struct home *alone)
+{
+	struct home *h = home_find(d->cfg.name);
+
+	if (h && is_at(h, path))
+		return h;
+	mutex_init(&alone->lock, LOCK_HOME, "home");
+	memcpy(alone->name, d->cfg.name, sizeof(alone->name));
+	memcpy(alone->store, d->cfg.home, sizeof(alone->store));
+	return alone;
+}
+
+static int settle(struct vm_desc *d, const char *path, const uint8_t id[16], enum home_end end)
+{
+	struct home alone = { .name = "" }, *h = home_at(d, path, &alone);
+	char why[192];
+	uint64_t file;
+	int err = home_read_text(h, d, &file, why, sizeof(why));
+
+	if (err == -ENOENT || err == -EINVAL)
+		return 0; /* there is none that anybody could read */
+	if (!err && (!d->moving.host[0] || memcmp(d->moving.id, id, sizeof(d->moving.id)) != 0))
+		return 0;
+	if (end == HOME_NOBODYS)
+		d->host[0] = '\0';
+	if (!err)
+		err = end == HOME_NOT_COME ? -EBUSY : unmark(h, d, why, sizeof(why));
+	if (err)
+		say_marked(h->name, why);
+	return err;
+}
+
+int home_settled(const char *path, const uint8_t id[16], enum home_end end)
 {
 	char why[192];
 	struct home_work *w = home_begin(why, sizeof(why));
-	struct home alone = { .name = "" }, *h;
-	uint64_t now;
 	int err = 0;
 
 	if (!w)
-		return;
+		return -ENOMEM;
 	vm_desc_init(&w->d);
-	if (!home_take_path(path, w->d.cfg.home, w->d.cfg.name)) /* a disk's */
-		goto out;
-	h = home_find(w->d.cfg.name);
-	if (!h || !is_at(h, path)) {
-		h = &alone;
-		mutex_init(&h->lock, LOCK_HOME, "home");
-		memcpy(h->name, w->d.cfg.name, sizeof(h->name));
-		memcpy(h->store, w->d.cfg.home, sizeof(h->store));
-	}
-	err = home_read_text(h, &w->d, &now, why, sizeof(why));
-	if (!err && w->d.moving[0] && (now == file || !strcmp(w->d.moving, other)))
-		err = unmark(h, &w->d, why, sizeof(why));
-	if (err && err != -ENOENT)
-		say_marked(h->name, why);
-out:
+	if (home_take_path(path, w->d.cfg.home, w->d.cfg.name)) /* else it is a disk's */
+		err = ds_find(w->d.cfg.home) ? settle(&w->d, path, id, end) : -ENODEV;
 	home_end(w);
+	return err;
 }
 
 /* ---- what the operator says ---- */
@@ -173,15 +194,14 @@ int home_resolve(const char *name, char *why, size_t len)
 
 	if (!err)
 		err = home_read_text(h, &w->d, &file, why, len);
-	if (!err && !w->d.moving[0])
+	if (!err && !w->d.moving.host[0])
 		err = -ENOENT;
 	if (err == -ENOENT)
 		snprintf(why, len, "no migration of '%s' is in doubt here", name);
 	if (!err) {
 		log_warn("home", "%s: the operator says that it runs nowhere else", name);
 		snprintf(w->d.host, sizeof(w->d.host), "%s", home_own_name());
-		w->d.moving[0] = '\0';
-		err = home_save(h, &w->d, why, len);
+		err = unmark(h, &w->d, why, len);
 	}
 	if (vm)
 		vm_put(vm);

@@ -125,7 +125,7 @@ int home_read(struct home *h, struct vm_desc *d, uint64_t *file, char *why, size
 	if (!err)
 		err = home_counts(d, why, len);
 	if (!err && is_held(h))
-		d->moving[0] = '\0';
+		d->moving = (struct home_mark){ .host = "" };
 	return err ? err : home_refuse_unsettled(d, why, len);
 }
 
@@ -135,12 +135,12 @@ int home_read(struct home *h, struct vm_desc *d, uint64_t *file, char *why, size
  */
 static void claim_host(struct home *h, struct vm_desc *d, const char *host)
 {
-	bool marked = d->moves_to[0] || d->moving[0];
+	bool marked = d->moves_to[0] || d->moving.host[0];
 	char why[192];
 
 	if (home_counts(d, why, sizeof(why)) || (!marked && !strcmp(d->host, host)))
 		return;
-	d->moving[0] = '\0';
+	d->moving = (struct home_mark){ .host = "" };
 	snprintf(d->host, sizeof(d->host), "%s", host);
 	if (home_save(h, d, why, sizeof(why)))
 		log_info("home", "%s: its host is not noted: %s", h->name, why);
@@ -151,7 +151,7 @@ void home_claim_host(struct home *h, struct vm_desc *d, const char *host)
 	char why[192];
 	uint64_t file;
 
-	if (!home_read_text(h, d, &file, why, sizeof(why)) && !d->moving[0])
+	if (!home_read_text(h, d, &file, why, sizeof(why)) && !d->moving.host[0])
 		claim_host(h, d, host);
 }
 

@@ -5,7 +5,7 @@
  * then is below the VM's own, once each, is counted in full, and says nothing of other moves.
  */
 // SOURCES: mig/offer_home.c kernel/home/home_come.c kernel/home/home_parts.c
-// SOURCES: kernel/home/desc.c kernel/home/desc_keys.c kernel/home/desc_devs.c
+// SOURCES: kernel/home/desc*.c
 // SOURCES: kernel/lib/rec.c kernel/lib/text.c kernel/lib/name.c kernel/vm/trouble.c
 // SOURCES: kernel/store/ds_room.c
 #include <errno.h>
@@ -135,7 +135,7 @@ static void agree(const struct home_sent *s)
 		printable(why, sizeof(why));
 		return;
 	}
-	require(!d.moves_to[0] && !d.moved_from[0] && !d.moving[0]);
+	require(!d.moves_to[0] && !d.moved_from[0] && !d.moving.host[0]);
 	for (unsigned i = 0; i < s->files; i++) {
 		const char *name = s->file[i].name;
 

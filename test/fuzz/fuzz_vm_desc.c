@@ -3,8 +3,7 @@
  * A VM's description as anybody may have put it on a datastore. What is taken can be written,
  * and what is written is taken again and means the same; what is not is refused with a line.
  */
-// SOURCES: kernel/home/desc.c kernel/home/desc_keys.c kernel/home/desc_devs.c
-// SOURCES: kernel/lib/text.c kernel/lib/name.c kernel/vm/trouble.c
+// SOURCES: kernel/home/desc*.c kernel/lib/text.c kernel/lib/name.c kernel/vm/trouble.c
 #include <stdlib.h>
 #include <string.h>
 

@@ -53,7 +53,7 @@ int journal_note(struct journal *j, enum journal_step step)
 	return 0;
 }
 
-void journal_forget(const uint8_t id[WIRE_ID_BYTES])
+void job_journal_forget(const uint8_t id[WIRE_ID_BYTES])
 {
 	did("forget");
 }
@@ -65,11 +65,12 @@ void job_journal_keep(struct mig_job *j)
 	j->journal = NULL;
 }
 
-void job_journal_end(struct mig_job *j)
+bool job_journal_end(struct mig_job *j)
 {
 	if (j->journal)
 		did("end");
 	j->journal = NULL;
+	return true;
 }
 
 bool owner_leased(const struct mig_job *j)

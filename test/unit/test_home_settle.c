@@ -7,10 +7,10 @@
 // SOURCES: kernel/home/home.c kernel/home/home_former.c kernel/home/home_parts.c
 // SOURCES: kernel/home/home_file.c kernel/home/home_work.c kernel/home/home_life.c
 // SOURCES: kernel/home/home_edit.c kernel/home/home_sent.c kernel/home/home_come.c
-// SOURCES: kernel/home/home_move.c kernel/home/home_settle.c kernel/home/desc.c
-// SOURCES: kernel/home/desc_keys.c kernel/home/desc_devs.c kernel/lib/text.c kernel/lib/name.c
-// SOURCES: kernel/vm/trouble.c drivers/blkdev.c kernel/lib/crc32c.c kernel/store/ds_*.c
-// SOURCES: test/unit/fake_disk.c
+// SOURCES: kernel/home/home_move.c kernel/home/home_settle.c kernel/home/desc*.c
+// SOURCES: kernel/lib/text.c kernel/lib/name.c kernel/vm/trouble.c drivers/blkdev.c
+// SOURCES: kernel/lib/crc32c.c kernel/store/ds_*.c test/unit/fake_disk.c
+// SOURCES: test/unit/fake_home.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,98 +22,15 @@
 
 #include <errno.h>
 
-#include <tern/page.h>
-
 #include "kernel/home/home_int.h"
 #include "kernel/store/ds_int.h"
 #include "test/unit/fake_disk.h"
+#include "test/unit/fake_home.h"
 
 #define DISK_BYTES (12u << 20)
 #define THERE "10.77.0.2"
 
-/* ---- what the sources take from elsewhere: one VM ---- */
-
-static struct vm vm;
-static unsigned starts;
-
-const char *config_get(const char *key)
-{
-	return NULL;
-}
-
-struct vm *vm_find(const char *name)
-{
-	return vm.cfg.name[0] && !strcmp(name, vm.cfg.name) ? &vm : NULL;
-}
-
-void vm_get(struct vm *v)
-{
-}
-
-void vm_put(struct vm *v)
-{
-}
-
-int vm_check(const struct vm_config *cfg, char *text, size_t len)
-{
-	return 0;
-}
-
-int vm_create(const struct vm_config *cfg, struct vm **out, char *text, size_t len)
-{
-	if (vm.cfg.name[0])
-		return -EEXIST;
-	vm = (struct vm){ .cfg = *cfg, .state = VM_OFF };
-	*out = &vm;
-	return 0;
-}
-
-int vm_delete(struct vm *v, char *text, size_t len)
-{
-	v->cfg.name[0] = '\0';
-	return 0;
-}
-
-int vm_start(struct vm *v, char *text, size_t len)
-{
-	starts++;
-	return 0;
-}
-
-const char *vm_state_name(enum vm_state s)
-{
-	return "off";
-}
-
-void vm_request_reset(struct vm *v)
-{
-	abort();
-}
-
-void vm_request_off(struct vm *v, const char *reason, bool error)
-{
-	abort();
-}
-
-int page_alloc(unsigned order, unsigned flags, enum frame_owner owner, hpa_t *out)
-{
-	*out = ptr_hpa(aligned_alloc(PAGE_SIZE, PAGE_SIZE << order));
-	return 0;
-}
-
-void page_put(hpa_t block)
-{
-	free(hpa_ptr(block));
-}
-
-static int nothing(struct vm *v, char *text, size_t len)
-{
-	return 0;
-}
-
-static void none(struct vm *v)
-{
-}
+static const struct home_mark there = { .host = THERE, .id = { 1, 2, 3 } };
 
 /* ---- a datastore, with the VM g at home on it ---- */
 
@@ -137,9 +54,6 @@ static int some_bytes(void *user, uint64_t at, size_t n, void *buf)
 
 static int setup(void **state)
 {
-	static const struct vm_platform base = { .acquire = nothing,
-						 .release = none,
-						 .destroy = none };
 	struct ds_format_options o = { .name = "ds",
 				       .table_blocks = 32,
 				       .nr_slots = 4,
@@ -150,12 +64,10 @@ static int setup(void **state)
 
 	fake_idle = idle;
 	ds_host_set(&host);
-	starts = 0;
-	vm = (struct vm){ .state = VM_OFF };
+	fake_home_init();
 	fake_disk_init(&disk, DISK_BYTES, 512);
 	assert_int_equal(ds_format(&disk.dev, &o), 0);
 	assert_int_equal(ds_mount(&disk.dev, &host, DS_MOUNT_WRITE, &ds), 0);
-	(void)home_platform(&base);
 	sent = (struct home_sent){ .store = "ds",
 				   .files = 1,
 				   .file = { { .name = "g/vmlinuz", .size = 3000 } },
@@ -192,7 +104,7 @@ static struct home *runs(void)
 	mutex_lock(&h->lock);
 	assert_int_equal(home_hold_locked(h, why, sizeof(why)), 0);
 	mutex_unlock(&h->lock);
-	vm.state = VM_RUNNING;
+	fake_vm.state = VM_RUNNING;
 	return h;
 }
 
@@ -204,7 +116,7 @@ static void dies(struct home *h)
 	h->held = NULL;
 	h->carried = h->sent = false;
 	home_forget(h);
-	vm.cfg.name[0] = '\0';
+	fake_vm.cfg.name[0] = '\0';
 }
 
 static void third_host_refuses(void)
@@ -216,15 +128,16 @@ static void third_host_refuses(void)
 	assert_non_null(strstr(why, THERE));
 	assert_non_null(strstr(why, "'migrate resolve g here'"));
 	assert_true(strlen(why) < 160); /* what the console has room for */
-	assert_int_equal(home_check_settled(&vm, why, sizeof(why)), -EAGAIN); /* nor moves it */
-	assert_int_equal(starts, 0);
+	assert_int_equal(home_check_settled(&fake_vm, why, sizeof(why)),
+			 -EAGAIN); /* nor moves it */
+	assert_int_equal(fake_starts, 0);
 }
 
 static void starts_by_word(void)
 {
 	assert_int_equal(home_resolve("g", why, sizeof(why)), 0);
 	assert_int_equal(home_start("g", why, sizeof(why)), 0);
-	assert_int_equal(starts, 1);
+	assert_int_equal(fake_starts, 1);
 	assert_int_equal(home_resolve("g", why, sizeof(why)), -ENOENT);
 }
 
@@ -238,10 +151,10 @@ static struct home *leaves(void)
 
 	make();
 	h = runs();
-	cfg = vm.cfg;
-	assert_int_equal(home_send(&vm, &cfg, &sent, why, sizeof(why)), 0);
+	cfg = fake_vm.cfg;
+	assert_int_equal(home_send(&fake_vm, &cfg, &sent, why, sizeof(why)), 0);
 	assert_null(strstr(sent.text, "moving"));
-	assert_int_equal(home_leaves(&vm, THERE, &file, why, sizeof(why)), 0);
+	assert_int_equal(home_leaves(&fake_vm, &there, &file, why, sizeof(why)), 0);
 	assert_int_equal(file, h->file);
 	return h;
 }
@@ -266,20 +179,65 @@ static void is_free(void)
 /* It has learnt that the VM is its own; a disk in that place of the record is none of this. */
 static void its_source_has_it(void **state)
 {
-	struct home *h = leaves();
-	uint64_t file = h->file;
+	static const uint8_t another[16] = { 3, 2, 1 };
 
-	dies(h);
-	home_settled("/ds/ds/g/vmlinuz", file, THERE);
+	dies(leaves());
+	assert_int_equal(home_settled("/ds/ds/g/vmlinuz", there.id, HOME_HERE), 0);
 	third_host_refuses();
-	vm.cfg.name[0] = '\0';
+	fake_vm.cfg.name[0] = '\0';
 	home_forget(home_find("g"));
-	home_settled("/ds/ds/g/g.vm", file + 1, "another"); /* of an earlier move */
+	/* of an earlier move to that host, or one of another VM */
+	assert_int_equal(home_settled("/ds/ds/g/g.vm", another, HOME_HERE), 0);
 	third_host_refuses();
-	vm.cfg.name[0] = '\0';
+	fake_vm.cfg.name[0] = '\0';
 	home_forget(home_find("g"));
-	home_settled("/ds/ds/g/g.vm", file, "another");
+	assert_int_equal(home_settled("/ds/ds/g/g.vm", there.id, HOME_HERE), 0);
 	is_free();
+}
+
+/* As long as it cannot be said the record of the move stays. */
+static void it_cannot_be_settled(void **state)
+{
+	dies(leaves());
+	assert_int_equal(home_settled("/ds/none/g/g.vm", there.id, HOME_HERE), -ENODEV);
+	assert_int_equal(home_settled("/ds/ds/g/g.vm", there.id, HOME_NOT_COME), -EBUSY);
+	disk.fail_after = 0;
+	disk.fail_with = -EIO;
+	assert_int_equal(home_settled("/ds/ds/g/g.vm", there.id, HOME_HERE), -EIO);
+	disk.fail_after = -1;
+	third_host_refuses();
+	assert_int_equal(home_settled("/ds/ds/g/g.vm", there.id, HOME_HERE), 0);
+	assert_int_equal(home_settled("/ds/ds/h/h.vm", there.id, HOME_HERE), 0); /* there is none */
+}
+
+/* The operator has said that it is the other's: what stays here does not start by itself. */
+static void it_stays_as_nobodys(void **state)
+{
+	struct vm_desc d;
+	uint64_t file;
+
+	dies(leaves());
+	assert_int_equal(home_settled("/ds/ds/g/g.vm", there.id, HOME_NOBODYS), 0);
+	vm_desc_init(&d);
+	strcpy(d.cfg.name, "g");
+	strcpy(d.cfg.home, "ds");
+	assert_int_equal(home_load(&d, &file, why, sizeof(why)), 0);
+	assert_string_equal(d.host, "");
+	is_free();
+}
+
+/* One of its name that is not the one which has moved. */
+static void another_of_its_name_is_registered(void **state)
+{
+	struct home *h;
+
+	make();
+	h = home_find("g");
+	home_gone("g", "/ds/ds/g/g.vm", h->file + 1);
+	assert_non_null(vm_find("g"));
+	home_gone("g", "/ds/ds/g/g.vm", h->file);
+	assert_null(vm_find("g"));
+	assert_null(home_find("g"));
 }
 
 /* It has learnt that the VM is the other's. Another file of that name is not removed. */
@@ -299,7 +257,7 @@ static void its_source_has_lost_it(void **state)
 	assert_int_equal(ds_list(ds, &cursor, &e), 0);
 	assert_string_equal(e.name, "g/vmlinuz");
 	assert_int_equal(ds_list(ds, &cursor, &e), -ENOENT);
-	strcpy(vm.cfg.name, "g"); /* for the end */
+	strcpy(fake_vm.cfg.name, "g"); /* for the end */
 	assert_non_null(home_add("g"));
 }
 
@@ -307,10 +265,10 @@ static void it_stays(void **state)
 {
 	struct home *h = leaves();
 
-	home_stays(&vm);
-	home_stay(&vm);
+	home_stays(&fake_vm);
+	home_stay(&fake_vm);
 	assert_non_null(h->held); /* it runs */
-	vm.state = VM_OFF;
+	fake_vm.state = VM_OFF;
 	home_let_go(h);
 	assert_int_equal(home_start("g", why, sizeof(why)), 0);
 }
@@ -331,14 +289,14 @@ static int load(void)
 /* All of it is there, as when READY is said. */
 static void comes(void)
 {
-	vm = (struct vm){ .state = VM_INCOMING };
-	strcpy(vm.cfg.name, "g");
-	strcpy(vm.cfg.home, "ds");
-	strcpy(vm.cfg.kernel, "/ds/ds/g/vmlinuz");
-	vm.cfg.boot = VM_BOOT_LINUX;
-	assert_int_equal(home_come(&vm, &sent, THERE, why, sizeof(why)), 0);
+	fake_vm = (struct vm){ .state = VM_INCOMING };
+	strcpy(fake_vm.cfg.name, "g");
+	strcpy(fake_vm.cfg.home, "ds");
+	strcpy(fake_vm.cfg.kernel, "/ds/ds/g/vmlinuz");
+	fake_vm.cfg.boot = VM_BOOT_LINUX;
+	assert_int_equal(home_come(&fake_vm, &sent, &there, why, sizeof(why)), 0);
 	assert_int_equal(load(), -ENOENT);
-	assert_int_equal(home_come_finish(&vm, why, sizeof(why)), 0);
+	assert_int_equal(home_come_finish(&fake_vm, why, sizeof(why)), 0);
 	assert_int_equal(load(), -EAGAIN);
 	assert_non_null(strstr(why, THERE));
 }
@@ -349,18 +307,18 @@ static void it_has_come(void **state)
 	struct vm_config cfg;
 
 	comes();
-	home_here(&vm);
+	home_here(&fake_vm);
 	assert_int_equal(load(), -EAGAIN); /* it is noted, but may not have run */
-	vm.state = VM_RUNNING;
-	cfg = vm.cfg;
+	fake_vm.state = VM_RUNNING;
+	cfg = fake_vm.cfg;
 	again = sent;
 	strcpy(again.store, "ds3");
-	assert_int_equal(home_send(&vm, &cfg, &again, why, sizeof(why)), 0); /* it moves on */
+	assert_int_equal(home_send(&fake_vm, &cfg, &again, why, sizeof(why)), 0); /* it moves on */
 	assert_null(strstr(again.text, "moving"));
-	home_stay(&vm);
-	home_claim(&vm);
+	home_stay(&fake_vm);
+	home_claim(&fake_vm);
 	assert_int_equal(load(), 0);
-	vm.state = VM_OFF;
+	fake_vm.state = VM_OFF;
 	home_let_go(home_find("g"));
 	assert_int_equal(home_start("g", why, sizeof(why)), 0);
 }
@@ -368,19 +326,19 @@ static void it_has_come(void **state)
 static void it_does_not_come(void **state)
 {
 	comes();
-	home_not_come(&vm);
+	home_not_come(&fake_vm);
 	assert_int_equal(load(), -ENOENT);
 }
 
 /* What a source says of it is not believed. */
 static void it_says_so_itself(void **state)
 {
-	vm = (struct vm){ .state = VM_INCOMING };
-	strcpy(vm.cfg.name, "g");
-	strcpy(vm.cfg.kernel, "/ds/ds/g/vmlinuz");
-	assert_int_equal(home_sent_check(&vm.cfg, &sent, why, sizeof(why)), 0);
+	fake_vm = (struct vm){ .state = VM_INCOMING };
+	strcpy(fake_vm.cfg.name, "g");
+	strcpy(fake_vm.cfg.kernel, "/ds/ds/g/vmlinuz");
+	assert_int_equal(home_sent_check(&fake_vm.cfg, &sent, why, sizeof(why)), 0);
 	strcat(sent.text, "moving = x\n");
-	assert_int_equal(home_sent_check(&vm.cfg, &sent, why, sizeof(why)), -EINVAL);
+	assert_int_equal(home_sent_check(&fake_vm.cfg, &sent, why, sizeof(why)), -EINVAL);
 }
 
 static int with_kernel(void **state)
@@ -396,9 +354,15 @@ static int with_kernel(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		source(its_source_dies),	source(its_source_has_it),
-		source(its_source_has_lost_it), source(it_stays),
-		destination(it_has_come),	destination(it_does_not_come),
+		source(its_source_dies),
+		source(its_source_has_it),
+		source(its_source_has_lost_it),
+		source(it_stays),
+		source(it_cannot_be_settled),
+		source(it_stays_as_nobodys),
+		source(another_of_its_name_is_registered),
+		destination(it_has_come),
+		destination(it_does_not_come),
 		destination(it_says_so_itself),
 	};
 

@@ -168,10 +168,60 @@ static void both_sides_on_one_datastore(void **state)
 	assert_int_equal(journal_create(ds, &destination, &k), -EEXIST);
 }
 
+static bool yes(const struct journal_record *r)
+{
+	return true;
+}
+
+static bool no(const struct journal_record *r)
+{
+	return false;
+}
+
+/* Its disk does not let it go just then: it says that it is settled, and the next mount knows. */
+static void what_is_forgotten_and_stays(void **state)
+{
+	struct journal_record r = record(1);
+	char name[64];
+	struct ds_file *reader;
+	struct journal *j;
+
+	ds_host_set(&host_a);
+	assert_int_equal(journal_create(ds, &r, &j), 0);
+	snprintf(name, sizeof(name), "%s", journal_name(j));
+	assert_int_equal(journal_note(j, JOURNAL_OWNS), 0);
+	journal_keep(j);
+	journal_forget(r.id, no);
+	assert_int_equal(scan(), 1);
+	assert_int_equal(seen.last.step, JOURNAL_OWNS);
+	assert_int_equal(ds_open(ds, name, DS_OPEN_READ, &reader), 0);
+	journal_forget(r.id, yes);
+	ds_close(reader);
+	assert_int_equal(scan(), 1);
+	assert_int_equal(seen.last.step, JOURNAL_SETTLED);
+	journal_forget(r.id, yes);
+	assert_int_equal(scan(), 0);
+}
+
+/* On a datastore that both hosts have: a record of this id may be another host's. */
+static void anothers_is_not_forgotten(void **state)
+{
+	struct journal_record r = record(1);
+	struct journal *j;
+
+	ds_host_set(&host_b);
+	assert_int_equal(journal_create(ds, &r, &j), 0);
+	journal_keep(j);
+	ds_host_set(&host_a);
+	journal_forget(r.id, yes);
+	ds_host_set(&host_b);
+	assert_int_equal(scan(), 1);
+}
+
 static void forget(const struct journal_record *r, struct journal *j, void *arg)
 {
 	see(r, j, arg);
-	journal_forget(r->id);
+	journal_forget(r->id, yes);
 }
 
 /* The source's question may be answered, and the answer's record go, while a scan goes on. */
@@ -372,6 +422,8 @@ int main(void)
 		test(all_files_of_a_large_vm),
 		test(what_is_settled_is_gone),
 		test(what_is_settled_and_stays),
+		test(what_is_forgotten_and_stays),
+		test(anothers_is_not_forgotten),
 		test(others_are_left_alone),
 		test(both_sides_on_one_datastore),
 		test(its_last_file_is_another_one),

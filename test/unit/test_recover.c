@@ -3,7 +3,7 @@
  * Records of moves that a crash has left: what a host does with the files that they name, at once
  * or when it is known whose the VM is.
  */
-// SOURCES: mig/recover.c net/addr.c kernel/lib/text.c
+// SOURCES: mig/recover.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -47,9 +47,12 @@ struct datastore *ds_at(unsigned index)
 	return index ? NULL : (struct datastore *)&record;
 }
 
+static const char *away; /* the file whose datastore alone is not mounted */
+static uint64_t other;	 /* the identity of what has another file's path by now */
+
 int ds_path(const char *path, struct datastore **ds, const char **file)
 {
-	if (!mounted)
+	if (!mounted || (away && !strcmp(path, away)))
 		return -ENOENT;
 	*ds = ds_at(0);
 	*file = path;
@@ -63,6 +66,13 @@ int ds_open(struct datastore *ds, const char *name, enum ds_open_mode mode, stru
 	return 0;
 }
 
+void ds_file_lease(const struct ds_file *f, struct ds_lease *out)
+{
+	bool is_disk = !strcmp((const char *)f, DISK);
+
+	*out = (struct ds_lease){ .file = other ? other : is_disk ? 1 : 2 };
+}
+
 void ds_close(struct ds_file *f)
 {
 	note("close", (const char *)f);
@@ -70,6 +80,8 @@ void ds_close(struct ds_file *f)
 
 int ds_remove_file(const char *path, uint64_t id)
 {
+	if (away && !strcmp(path, away))
+		return -ENOENT;
 	note("remove", path);
 	return 0;
 }
@@ -96,19 +108,25 @@ bool home_remove_open(const char *path, struct ds_file *f, uint64_t id)
 	return true;
 }
 
-void home_gone(const char *name, const char *path, bool keep)
+void home_gone(const char *name, const char *path, uint64_t file)
 {
-	note(keep ? "kept" : "gone", path);
+	assert_int_equal(file, 2);
+	note("gone", path);
 }
 
-void home_settled(const char *path, uint64_t file, const char *other)
+int home_settled(const char *path, const uint8_t id[16], enum home_end end)
 {
-	note("settled", path);
+	static const char *const how[] = { [HOME_HERE] = "here", [HOME_NOBODYS] = "nobodys" };
+
+	assert_memory_equal(id, record.id, sizeof(record.id));
+	note(how[end], path);
+	return 0;
 }
 
 struct mig_job *job_new(const struct mig_request *r, bool incoming, const uint8_t *id)
 {
 	job = (struct mig_job){ .req = *r };
+	memcpy(job.id, id, sizeof(job.id));
 	strcpy(job.st.vm, r->vm);
 	return &job;
 }
@@ -153,8 +171,9 @@ void journal_keep(struct journal *j)
 	kept = true;
 }
 
-void journal_end(struct journal *j)
+bool journal_end(struct journal *j)
 {
+	return true;
 }
 
 /* A crash after it finds that. */
@@ -181,7 +200,8 @@ static void found(bool incoming, enum journal_step step)
 	done[0] = '\0';
 	kept = false;
 	noted = 0;
-	record = (struct journal_record){ .vm = "g",
+	record = (struct journal_record){ .id = { 9, 8, 7 },
+					  .vm = "g",
 					  .incoming = incoming,
 					  .peer.family = family,
 					  .step = step,
@@ -206,7 +226,7 @@ static void it_is_the_others(void **state)
 {
 	source_in_doubt();
 	recover_end(&job, true);
-	assert_string_equal(done, "close.disk remove.disk withdraw.vm gone.vm");
+	assert_string_equal(done, "close.disk remove.disk withdraw.vm gone.vm nobodys.vm");
 }
 
 static void it_is_the_others_says_the_operator(void **state)
@@ -214,20 +234,46 @@ static void it_is_the_others_says_the_operator(void **state)
 	source_in_doubt();
 	recover_keep(&job);
 	recover_end(&job, true);
-	assert_string_equal(done, "close.disk close.vm kept.vm");
+	assert_string_equal(done, "close.disk close.vm gone.vm nobodys.vm");
+}
+
+/* Its disk comes with its datastore: the record waits, and the other host with it. */
+static void a_disk_of_it_is_not_mounted(void **state)
+{
+	away = DISK;
+	found(false, JOURNAL_GO);
+	assert_string_equal(done, "open.vm");
+	done[0] = '\0';
+	recover_end(&job, true);
+	away = NULL;
+	assert_string_equal(done, "withdraw.vm gone.vm nobodys.vm");
+	assert_true(job.behind);
+}
+
+/* What was made there since is left alone. */
+static void others_have_its_paths(void **state)
+{
+	other = 5;
+	found(false, JOURNAL_GO);
+	other = 0;
+	assert_string_equal(done, "open.disk close.disk open.vm close.vm");
+	done[0] = '\0';
+	recover_end(&job, false);
+	assert_string_equal(done, "here.vm");
+	assert_false(job.behind);
 }
 
 static void it_is_here(void **state)
 {
 	source_in_doubt();
 	recover_end(&job, false);
-	assert_string_equal(done, "close.disk close.vm settled.vm");
+	assert_string_equal(done, "close.disk close.vm here.vm");
 }
 
 static void nothing_was_decided(void **state)
 {
 	found(false, JOURNAL_NOTHING);
-	assert_string_equal(done, "settled.vm");
+	assert_string_equal(done, "here.vm");
 	assert_true(job.settling && job.over);
 }
 
@@ -283,7 +329,7 @@ static void the_datastore_of_its_copy_is_not_mounted(void **state)
 static void it_has_come(void **state)
 {
 	found(true, JOURNAL_OWNS);
-	assert_string_equal(done, "settled.vm");
+	assert_string_equal(done, "here.vm");
 	assert_true(kept);
 }
 
@@ -321,6 +367,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(it_is_the_others),
 		cmocka_unit_test(it_is_the_others_says_the_operator),
+		cmocka_unit_test(a_disk_of_it_is_not_mounted),
+		cmocka_unit_test(others_have_its_paths),
 		cmocka_unit_test(it_is_here),
 		cmocka_unit_test(nothing_was_decided),
 		cmocka_unit_test(its_copy_never_ran),

@@ -6,7 +6,7 @@
  */
 // SOURCES: mig/smove_switch.c mig/smove_record.c mig/journal.c mig/recover.c
 // SOURCES: drivers/blkdev.c kernel/lib/crc32c.c kernel/store/ds_*.c test/unit/fake_disk.c
-// SOURCES: net/addr.c test/unit/fake_smove.c test/unit/two_stores.c
+// SOURCES: test/unit/fake_smove.c test/unit/two_stores.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -69,7 +69,7 @@ void history_add(const struct wire_verdict *v)
 	abort();
 }
 
-void home_gone(const char *name, const char *path, bool kept)
+void home_gone(const char *name, const char *path, uint64_t file)
 {
 	abort();
 }
@@ -79,7 +79,7 @@ bool home_remove_open(const char *path, struct ds_file *f, uint64_t id)
 	abort();
 }
 
-void home_settled(const char *path, uint64_t file, const char *other)
+int home_settled(const char *path, const uint8_t id[16], enum home_end end)
 {
 	abort();
 }

@@ -40,7 +40,8 @@ int home_send(struct vm *v, struct vm_config *cfg, struct home_sent *out, char *
 	return 0;
 }
 
-int home_leaves(const struct vm *v, const char *to, uint64_t *file, char *text, size_t len)
+int home_leaves(const struct vm *v, const struct home_mark *to, uint64_t *file, char *text,
+		size_t len)
 {
 	abort();
 }
@@ -55,7 +56,7 @@ void journal_last_file(struct journal *j, uint64_t file)
 	abort();
 }
 
-void net_addr_format(const struct net_addr *a, char *text, size_t len)
+void job_mark(const struct mig_job *j, struct home_mark *out)
 {
 	abort();
 }

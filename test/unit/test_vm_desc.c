@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Descriptions of VMs: what is read, what is refused and how it is said, and that what is written
  * is read again. */
-// SOURCES: kernel/home/desc.c kernel/home/desc_keys.c kernel/home/desc_devs.c
-// SOURCES: kernel/lib/text.c kernel/lib/name.c kernel/vm/trouble.c
+// SOURCES: kernel/home/desc*.c kernel/lib/text.c kernel/lib/name.c kernel/vm/trouble.c
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -57,7 +56,7 @@ static const char whole[] = "version = 1\n"
 			    "host = a\n"
 			    "autostart = 3\n"
 			    "autostart-delay = 20\n"
-			    "moving = fd77::2\n";
+			    "moving = fd77::2,000102030405060708090a0b0c0d0eff\n";
 
 static void all_keys(void **state)
 {
@@ -141,6 +140,9 @@ static void refusals(void **state)
 		{ "disk = /ds/a/b,ro,mode=nonpersistent", "not ro" },
 		{ "host = a b", "no host's name" },
 		{ "moving = a b", "no host" },
+		{ "moving = ,000102030405060708090a0b0c0d0eff", "no host" },
+		{ "moving = a,000102030405060708090a0b0c0d0e", "no host" },
+		{ "moving = a,000102030405060708090a0b0c0d0e0g", "no host" },
 		{ "autostart = 10000", "0 to 9999" },
 		{ "cmdline = \x1b[2J", "control characters" },
 		{ "kernel = k\nkernel = \x1b[2J", "line 2: kernel ...: control characters" },
