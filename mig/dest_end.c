@@ -74,7 +74,7 @@ static void run(struct mig_job *j)
 		vm_put(former);
 	if (vm_state_is_off(j->was)) {
 		home_claim(vm);
-		if (vm_stop(vm, why, sizeof(why)))
+		if (vm_stop_as(vm, &j->end, why, sizeof(why)))
 			log_error("mig", "job %u: %s", (unsigned)j->st.id, why);
 	} else {
 		home_arrived(vm);

@@ -227,6 +227,7 @@ int dest_on_offer(struct dest *d, const void *body, size_t len)
 		return err;
 	d->j->former = former;
 	d->j->was = d->offer.state;
+	d->j->end = d->offer.end;
 	d->j->peer = d->peer; /* for aborts from outside; this world uses its own */
 	job_phase(d->j, MIG_PREFLIGHT);
 	d->talk = T_ACCEPTED;

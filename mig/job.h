@@ -49,6 +49,7 @@ struct mig_job {
 	uint64_t rtt_ns;	     /* [job] best of the probes */
 	struct vm *vm;		     /* [own] with a reference */
 	enum vm_state was;	 /* [own] of the VM when it was claimed or offered: it ends so */
+	struct vm_end end;	 /* [own] incoming: of one that is off, its last run's */
 	bool woken;		 /* [own] outgoing: vm_wake */
 	struct vm *instead;	 /* [own] incoming: stepped aside for vm, see dest_vm.c; or NULL */
 	struct vm *former;	 /* [own] incoming, self: runs until vm does; with a reference */

@@ -206,8 +206,12 @@ void offer_save(struct vm *vm, enum vm_state state, const struct vm_config *cfg,
 		const struct vdisk_id *disk, const struct home_id *home,
 		const struct home_sent *sent, struct rec_writer *w)
 {
+	struct vm_end end;
+
+	vm_ended(vm, &end);
 	vm_record_save(vm, cfg, w);
 	offer_state_save(state, w);
+	offer_ended_save(state, &end, w);
 	boot_record_save(cfg, w);
 	nics_save(vm, w);
 	offer_disks_save(&vm->cfg, disk, w);
@@ -249,6 +253,8 @@ static int offer_record(struct rec_reader *r, struct offer *o, unsigned *seen)
 		return shares_check(r, o);
 	case REC_AT_REST:
 		return offer_state_check(r, &o->state);
+	case REC_ENDED:
+		return offer_ended_check(r, &o->end);
 	case REC_HYPERV:
 		o->cfg.hyperv = true;
 		return vm_hyperv_offered(r);
@@ -274,7 +280,8 @@ int offer_read(const void *buf, size_t len, struct offer *o)
 			return err;
 	}
 	if (!err && (~seen & (1u << REC_VM | 1u << REC_CPUID) ||
-		     (seen & 1u << REC_HOME && seen & 1u << REC_HOME_SENT)))
+		     (seen & 1u << REC_HOME && seen & 1u << REC_HOME_SENT) ||
+		     (seen & 1u << REC_ENDED && o->state != VM_OFF)))
 		err = -EBADMSG;
 	return err;
 }

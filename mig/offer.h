@@ -28,6 +28,7 @@ struct offer {
 	struct home_id home;   /* cfg.home is its store */
 	struct home_sent sent; /* or its */
 	enum vm_state state;   /* VM_RUNNING, VM_SUSPENDED, VM_OFF */
+	struct vm_end end;     /* of one that is off */
 };
 /* 0, -EBADMSG, or -ENOMEM; after all of them offer_disks_fini, of o->disk. */
 MUST_CHECK int offer_read(const void *buf, size_t len, struct offer *o);
@@ -37,6 +38,9 @@ MUST_CHECK int offer_check(const struct offer *o, char *why, size_t why_len);
 /* offer_state.c: REC_AT_REST, nothing for VM_RUNNING. */
 void offer_state_save(enum vm_state state, struct rec_writer *w);
 MUST_CHECK int offer_state_check(struct rec_reader *r, enum vm_state *out);
+/* REC_ENDED, nothing for one that is not off, or has not run. */
+void offer_ended_save(enum vm_state state, const struct vm_end *end, struct rec_writer *w);
+MUST_CHECK int offer_ended_check(struct rec_reader *r, struct vm_end *out);
 
 /* offer_disks.c: REC_DISKS, nothing without disks. */
 void offer_disks_save(const struct vm_config *cfg, const struct vdisk_id *disk,

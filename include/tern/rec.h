@@ -44,6 +44,7 @@ enum rec_type {
 	REC_HOME = 11,	    /* where its description is, when it moves with it */
 	REC_HOME_SENT = 12, /* its description and files, when they are sent with its disks */
 	REC_AT_REST = 13,   /* it does not run: it is off, or suspended */
+	REC_ENDED = 14,	    /* how the last run of one that is off has ended */
 	REC_LAPIC = 16,
 	REC_IOAPIC = 17,
 	REC_PIC = 18,

@@ -223,6 +223,15 @@ MUST_CHECK int vm_start(struct vm *vm, char *why, size_t why_len); /* OFF -> RUN
 /* As the reset button does: asked for here, done by the VM's own world. */
 MUST_CHECK int vm_reset(struct vm *vm, char *why, size_t why_len);
 MUST_CHECK int vm_stop(struct vm *vm, char *why, size_t why_len); /* power off at once */
+/* How the last run of a VM that is off has ended; without a reason: there was none. */
+struct vm_end {
+	bool error, exited;
+	uint32_t exit_code;
+	char reason[96];
+};
+void vm_ended(const struct vm *vm, struct vm_end *out);
+/* vm_stop, of one that has come from elsewhere and has not run here: its last run ended so. */
+MUST_CHECK int vm_stop_as(struct vm *vm, const struct vm_end *end, char *why, size_t why_len);
 MUST_CHECK int vm_pause(struct vm *vm, char *why, size_t why_len);
 MUST_CHECK int vm_resume(struct vm *vm, char *why, size_t why_len);
 MUST_CHECK int vm_delete(struct vm *vm, char *why, size_t why_len); /* OFF or stopped only */

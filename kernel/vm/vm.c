@@ -210,6 +210,37 @@ int vm_stop(struct vm *vm, char *why, size_t why_len)
 	return err;
 }
 
+void vm_ended(const struct vm *vm, struct vm_end *out)
+{
+	*out = (struct vm_end){ .error = vm->state == VM_STOPPED_ERROR,
+				.exited = vm->exited,
+				.exit_code = vm->exited ? vm->exit_code : 0 };
+	memcpy(out->reason, vm->stop_reason, sizeof(out->reason));
+}
+
+static void note_end(struct vm *vm, const struct vm_end *end)
+{
+	unsigned long flags = spin_lock(&vm->run->lock);
+
+	vm->state = end->error ? VM_STOPPED_ERROR : VM_OFF;
+	vm->exited = end->exited;
+	vm->exit_code = end->exit_code;
+	memcpy(vm->stop_reason, end->reason, sizeof(vm->stop_reason));
+	spin_unlock(&vm->run->lock, flags);
+}
+
+int vm_stop_as(struct vm *vm, const struct vm_end *end, char *why, size_t why_len)
+{
+	int err;
+
+	mutex_lock(&vm->lock);
+	err = stop_locked(vm, why, why_len);
+	if (!err)
+		note_end(vm, end);
+	mutex_unlock(&vm->lock);
+	return err;
+}
+
 int vm_reset(struct vm *vm, char *why, size_t why_len)
 {
 	int err = 0;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The migration stream as a hostile peer would write it: heads, bodies, records.
- * // SOURCES: mig/wire.c mig/delta.c mig/offer_disks.c kernel/lib/rec.c
+ * // SOURCES: mig/wire.c mig/delta.c mig/offer_disks.c mig/offer_state.c kernel/lib/rec.c
+ * // SOURCES: kernel/lib/text.c
  */
 #include <stdlib.h>
 #include <string.h>
@@ -180,6 +181,36 @@ static void disks(const uint8_t *body, size_t len, uint16_t version)
 	rec_writer_fini(&w);
 }
 
+/* What is accepted of how a VM's last run ended is a text, written again as it was read. */
+static void ended(const uint8_t *body, size_t len)
+{
+	struct rec_writer in, out;
+	struct vm_end end;
+	struct rec_reader r;
+
+	rec_writer_init(&in);
+	rec_begin(&in, REC_ENDED, 1, REC_OPTIONAL, 0);
+	rec_bytes(&in, body, len);
+	rec_end(&in);
+	if (rec_finish(&in))
+		abort();
+	rec_reader_init(&r, in.buf, in.len);
+	if (rec_next(&r) == 1 && !offer_ended_check(&r, &end)) {
+		for (const char *at = end.reason; *at; at++)
+			if ((uint8_t)*at < ' ' || *at == 0x7f)
+				abort();
+		rec_writer_init(&out);
+		offer_ended_save(end.error ? VM_STOPPED_ERROR : VM_OFF, &end, &out);
+		if (rec_finish(&out))
+			abort();
+		if ((end.error || end.exited || end.reason[0]) &&
+		    (out.len != in.len || memcmp(out.buf, in.buf, in.len)))
+			abort();
+		rec_writer_fini(&out);
+	}
+	rec_writer_fini(&in);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct wire_head h;
@@ -205,6 +236,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	records(body, len);
 	for (uint16_t version = 1; version <= 2 && len <= REC_MAX_BODY; version++)
 		disks(body, len, version);
+	if (len <= REC_MAX_BODY)
+		ended(body, len);
 	if (len == sizeof(struct wire_text))
 		(void)wire_text_check((const void *)body);
 	if (len == sizeof(struct wire_hello))

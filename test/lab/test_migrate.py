@@ -179,7 +179,8 @@ def test_paused_guest_is_refused_or_stays_paused(guest):
 
 
 def test_at_rest(guest):
-    """Suspended, it goes on over there when it is restored; off, it starts there."""
+    """Suspended, it goes on over there when it is restored; off, it starts there, and says until
+    then how its last run has ended."""
     guest.lab.run("a", "vm suspend g")
     s = guest.migrate("b")
     assert guest.state() == "suspended" and not guest.exists("a") and s["blackout"]["total_ns"] == 0
@@ -189,6 +190,7 @@ def test_at_rest(guest):
     guest.lab.run("b", "vm stop g")
     s = guest.migrate("a")
     assert guest.state() == "off" and not guest.exists("b") and s["pages_sent"] == 0
+    assert guest.lab.ask("a", "vm info g")["stop_reason"] == "stopped by the user"
     guest.verify_log()
     guest.start()
     guest.poll()

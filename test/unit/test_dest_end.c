@@ -128,6 +128,11 @@ int vm_stop(struct vm *v, char *text, size_t len)
 	return 0;
 }
 
+int vm_stop_as(struct vm *v, const struct vm_end *end, char *text, size_t len)
+{
+	return vm_stop(v, text, len);
+}
+
 int vm_delete(struct vm *v, char *text, size_t len)
 {
 	return 0;
