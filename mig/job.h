@@ -55,6 +55,7 @@ struct mig_job {
 	struct vm *former;	 /* [own] incoming, self: runs until vm does; with a reference */
 	struct journal *journal; /* [job] of a move with copied disks; NULL: none */
 	bool noted_go;		 /* [own] outgoing: the record may say so */
+	bool unsure;		 /* [own] outgoing: and may not, though it is as if GO were said */
 	unsigned unknown;	 /* [own] by settle.c: so often the peer knew nothing of it */
 	bool stopped;		 /* [own] outgoing: it runs nowhere, its disks are here */
 	struct leftover *left;	 /* [own] of a move that a crash ended: instead of vm */
@@ -168,6 +169,10 @@ void recover_keep(struct mig_job *j); /* gone or not, the files stay */
  * its copy there never ran and never will. Then it runs nowhere (j->stopped).
  */
 enum commit_action source_ask_leases(struct mig_job *j, bool gone);
+/* GO was not said after all: before the VM goes on a crash must find that again. */
+MUST_CHECK int source_note_nothing(struct mig_job *j);
+/* Before GO is said again a crash must find it. False: the record cannot be written now. */
+bool source_go_is_noted(struct mig_job *j);
 
 /* source_end.c: what follows a commit action on the source. */
 void source_resume(struct mig_job *j); /* COMMIT_RUN: the VM goes on here */

@@ -266,6 +266,9 @@ static int source_resolve(struct mig_job *j, bool here)
 	if (action == COMMIT_REFUSE)
 		return -EPERM;
 	job_step(j, here ? STEP_SAID_HERE : STEP_SAID_THERE);
+	if (action == COMMIT_RUN && source_note_nothing(j))
+		log_warn("mig", "job %u: the record of the move may go on to say GO",
+			 (unsigned)j->st.id);
 	if (action == COMMIT_RUN) {
 		job_error(j, "resolved", "the operator said that the VM is here");
 		source_resume_all(

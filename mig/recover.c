@@ -164,6 +164,7 @@ static void source_left(const struct journal_record *r, struct journal *k)
 	if (r->step == JOURNAL_GO) {
 		hold(l);
 		j->src = SRC_GO_SENT;
+		j->noted_go = true;
 		job_error(j, "crashed", "this host crashed after it had said GO");
 		job_phase(j, MIG_IN_DOUBT);
 	} else {

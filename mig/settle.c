@@ -166,6 +166,10 @@ static void settle_one(struct mig_job *j)
 		job_set_settling(j, false);
 		return;
 	}
+	if (outcome == OUTCOME_GO && !source_go_is_noted(j)) {
+		end(j);
+		return;
+	}
 	silent = ask(j, outcome, &v);
 	if (silent && !(outcome == OUTCOME_GO && j->vm && owner_leased(j))) {
 		end(j);

@@ -35,8 +35,7 @@ static int note_go(struct mig_job *j)
 	return err;
 }
 
-/* GO was not said after all: before the VM goes on a crash must find that again. */
-static int note_nothing(struct mig_job *j)
+int source_note_nothing(struct mig_job *j)
 {
 	int err = j->noted_go ? journal_note(j->journal, JOURNAL_NOTHING) : 0;
 
@@ -45,12 +44,26 @@ static int note_nothing(struct mig_job *j)
 	return err;
 }
 
-/* Disks that are copied: a VM whose disks another host has taken is not to be had twice. */
+bool source_go_is_noted(struct mig_job *j)
+{
+	if (!j->unsure)
+		return true;
+	if (journal_note(j->journal, JOURNAL_GO))
+		return false;
+	j->unsure = false;
+	job_step(j, STEP_NOTED_GO);
+	job_step(j, STEP_GO);
+	return true;
+}
+
+/* Copied disks, and a home that goes along: what another host has taken is not to be had twice. */
 static int still_ours(struct mig_job *j)
 {
 	char why[WIRE_TEXT] = "";
 	int err = vdisks_held(j->vm, why, sizeof(why));
 
+	if (!err)
+		err = home_held(j->vm, why, sizeof(why));
 	if (err)
 		job_error(j, ds_error_code(err), "%s; the VM stays here", why);
 	return err;
@@ -222,7 +235,8 @@ enum commit_action source_ask_leases(struct mig_job *j, bool gone)
 	spin_unlock(&j->lock, f);
 	if (action == COMMIT_RUN) {
 		job_step(j, STEP_TAKEN_BACK);
-		if (note_nothing(j)) /* a crash asks the destination then, which has no lease */
+		if (source_note_nothing(
+			    j)) /* a crash asks the destination then, which has no lease */
 			log_warn("mig", "job %u: the record of the move goes on to say GO",
 				 (unsigned)j->st.id);
 	}
@@ -236,21 +250,26 @@ enum commit_action source_ask_leases(struct mig_job *j, bool gone)
 	return action;
 }
 
-/* Nothing was given. As if GO were said when the record cannot be made to say something else. */
+/*
+ * Nothing was given. When the record cannot be made to say so, nobody knows whether a crash would
+ * find GO: then the VM may not go on here, nor may GO be said, before the record says the one or
+ * the other. It will say GO.
+ */
 static enum commit_action abort_or_ask(struct source *s)
 {
 	struct mig_job *j = s->j;
-	bool fixed = note_nothing(j) != 0;
+	bool fixed = source_note_nothing(j) != 0;
 	enum commit_action action = COMMIT_ASK;
 	unsigned long f = spin_lock(&j->lock);
 
+	j->unsure = fixed;
 	if (fixed)
 		src_ready(&j->src);
 	else
 		action = src_abort(&j->src);
 	spin_unlock(&j->lock, f);
-	if (fixed || s->parked)
-		job_step(j, fixed ? STEP_GO : STEP_GOES_ON);
+	if (!fixed && s->parked)
+		job_step(j, STEP_GOES_ON);
 	return action;
 }
 
@@ -271,6 +290,6 @@ bool source_give_up(struct source *s, int err)
 		return false;
 	}
 	in_doubt(j, given ? "it is not known whether its leases were taken over"
-			  : "the record of the move says GO and cannot be changed");
+			  : "the record of the move cannot be written");
 	return false;
 }

@@ -169,6 +169,8 @@ struct home_sent {
 MUST_CHECK int home_send(struct vm *vm, struct vm_config *cfg, struct home_sent *out, char *why,
 			 size_t why_len);
 void home_keep(const struct vm *vm);
+/* As vdisks_held, of the description that is sent. */
+MUST_CHECK int home_held(const struct vm *vm, char *why, size_t why_len);
 /*
  * Before GO, and before the VM stands still: its description, *file from now on, says that it moves
  * to that host, so no host starts it but by the operator's word (home_resolve). home_stays: it does

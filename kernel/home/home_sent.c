@@ -112,6 +112,24 @@ int home_send(struct vm *vm, struct vm_config *cfg, struct home_sent *out, char 
 	return err;
 }
 
+int home_held(const struct vm *vm, char *why, size_t len)
+{
+	struct home *h = home_find(vm->cfg.name);
+	char path[VM_HOME_PATH];
+	int err;
+
+	if (!h)
+		return 0;
+	mutex_lock(&h->lock);
+	err = h->sent && h->held ? ds_lease_held(h->held) : 0;
+	mutex_unlock(&h->lock);
+	home_file_path(h->store, h->name, path);
+	if (err)
+		snprintf(why, len, "%s: %s", path,
+			 err == -ESTALE ? "another host has taken its lease" : ds_error_text(err));
+	return err;
+}
+
 /* ---- the end ---- */
 
 void home_keep(const struct vm *vm)

@@ -10,9 +10,10 @@
  * later time, once or again, or lost, and those of the migration's own stream die with it.
  * Either host crashes up to CRASHES times, between any two steps: between a note on its disk and
  * what it does next, too. A host may also burn down, once, and never come back; then, and only
- * then, there is an operator who says so. A transaction of the shared datastore may break off
- * BREAKS times. Of the lease's time there is only that a dead host's is found out; fences that
- * are shut are in commit_disks.pml.
+ * then, there is an operator who says so. A transaction of the shared datastore, or a note of the
+ * source's, may break off BREAKS times: nobody knows then whether it was done. Of the lease's
+ * time there is only that a dead host's is found out; fences that are shut are in
+ * commit_disks.pml.
  *
  * Safety:   never both running, nor the source again after the destination has run, nor an old
  *           copy after the source has gone on (monitor); GO that was not noted is never
@@ -33,6 +34,7 @@
 /* BREAK: safety -DBREAK_GO_WITHOUT_NOTE */
 /* BREAK: safety -DBREAK_RUN_WITHOUT_NOTE */
 /* BREAK: safety -DBREAK_GO_ON_WITH_NOTE */
+/* BREAK: safety -DBREAK_GO_UNSURE */
 /* BREAK: settles -DBREAK_CLOSE_EARLY */
 /* BREAK: settles -DBREAK_FORGET_WHEN_ASKED */
 /* BREAK: settles -DBREAK_FORGET_GONE -DCRASHES=3 */
@@ -52,14 +54,15 @@
 #define BREAKS 1
 #endif
 
-/* s: RUNS, PARKED, NOTED (GO is on the disk), UNNOTED (and no more), GIVING and GIVEN (the lease),
+/* s: RUNS, PARKED, NOTED (GO is on the disk), UNNOTED (and no more), UNSURE (it may be there), SURE
+ * (it is, though the stream has ended), GIVING and GIVEN (the lease),
  * BACK (it has that again), GO_SENT (also: came back with that note), RELEASED, OFF (its disks
  * are the VM, nothing else is left).
  * d: EMPTY, HELD, ACCEPTED (it has the lease), TAKES (OWNS is on the disk), OWNS.
  * Either: DOWN, BURNT. READY needs no note: a copy that a crash took has never run, which is what
  * its absence says. */
-mtype = { RUNS, PARKED, NOTED, UNNOTED, GIVING, GIVEN, BACK, GO_SENT, RELEASED, OFF, EMPTY,
-	  HELD, ACCEPTED, TAKES, OWNS, DOWN, BURNT };
+mtype = { RUNS, PARKED, NOTED, UNNOTED, UNSURE, SURE, GIVING, GIVEN, BACK, GO_SENT, RELEASED,
+	  OFF, EMPTY, HELD, ACCEPTED, TAKES, OWNS, DOWN, BURNT };
 mtype s = RUNS;
 mtype d = EMPTY;
 /* On the disks: enum journal_step. */
@@ -90,6 +93,7 @@ byte dups = DUPS, losses = LOSSES, s_crashes = CRASHES, d_crashes = CRASHES, bre
 bool burnt;
 bool d_told_here;
 
+#define ALSO_IN_DOUBT (s == UNSURE)
 #include "trace.h"
 
 #ifdef LEASES
@@ -141,6 +145,20 @@ end:	do
 	:: atomic { OUT(GOES_ON, s == PARKED || s == UNNOTED) -> go_on() }
 #ifdef BREAK_GO_ON_WITH_NOTE /* a crash would find that GO was said */
 	:: atomic { s == NOTED -> go_on() }
+#endif
+
+	/* a note that breaks off may be there: it neither goes on nor says GO before it is */
+	:: atomic { ((s == PARKED && m_ready && stream) || s == NOTED) && FAULT(breaks) ->
+		SPEND(breaks);
+		if
+		:: sj = J_GO; go_noted = true
+		:: sj = J_NOTHING
+		fi;
+		s = UNSURE; stream = false }
+	:: atomic { OUT(NOTED_GO, s == UNSURE) -> sj = J_GO; go_noted = true; s = SURE }
+	:: atomic { OUT(SAYS_GO, s == SURE) -> s = GO_SENT }
+#ifdef BREAK_GO_UNSURE /* as if it had been noted */
+	:: atomic { s == UNSURE -> go_noted = true; s = GO_SENT }
 #endif
 
 	/* the lease; what breaks off has happened, or not */

@@ -50,6 +50,10 @@
 
 #else
 
+#ifndef ALSO_IN_DOUBT
+#define ALSO_IN_DOUBT false
+#endif
+
 #define STEPS_MAX 48
 
 byte told_out[STEPS_MAX], told_in[STEPS_MAX];
@@ -81,7 +85,7 @@ end:
 	do
 	:: atomic { told_out[at_out] == 0 && told_in[at_in] == 0 -> assert(false) }
 	/* These change nothing. */
-	:: atomic { OUT(IN_DOUBT, s == GO_SENT) }
+	:: atomic { OUT(IN_DOUBT, s == GO_SENT || ALSO_IN_DOUBT) }
 	:: atomic { IN(WAITS, d == HELD) }
 	od
 }
