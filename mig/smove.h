@@ -129,8 +129,9 @@ MUST_CHECK int smove_chain_check(struct smove_disk *d);
 MUST_CHECK int smove_chain_copy(struct smove_disk *d);
 
 /*
- * smove_record.c: new files that do not become whole in one moment, on several datastores or with
- * the VM's description, have a record. As long as that is whole, a crash leaves none of them.
+ * smove_record.c: new files that do not become whole in one moment, on several datastores, with
+ * the VM's description or by their number, have a record. As long as that is whole, a crash leaves
+ * none of them.
  */
 MUST_CHECK int smove_record(struct smove *s);	    /* when they are made */
 MUST_CHECK int smove_record_files(struct smove *s); /* when all of their contents are there */

@@ -11,14 +11,24 @@
 #include "journal.h"
 #include "smove.h"
 
+#define MOMENT_FILES_MAX 32u /* new files of disks that one transaction has room for, surely */
+
+static unsigned files(const struct smove_disk *d)
+{
+	return 1 + (d->chain ? d->chain->as.nr : 0);
+}
+
 /* Moments in which some of them become whole, if that is in none with the home. */
 static unsigned moments(const struct smove *s)
 {
-	unsigned n = s->home != NULL;
+	unsigned n = s->home != NULL, with_home = 0;
 
 	for (unsigned i = 0; i < s->nr; i++)
-		n += !s->home_goes || strcmp(s->disk[i].ds_name, s->j->req.disks.all);
-	return n;
+		if (s->home_goes && !strcmp(s->disk[i].ds_name, s->j->req.disks.all))
+			with_home += files(&s->disk[i]);
+		else
+			n++;
+	return n + (with_home > MOMENT_FILES_MAX);
 }
 
 static struct datastore *place(const struct smove *s)

@@ -256,7 +256,8 @@ MUST_CHECK int home_carry_prepare(struct home_carry *c, const struct vm *vm,
 MUST_CHECK int home_carry_config(const struct home_carry *c, struct vm_config *cfg);
 /*
  * The new one counts. also: files on the same datastore that become whole in the same moment, if
- * the home goes. gone: one there that is unfinished from then on; or NULL. -EINPROGRESS: it may,
+ * the home goes; or before it, where they are too many for one and there is a gone. gone: one there
+ * that is unfinished from then on; or NULL. -EINPROGRESS: it may,
  * since the datastore does not say how that ended. Then the VM does not go on, with these files or
  * those, until home_carry_look has another result.
  */

@@ -22,10 +22,10 @@ int home_carry_config(const struct home_carry *c, struct vm_config *cfg)
 	return home_carry_goes(c) ? home_rebase(cfg, c->to) : 0;
 }
 
-/* What does not fit one transaction becomes whole before: a crash in between leaves it there. */
+/* What does not fit one transaction becomes whole before, if `gone` names it for a crash. */
 static int put_there(struct home_carry *c, const char *const *also, unsigned n, const char *gone)
 {
-	const char *all[FINISH_MAX];
+	const char *all[FINISH_MAX], *name;
 	char path[VM_HOME_PATH];
 	unsigned count = 0;
 	int err;
@@ -36,13 +36,16 @@ static int put_there(struct home_carry *c, const char *const *also, unsigned n, 
 		all[count++] = c->part[i].name;
 	all[count++] = c->fresh;
 	home_file_path(c->to, c->h->name, path);
-	err = ds_finish_all(c->ds, all, count, home_file_in(path, c->to, c->h->name), gone);
-	for (unsigned i = 0; err == -ENOBUFS && i + 1 < count; i++)
-		err = ds_finish(c->ds, all[i]) ? -EIO : -ENOBUFS;
-	if (err == -ENOBUFS)
-		err = ds_finish_all(c->ds, &all[count - 1], 1,
-				    home_file_in(path, c->to, c->h->name), gone);
-	return err;
+	name = home_file_in(path, c->to, c->h->name);
+	err = ds_finish_all(c->ds, all, count, name, gone);
+	if (err != -ENOBUFS || !gone)
+		return err;
+	for (unsigned i = 0; i < n; i++) {
+		err = ds_finish(c->ds, all[i]);
+		if (err)
+			return err;
+	}
+	return ds_finish_all(c->ds, all + n, count - n, name, gone);
 }
 
 static int put_here(struct home_carry *c, const char *gone)

@@ -75,6 +75,48 @@ static void its_place_is_taken(void **state)
 	assert_true(carry_whole(0));
 }
 
+#define SNAPSHOTS 8u
+
+/* An unfinished disk, upon so many snapshots. */
+static void make_chain(const char *disk_name)
+{
+	char as[64];
+	struct ds_snap snap = { .ds = ds[1], .name = disk_name, .as = as, .part = true };
+	unsigned failed;
+
+	assert_int_equal(
+		ds_create(ds[1], disk_name, DS_KIND_THIN, 1 << 20, DS_FILE_UNFINISHED), 0);
+	for (unsigned i = 0; i < SNAPSHOTS; i++) {
+		snprintf(as, sizeof(as), "%s.%u", disk_name, i);
+		assert_int_equal(ds_snapshot_all(&snap, 1, &failed), 0);
+	}
+}
+
+static bool is_debris(const char *name)
+{
+	struct ds_entry e;
+
+	return !ds_stat(ds[1], name, &e) && e.flags & DS_FILE_UNFINISHED;
+}
+
+/* More files than one transaction has room for: not without a record that names them. */
+static void in_several_moments(void **state)
+{
+	static const char *const also[] = { "g/0", "g/1", "g/2", "g/3", "g/4", "g/5", "g/6",
+					    "g/root.disk" };
+	struct home_carry *c = carry_prepared();
+
+	for (unsigned i = 0; i < 7; i++)
+		make_chain(also[i]);
+	store_make(1, "record", DS_KIND_PLAIN, 4096, 0);
+	assert_int_equal(home_carry_switch(c, also, 8, NULL, why, sizeof(why)), -ENOBUFS);
+	assert_true(carry_whole(0) && is_debris("g/0") && is_debris("g/root.disk"));
+	assert_int_equal(home_carry_switch(c, also, 8, "record", why, sizeof(why)), 0);
+	home_carry_end(c, true);
+	assert_true(carry_whole(1) && store_has(1, "g/0") && store_has(1, "g/6.7"));
+	assert_true(is_debris("record"));
+}
+
 /* Its disk alone: the description stays, and names it. */
 static void its_home_stays(void **state)
 {
@@ -180,6 +222,7 @@ int main(void)
 		test(it_goes),
 		test(it_is_canceled),
 		test(its_place_is_taken),
+		test(in_several_moments),
 		test(its_home_stays),
 		test(its_place_cannot_be_seen),
 		test(its_mark_goes),

@@ -281,15 +281,39 @@ static void one_file_needs_none(void **state)
 	assert_int_equal(store_count(0), 1);
 }
 
+/* A home that goes with its disks, in one moment; or its disks have more snapshots than fit one. */
+static void many_files_need_one(void **state)
+{
+	static struct chain chain[2];
+
+	plan(false);
+	strcpy(job.req.disks.all, "new");
+	strcpy(vm.cfg.home, "old");
+	s.home = (struct home_carry *)&s;
+	s.home_goes = true;
+	strcpy(s.disk[0].ds_name, "new");
+	for (unsigned i = 0; i < 2; i++) {
+		s.disk[i].chain = &chain[i];
+		chain[i].as.nr = 4;
+	}
+	assert_int_equal(smove_record(&s), 0);
+	assert_null(s.record);
+	chain[1].as.nr = 31;
+	assert_int_equal(smove_record(&s), 0);
+	assert_non_null(s.record);
+	smove_record_end(&s);
+	close_disks();
+	assert_int_equal(store_count(0), 1);
+}
+
 #define test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		test(a_crash_at_any_write),
-		test(a_crash_at_any_write_of_a_vm_at_home),
-		test(one_is_not_mounted),
-		test(one_file_needs_none),
+		test(a_crash_at_any_write), test(a_crash_at_any_write_of_a_vm_at_home),
+		test(one_is_not_mounted),   test(one_file_needs_none),
+		test(many_files_need_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -71,7 +71,7 @@ int stores_begin(void **state)
 	fake_idle = idle;
 	ds_host_set(&host);
 	for (unsigned i = 0; i < 2; i++) {
-		struct ds_format_options o = { .table_blocks = 32,
+		struct ds_format_options o = { .table_blocks = 96,
 					       .nr_slots = 4,
 					       .beat_ms = 100,
 					       .lease_ms = 400,
