@@ -203,14 +203,17 @@ int home_find_out_locked(struct home *h, char *why, size_t len)
 
 /*
  * The new file takes the old one's place, and is held instead of it while the VM is on. Where
- * nobody can say whether it has, both are held: else another host could start the VM.
+ * nobody can say whether it has, both are held: else another host could start the VM. Who has lost
+ * the old one's lease to another host, which may be off again, does not get it back so.
  */
 static int put_in_place(struct home *h, struct datastore *ds, const char *fresh, const char *name)
 {
 	struct ds_file *was = h->held, *f = NULL;
 	struct ds_lease l = { .file = 0 };
-	int named, err = was ? ds_open(ds, fresh, DS_OPEN_WRITE, &f) : 0;
+	int named, err = was ? ds_lease_held(was) : 0;
 
+	if (!err && was)
+		err = ds_open(ds, fresh, DS_OPEN_WRITE, &f);
 	if (!err)
 		err = ds_replace(ds, fresh, name, NULL);
 	if (!f)

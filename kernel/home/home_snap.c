@@ -148,11 +148,14 @@ static int merge(struct set *s, const struct vm *vm, char *why, size_t len)
 	return err;
 }
 
-/* Who moves its disks has their snapshots in hand as well. */
+/*
+ * Who moves its disks has their snapshots in hand as well; and a move that nobody has ended knows
+ * its disks as the files that they are.
+ */
 static int not_moving(const struct vm *vm, char *why, size_t len)
 {
 	if (!vm->mig)
-		return 0;
+		return home_check_settled(vm, why, len) == -EAGAIN ? -EAGAIN : 0;
 	snprintf(why, len, "%s is %s: its snapshots stay as they are until then", vm->cfg.name,
 		 vm->doing ? vm->doing : "being migrated ('tasks' shows it)");
 	return -EBUSY;

@@ -84,8 +84,7 @@ static void make_chain(const char *disk_name)
 	struct ds_snap snap = { .ds = ds[1], .name = disk_name, .as = as, .part = true };
 	unsigned failed;
 
-	assert_int_equal(
-		ds_create(ds[1], disk_name, DS_KIND_THIN, 1 << 20, DS_FILE_UNFINISHED), 0);
+	assert_int_equal(ds_create(ds[1], disk_name, DS_KIND_THIN, 1 << 20, DS_FILE_UNFINISHED), 0);
 	for (unsigned i = 0; i < SNAPSHOTS; i++) {
 		snprintf(as, sizeof(as), "%s.%u", disk_name, i);
 		assert_int_equal(ds_snapshot_all(&snap, 1, &failed), 0);
@@ -102,8 +101,8 @@ static bool is_debris(const char *name)
 /* More files than one transaction has room for: not without a record that names them. */
 static void in_several_moments(void **state)
 {
-	static const char *const also[] = { "g/0", "g/1", "g/2", "g/3", "g/4", "g/5", "g/6",
-					    "g/root.disk" };
+	static const char *const also[] = { "g/0", "g/1", "g/2", "g/3",
+					    "g/4", "g/5", "g/6", "g/root.disk" };
 	struct home_carry *c = carry_prepared();
 
 	for (unsigned i = 0; i < 7; i++)

@@ -7,7 +7,8 @@
 // SOURCES: kernel/home/home.c kernel/home/home_former.c kernel/home/home_parts.c
 // SOURCES: kernel/home/home_file.c kernel/home/home_work.c kernel/home/home_life.c
 // SOURCES: kernel/home/home_edit.c kernel/home/home_sent.c kernel/home/home_come.c
-// SOURCES: kernel/home/home_move.c kernel/home/home_settle.c kernel/home/desc*.c
+// SOURCES: kernel/home/home_move.c kernel/home/home_settle.c kernel/home/home_snap.c
+// SOURCES: kernel/home/desc*.c
 // SOURCES: kernel/lib/text.c kernel/lib/name.c kernel/vm/trouble.c drivers/blkdev.c
 // SOURCES: kernel/lib/crc32c.c kernel/store/ds_*.c test/unit/fake_disk.c
 // SOURCES: test/unit/fake_home.c
@@ -130,6 +131,9 @@ static void third_host_refuses(void)
 	assert_true(strlen(why) < 160); /* what the console has room for */
 	assert_int_equal(home_check_settled(&fake_vm, why, sizeof(why)),
 			 -EAGAIN); /* nor moves it */
+	assert_int_equal(home_snapshot("g", "s", why, sizeof(why)), -EAGAIN);
+	assert_int_equal(home_revert("g", "s", why, sizeof(why)), -EAGAIN);
+	assert_int_equal(home_merge("g", "s", why, sizeof(why)), -EAGAIN);
 	assert_int_equal(fake_starts, 0);
 }
 
@@ -261,6 +265,28 @@ static void its_source_has_lost_it(void **state)
 	assert_non_null(home_add("g"));
 }
 
+/* It was taken for dead, and another host has had the VM since: it goes nowhere from here. */
+static void another_host_had_it(void **state)
+{
+	struct home *h;
+	struct vm_config cfg;
+	uint64_t file;
+
+	make();
+	h = runs();
+	cfg = fake_vm.cfg;
+	assert_int_equal(home_send(&fake_vm, &cfg, &sent, why, sizeof(why)), 0);
+	assert_int_equal(home_held(&fake_vm, why, sizeof(why)), 0);
+	h->held->given = true; /* as a look at the lease finds it */
+	assert_int_equal(home_held(&fake_vm, why, sizeof(why)), -ESTALE);
+	assert_non_null(strstr(why, "another host"));
+	assert_int_equal(home_leaves(&fake_vm, &there, &file, why, sizeof(why)), -ESTALE);
+	home_stay(&fake_vm);
+	fake_vm.state = VM_OFF;
+	home_let_go(h);
+	assert_int_equal(home_start("g", why, sizeof(why)), 0); /* nobody has it any more */
+}
+
 static void it_stays(void **state)
 {
 	struct home *h = leaves();
@@ -354,15 +380,11 @@ static int with_kernel(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		source(its_source_dies),
-		source(its_source_has_it),
-		source(its_source_has_lost_it),
-		source(it_stays),
-		source(it_cannot_be_settled),
-		source(it_stays_as_nobodys),
-		source(another_of_its_name_is_registered),
-		destination(it_has_come),
-		destination(it_does_not_come),
+		source(its_source_dies),	source(its_source_has_it),
+		source(its_source_has_lost_it), source(it_stays),
+		source(another_host_had_it),	source(it_cannot_be_settled),
+		source(it_stays_as_nobodys),	source(another_of_its_name_is_registered),
+		destination(it_has_come),	destination(it_does_not_come),
 		destination(it_says_so_itself),
 	};
 
