@@ -55,8 +55,8 @@ int source_home_plan(struct source *s, char *why, size_t len)
 	if (!copied)
 		return 0;
 	snprintf(why, len,
-		 "%s is at home on %s, which describes all of its disks: move all of them with it, "
-		 "by --disks DATASTORE, or none",
+		 "%s is at home on %s, which no disk leaves alone for another host: add --disks "
+		 "DATASTORE for the rest, or 'svmotion' it to one that both have",
 		 vm->cfg.name, vm->cfg.home);
 	return -ENOTSUP;
 }

@@ -140,7 +140,10 @@ static void to_another_host(void **state)
 	assert_int_equal(plan(false, "ds2", false, "ds1"), 0); /* it has no disk that would go */
 	assert_true(sent);
 	assert_int_equal(plan(false, "", true, "ds1"), -ENOTSUP);
-	assert_non_null(strstr(why, "--disks"));
+	assert_string_equal(why,
+			    "g is at home on ds1, which no disk leaves alone for another host: "
+			    "add --disks DATASTORE for the rest, or 'svmotion' it to one that "
+			    "both have");
 }
 
 static void to_its_own_host(void **state)
