@@ -76,8 +76,10 @@ static void zero_next(struct bulk *b, struct bulk_piece *p, uint64_t n)
 
 	p->blocks = MIN(n, g->max_zeroes_blocks * g->block_bytes / bulk_bytes(b, 1));
 	p->state = PIECE_ZEROING;
-	if (b->bare)
+	if (b->bare) {
 		pace_begun(&b->pace, time_ns(), bulk_bytes(b, p->blocks));
+		pace_zeros(&b->pace, bulk_bytes(b, p->blocks));
+	}
 	submit(p, b->m->target, BLK_WRITE_ZEROES);
 }
 
@@ -147,10 +149,13 @@ static int was_read(struct bulk *b, struct bulk_piece *p)
 	}
 	if (b->linear && b->fresh && !p->promised && ds_all_zero(p->buf, p->seg.len)) {
 		b->skipped_bytes += p->seg.len;
+		pace_zeros(&b->pace, p->seg.len);
 		part_done(b, p);
 		return 0;
 	}
 	p->state = goes_as_zeroes(b, p) ? PIECE_ZEROING : PIECE_WRITING;
+	if (p->state == PIECE_ZEROING)
+		pace_zeros(&b->pace, p->seg.len);
 	submit(p, b->m->target, p->state == PIECE_ZEROING ? BLK_WRITE_ZEROES : BLK_WRITE);
 	return 0;
 }

@@ -21,6 +21,8 @@
 #define GOOD 2u	 /* looks, before it goes a step up */
 #define WHOLE 1024u
 #define KEPT (WHOLE * 15 / 16)
+#define ZEROS_SHARE 4u	/* one in so many bytes, and a look is no measure */
+#define UNLIKE_MOST 50u /* such looks, before any is better than none */
 
 static const struct {
 	unsigned window;
@@ -115,8 +117,22 @@ static void note(struct pace *p, uint64_t now_ns, uint64_t requests, uint64_t bu
 {
 	p->looked_ns = now_ns;
 	p->looked_bytes = p->bytes;
+	p->looked_zeros = p->zeros;
 	p->requests = requests;
 	p->busy_ns = busy_ns;
+}
+
+/*
+ * Mostly holes: neither is the copy as fast as that, nor does the guest bear more of it. One that
+ * is slowed down even so is heard.
+ */
+static bool is_unlike(struct pace *p, uint64_t bytes, uint64_t zeros, uint64_t n, uint64_t mean_ns)
+{
+	if (zeros * ZEROS_SHARE <= bytes || (!p->free_ns && p->unlike++ >= UNLIKE_MOST))
+		return false;
+	if (p->free_ns && n && p->before_ns && mean_ns > SLOWED(p->before_ns))
+		slower(p, 0);
+	return true;
 }
 
 void pace_pass(struct pace *p)
@@ -128,6 +144,7 @@ void pace_look(struct pace *p, uint64_t now_ns, uint64_t requests, uint64_t busy
 {
 	uint64_t n = requests - p->requests, bytes = p->bytes - p->looked_bytes, interval;
 	uint64_t took = now_ns - p->looked_ns, mean = n ? (busy_ns - p->busy_ns) / n : 0;
+	uint64_t zeros = MIN(p->zeros - p->looked_zeros, bytes);
 	bool known = p->free_ns;
 
 	if (p->hurry)
@@ -140,8 +157,12 @@ void pace_look(struct pace *p, uint64_t now_ns, uint64_t requests, uint64_t busy
 		return;
 	if (((n && n < ENOUGH) || bytes < ENOUGH * UNIT) && took < 10 * PACE_EVERY_NS)
 		return; /* more of it is to be seen */
-	interval = mul_div64(took, UNIT, bytes);
 	note_kept(p, took, n);
+	if (is_unlike(p, bytes, zeros, n, mean)) {
+		note(p, now_ns, requests, busy_ns);
+		return;
+	}
+	interval = mul_div64(took, UNIT, MAX(bytes - zeros, 1ull));
 	learn(p, interval, !n);
 	if (n && !p->before_ns)
 		p->before_ns = mean; /* it was idle before: the first that is known */
@@ -161,6 +182,11 @@ void pace_hurry(struct pace *p)
 	p->piece_bytes = PACE_PIECE_MAX;
 	p->brake_ns = p->brake_at_ns = 0;
 	p->hurry = true;
+}
+
+void pace_zeros(struct pace *p, uint64_t bytes)
+{
+	p->zeros += bytes;
 }
 
 void pace_begun(struct pace *p, uint64_t now_ns, uint64_t bytes)

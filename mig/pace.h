@@ -42,7 +42,9 @@ struct pace {
 	uint64_t limit_at_ns; /* none is begun before this */
 	uint64_t brake_at_ns; /* nor this */
 	uint64_t bytes;	      /* begun */
-	uint64_t looked_ns, looked_bytes, requests, busy_ns; /* at the last look */
+	uint64_t zeros;	      /* of these it is known by now: read, perhaps, but not written */
+	uint64_t looked_ns, looked_bytes, looked_zeros, requests, busy_ns; /* at the last look */
+	unsigned unlike; /* looks at mostly zeros, while free_ns is not known */
 };
 
 /* before: without a copy; no requests: nothing is known. */
@@ -55,5 +57,7 @@ void pace_look(struct pace *p, uint64_t now_ns, uint64_t requests, uint64_t busy
 void pace_hurry(struct pace *p);
 uint64_t pace_at(const struct pace *p); /* when the next may begin */
 void pace_begun(struct pace *p, uint64_t now_ns, uint64_t bytes);
+/* So many of what was begun are zeros, which cost less, or more: they say nothing of the rate. */
+void pace_zeros(struct pace *p, uint64_t bytes);
 
 #endif

@@ -262,6 +262,79 @@ static void time_between_passes_is_no_rate(void **state)
 	assert_int_equal(good_look(&w.p, 20 * MS), PACE_WINDOW_MAX);
 }
 
+/* So many ms, in which a guest's requests took so many times as long; some of it zeros. */
+static void look(struct pace *p, uint64_t ms, uint64_t times, uint64_t bytes, uint64_t zeros)
+{
+	w.now += ms * MS;
+	w.done += ms;
+	w.busy_ns += ms * times * MS;
+	pace_begun(p, w.now, bytes);
+	pace_zeros(p, zeros);
+	pace_look(p, w.now, w.done, w.busy_ns);
+}
+
+static void learned(struct pace *p)
+{
+	world(500u << 20, 100000, 0);
+	pace_init(p, &(struct pace_guest){ SECOND, 1000, 1000 * MS }, 0);
+	for (unsigned i = 0; i < 10; i++)
+		look(p, 100, 1, 10u << 20, 0);
+	assert_true(p->free_ns);
+}
+
+/* A hole, which is over at once or takes its time, is no measure of what the copy gets. */
+static void holes_say_nothing(void **state)
+{
+	struct pace was;
+
+	learned(&w.p);
+	look(&w.p, 20, 3, 2u << 20, 0); /* braked */
+	for (uint64_t bytes = 256u << 10; bytes <= 256u << 20; bytes *= 32) {
+		was = w.p;
+		assert_true(was.brake_ns);
+		for (unsigned i = 0; i < 20; i++)
+			look(&w.p, 20, 1, bytes, bytes);
+		assert_int_equal(w.p.brake_ns, was.brake_ns);
+		assert_int_equal(w.p.free_ns, was.free_ns);
+		assert_int_equal(w.p.step, was.step);
+	}
+	for (unsigned i = 0; i < 50; i++) /* and then the rest, as before them */
+		look(&w.p, 20, 1, 2u << 20, 0);
+	assert_int_equal(w.p.brake_ns, 0);
+	assert_int_equal(w.p.free_ns, was.free_ns);
+}
+
+/* Nor does the copy learn its rate from one, but where there is nothing else. */
+static void a_rate_is_not_learned_from_holes(void **state)
+{
+	uint64_t free_ns;
+
+	learned(&w.p);
+	free_ns = w.p.free_ns;
+	world(500u << 20, 100000, 0);
+	pace_init(&w.p, &(struct pace_guest){ SECOND, 1000, 1000 * MS }, 0);
+	for (unsigned i = 0; i < 20; i++)
+		look(&w.p, 100, 1, 200u << 20, 190u << 20);
+	assert_int_equal(w.p.free_ns, 0);
+	for (unsigned i = 0; i < 5; i++)
+		look(&w.p, 100, 1, 10u << 20, 0);
+	assert_int_equal(w.p.free_ns, free_ns);
+	pace_init(&w.p, &(struct pace_guest){ SECOND, 1000, 1000 * MS }, 0);
+	for (unsigned i = 0; i < 100; i++)
+		look(&w.p, 100, 1, 200u << 20, 190u << 20);
+	assert_int_equal(w.p.free_ns, free_ns);
+}
+
+/* Zeroing is work for the device, too: a guest that is slowed down by it is heard. */
+static void holes_give_way(void **state)
+{
+	learned(&w.p);
+	for (unsigned i = 0; i < 20; i++)
+		look(&w.p, 20, 3, 8u << 20, 8u << 20);
+	assert_true(w.p.brake_ns >= w.p.free_ns);
+	assert_int_equal(w.p.step, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -271,6 +344,9 @@ int main(void)
 		cmocka_unit_test(alone_and_with_a_limit),
 		cmocka_unit_test(more_at_a_time_takes_two_good_looks),
 		cmocka_unit_test(time_between_passes_is_no_rate),
+		cmocka_unit_test(holes_say_nothing),
+		cmocka_unit_test(a_rate_is_not_learned_from_holes),
+		cmocka_unit_test(holes_give_way),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
