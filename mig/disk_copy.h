@@ -62,4 +62,19 @@ void disk_copy_note(struct mig_job *j, const char *path);
 void disk_copy_show(struct mig_job *j, const struct disk_copy_sum *sum, uint64_t started_ns,
 		    unsigned percent);
 
+/* disk_copies.c: all of a VM's. cold copies what is under one, as its snapshots, if anything is. */
+struct disk_copies {
+	unsigned nr;
+	struct disk_copy *copy[VM_DISKS_MAX];
+	int (*cold)(struct disk_copy *c);
+	int (*failed)(struct disk_copy *c, int err); /* says so to the job, and gives the error */
+};
+void disk_copies_add(struct disk_copies *all, struct disk_copy *c);
+/* Before the copy: what the guest asks for while nothing slows it down. */
+void disk_copies_watch(struct disk_copies *all);
+/* All cold parts, then all of what the disks themselves have; runs: a guest is to be spared. */
+MUST_CHECK int disk_copies_run(struct disk_copies *all, uint32_t bw_mbit, bool runs);
+void disk_copies_show(struct disk_copies *all, struct mig_job *j, uint64_t started_ns,
+		      unsigned percent);
+
 #endif

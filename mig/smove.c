@@ -95,6 +95,17 @@ static int check_room(struct smove *s)
 	return said(s, ds_room_check(&room, "", why, sizeof(why)), why);
 }
 
+static int copy_cold(struct disk_copy *c)
+{
+	return smove_chain_copy(container_of(c, struct smove_disk, copy));
+}
+
+static int failed(struct disk_copy *c, int err)
+{
+	smove_disk_failed(container_of(c, struct smove_disk, copy), err);
+	return err;
+}
+
 static int preflight(struct smove *s)
 {
 	struct mig_disk_figures *f = &s->j->st.disk;
@@ -111,37 +122,17 @@ static int preflight(struct smove *s)
 	}
 	if (!err)
 		err = check_room(s);
-	for (unsigned i = 0; i < s->nr && !err; i++)
+	s->copies = (struct disk_copies){ .cold = copy_cold, .failed = failed };
+	for (unsigned i = 0; i < s->nr && !err; i++) {
 		err = smove_disk_make(&s->disk[i]);
+		disk_copies_add(&s->copies, &s->disk[i].copy);
+	}
 	if (!err)
 		err = smove_record(s);
 	for (unsigned i = 0; i < s->nr && !err; i++)
 		err = smove_disk_filter(&s->disk[i]);
 	if (!err)
 		f->before_ns = smove_mean_now(s);
-	return err;
-}
-
-static int copy_cold(struct smove_disk *d)
-{
-	pace_init(&d->copy.bulk.pace, &d->copy.guest, d->s->j->req.bw_mbit);
-	if (d->s->j->vm->state != VM_RUNNING)
-		pace_hurry(&d->copy.bulk.pace); /* it is this job's, so it does not begin to run */
-	return smove_chain_copy(d);
-}
-
-static int copy_hot(struct smove_disk *d)
-{
-	return bulk_linear(&d->copy.bulk);
-}
-
-static int each(struct smove *s, int err, int (*fn)(struct smove_disk *d))
-{
-	for (unsigned i = 0; i < s->nr && !err; i++) {
-		err = fn(&s->disk[i]);
-		if (err)
-			smove_disk_failed(&s->disk[i], err);
-	}
 	return err;
 }
 
@@ -154,8 +145,8 @@ static int copy(struct smove *s)
 		err = copy_home(s);
 	s->started_ns = time_ns();
 	smove_guest_requests(s, &r0, &ns0);
-	err = each(s, err, copy_cold);
-	err = each(s, err, copy_hot);
+	if (!err) /* it is this job's, so it does not begin to run */
+		err = disk_copies_run(&s->copies, s->j->req.bw_mbit, s->j->vm->state == VM_RUNNING);
 	smove_guest_requests(s, &r1, &ns1);
 	s->j->st.disk.during_ns = r1 > r0 ? (ns1 - ns0) / (r1 - r0) : 0;
 	smove_show(s);

@@ -80,9 +80,10 @@ struct smove {
 	struct mig_job *j;
 	unsigned nr;
 	struct smove_disk disk[VM_DISKS_MAX];
-	struct home_carry *home; /* NULL: it has none */
-	struct journal *record;	 /* of the new files, until all of them are the VM's; or NULL */
-	bool home_goes;		 /* its home, to req.disks.all */
+	struct disk_copies copies; /* theirs */
+	struct home_carry *home;   /* NULL: it has none */
+	struct journal *record;	   /* of the new files, until all of them are the VM's; or NULL */
+	bool home_goes;		   /* its home, to req.disks.all */
 	struct smove_seat seat;
 	uint64_t started_ns; /* the copy */
 	uint64_t shown_ns;   /* its progress was, last */

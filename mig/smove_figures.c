@@ -30,11 +30,7 @@ uint64_t smove_bytes(const struct smove_disk *d, uint64_t blocks)
 
 void smove_show(struct smove *s)
 {
-	struct disk_copy_sum sum = { .done_bytes = 0 };
-
-	for (unsigned i = 0; i < s->nr; i++)
-		disk_copy_add(&s->disk[i].copy, &sum);
-	disk_copy_show(s->j, &sum, s->started_ns, COPY_PERCENT);
+	disk_copies_show(&s->copies, s->j, s->started_ns, COPY_PERCENT);
 	s->shown_ns = time_ns();
 }
 
@@ -58,17 +54,8 @@ uint64_t smove_mean_now(struct smove *s)
 
 	if (s->j->vm->state != VM_RUNNING)
 		return 0;
-	for (unsigned i = 0; i < s->nr; i++)
-		disk_copy_watch(&s->disk[i].copy);
-	do {
-		world_sleep_ns(DISK_COPY_WATCH_NS);
-		requests = 0;
-		for (unsigned i = 0; i < s->nr; i++)
-			requests += disk_copy_seen(&s->disk[i].copy);
-	} while (s->nr && !disk_copy_watched(&s->disk[0].copy, requests));
-	requests = 0;
+	disk_copies_watch(&s->copies);
 	for (unsigned i = 0; i < s->nr; i++) {
-		disk_copy_watch(&s->disk[i].copy);
 		requests += s->disk[i].copy.guest.requests;
 		busy_ns += s->disk[i].copy.guest.busy_ns;
 	}

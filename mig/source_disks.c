@@ -156,11 +156,8 @@ int source_disks_sender(struct source *s, int err)
 static void show(struct source *s)
 {
 	struct source_disks *d = s->disks;
-	struct disk_copy_sum sum = { .done_bytes = 0 };
 
-	for (unsigned i = 0; i < d->nr; i++)
-		disk_copy_add(&d->disk[i].copy, &sum);
-	disk_copy_show(s->j, &sum, d->started_ns, COPY_PERCENT);
+	disk_copies_show(&d->copies, s->j, d->started_ns, COPY_PERCENT);
 	d->shown_ns = time_ns();
 }
 
@@ -219,44 +216,14 @@ int source_disk_failed(struct source_disk *d, int err)
 	return d->copy.bulk.fault == BULK_TARGET ? source_disks_sender(s, err) : err;
 }
 
-/* What the guest asks for before it is slowed down. */
-static void watch(struct source_disks *d)
+static int copy_cold(struct disk_copy *c)
 {
-	uint64_t requests;
-
-	for (unsigned i = 0; i < d->nr; i++)
-		disk_copy_watch(&d->disk[i].copy);
-	do {
-		world_sleep_ns(DISK_COPY_WATCH_NS);
-		requests = 0;
-		for (unsigned i = 0; i < d->nr; i++)
-			requests += disk_copy_seen(&d->disk[i].copy);
-	} while (d->nr && !disk_copy_watched(&d->disk[0].copy, requests));
-	for (unsigned i = 0; i < d->nr; i++)
-		disk_copy_watch(&d->disk[i].copy);
+	return source_chain_copy(container_of(c, struct source_disk, copy));
 }
 
-static int copy_cold(struct source_disk *d)
+static int failed(struct disk_copy *c, int err)
 {
-	pace_init(&d->copy.bulk.pace, &d->copy.guest, d->s->j->req.bw_mbit);
-	if (!job_moves_running(d->s->j))
-		pace_hurry(&d->copy.bulk.pace);
-	return source_chain_copy(d);
-}
-
-static int copy_hot(struct source_disk *d)
-{
-	return bulk_linear(&d->copy.bulk);
-}
-
-static int each(struct source_disks *d, int err, int (*fn)(struct source_disk *d))
-{
-	for (unsigned i = 0; i < d->nr && !err; i++) {
-		err = fn(&d->disk[i]);
-		if (err)
-			err = source_disk_failed(&d->disk[i], err);
-	}
-	return err;
+	return source_disk_failed(container_of(c, struct source_disk, copy), err);
 }
 
 static int copy(struct source *s)
@@ -265,11 +232,11 @@ static int copy(struct source *s)
 	int err;
 
 	if (job_moves_running(s->j))
-		watch(d);
+		disk_copies_watch(&d->copies);
 	d->started_ns = d->alive_ns = time_ns();
 	err = source_home_copy(s, d->sender, d->nr, source_disks_well);
-	err = each(d, err, copy_cold);
-	err = each(d, err, copy_hot);
+	if (!err)
+		err = disk_copies_run(&d->copies, s->j->req.bw_mbit, job_moves_running(s->j));
 	if (!err)
 		show(s);
 	return err ? err : source_backlog_wait(s);
@@ -325,8 +292,11 @@ int source_disks_copy(struct source *s)
 	err = open_journal(s);
 	if (!err)
 		err = open_sender(s);
-	for (unsigned i = 0; i < s->disks->nr && !err; i++)
+	s->disks->copies = (struct disk_copies){ .cold = copy_cold, .failed = failed };
+	for (unsigned i = 0; i < s->disks->nr && !err; i++) {
 		err = make_mirror(&s->disks->disk[i], blk_sender_disk(s->disks->sender, i));
+		disk_copies_add(&s->disks->copies, &s->disks->disk[i].copy);
+	}
 	if (err == -ESRCH || err == -ENODEV)
 		job_error(s->j, "not-running", "the VM ended by itself before it could move");
 	if (!err)

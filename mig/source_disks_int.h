@@ -43,6 +43,7 @@ struct source_flush {
 struct source_disks {
 	unsigned nr;
 	struct source_disk disk[VM_DISKS_MAX];
+	struct disk_copies copies; /* theirs */
 	struct peer peer;
 	struct blk_sender *sender;
 	struct source_verify verify;
