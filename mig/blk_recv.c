@@ -47,7 +47,7 @@ static uint64_t end_of(const struct blk_recv_disk *d)
 /* What is there is what was sent, not what the datastore had there before. */
 static bool is_own_locked(const struct blk_receiver *r, uint32_t disk, uint64_t from, uint64_t to)
 {
-	return !r->bare[disk].still || spans_have(&r->bare[disk].written, from, to);
+	return !r->state[disk].bare || spans_have(&r->state[disk].written, from, to);
 }
 
 static bool is_all_own_locked(const struct blk_receiver *r, uint32_t disk)
@@ -74,7 +74,7 @@ static int next_snapshot(struct blk_receiver *r, uint32_t disk)
 	unsigned long f = spin_lock(&r->lock);
 
 	if (!err)
-		r->bare[disk].still = false;
+		r->state[disk].bare = false;
 	spin_unlock(&r->lock, f);
 	return err;
 }
@@ -330,19 +330,19 @@ int blk_receiver_new(struct peer *p, const struct blk_recv_disk *disks, unsigned
 	r->peer = p;
 	r->disk = disks;
 	r->nr_disks = nr;
-	r->bare = calloc(nr, sizeof(*r->bare));
-	for (unsigned i = 0; r->bare && i < nr; i++)
-		r->bare[i].still = disks[i].bare;
+	r->state = calloc(nr, sizeof(*r->state));
+	for (unsigned i = 0; r->state && i < nr; i++)
+		r->state[i] = (struct recv_state){ .changed = true, .bare = disks[i].bare };
 	spin_init(&r->lock, LOCK_MIG_DISKS, "disks in");
 	waitq_init(&r->changed, "disks in");
 	for (unsigned i = 0; i < RECV_SLOTS; i++)
 		r->slot[i].receiver = r;
-	err = r->bare ? page_ring_init(&r->ring, (unsigned)(credit / PAGE_SIZE)) : -ENOMEM;
+	err = r->state ? page_ring_init(&r->ring, (unsigned)(credit / PAGE_SIZE)) : -ENOMEM;
 	if (!err)
 		err = world_create(&r->acker, &o, acker_world, r);
 	if (err) {
 		page_ring_fini(&r->ring);
-		free(r->bare);
+		free(r->state);
 		free(r);
 		return err;
 	}
@@ -363,7 +363,7 @@ void blk_receiver_free(struct blk_receiver *r)
 	world_join(r->acker);
 	peer_while_slow(r->peer, NULL, NULL);
 	page_ring_fini(&r->ring);
-	free(r->bare);
+	free(r->state);
 	free(r);
 }
 

@@ -38,9 +38,10 @@ struct recv_slot {
 	struct blk_seg seg[RECV_SEGS];
 };
 
-/* Of a disk that is bare: what of it is its own by now. */
-struct recv_bare {
-	bool still;
+/* What is known of a disk's contents. */
+struct recv_state {
+	bool changed; /* since its last flush, or there was none */
+	bool bare;    /* still; then what of it is its own by now */
 	struct spans written;
 };
 
@@ -48,7 +49,7 @@ struct blk_receiver {
 	struct peer *peer; /* receiving: the caller; sending: acker */
 	const struct blk_recv_disk *disk;
 	unsigned nr_disks;
-	struct recv_bare *bare; /* [lock] one for each disk */
+	struct recv_state *state; /* [lock] one for each disk */
 	struct world *acker;
 	struct spinlock lock;
 	struct waitq changed;	    /* anything below */

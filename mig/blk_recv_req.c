@@ -54,10 +54,12 @@ void recv_slot_over(struct recv_slot *s, int err)
 
 	s->over = true;
 	r->under_way--;
+	if (s->op != BLOCKS_FLUSH && s->op != BLOCKS_CHECK)
+		r->state[s->disk].changed = true;
 	if (!err && s->op == BLOCKS_WRITE)
 		r->bytes += s->to - s->from;
-	if (!err && (s->op == BLOCKS_WRITE || s->op == BLOCKS_ZEROES) && r->bare[s->disk].still)
-		err = spans_add(&r->bare[s->disk].written, s->from, s->to);
+	if (!err && (s->op == BLOCKS_WRITE || s->op == BLOCKS_ZEROES) && r->state[s->disk].bare)
+		err = spans_add(&r->state[s->disk].written, s->from, s->to);
 	if (err && !r->error) {
 		r->error = err;
 		r->error_disk = s->disk;
@@ -95,14 +97,24 @@ static bool next_part(struct recv_slot *s, int *verdict)
 	return true;
 }
 
-/* A flush goes to one disk after the other; left counts them. */
+/*
+ * A flush goes to one disk after the other that has changed since its last one; left counts them.
+ * Nothing else is under way meanwhile.
+ */
 static bool next_flush(struct recv_slot *s)
 {
-	if (!s->left)
-		return false;
-	s->disk = s->receiver->nr_disks - (uint32_t)s->left--;
+	struct blk_receiver *r = s->receiver;
+	unsigned long f = spin_lock(&r->lock);
+	bool found = false;
+
+	while (s->left && !found) {
+		s->disk = r->nr_disks - (uint32_t)s->left--;
+		found = r->state[s->disk].changed;
+		r->state[s->disk].changed = false;
+	}
+	spin_unlock(&r->lock, f);
 	s->r.op = BLK_FLUSH;
-	return true;
+	return found;
 }
 
 static void part_done(struct blk_req *q);

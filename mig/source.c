@@ -221,7 +221,6 @@ static int send_remain(struct source *s)
 
 static int send_state(struct source *s)
 {
-	struct wire_end end = { .clock_delta_ns = source_gap_ns(s->j), .rtt_ns = s->j->rtt_ns };
 	struct rec_writer w;
 	int err;
 
@@ -233,6 +232,15 @@ static int send_state(struct source *s)
 	if (!err)
 		err = peer_send(&s->j->peer, WIRE_STATE, w.buf, w.len);
 	rec_writer_fini(&w);
+	return err;
+}
+
+/* Of the disks as well all has come by then. */
+static int send_end(struct source *s)
+{
+	struct wire_end end = { .clock_delta_ns = source_gap_ns(s->j), .rtt_ns = s->j->rtt_ns };
+	int err = source_disks_flushed(s);
+
 	return err ? err : peer_send(&s->j->peer, WIRE_END, &end, sizeof(end));
 }
 
@@ -256,6 +264,8 @@ static int transfer(struct source *s)
 	j->st.rounds += !err;
 	if (!err)
 		err = send_state(s);
+	if (!err)
+		err = send_end(s);
 	j->st.state_ns = time_ns() - t1;
 	return err;
 }

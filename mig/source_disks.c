@@ -349,13 +349,26 @@ int source_disks_drain(struct source *s)
 		err = drain_one(&d->disk[i]);
 	if (!err && s->j->req.disks.verify)
 		err = source_verify_rest(s);
-	if (!err)
-		err = source_backlog_flush(s);
+	if (!err && d->sender)
+		d->drained = blk_sender_flush_begin(d->sender);
 	if (!err)
 		show(s);
 	for (unsigned i = 0; i < d->nr && !err; i++)
 		unfilter(&d->disk[i]);
 	return err;
+}
+
+/* A further flush finds nothing to do there, and is done when the first one is. */
+int source_disks_flushed(struct source *s)
+{
+	struct source_disks *d = s->disks;
+	struct blk_sender_stats st;
+
+	if (!d || !d->sender)
+		return 0;
+	blk_sender_stats(d->sender, &st);
+	return d->drained && st.acked >= d->drained ? source_disks_sender(s, 0)
+						    : source_backlog_flush(s);
 }
 
 /* ---- the end ---- */

@@ -34,7 +34,10 @@ MUST_CHECK int source_disks_copy(struct source *s);
 MUST_CHECK int source_disks_look(struct source *s);
 uint64_t source_disks_rest_ns(const struct source *s);
 MUST_CHECK int source_disks_ready(struct source *s);
+/* In the stun: all that is to come is on its way, and a flush behind it... */
 MUST_CHECK int source_disks_drain(struct source *s);
+/* ... which is done there: before END, beside what memory there still is to send. */
+MUST_CHECK int source_disks_flushed(struct source *s);
 void source_disks_free(struct source *s);
 
 /* source_home.c. After source_disks_plan and vdisks_identify: does its home go, and how? */

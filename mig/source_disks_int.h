@@ -49,6 +49,7 @@ struct source_disks {
 	struct source_verify verify;
 	struct source_rate rate;
 	struct source_flush flush;
+	uint64_t drained; /* number of the flush behind all; 0: there was no slot for it */
 	uint64_t started_ns, shown_ns, alive_ns;
 };
 

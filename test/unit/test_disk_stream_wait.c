@@ -88,12 +88,29 @@ static void has_no_slot(void **state)
 	assert_int_equal(blk_sender_flush_begin(net.sender), begun + 2);
 }
 
+/* A disk that has not changed since is not asked to flush again. */
+static void nothing_has_changed(void **state)
+{
+	assert_int_equal(guest_change(0, BLK_WRITE, 0, 8), 0);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(blk_sender_flush(net.sender, time_ns() + SOON_NS), 0);
+	assert_true(late[0].flushes == 1 && late[1].flushes == 1);
+	assert_int_equal(guest_change(1, BLK_DISCARD, 8, 8), 0);
+	assert_int_equal(blk_sender_flush(net.sender, time_ns() + SOON_NS), 0);
+	assert_true(late[0].flushes == 1 && late[1].flushes == 2);
+	assert_int_equal(guest_change(0, BLK_WRITE_ZEROES, 8, 8), 0);
+	assert_int_equal(blk_sender_flush(net.sender, time_ns() + SOON_NS), 0);
+	assert_true(late[0].flushes == 2 && late[1].flushes == 2);
+	assert_true(blk_receiver_close(net.receiver));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(takes_long, late_start, late_stop),
 		cmocka_unit_test_setup_teardown(is_given_up, late_start, late_stop),
 		cmocka_unit_test_setup_teardown(has_no_slot, late_start, late_stop),
+		cmocka_unit_test_setup_teardown(nothing_has_changed, late_start, late_stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
