@@ -167,7 +167,7 @@ static void list_text(struct shell *sh, const struct blkdev *d)
 	char block[24];
 
 	snprintf(block, sizeof(block), "%u/%u", d->geo.block_bytes, d->geo.physical_bytes);
-	shell_printf(sh, "%-8s %-8s %10llu  %-9s %-6s %-24s %s\n", d->name, d->driver,
+	shell_printf(sh, "%-8s %-10s %8llu  %-9s %-6s %-24s %s\n", d->name, d->driver,
 		     (unsigned long long)(d->geo.blocks * d->geo.block_bytes >> 20), block,
 		     d->geo.read_only	     ? "ro"
 		     : d->geo.volatile_cache ? "write"
@@ -187,7 +187,7 @@ static int disk_list(struct shell *sh, int argc, char **argv)
 	else if (!blk_at(0))
 		shell_printf(sh, "no disk\n");
 	else
-		shell_printf(sh, "%-8s %-8s %10s  %-9s %-6s %-24s %s\n", "disk", "driver", "MiB",
+		shell_printf(sh, "%-8s %-10s %8s  %-9s %-6s %-24s %s\n", "disk", "driver", "MiB",
 			     "block", "cache", "model", "serial");
 	for (unsigned i = 0; (d = blk_at(i)); i++) {
 		if (shell_json(sh))
