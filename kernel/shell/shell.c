@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The console's worlds. "console" reads every byte and sorts: a line that
- * starts with '@' is a program's (see shell_int.h) and runs in a world of its
+ * starts with '@' is a program's (shell_sort.c) and runs in a world of its
  * own; everything else goes to "shell", the interactive line. Ctrl-C while the
  * interactive command runs interrupts it.
  */
@@ -18,6 +18,7 @@
 
 #define KEYS_MAX 4096u
 #define KEY_CTRL_C 0x03
+#define KEY_RS 0x1e
 #define SHELL_STACK (64u << 10)
 #define LINE_TOO_LONG "the line is longer than 1023 characters: nothing was done"
 
@@ -172,40 +173,37 @@ static void framed_line(const char *line, bool cut)
 
 /* The console's reader */
 
+static void key(char c)
+{
+	if (c == KEY_CTRL_C && interactive.running && !interactive.raw)
+		__atomic_store_n(&interactive.interrupted, 1, __ATOMIC_RELAXED);
+	else
+		keys_push(c);
+}
+
 static void console_world(void *arg)
 {
-	static char line[SHELL_LINE_MAX];
+	static struct shell_sort sort = { .line_start = true };
 	char buf[128];
-	size_t len = 0, n;
-	bool framed = false, line_start = true, cut = false;
+	size_t n;
 
 	(void)arg;
 	for (;;) {
 		n = console_read(buf, sizeof(buf), NEVER_NS);
 		for (size_t i = 0; i < n; i++) {
-			char c = buf[i];
-			bool end = c == '\n' || c == '\r';
-
-			if (line_start && c == '@') {
-				framed = true;
-				cut = false;
-				len = 0;
-			}
-			line_start = end || (c == KEY_CTRL_C && !interactive.raw);
-			if (!framed) {
-				if (c == KEY_CTRL_C && interactive.running && !interactive.raw)
-					__atomic_store_n(&interactive.interrupted, 1,
-							 __ATOMIC_RELAXED);
-				else
-					keys_push(c);
-			} else if (end) {
-				line[len] = '\0';
-				framed_line(line, cut);
-				framed = false;
-			} else if (len + 1 < sizeof(line)) {
-				line[len++] = c;
-			} else {
-				cut = true;
+			switch (shell_sort(&sort, buf[i], interactive.raw)) {
+			case SHELL_BYTE_KEY_BEFORE:
+				key(KEY_RS);
+				key(buf[i]);
+				break;
+			case SHELL_BYTE_KEY:
+				key(buf[i]);
+				break;
+			case SHELL_BYTE_LINE:
+				framed_line(sort.line, sort.cut);
+				break;
+			case SHELL_BYTE_TAKEN:
+				break;
 			}
 		}
 	}

@@ -5,9 +5,9 @@
  *
  * The console carries two kinds of traffic. A person types lines at the prompt,
  * with editing and history. A program sends "@TAG command" lines, TAG being
- * digits; each runs in a world of its own and every line that it prints comes
- * back as "@TAG|text", then "@TAG=STATUS". "@TAG!" interrupts it. Log lines
- * carry no such prefix, so a program can tell them apart.
+ * digits, behind an RS when a person may be typing; each runs in a world of its own and
+ * every line that it prints comes back as "@TAG|text", then "@TAG=STATUS". "@TAG!" interrupts
+ * it. Log lines carry no such prefix, so a program can tell them apart.
  */
 #ifndef TERN_SHELL_INT_H
 #define TERN_SHELL_INT_H
@@ -53,6 +53,21 @@ struct shell {
 /* shell.c: the interactive line's terminal; 0 = it is asked, at the next line. */
 void shell_set_cols(unsigned cols);
 unsigned shell_cols(void); /* as known now */
+
+/* shell_sort.c: line_start is true at the begin. */
+struct shell_sort {
+	bool line_start, framed, marked, cut; /* cut: the line was too long, a part is there */
+	size_t len;
+	char line[SHELL_LINE_MAX]; /* a program's, from its '@' on */
+};
+enum shell_byte {
+	SHELL_BYTE_KEY,	       /* a key */
+	SHELL_BYTE_KEY_BEFORE, /* two: an RS before it */
+	SHELL_BYTE_TAKEN,      /* a program's */
+	SHELL_BYTE_LINE,       /* and its line is whole */
+};
+/* raw: all keys are a guest's. */
+enum shell_byte shell_sort(struct shell_sort *s, char c, bool raw);
 
 /* shell_out.c */
 void shell_out_flush(struct shell *sh); /* writes what is buffered, line or not */

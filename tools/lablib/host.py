@@ -183,7 +183,7 @@ class Host:
         future.lines = []
         self.pending[tag] = future
         try:
-            await self.send(f"@{tag} {line}\n".encode())
+            await self.send(f"\x1e@{tag} {line}\n".encode())
             return await asyncio.wait_for(future, timeout)
         except asyncio.TimeoutError:
             raise paths.LabError(

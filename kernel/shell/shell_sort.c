@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Whose a byte is that the console receives (shell_int.h): a program's, from '@' at the begin of a
+ * line to its end, or a person's. Who types may be in the middle of a line, or of a guest's
+ * (`vm console`); so a program says RS before its '@', which then is one wherever the other
+ * is. RS before anything else is a key like others.
+ */
+#include "shell_int.h"
+
+#define KEY_CTRL_C 0x03
+#define KEY_RS 0x1e /* [ASCII "RS", Ctrl-^] */
+
+static enum shell_byte take(struct shell_sort *s, char c)
+{
+	if (s->len + 1 < sizeof(s->line))
+		s->line[s->len++] = c;
+	else
+		s->cut = true;
+	return SHELL_BYTE_TAKEN;
+}
+
+enum shell_byte shell_sort(struct shell_sort *s, char c, bool raw)
+{
+	bool end = c == '\n' || c == '\r', marked = s->marked;
+
+	s->marked = c == KEY_RS;
+	if (c == '@' && (s->line_start || marked)) {
+		s->framed = true;
+		s->cut = false;
+		s->len = 0;
+	}
+	if (s->marked)
+		return marked && !s->framed ? SHELL_BYTE_KEY : SHELL_BYTE_TAKEN;
+	s->line_start = end || (c == KEY_CTRL_C && !raw);
+	if (!s->framed)
+		return marked ? SHELL_BYTE_KEY_BEFORE : SHELL_BYTE_KEY;
+	if (!end)
+		return take(s, c);
+	s->line[s->len] = '\0';
+	s->framed = false;
+	return SHELL_BYTE_LINE;
+}
