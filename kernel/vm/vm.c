@@ -56,7 +56,7 @@ static int refuse(const struct vm *vm, const char *what, char *why, size_t len)
 {
 	snprintf(why, len, "VM %s is %s%s%s: cannot %s it%s", vm->cfg.name,
 		 vm_state_name(vm->state), vm->mig ? " and " : "", vm->mig ? doing(vm) : "", what,
-		 vm->state == VM_SUSPENDED ? " ('vm restore' lets it go on)" : "");
+		 vm->state == VM_SUSPENDED && !vm->mig ? " ('vm restore' lets it go on)" : "");
 	return -EBUSY;
 }
 
