@@ -248,6 +248,11 @@ static void remember(const struct mig_job *j)
 	history_add(&v);
 }
 
+static const char *way(const struct mig_job *j)
+{
+	return j->req.storage ? "disks" : j->st.incoming ? "in" : "out";
+}
+
 void job_over(struct mig_job *j, enum mig_phase p)
 {
 	unsigned long list = spin_lock(&jobs.lock), f = spin_lock(&j->lock);
@@ -268,10 +273,10 @@ void job_over(struct mig_job *j, enum mig_phase p)
 		return;
 	if (j->complete)
 		remember(j);
-	log_line(p == MIG_DONE ? LOG_INFO : LOG_WARN, "mig", "job %u: %s %s %s in %u ms%s%s",
-		 (unsigned)j->st.id, j->st.vm, j->st.incoming ? "in" : "out", mig_phase_name(p),
-		 (unsigned)(j->st.total_ns / NSEC_PER_MSEC), j->st.error[0] ? ": " : "",
-		 j->st.error);
+	log_line(p == MIG_DONE ? LOG_INFO : LOG_WARN, "mig", "job %u: %s %s %s%s in %u ms%s%s",
+		 (unsigned)j->st.id, j->st.vm, way(j), mig_phase_name(p),
+		 j->st.dry_run ? " (dry run)" : "", (unsigned)(j->st.total_ns / NSEC_PER_MSEC),
+		 j->st.error[0] ? ": " : "", j->st.error);
 }
 
 static void snapshot(struct mig_job *j, struct mig_status *out)

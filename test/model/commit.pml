@@ -6,7 +6,9 @@
  * The network is as bad as it can be: a message in flight is a bit that is set
  * by sending; it may be delivered at any later time, in any order, once or
  * again (the bit stays), or be lost. Messages of the migration's own stream die
- * with the end that would receive them; settling uses new streams. Either host
+ * with the end that would receive them; settling uses new streams. TCP excludes that
+ * within a stream octets come twice, out of order, or after a gap; the model does not use
+ * that: what a stream would put in order may come in any here. Either host
  * may crash once at any point and comes back knowing nothing. The operator, who
  * looks at both hosts, answers truthfully and only when a host asks.
  *

@@ -3,8 +3,9 @@
  * Who owns a migrating VM whose disk has a lease: Promela model of docs/ownership.md, that
  * is mig/commit.c with kernel/store/ds_hand.c. Steps carry the names of the functions.
  *
- * Hosts, network and messages are those of commit.pml, without an operator: nobody needs
- * one. The lease is one variable on the datastore; a transaction is one step, which looks
+ * Hosts, network and messages are those of commit.pml (each is lost, comes twice and again, late
+ * and in any order, though TCP excludes most of that within a stream), without an operator: nobody
+ * needs one. The lease is one variable on the datastore; a transaction is one step, which looks
  * before it changes. It may break off: then it has happened or not, and its host knows nothing.
  * Each host may lose the datastore for a while: its fence is shut, and others may take it for dead,
  * as they take one that has crashed. A third host takes a dead host's lease.

@@ -7,13 +7,14 @@
  * (commit_disks.pml), and the records keep the copied ones in step.
  *
  * The network is as bad as in commit.pml: a message in flight is a bit; it is delivered at any
- * later time, once or again, or lost, and those of the migration's own stream die with it.
+ * later time, in any order, once or again, or lost, and those of the migration's own stream die
+ * with it.
  * Either host crashes up to CRASHES times, between any two steps: between a note on its disk and
  * what it does next, too. A host may also burn down, once, and never come back; then, and only
  * then, there is an operator who says so. A transaction of the shared datastore, or a note of the
  * source's, may break off BREAKS times: nobody knows then whether it was done. Of the lease's
- * time there is only that a dead host's is found out; fences that are shut are in
- * commit_disks.pml.
+ * time there is only that a dead host's is found out. Fences that are shut, and a third host, are
+ * in third.h, with THIRD.
  *
  * Safety:   never both running, nor the source again after the destination has run, nor an old
  *           copy after the source has gone on (monitor); GO that was not noted is never
@@ -26,8 +27,11 @@
 
 /* DECIDES: records decide */
 /* DECIDES: leases and records decide -DLEASES */
+/* DECIDES: records decide -DTHIRD */
+/* DECIDES: leases and records decide -DLEASES -DTHIRD */
 
 /* CHECK: -DLEASES -DCRASHES=1 -DLOSSES=2 */
+/* CHECK: -DTHIRD -DCRASHES=1 -DLOSSES=0 -DDUPS=0 */
 /* LONG: -DCRASHES=3 -DLOSSES=4 */
 /* LONG: -DLEASES -DCRASHES=2 -DLOSSES=3 -DBREAKS=2 */
 
@@ -40,6 +44,12 @@
 /* BREAK: settles -DBREAK_FORGET_GONE -DCRASHES=3 */
 /* BREAK: kept -DLEASES -DBREAK_FREE_BY_LEASE */
 /* BREAK: safety -DLEASES -DBREAK_NOTE_ALONE */
+/* BREAK: safety -DTHIRD -DCRASHES=1 -DLOSSES=1 -DDUPS=1 -DBREAK_NO_MARK */
+/* BREAK: safety -DTHIRD -DCRASHES=1 -DLOSSES=1 -DDUPS=1 -DBREAK_NO_LOOK */
+/* BREAK: safety -DTHIRD -DCRASHES=1 -DLOSSES=1 -DDUPS=1 -DBREAK_NO_SECOND_LOOK */
+/* BREAK: safety -DTHIRD -DCRASHES=1 -DLOSSES=1 -DDUPS=1 -DBREAK_WHOLE_WITHOUT_MARK */
+/* BREAK: safety -DTHIRD -DCRASHES=1 -DLOSSES=1 -DDUPS=1 -DBREAK_UNMARK_EARLY */
+/* BREAK: safety -DTHIRD -DCRASHES=1 -DLOSSES=1 -DDUPS=1 -DBREAK_WORD_TOO_EARLY */
 
 #ifndef DUPS
 #define DUPS 2 /* messages that come twice */
@@ -70,7 +80,7 @@ mtype = { NONE, J_NOTHING, J_GO, J_OWNS, J_GONE };
 mtype sj = J_NOTHING;
 mtype dj = J_NOTHING;
 /* The lease of the first disk that has one. */
-mtype = { SOURCES, OFFERED, TAKEN, TAKEN_BACK };
+mtype = { SOURCES, OFFERED, TAKEN, TAKEN_BACK, ANOTHERS };
 mtype lease = SOURCES;
 
 bool stunned;	 /* at least once */
@@ -102,6 +112,8 @@ bool d_told_here;
 #define leased false
 #endif
 
+#include "third.h"
+
 inline deliver(bit_)
 {
 	if
@@ -122,16 +134,17 @@ inline go_on()
 
 /* In memory: what a crash has taken can only be started anew, when somebody says that it may. */
 #define asks_lease (s == GIVING || s == GIVEN || (s == GO_SENT && !stream && in_memory && leased))
+#define anothers (lease == TAKEN || lease == ANOTHERS)
 #define is_there (d == ACCEPTED || d == TAKES || d == OWNS)
 
 proctype source()
 {
 end:	do
-	:: atomic { OUT(TOLD_PARKED, s == RUNS && stream && !stunned) ->
+	:: atomic { OUT(TOLD_PARKED, s == RUNS && stream && !stunned && s_left) ->
 		s = PARKED; stunned = true; m_end = true }
 
 	/* READY: first the note, then GO */
-	:: atomic { OUT(NOTED_GO, s == PARKED && m_ready && stream) ->
+	:: atomic { OUT(NOTED_GO, s == PARKED && m_ready && stream && s_notes && s_holds) ->
 		deliver(m_ready);
 #ifndef BREAK_GO_WITHOUT_NOTE
 		sj = J_GO;
@@ -141,21 +154,23 @@ end:	do
 		s = GO_SENT; m_go = stream }
 
 	/* cancel, failure, lost stream: before GO, which is not noted any more, it goes on */
-	:: atomic { OUT(NOTED_NOTHING, s == NOTED || s == PARKED) -> sj = J_NOTHING; s = UNNOTED }
+	:: atomic { OUT(NOTED_NOTHING, (s == NOTED || s == PARKED) && s_notes) ->
+		sj = J_NOTHING; s = UNNOTED }
 	:: atomic { OUT(GOES_ON, s == PARKED || s == UNNOTED) -> go_on() }
 #ifdef BREAK_GO_ON_WITH_NOTE /* a crash would find that GO was said */
 	:: atomic { s == NOTED -> go_on() }
 #endif
 
 	/* a note that breaks off may be there: it neither goes on nor says GO before it is */
-	:: atomic { ((s == PARKED && m_ready && stream) || s == NOTED) && FAULT(breaks) ->
+	:: atomic { ((s == PARKED && m_ready && stream && s_holds) || s == NOTED) &&
+		    FAULT(breaks) ->
 		SPEND(breaks);
 		if
 		:: sj = J_GO; go_noted = true
 		:: sj = J_NOTHING
 		fi;
 		s = UNSURE; stream = false }
-	:: atomic { OUT(NOTED_GO, s == UNSURE) -> sj = J_GO; go_noted = true; s = SURE }
+	:: atomic { OUT(NOTED_GO, s == UNSURE && s_notes) -> sj = J_GO; go_noted = true; s = SURE }
 	:: atomic { OUT(SAYS_GO, s == SURE) -> s = GO_SENT }
 #ifdef BREAK_GO_UNSURE /* as if it had been noted */
 	:: atomic { s == UNSURE -> go_noted = true; s = GO_SENT }
@@ -163,25 +178,25 @@ end:	do
 
 	/* the lease; what breaks off has happened, or not */
 	:: atomic { OUT(GIVES, s == NOTED && leased) -> s = GIVING }
-	:: atomic { OUT(LEASES_GIVEN, s == GIVING && lease == SOURCES && d != DOWN) ->
+	:: atomic { OUT(LEASES_GIVEN, s == GIVING && lease == SOURCES && d != DOWN && s_notes) ->
 		lease = OFFERED; s = GIVEN }
 	:: atomic { s == GIVING && FAULT(breaks) -> SPEND(breaks);
 		if
-		:: lease = OFFERED
+		:: lease == SOURCES && s_notes -> lease = OFFERED
 		:: skip
 		fi;
 		s = GO_SENT; stream = false }
-	:: atomic { OUT(TOOK_BACK, asks_lease && lease != TAKEN) ->
+	:: atomic { OUT(TOOK_BACK, asks_lease && !anothers && s_notes) ->
 		lease = TAKEN_BACK; s = BACK }
-	:: atomic { OUT(NOTED_NOTHING, s == BACK) -> sj = J_NOTHING; go_on() }
+	:: atomic { OUT(NOTED_NOTHING, s == BACK && s_notes) -> sj = J_NOTHING; go_on() }
 	:: atomic { asks_lease && lease == OFFERED && FAULT(breaks) -> SPEND(breaks);
 		if
-		:: lease = TAKEN_BACK
+		:: s_notes -> lease = TAKEN_BACK
 		:: skip
 		fi;
 		s = GO_SENT; stream = false }
 	/* it was accepted: that it has run there, or never will, the other side must say */
-	:: atomic { (s == GIVING || s == GIVEN) && lease == TAKEN -> s = GO_SENT; stream = false }
+	:: atomic { (s == GIVING || s == GIVEN) && anothers -> s = GO_SENT; stream = false }
 #ifdef BREAK_FREE_BY_LEASE /* a crash there may have been between the lease and the note */
 	:: atomic { asks_lease && lease == TAKEN -> s = RELEASED }
 #endif
@@ -200,13 +215,14 @@ end:	do
 		deliver(m_v_discarded); s = RUNS; ran_on = true; s_closes = true }
 	/* the lease died with the copy: it can be started when that is free */
 	:: atomic { OUT(STOPPED, m_v_discarded && s == GO_SENT && leased && in_memory &&
-		    lease == TAKEN) -> deliver(m_v_discarded); s = OFF; s_closes = true }
+		    anothers) -> deliver(m_v_discarded); s = OFF; s_closes = true }
 	:: atomic { (m_v_discarded || m_v_unknown) && s == RUNS && s_unsettled ->
 		m_v_discarded = false; m_v_unknown = false; s_unsettled = false; sj = NONE }
 
 	/* the disks here are removed if it has moved, then the record, then the other side may
 	 * forget */
-	:: atomic { OUT(FORGOT, s == RELEASED && sj != NONE) -> sj = NONE; s_closes = true }
+	:: atomic { OUT(FORGOT, s == RELEASED && sj != NONE && s_notes) ->
+		s_removes(); sj = NONE; s_closes = true }
 	:: atomic { (s == RUNS || s == OFF) && s_closes && sj != NONE -> sj = NONE }
 	:: atomic { s_closes && sj == NONE && !m_closed -> m_closed = true; s_closes = false }
 #ifdef BREAK_CLOSE_EARLY /* the other side forgets while this one may still ask */
@@ -246,18 +262,19 @@ inline give_up()
 	d = EMPTY; d_over = true; d_files = false
 }
 
-#define lease_gone (lease == TAKEN_BACK || (lease == SOURCES && !in_memory))
+#define lease_gone (lease == TAKEN_BACK || lease == ANOTHERS || (lease == SOURCES && !in_memory))
 
 proctype dest()
 {
 end:	do
 	/* all is loaded, the disks are flushed and whole; also what was sent before a cut */
-	:: atomic { IN(COMPLETE, m_end && d == EMPTY && !d_over) ->
-		deliver(m_end); d = HELD; d_files = true; m_ready = true }
+	:: atomic { IN(COMPLETE, m_end && d == EMPTY && !d_over && d_notes) ->
+		deliver(m_end); d = HELD; d_is_whole(); d_files = true; m_ready = true }
 	:: atomic { m_end && (d != EMPTY || d_over || !stream) -> m_end = false }
 
 	/* GO: first the note, then it runs */
-	:: atomic { IN(NOTED_OWNS, (m_go || m_settle_go) && d == HELD && !leased) ->
+	:: atomic { IN(NOTED_OWNS, (m_go || m_settle_go) && d == HELD && !leased && d_notes &&
+		    d_holds) ->
 		if
 		:: m_go -> deliver(m_go)
 		:: m_settle_go -> deliver(m_settle_go)
@@ -270,12 +287,15 @@ end:	do
 
 	/* with a lease that comes first: on GO, or without the stream */
 #define asked_lease (d == HELD && leased && (m_go || m_settle_go || !stream))
-	:: atomic { IN(ACCEPTS, asked_lease && (lease == OFFERED || lease == TAKEN)) ->
+	:: atomic { IN(ACCEPTS, asked_lease && (lease == OFFERED || lease == TAKEN) && d_notes &&
+		    d_holds) ->
 		lease = TAKEN; d = ACCEPTED }
-	:: atomic { asked_lease && lease == OFFERED && FAULT(breaks) -> SPEND(breaks);
+	:: atomic { asked_lease && lease == OFFERED && d_notes && FAULT(breaks) -> SPEND(breaks);
 		lease = TAKEN }
 	:: atomic { IN(GIVEN_UP, asked_lease && lease_gone) -> note_gone(); give_up() }
-	:: atomic { IN(NOTED_OWNS, d == ACCEPTED) -> dj = J_OWNS; d = TAKES }
+	:: atomic { IN(GIVEN_UP, d == HELD && !d_holds && d_notes && (m_go || m_settle_go ||
+		    (leased && !stream))) -> note_gone(); give_up() }
+	:: atomic { IN(NOTED_OWNS, d == ACCEPTED && d_notes) -> dj = J_OWNS; d = TAKES }
 #ifdef BREAK_NOTE_ALONE /* the record is taken for the lease */
 	:: atomic { (m_go || m_settle_go) && d == HELD && leased -> dj = J_OWNS; d = TAKES }
 #endif
@@ -331,10 +351,10 @@ end:	do
 		if
 		:: dj == NONE -> d_knows = false;
 			if
-			:: is_there -> d = OWNS
+			:: is_there -> d_dies(); d = OWNS
 			:: else -> d = EMPTY; d_over = true
 			fi
-		:: else -> d = DOWN
+		:: else -> d_dies(); d = DOWN
 		fi }
 	/* never to come back */
 	:: atomic { OUT(CRASHED, !burnt && stunned && s != RELEASED && s != OFF && d != BURNT) ->
@@ -354,15 +374,16 @@ end:	do
 proctype boots()
 {
 end:	do
-	:: atomic { OUT(FOUND_GO, s == DOWN && sj == J_GO) -> s = GO_SENT }
+	:: atomic { OUT(FOUND_GO, s == DOWN && sj == J_GO) -> s_boots(); s = GO_SENT }
 	:: atomic { OUT(FOUND_NOTHING, s == DOWN && sj == J_NOTHING) -> /* from its disks */
-		s = RUNS; ran_on = true; s_unsettled = true }
-	:: atomic { s == DOWN && sj == NONE -> s = RUNS; ran_on = true; s_unsettled = false }
+		s_boots(); s = RUNS; ran_on = true; s_unsettled = true }
+	:: atomic { s == DOWN && sj == NONE -> s_boots();
+		s = RUNS; ran_on = true; s_unsettled = false }
 	:: atomic { IN(FOUND_OWNS, d == DOWN && dj == J_OWNS) -> /* started again from its disks */
-		d = OWNS; d_ran = true }
+		d_boots(); d = OWNS; d_ran = true }
 	/* What of the files was not whole went at the mount; the note comes before the others go */
 	:: atomic { IN(FOUND_NOTHING, d == DOWN && (dj == J_NOTHING || dj == J_GONE)) ->
-		d = EMPTY; d_over = true;
+		d_boots(); d = EMPTY; d_over = true;
 		if
 		:: d_files -> note_gone(); d_files = false
 		:: !d_files && dj == J_GONE -> skip
@@ -380,9 +401,13 @@ end:	do
 	:: atomic { s == RUNS && s_unsettled && d == BURNT -> s_unsettled = false; sj = NONE }
 	/* here, which cannot be said of a VM with leases; its disks stay */
 	:: atomic { OUT(SAID_THERE, s == GO_SENT && d == BURNT && leased && in_memory &&
-		    lease == TAKEN) -> s = OFF; sj = NONE }
-	:: atomic { IN(SAID_HERE, d == HELD && s == BURNT && !leased) ->
+		    anothers) -> s = OFF; sj = NONE }
+	:: atomic { IN(SAID_HERE, d == HELD && s == BURNT && !leased && burnt_too) ->
 		dj = J_OWNS; d = OWNS; d_ran = true; d_told_here = true }
+#ifdef THIRD /* the source had gone on: its disks are newer, and others may start it from them */
+	:: atomic { IN(SAID_THERE, d == HELD && s == BURNT && !leased && !burnt_too) ->
+		give_up(); dj = NONE }
+#endif
 #ifdef TRACE /* true as well, but nobody needs it; and it runs by the operator's word */
 	:: atomic { IN(RUNS_THERE, d == OWNS && d_told_here) }
 	:: atomic { OUT(SAID_THERE, s == GO_SENT && !stream && d == OWNS) ->
@@ -402,11 +427,17 @@ end:	do
 }
 
 init {
-	atomic { run source(); run dest(); run faults(); run boots(); run operator() }
+	atomic {
+		run source(); run dest(); run faults(); run boots(); run operator()
+#ifdef THIRD
+		; run third()
+#endif
+	}
 }
 
-#define here_alone (((s == RUNS && !s_unsettled) || s == OFF) && (d == EMPTY || d == BURNT))
-#define there_alone ((s == RELEASED || s == BURNT) && d == OWNS)
+#define here_alone (((s == RUNS && !s_unsettled) || s == OFF) && \
+		    (d == EMPTY || d == BURNT) && s_plain)
+#define there_alone ((s == RELEASED || s == BURNT) && d == OWNS && d_plain)
 /* What may stay without an owner: the source burnt down before the copy was complete, or given. */
 #define burnt_down (s == BURNT && (d == EMPTY || d == BURNT))
 ltl kept { [] (s != RELEASED || d_ran) }

@@ -27,9 +27,9 @@ KINDS = [STREAM, LEASES, RECORDS, BOTH]
 NAMES = ["stream", "leases", "records", "both"]
 
 
-def allowed(out, into):
+def allowed(out, into, third=False):
     try:
-        return moves.check(moves.Run("0" * 32, tuple(out), tuple(into)))
+        return moves.check(moves.Run("0" * 32, tuple(out), tuple(into)), third)
     except moves.Refused:
         return False
 
@@ -142,6 +142,62 @@ def test_a_copy_that_died_between_its_lease_and_its_record():
     died = into[:2] + ["crashed", "found a record: nothing decided"]
     assert allowed(out[:6] + ["in doubt", "stopped: its disks stay"], died)
     assert not allowed(out[:6] + ["in doubt", "leases are another's"], died)
+
+
+def test_a_third_host_took_the_files():
+    """Those that are made, so the copy is given up after GO; and the shared one, that was given."""
+    went = RECORDS[0][:4] + ["in doubt", "goes on"], ["complete", "given up"]
+    assert allowed(*went, third=True) and not allowed(*went)
+    ended = BOTH[0][:6] + ["in doubt", "stopped: its disks stay"], ["complete", "given up"]
+    assert allowed(*ended, third=True) and not allowed(*ended)
+    assert allowed(LEASES[0][:4] + ["in doubt", "leases are another's"], ["complete", "given up"])
+
+
+@pytest.mark.parametrize("run", [RECORDS, BOTH], ids=["records", "both"])
+def test_a_third_host_is_no_excuse(run):
+    out, into = run
+    assert allowed(out, into, third=True)
+    for i in range(1, len(into) - 1):
+        assert not allowed(out, into[:i] + into[i + 1:], third=True), into[i]
+    for step in ("goes on", "took the leases back", "resolved: here"):
+        assert not allowed(out + [step], into, third=True), step
+    assert not allowed(out, ["complete", "given up"], third=True)
+
+
+def test_the_other_side_was_no_host():
+    """It may have done anything, this side not."""
+    assert allowed([], STREAM[1]) == 2
+    assert allowed([], RECORDS[1]) == 4
+    assert not allowed([], ["runs"])
+    assert not allowed([], ["complete", "waits", "given up", "runs"])
+    assert allowed(STREAM[0], [])
+    assert not allowed(["the stream decides", "GO", "parked"], [])
+
+
+def test_nothing_of_the_commit():
+    assert not allowed(["crashed"], ["crashed"])
+
+
+def log(*lines):
+    return "".join(f"[   12.000001] info  mig: {line}\r\n" for line in lines)
+
+
+def test_an_end_that_is_not_told():
+    ran, done = "move " + "5a" * 16 + " in: runs", "job 2: g in done in 730 ms"
+    assert moves.untold(log(ran, done)) == []
+    assert moves.untold(log(done)) == [("in", 1, 0)]
+    assert moves.untold(log(ran, done, done)) == [("in", 2, 1)]
+    assert moves.untold(log("job 1: g out done in 9 ms: crashed")) == [("out", 1, 0)]
+    for other in ("in failed in 9 ms: x", "disks done in 9 ms", "out done (dry run) in 9 ms"):
+        assert moves.untold(log(f"job 1: g {other}")) == []
+
+
+def test_what_is_kept_of_a_life_that_ended():
+    whole = log("move " + "5a" * 16 + " in: complete", "job 2: g in done in 730 ms", "other")
+    assert moves.kept(whole) == ("mig: move " + "5a" * 16 + " in: complete\n"
+                                 "mig: move " + "5a" * 16 + " in: crashed\n"
+                                 "mig: job 2: g in done in 730 ms\n")
+    assert moves.untold(moves.kept(log("job 2: g in done in 730 ms"))) == [("in", 1, 0)]
 
 
 def test_what_no_model_knows():

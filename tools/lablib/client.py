@@ -63,13 +63,17 @@ class Lab:
     """PATIENCE: what its time-outs are multiplied by; more with slow emulators."""
 
     made = []
+    before_end = None   # called with a lab whose hosts are about to end
 
     def __init__(self, name=None):
         self.patience = 1
         self.dir = lab_dir(name)
         self.sock = f"{self.dir}/hub.sock"
         self.settled = set()    # moves.py: runs that are found in order
-        self.passed_over = set()        # ids of those that are not checked
+        self.untold = None      # and the last that was missing
+        self.held = {}          # so many steps of each id
+        self.ended = None       # hosts that were alive when the lab was ended
+        self.thirds = set()     # ids of those in which a third host had a part
         Lab.made.append(self)
 
     # --- hub --------------------------------------------------------------------
@@ -148,6 +152,7 @@ class Lab:
         if self.running():
             mtu = self.request("status")["mtu"]
         else:
+            self.ended = None
             self.start_hub(mtu, max_time)
         for name in clients:
             self.request("client", name=name)
@@ -220,15 +225,19 @@ class Lab:
         except LabError:
             return []
 
-    def steps(self, host):
-        """(id, direction, words) of each step that HOST, in all its lives, took in migrations."""
+    def told(self, host):
+        """What HOST, in all its lives, has logged; of those that ended only what moves.py reads."""
         text = ""
         for name in ("steps", "log"):
             if os.path.exists(f"{self.dir}/{host}/{name}"):
                 with open(f"{self.dir}/{host}/{name}", encoding="utf-8", errors="replace",
                           newline="") as f:
                     text += f.read()
-        return moves.steps_in(text)
+        return text
+
+    def steps(self, host):
+        """(id, direction, words) of each step that HOST, in all its lives, took in migrations."""
+        return moves.steps_in(self.told(host))
 
     def dump(self, host, vm, path, timeout=120):
         """VM's memory and registers as an ELF core in the file PATH; what the host says of it."""
@@ -263,6 +272,14 @@ class Lab:
 
     def down(self):
         """Ends the hub and with it all hosts; waits until they are gone."""
+        try:
+            if self.running() and Lab.before_end:
+                Lab.before_end(self)
+        finally:
+            self.ended = self.alive() or self.ended
+            self._end()
+
+    def _end(self):
         try:
             pid = self.request("status")["pid"]
             self.request("down")

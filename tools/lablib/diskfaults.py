@@ -175,7 +175,7 @@ FAULTS = {
 }
 
 
-# The models of the commit have two hosts.
+# In these another host has a part, for the models of the commit.
 THIRD_HOST = {"source lease", "target lease"}
 
 # Between two datastores of one host there is no link; on one that is shared nothing is copied.
@@ -241,7 +241,7 @@ def outcome(rig, kind, phase, fault, layout=None):
         if proxy:
             proxy.end()
     if fault in THIRD_HOST:
-        moves.pass_over(rig.lab)
+        moves.with_third(rig.lab)
     if failing:
         where += ", its disk fails"
     elif not rig.guest:

@@ -63,9 +63,9 @@ class Host:
         if not os.path.exists(f"{self.dir}/log"):
             return
         with open(f"{self.dir}/log", encoding="utf-8", errors="replace", newline="") as f:
-            steps = moves.crashed(moves.steps_in(f.read()))
+            text = f.read()
         with open(f"{self.dir}/steps", "a", encoding="utf-8") as f:
-            f.writelines(f"mig: move {move} {way}: {what}\n" for move, way, what in steps)
+            f.write(moves.kept(text))
 
     async def _listen(self):
         """For an emulator that dials: sets self.port; the future of its line."""

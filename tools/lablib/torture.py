@@ -112,7 +112,9 @@ def main():
             return failed(args, lab, done, e)
         finally:
             lab.down()
-    tell(f"torture: ok, {len(done)} steps, seed {args.seed}")
+    went, told = moves.held([lab])
+    tell(f"torture: ok, {len(done)} steps, seed {args.seed}; {went} migrations, {told} steps of "
+         "theirs, are as the models of the commit allow")
     return 0
 
 
