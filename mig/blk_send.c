@@ -199,6 +199,7 @@ void blk_sender_stats(struct blk_sender *s, struct blk_sender_stats *out)
 
 	*out = s->stats;
 	out->acked = s->acked;
+	out->full = s->waiting;
 	out->buffered = buffered_locked(s);
 	spin_unlock(&s->lock, f);
 }

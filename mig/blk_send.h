@@ -32,6 +32,7 @@ struct blk_sender_stats {
 	uint64_t writes, zeroes, discards, checks;
 	uint64_t bytes;		 /* contents of writes */
 	uint64_t waits;		 /* requests that found the buffer full */
+	bool full;		 /* one waits for room now */
 	uint64_t acked;		 /* requests the other host has */
 	uint64_t acked_bytes;	 /* contents of these, in whole pages */
 	uint64_t buffered;	 /* bytes in the buffer now */

@@ -235,7 +235,10 @@ static int harvest(struct precopy *p)
 	s->j->st.predicted_blackout_ns = predict_blackout_ns(s, &rest);
 	worth = worth_going_on(p, &rest, dt);
 	p->harvest_due_ns = time_ns() + MAX(HARVEST_EVERY_NS, (time_ns() - start) * SCAN_SHARE);
-	return !worth && s->j->st.predicted_blackout_ns <= s->j->req.budget_ms * NSEC_PER_MSEC;
+	if (!worth && s->j->st.predicted_blackout_ns <= s->j->req.budget_ms * NSEC_PER_MSEC)
+		return source_disks_calm(s);
+	source_disks_go_on(s);
+	return 0;
 }
 
 static int not_converging(struct source *s)
@@ -318,7 +321,8 @@ int source_precopy(struct source *s)
 	p.first_rest = p.last.raw_pages + 1;
 	while (!err) {
 		err = one_round(&p);
-		if (!err && nothing_to_do(&p) && waits++ < WAITS_MAX) {
+		if (!err &&
+		    (source_disks_paused(s) || (nothing_to_do(&p) && waits++ < WAITS_MAX))) {
 			err = wait_for_link(&p);
 			if (!err)
 				err = order_new_round(&s->order);

@@ -4,11 +4,15 @@
  * before the VM may run there, so the guest stands still for as long as it takes. A guest that
  * writes faster than the link takes it would keep the whole buffer full, which is a quarter of
  * a minute at ten megabits a second; so once the copy is over its writes wait for room earlier: no
- * more is buffered than what is acknowledged in half of the stun budget. And it has to be durable
+ * more is buffered than what is acknowledged in half of the stun budget. What waits then is in
+ * addition to that, as much as the guest's queues hold; so before the stun its disks take nothing
+ * more out of these, until what was taken is in the buffer. And it has to be durable
  * there, which a disk with much in its cache takes long for: so that is flushed once when the copy
  * is over, and each second from then on.
  */
 #include <errno.h>
+
+#include <tern/vdev.h>
 
 #include "phase.h"
 #include "source_disks_int.h"
@@ -79,6 +83,54 @@ uint64_t source_disks_rest_ns(const struct source *s)
 	blk_sender_stats(s->disks->sender, &st);
 	return mul_div64(st.buffered, NSEC_PER_SEC, MAX(s->disks->rate.bytes_s, RATE_FLOOR));
 }
+
+/* ---- what the guest has asked for ---- */
+
+static void set_paused(struct source *s, bool on)
+{
+	struct source_disks *d = s->disks;
+
+	for (unsigned i = 0; i < d->nr && d->paused != on; i++)
+		vdisk_pause(s->j->vm, d->disk[i].index, on);
+	d->paused = on;
+}
+
+static bool any_in_flight(const struct source *s)
+{
+	struct vdisk_info info;
+	bool any = false;
+
+	for (unsigned i = 0; i < s->disks->nr && !any; i++)
+		any = vdisk_at(s->j->vm, s->disks->disk[i].index, &info) && info.in_flight;
+	return any;
+}
+
+bool source_disks_calm(struct source *s)
+{
+	struct source_disks *d = s->disks;
+	struct blk_sender_stats st;
+
+	if (!d || !d->sender)
+		return true;
+	blk_sender_stats(d->sender, &st);
+	if (!d->paused && !st.full)
+		return true;
+	set_paused(s, true);
+	return !any_in_flight(s);
+}
+
+void source_disks_go_on(struct source *s)
+{
+	if (source_disks_paused(s))
+		set_paused(s, false);
+}
+
+bool source_disks_paused(const struct source *s)
+{
+	return s->disks && s->disks->paused;
+}
+
+/* ---- the end of the copy ---- */
 
 static bool is_short(struct source *s)
 {

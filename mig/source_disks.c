@@ -345,6 +345,7 @@ int source_disks_drain(struct source *s)
 
 	if (!d)
 		return 0;
+	source_disks_go_on(s); /* as soon as the devices do */
 	for (unsigned i = 0; i < d->nr && !err; i++)
 		err = drain_one(&d->disk[i]);
 	if (!err && s->j->req.disks.verify)
@@ -389,6 +390,7 @@ void source_disks_free(struct source *s)
 		return;
 	if (d->sender)
 		blk_sender_stop(d->sender, -ECANCELED); /* the guest's writes may wait for it */
+	source_disks_go_on(s);
 	source_verify_end(d);
 	for (unsigned i = 0; i < d->nr; i++)
 		free_one(&d->disk[i]);

@@ -33,6 +33,13 @@ MUST_CHECK int source_disks_copy(struct source *s);
  * the stun budget; an error when that takes no more. How long the rest takes. */
 MUST_CHECK int source_disks_look(struct source *s);
 uint64_t source_disks_rest_ns(const struct source *s);
+/*
+ * May the stun come, as to what the guest has asked of its disks? Where some of it waits for room
+ * it may not: the disks are paused until it has come in. When the rest does not fit: go on.
+ */
+bool source_disks_calm(struct source *s);
+void source_disks_go_on(struct source *s);
+bool source_disks_paused(const struct source *s);
 MUST_CHECK int source_disks_ready(struct source *s);
 /* In the stun: all that is to come is on its way, and a flush behind it... */
 MUST_CHECK int source_disks_drain(struct source *s);

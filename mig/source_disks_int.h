@@ -50,6 +50,7 @@ struct source_disks {
 	struct source_rate rate;
 	struct source_flush flush;
 	uint64_t drained; /* number of the flush behind all; 0: there was no slot for it */
+	bool paused;	  /* the guest's requests stay in its rings */
 	uint64_t started_ns, shown_ns, alive_ns;
 };
 

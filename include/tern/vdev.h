@@ -149,6 +149,9 @@ void vdisk_close(struct vdisk *d);
  * went before has ended when it returns. -ENODEV: the VM has the disk not open.
  */
 MUST_CHECK int vdisk_filter(struct vm *vm, unsigned index, struct blkdev *blk);
+/* For him too: the guest's requests stay in its rings, or are taken again; in_flight of vdisk_at
+ * says how many are under way. */
+void vdisk_pause(struct vm *vm, unsigned index, bool on);
 
 /*
  * Disks that move with their VM (docs/ownership.md): the files stay where they are, on a datastore

@@ -195,6 +195,11 @@ int vdisk_filter(struct vm *vm, unsigned index, struct blkdev *blk)
 	return vblk_filter(q35_of(vm)->disk[index], blk);
 }
 
+void vdisk_pause(struct vm *vm, unsigned index, bool on)
+{
+	vblk_pause(q35_of(vm)->disk[index], on);
+}
+
 int vdisk_limit(struct vm *vm, unsigned index, const struct vm_disk_limit *limit)
 {
 	if (index >= vm->cfg.disks)

@@ -77,6 +77,7 @@ struct vblk {
 	struct event ev;	   /* something to do */
 	uint32_t ending;	   /* [atom] */
 	bool live;		   /* [v.d.lock] takes requests */
+	bool paused;		   /* [v.d.lock] and just now none: they stay in the rings */
 	uint32_t epoch;		   /* [v.d.lock] grows with each reset: what is older has no ring */
 	uint32_t stale;		   /* [v.d.lock] requests of before that the disk still has */
 	uint32_t starved;	   /* [v.d.lock] bit per queue: waits for a free request */
@@ -110,8 +111,8 @@ static inline struct vblk *vblk_of(struct vdev *d)
 
 /*
  * vblk_req.c; the device's mutex is held. Takes a request out of the ring: 1, 0 when it is empty,
- * -EAGAIN when the pool is or a limit holds it (the queue is marked as starved), or the guest's
- * error.
+ * -EAGAIN when the pool is, a limit holds it or the device is paused (the queue is marked as
+ * starved), or the guest's error.
  */
 MUST_CHECK int vblk_take(struct vblk *b, unsigned queue);
 /* A part of the request has completed: the next, or the end. 0 or the guest's error. */
@@ -141,6 +142,8 @@ void vblk_attach(struct vblk *b, struct vdisk *disk);
  * each request is one device's from its begin to its end. -ENODEV: no disk is open.
  */
 MUST_CHECK int vblk_filter(struct vblk *b, struct blkdev *blk);
+/* The driver's requests stay in its rings, or are taken again; those that were taken go on. */
+void vblk_pause(struct vblk *b, bool on);
 
 /* vblk_limit.c; the device's mutex is held but for init, fini and vblk_limit itself. */
 void vblk_limit_init(struct vblk *b);

@@ -216,3 +216,12 @@ int vblk_filter(struct vblk *b, struct blkdev *blk)
 		set_live(b, true);
 	return rc;
 }
+
+void vblk_pause(struct vblk *b, bool on)
+{
+	mutex_lock(&b->v.d.lock);
+	b->paused = on;
+	if (!on)
+		vblk_serve_all(b);
+	mutex_unlock(&b->v.d.lock);
+}

@@ -299,7 +299,7 @@ int vblk_take(struct vblk *b, unsigned queue)
 {
 	struct gmem *g = b->v.d.vm->mem;
 	struct virtq *vq = &b->v.q[queue];
-	int rc = b->free ? vblk_limit_ready(b, queue) : 0;
+	int rc = b->free && !b->paused ? vblk_limit_ready(b, queue) : 0;
 
 	if (!rc) {
 		b->starved |=

@@ -16,6 +16,8 @@
 
 #include <cmocka.h>
 
+#include <tern/vdev.h>
+
 #include "mig/source_disks_int.h"
 
 #define BUDGET_MS 400u
@@ -29,6 +31,9 @@ static struct {
 	unsigned flushes;  /* waited for */
 	uint64_t begun;	   /* flushes */
 	bool flush_stays;
+	bool full;
+	unsigned in_flight;
+	bool paused[2];
 	int well;
 } fake;
 static struct mig_job job;
@@ -44,7 +49,22 @@ void blk_sender_stats(struct blk_sender *s, struct blk_sender_stats *out)
 {
 	*out = (struct blk_sender_stats){ .acked = fake.flush_stays ? 0 : fake.begun,
 					  .acked_bytes = fake.acked,
-					  .buffered = fake.buffered };
+					  .buffered = fake.buffered,
+					  .full = fake.full };
+}
+
+void vdisk_pause(struct vm *vm, unsigned index, bool on)
+{
+	assert_in_range(index, 1, 2);
+	assert_int_not_equal(fake.paused[index - 1], on);
+	fake.paused[index - 1] = on;
+}
+
+/* The second one's. */
+bool vdisk_at(struct vm *vm, unsigned index, struct vdisk_info *out)
+{
+	*out = (struct vdisk_info){ .in_flight = index == 2 ? fake.in_flight : 0 };
+	return true;
 }
 
 uint64_t blk_sender_flush_begin(struct blk_sender *s)
@@ -204,6 +224,52 @@ static void test_flushed_beside_pre_copy(void **state)
 	assert_in_range(fake.begun, 0, 1);
 }
 
+static void two_disks(void)
+{
+	start(16u << 20);
+	disks.nr = 2;
+	disks.disk[0].index = 1;
+	disks.disk[1].index = 2;
+}
+
+static void are_paused(bool on)
+{
+	assert_int_equal(fake.paused[0], on);
+	assert_int_equal(fake.paused[1], on);
+	assert_int_equal(source_disks_paused(&source), on);
+}
+
+/* Nothing waits for room: what the guest asks for is no reason to wait. */
+static void test_calm(void **state)
+{
+	two_disks();
+	fake.in_flight = 3;
+	assert_true(source_disks_calm(&source));
+	are_paused(false);
+	source.disks = NULL;
+	assert_true(source_disks_calm(&source));
+	source_disks_go_on(&source);
+	assert_false(source_disks_paused(&source));
+}
+
+/* Something does: the guest's queues are let run empty before it is stunned, not in the stun. */
+static void test_not_calm(void **state)
+{
+	two_disks();
+	fake.in_flight = 3;
+	fake.full = true;
+	assert_false(source_disks_calm(&source));
+	are_paused(true);
+	fake.full = false; /* it is in the buffer, and not all of it has ended */
+	assert_false(source_disks_calm(&source));
+	fake.in_flight = 0;
+	assert_true(source_disks_calm(&source));
+	are_paused(true); /* nothing comes before the stun */
+	source_disks_go_on(&source);
+	source_disks_go_on(&source);
+	are_paused(false);
+}
+
 /* Long after the copy: what waits then is there for ever, and is no reason to go on. */
 static void test_the_other_host_fails_later(void **state)
 {
@@ -225,6 +291,8 @@ int main(void)
 		cmocka_unit_test(test_nothing_waits),
 		cmocka_unit_test(test_flushed_behind_the_copy),
 		cmocka_unit_test(test_flushed_beside_pre_copy),
+		cmocka_unit_test(test_calm),
+		cmocka_unit_test(test_not_calm),
 		cmocka_unit_test(test_the_other_host_fails),
 		cmocka_unit_test(test_the_other_host_fails_later),
 	};

@@ -204,8 +204,12 @@ int source_hints(struct source *of)
 }
 
 static struct {
-	int error;	  /* the other host's disks take no more */
-	uint64_t rest_ns; /* of what they are owed */
+	int error;	   /* the other host's disks take no more */
+	uint64_t rest_ns;  /* of what they are owed */
+	unsigned not_calm; /* so often */
+	unsigned grows_at; /* what is owed, when it is not for so often any more; 0: never */
+	bool paused;
+	unsigned went_on;
 } disks;
 
 int source_disks_look(struct source *of)
@@ -216,6 +220,29 @@ int source_disks_look(struct source *of)
 uint64_t source_disks_rest_ns(const struct source *of)
 {
 	return disks.rest_ns;
+}
+
+bool source_disks_calm(struct source *of)
+{
+	if (!disks.not_calm)
+		return true;
+	disks.paused = true;
+	if (--disks.not_calm == disks.grows_at && disks.grows_at)
+		disks.rest_ns = NSEC_PER_SEC;
+	return !disks.not_calm;
+}
+
+void source_disks_go_on(struct source *of)
+{
+	disks.went_on += disks.paused;
+	disks.paused = false;
+	if (disks.grows_at)
+		disks.rest_ns = 0;
+}
+
+bool source_disks_paused(const struct source *of)
+{
+	return disks.paused;
 }
 
 void job_progress(struct mig_job *j, unsigned percent)
@@ -315,12 +342,32 @@ static void disks_there_that_fail(void **state)
 	memset(&disks, 0, sizeof(disks));
 }
 
+/* The guest's queues run empty first, on a slow link for longer than pre-copy waits for anything.
+ */
+static void disks_that_are_not_calm(void **state)
+{
+	disks.not_calm = 400;
+	assert_int_equal(move(100, 100, PAGES, 300), 0);
+	assert_int_equal(disks.not_calm, 0);
+	assert_true(disks.paused && job.st.rounds < DEFAULT_MAX_ROUNDS / 2);
+	assert_in_range(sim.now_ns / NSEC_PER_SEC, 20, 60);
+	end();
+	memset(&disks, 0, sizeof(disks));
+	disks.not_calm = 100;
+	disks.grows_at = 50; /* then the guest has its disks for a while */
+	assert_int_equal(move(100, 100, PAGES, 300), 0);
+	assert_true(disks.paused && disks.went_on == 1);
+	end();
+	memset(&disks, 0, sizeof(disks));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(small_budgets_on_a_slow_link),
 		cmocka_unit_test(large_batches_on_a_fast_link),
 		cmocka_unit_test(disks_there_that_fail),
+		cmocka_unit_test(disks_that_are_not_calm),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

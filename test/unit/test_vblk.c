@@ -271,6 +271,32 @@ static void test_quiesce(void **state)
 	done(vm);
 }
 
+/* What was taken ends, what comes stays in the ring; a reset and a quiesce change nothing of it. */
+static void test_pause(void **state)
+{
+	struct vm *vm = running(VBLK_F_FLUSH);
+	uint32_t status = put(0, VBLK_T_IN, 0, DATA, 512), later;
+
+	notify(vm, 0);
+	vblk_pause(dev, true);
+	later = put(0, VBLK_T_IN, 0, DATA, 512);
+	notify(vm, 0);
+	assert_int_equal(fake_blk_busy, 1);
+	fake_blk_run(dev);
+	assert_int_equal(fake_ram[status], VBLK_S_OK);
+	assert_int_equal(vdevs_quiesce(vm, fake_now_ns), 0);
+	vdevs_resume(vm);
+	assert_int_equal(used_idx(0), 1);
+	assert_int_equal(fake_blk_busy, 0);
+	assert_int_equal(vdevs_quiesce(vm, fake_now_ns), 0);
+	vblk_pause(dev, false); /* it takes none yet: it stands still */
+	assert_int_equal(fake_blk_busy, 0);
+	vdevs_resume(vm);
+	fake_blk_run(dev);
+	assert_int_equal(fake_ram[later], VBLK_S_OK);
+	done(vm);
+}
+
 static bool disk_hangs;
 
 static void disk_works(void)
@@ -400,6 +426,7 @@ int main(void)
 		cmocka_unit_test(test_a_full_pool),
 		cmocka_unit_test(test_reset_in_flight),
 		cmocka_unit_test(test_quiesce),
+		cmocka_unit_test(test_pause),
 		cmocka_unit_test(test_records),
 		cmocka_unit_test(test_malformed),
 		cmocka_unit_test(test_filter),
