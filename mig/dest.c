@@ -173,7 +173,7 @@ static void broken(struct dest *d, int err)
 	if (d->code[0])
 		job_error(j, d->code, "%s", d->why);
 	else
-		job_error(j, "link", "the connection to the source ended (%d)", err);
+		job_error(j, "link", "%s; the copy here is given up", peer_lost_words(err));
 	dest_discard(j);
 }
 

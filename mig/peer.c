@@ -254,3 +254,22 @@ int peer_last_words(const struct wire_head *h, const void *body, const struct wi
 	*words = body;
 	return wire_text_check(*words) ? -EBADMSG : -ECONNABORTED;
 }
+
+const char *peer_lost_words(int err)
+{
+	switch (err) {
+	case -ETIMEDOUT:
+		return "the other host stopped answering";
+	case -ECONNRESET:
+	case -EPIPE:
+		return "the connection ended";
+	case -EBADMSG:
+		return "the other host sent something that is not the protocol";
+	case -ENOMEM:
+		return "no memory for the migration's own data";
+	case -ENOBUFS:
+		return "this host's network has no room for another connection";
+	default:
+		return "it failed";
+	}
+}

@@ -57,6 +57,8 @@ MUST_CHECK int peer_send_pages(struct peer *p, enum wire_type type, const void *
 MUST_CHECK int peer_recv(struct peer *p, struct wire_head *h, void *buf, size_t cap, void **body,
 			 uint64_t deadline_ns);
 void peer_body_free(void *buf, void *body);
+/* What an error of these means, in words. */
+const char *peer_lost_words(int err);
 /* The next bytes of the payload, with the deadlines of its pieces. As peer_recv. */
 MUST_CHECK int peer_read(struct peer *p, void *buf, size_t len);
 

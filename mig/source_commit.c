@@ -97,8 +97,9 @@ int source_lease(struct source *s)
 	spin_unlock(&j->lock, f);
 	job_step(j, STEP_GIVES);
 	err = owner_give(j, j->there, why, sizeof(why));
-	if (err == -ESTALE)
-		job_error(j, "lost", "%s", why);
+	s->lost = err == -ESTALE;
+	if (s->lost)
+		job_error(j, "lost", "%s; the VM is stopped here", why);
 	else if (err)
 		job_error(j, "lease", "%s", why);
 	else
@@ -168,25 +169,6 @@ void source_commit(struct source *s)
 	job_over(j, MIG_DONE);
 }
 
-static const char *words_for(int err)
-{
-	switch (err) {
-	case -ETIMEDOUT:
-		return "the other host stopped answering";
-	case -ECONNRESET:
-	case -EPIPE:
-		return "the connection ended";
-	case -EBADMSG:
-		return "the other host sent something that is not the protocol";
-	case -ENOMEM:
-		return "no memory for the migration's own data";
-	case -ENOBUFS:
-		return "this host's network has no room for another connection";
-	default:
-		return "it failed";
-	}
-}
-
 /* Before GO: why the VM goes on here. */
 static void say_why(struct mig_job *j, int err)
 {
@@ -197,7 +179,7 @@ static void say_why(struct mig_job *j, int err)
 			  err == -EBADMSG		      ? "bad-stream"
 			  : err == -ENOMEM || err == -ENOBUFS ? "no-memory"
 							      : "link",
-			  "%s in phase %s; the VM goes on here", words_for(err),
+			  "%s in phase %s; the VM goes on here", peer_lost_words(err),
 			  mig_phase_name(j->st.phase));
 }
 
@@ -286,7 +268,7 @@ bool source_give_up(struct source *s, int err)
 	}
 	if (action == COMMIT_FREE) { /* without its stream the destination asked the leases */
 		source_release(j);
-		job_over(j, MIG_DONE);
+		job_over(j, s->lost ? MIG_FAILED : MIG_DONE);
 		return false;
 	}
 	in_doubt(j, given ? "it is not known whether its leases were taken over"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What the source says after its record could not be written: neither that the VM is the other
- * host's, which a crash would not know, nor that it goes on here, before the record says so.
+ * host's, which a crash would not know, nor that it goes on here, before the record says so. And
+ * of a VM whose leases it could not give.
  */
 // SOURCES: mig/source_commit.c mig/settle.c mig/commit.c
 #include <setjmp.h>
@@ -29,6 +30,9 @@ static struct mig_job job;
 static struct source s;
 static struct vm vm;
 static bool disk_fails, runs_on, released, lost_home;
+static bool leased;
+static int give_says, take_back_says;
+static enum mig_phase over_as;
 static unsigned asked; /* of the other host, whose copy it is to take */
 static enum journal_step noted;
 static char told[64];
@@ -102,17 +106,17 @@ int64_t source_gap_ns(struct mig_job *j)
 
 bool owner_leased(const struct mig_job *j)
 {
-	return false;
+	return leased;
 }
 
 int owner_give(const struct mig_job *j, const uint8_t host[16], char *why, size_t len)
 {
-	abort();
+	return give_says;
 }
 
 int owner_take_back(const struct mig_job *j)
 {
-	abort();
+	return take_back_says;
 }
 
 bool job_journal_end(struct mig_job *j)
@@ -137,6 +141,7 @@ void job_phase(struct mig_job *j, enum mig_phase p)
 void job_over(struct mig_job *j, enum mig_phase p)
 {
 	j->over = true;
+	over_as = p;
 }
 
 void job_changed_locked(struct mig_job *j)
@@ -241,6 +246,11 @@ int peer_answer(struct peer *p, struct wire_head *h, void *buf, size_t cap, void
 	return 0;
 }
 
+const char *peer_lost_words(int err)
+{
+	return "";
+}
+
 void peer_body_free(void *buf, void *body)
 {
 }
@@ -293,7 +303,7 @@ static int setup(void **state)
 				.journal = (struct journal *)&job };
 	s = (struct source){ .j = &job, .parked = true };
 	vm = (struct vm){ .state = VM_STUNNED };
-	disk_fails = runs_on = released = lost_home = false;
+	disk_fails = runs_on = released = lost_home = leased = false;
 	asked = 0;
 	noted = JOURNAL_NOTHING;
 	told[0] = '\0';
@@ -360,6 +370,31 @@ static void its_home_is_lost(void **state)
 	assert_string_equal(told, "goes-on ");
 }
 
+/* A vMotion with shared disks that are not this host's to give: nothing is recorded. */
+static void its_disks_go(int given, int taken_back)
+{
+	leased = true;
+	job.journal = NULL;
+	give_says = given;
+	take_back_says = taken_back;
+	assert_int_equal(source_lease(&s), given);
+	assert_false(source_give_up(&s, given));
+	assert_true(released && job.over && !runs_on);
+}
+
+static void a_third_host_has_its_disks(void **state)
+{
+	its_disks_go(-ESTALE, -ESTALE);
+	assert_int_equal(over_as, MIG_FAILED);
+}
+
+/* It could not be read whether the lease was given; it was, for the destination has it. */
+static void the_destination_has_its_disks(void **state)
+{
+	its_disks_go(-EIO, -ESTALE);
+	assert_int_equal(over_as, MIG_DONE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -367,6 +402,8 @@ int main(void)
 		cmocka_unit_test_setup(that_go_was_not_said_cannot_be_noted, setup),
 		cmocka_unit_test_setup(it_is_noted_that_go_was_not_said, setup),
 		cmocka_unit_test_setup(its_home_is_lost, setup),
+		cmocka_unit_test_setup(a_third_host_has_its_disks, setup),
+		cmocka_unit_test_setup(the_destination_has_its_disks, setup),
 	};
 
 	return cmocka_run_group_tests_name("source_commit", tests, NULL, NULL);
