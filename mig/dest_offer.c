@@ -38,15 +38,23 @@ int dest_on_hello(struct dest *d, const void *body, size_t len)
 	return peer_send(&d->peer, WIRE_HELLO, &mine, sizeof(mine));
 }
 
+/* Also while its copy is taken apart: the VM's name is free when that is over. */
 static bool holds_uuid(struct mig_job *j, void *arg)
 {
-	return j->st.incoming && j->vm && !memcmp(j->uuid, arg, sizeof(j->uuid));
+	return j->st.incoming && (j->vm || (j->dst == DST_GONE && !j->over)) &&
+	       !memcmp(j->uuid, arg, sizeof(j->uuid));
+}
+
+static bool is_complete_locked(const struct mig_job *j)
+{
+	return j->dst == DST_HELD || j->dst == DST_OWNS;
 }
 
 /*
  * What an earlier attempt of the same VM left here. A complete copy stays, whoever
  * offers: its id alone, which nobody can guess, or the operator ends it. One that is
- * being filled stays while its source is heard of.
+ * being filled stays while its source is heard of; but it may be that this has just given it
+ * up, and it is being taken apart.
  */
 static int check_earlier(struct dest *d)
 {
@@ -61,10 +69,11 @@ static int check_earlier(struct dest *d)
 	old = job_search(holds_uuid, uuid);
 	if (!old)
 		return 0;
-	gone = time_ns() - old->heard_ns > SILENT_NS && dest_forbid(old, false);
+	if (time_ns() - old->heard_ns > SILENT_NS)
+		dest_forbid(old, false);
 	id = old->st.id;
 	f = spin_lock(&old->lock);
-	while (gone && !old->over && !job_wait_locked(old, &f, deadline))
+	while (!old->over && !is_complete_locked(old) && !job_wait_locked(old, &f, deadline))
 		;
 	gone = old->over;
 	spin_unlock(&old->lock, f);

@@ -174,7 +174,6 @@ def moves_at_rest(lab, guest, state):
     assert refused(lab, "a", "vm start g")[0] == refused(lab, "a", "vm restore g")[0] == "busy"
     lab.run("a", f"migrate cancel {job}")
     assert guest.migrate_wait(job)["phase"] == "canceled" and guest.state() == state
-    until("the copy is removed", lambda: vms(lab, "b") == [], lab)
     for target in ("b", "a"):
         s = guest.migrate(target, "--disks", NAMES[target])
         assert not s["blackout"]["total_ns"] and bool(s["pages_sent"]) == (state == "suspended")
