@@ -308,7 +308,8 @@ void smove_world(void *arg)
 	int err = steps(s);
 
 	if (err == -ECANCELED)
-		job_error(j, "canceled", "canceled in phase %s", mig_phase_name(j->st.phase));
+		job_error(j, "canceled", "in phase %s; the VM keeps its disks",
+			  mig_phase_name(j->st.phase));
 	else if (err)
 		job_error(j, ds_error_code(err), "it failed in phase %s: %s",
 			  mig_phase_name(j->st.phase), ds_error_text(err));

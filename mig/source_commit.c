@@ -173,7 +173,8 @@ void source_commit(struct source *s)
 static void say_why(struct mig_job *j, int err)
 {
 	if (err == -ECANCELED)
-		job_error(j, "canceled", "canceled in phase %s", mig_phase_name(j->st.phase));
+		job_error(j, "canceled", "in phase %s; the VM stays here",
+			  mig_phase_name(j->st.phase));
 	else
 		job_error(j,
 			  err == -EBADMSG		      ? "bad-stream"
