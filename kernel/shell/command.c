@@ -131,8 +131,15 @@ static int run(struct shell *sh, const struct shell_cmd *c, int argc, char **arg
 	}
 	if (options_wrong(sh, c, argc, argv))
 		return 1;
+	sh->wrote = false;
 	status = c->run(sh, argc, argv);
-	return sh->failed ? 1 : status;
+	if (sh->failed)
+		return 1;
+	if (!status && sh->json && !sh->wrote) { /* it has nothing to say: that is one line too */
+		json_object(sh, NULL);
+		json_end(sh);
+	}
+	return status;
 }
 
 char **shell_text(struct shell *sh, int *count)

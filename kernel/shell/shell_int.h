@@ -28,6 +28,7 @@ struct shell {
 	bool framed;
 	char tag[SHELL_TAG_MAX];
 	bool json;
+	bool wrote; /* the command has said something */
 	bool failed;
 	uint32_t interrupted; /* [atom] */
 	bool running;	      /* a command runs: Ctrl-C interrupts it */

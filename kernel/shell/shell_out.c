@@ -54,6 +54,7 @@ static void out_newline(struct shell *sh)
 
 void shell_write(struct shell *sh, const char *bytes, size_t len)
 {
+	sh->wrote = true;
 	if (sh->raw) {
 		console_write(bytes, len);
 		return;

@@ -231,6 +231,23 @@ static void a_migration_has_a_peer(void **state)
 	assert_non_null(strstr(run("migrate status 1 --json"), "\"disk\":{\"disks\":1,"));
 }
 
+static int quiet(struct shell *s, int argc, char **argv)
+{
+	return argc - 1;
+}
+
+/* JSON is one line, also of a command that says nothing. */
+static void nothing_to_say(void **state)
+{
+	static const struct shell_cmd cmds[] = { { "quiet", "[STATUS]", "", quiet, NULL } };
+
+	shell_register(cmds, ARRAY_SIZE(cmds));
+	assert_string_equal(run("quiet"), "");
+	assert_string_equal(run("quiet --json"), "{}\r\n");
+	assert_string_equal(run("quiet fails --json"), "");
+	assert_string_equal(run("svmotion g nv --json"), "{\"id\":1}\r\n");
+}
+
 static int begin(void **state)
 {
 	cmd_mig_register();
@@ -245,6 +262,7 @@ int main(void)
 		cmocka_unit_test(mistakes),
 		cmocka_unit_test(storage_is_shown_as_such),
 		cmocka_unit_test(a_migration_has_a_peer),
+		cmocka_unit_test(nothing_to_say),
 	};
 
 	return cmocka_run_group_tests(tests, begin, NULL);
