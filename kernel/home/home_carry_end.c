@@ -100,6 +100,11 @@ static int decide_locked(struct home_carry *c, int broke_off, char *why, size_t 
 	home_file_path(c->to, c->h->name, path);
 	if (!err)
 		take_place_locked(c);
+	else if (err == -ENOBUFS)
+		snprintf(why, len,
+			 "%s: its files and its disks' are too many for one moment: "
+			 "merge some snapshots",
+			 path);
 	else if (err != -EINPROGRESS)
 		home_say(err, c->ds, path, why, len);
 	else

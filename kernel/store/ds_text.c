@@ -40,7 +40,6 @@ static const struct {
 	{ -EFBIG, "no-space", "the file is in too many pieces: copy it to a new one" },
 	{ -EMLINK, "no-space", "there are 31 snapshots below it: merge some" },
 	{ -ENFILE, "no-space", "its file table or its list of hosts is full" },
-	{ -ENOBUFS, "no-space", "they are too many files for one moment" },
 	{ -EBUSY, "busy",
 	  "it is in use: by a host that is alive, or a file that stands on it; or it is not "
 	  "whole" },

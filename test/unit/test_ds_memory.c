@@ -94,24 +94,12 @@ static void not_for_ever(void **state)
 	ds_close(f);
 }
 
-static void each_error_has_its_cause(void **state)
-{
-	static const int errs[] = { -EMFILE, -ENOBUFS, -ENODEV, -ENOSPC };
-
-	for (unsigned i = 0; i < ARRAY_SIZE(errs); i++)
-		for (unsigned k = 0; k < i; k++)
-			assert_string_not_equal(ds_error_text(errs[i]), ds_error_text(errs[k]));
-	assert_string_not_equal(ds_error_text(-ENODEV), ds_error_text(-EIO));
-	assert_string_equal(ds_error_code(-ENOBUFS), "no-space");
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		test(a_write_waits_for_memory),
 		test(so_does_what_is_given_back),
 		test(not_for_ever),
-		test(each_error_has_its_cause),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -109,6 +109,7 @@ static void in_several_moments(void **state)
 		make_chain(also[i]);
 	store_make(1, "record", DS_KIND_PLAIN, 4096, 0);
 	assert_int_equal(home_carry_switch(c, also, 8, NULL, why, sizeof(why)), -ENOBUFS);
+	assert_non_null(strstr(why, "too many for one moment"));
 	assert_true(carry_whole(0) && is_debris("g/0") && is_debris("g/root.disk"));
 	assert_int_equal(home_carry_switch(c, also, 8, "record", why, sizeof(why)), 0);
 	home_carry_end(c, true);
