@@ -3,7 +3,8 @@
  * Whose a byte is that the console receives (shell_int.h): a program's, from '@' at the begin of a
  * line to its end, or a person's. Who types may be in the middle of a line, or of a guest's
  * (`vm console`); so a program says RS before its '@', which then is one wherever the other
- * is. RS before anything else is a key like others.
+ * is, and leaves the other where he is. RS before anything else, or before nothing, is a key like
+ * others.
  */
 #include "shell_int.h"
 
@@ -24,16 +25,17 @@ enum shell_byte shell_sort(struct shell_sort *s, char c, bool raw)
 	bool end = c == '\n' || c == '\r', marked = s->marked;
 
 	s->marked = c == KEY_RS;
-	if (c == '@' && (s->line_start || marked)) {
+	if (c == '@' && (marked || (s->line_start && !s->framed))) {
 		s->framed = true;
 		s->cut = false;
 		s->len = 0;
 	}
 	if (s->marked)
 		return marked && !s->framed ? SHELL_BYTE_KEY : SHELL_BYTE_TAKEN;
-	s->line_start = end || (c == KEY_CTRL_C && !raw);
-	if (!s->framed)
+	if (!s->framed) {
+		s->line_start = end || (c == KEY_CTRL_C && !raw);
 		return marked ? SHELL_BYTE_KEY_BEFORE : SHELL_BYTE_KEY;
+	}
 	if (!end)
 		return take(s, c);
 	s->line[s->len] = '\0';

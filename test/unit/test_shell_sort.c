@@ -60,6 +60,13 @@ static void at_the_begin_of_a_line(void **state)
 	are("help\rvm \x03", "@1 vm list|@2 tasks|@3 log|");
 }
 
+/* It is of the program's text, not another line's. */
+static void in_a_programs_line(void **state)
+{
+	type("@1 vm type g a@b\n" RS "@2 vm type g @\n", false);
+	are("", "@1 vm type g a@b|@2 vm type g @|");
+}
+
 /* Without RS it would be his, and the program waited for ever. */
 static void in_the_middle_of_a_line(void **state)
 {
@@ -67,6 +74,8 @@ static void in_the_middle_of_a_line(void **state)
 	are("vm list\n", "@1 tasks|");
 	type("a@b " RS "@2 log\n" RS "@3 log\n", false);
 	are("vm list\na@b ", "@1 tasks|@2 log|@3 log|");
+	type("@host now\n" RS "@4 log\n@5 log\n", false); /* his line goes on, and ends */
+	are("vm list\na@b @host now\n", "@1 tasks|@2 log|@3 log|@4 log|@5 log|");
 }
 
 static void in_a_guest(void **state)
@@ -108,6 +117,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(at_the_begin_of_a_line, begin),
+		cmocka_unit_test_setup(in_a_programs_line, begin),
 		cmocka_unit_test_setup(in_the_middle_of_a_line, begin),
 		cmocka_unit_test_setup(in_a_guest, begin),
 		cmocka_unit_test_setup(alone, begin),
