@@ -189,7 +189,10 @@ static void console_world(void *arg)
 
 	(void)arg;
 	for (;;) {
-		n = console_read(buf, sizeof(buf), NEVER_NS);
+		n = console_read(buf, sizeof(buf),
+				 sort.marked ? time_ns() + SHELL_RS_NS : NEVER_NS);
+		if (!n && shell_sort_quiet(&sort))
+			key(KEY_RS);
 		for (size_t i = 0; i < n; i++) {
 			switch (shell_sort(&sort, buf[i], interactive.raw)) {
 			case SHELL_BYTE_KEY_BEFORE:

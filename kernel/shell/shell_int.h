@@ -57,7 +57,9 @@ unsigned shell_cols(void); /* as known now */
 
 /* shell_sort.c: line_start is true at the begin. */
 struct shell_sort {
-	bool line_start, framed, marked, cut; /* cut: the line was too long, a part is there */
+	bool line_start, framed;
+	bool marked; /* an RS came last, and waits for what follows */
+	bool cut;    /* the line was too long, a part is there */
 	size_t len;
 	char line[SHELL_LINE_MAX]; /* a program's, from its '@' on */
 };
@@ -69,6 +71,9 @@ enum shell_byte {
 };
 /* raw: all keys are a guest's. */
 enum shell_byte shell_sort(struct shell_sort *s, char c, bool raw);
+/* Nothing comes for SHELL_RS_NS while it is marked. True: the RS was a key. */
+#define SHELL_RS_NS (200 * NSEC_PER_MSEC)
+bool shell_sort_quiet(struct shell_sort *s);
 
 /* shell_out.c */
 void shell_out_flush(struct shell *sh); /* writes what is buffered, line or not */

@@ -3,8 +3,8 @@
  * Whose a byte is that the console receives (shell_int.h): a program's, from '@' at the begin of a
  * line to its end, or a person's. Who types may be in the middle of a line, or of a guest's
  * (`vm console`); so a program says RS before its '@', which then is one wherever the other
- * is, and leaves the other where he is. RS before anything else, or before nothing, is a key like
- * others.
+ * is, and leaves the other where he is. RS before anything else is a key like
+ * others, and so it is when nothing comes for a while.
  */
 #include "shell_int.h"
 
@@ -18,6 +18,14 @@ static enum shell_byte take(struct shell_sort *s, char c)
 	else
 		s->cut = true;
 	return SHELL_BYTE_TAKEN;
+}
+
+bool shell_sort_quiet(struct shell_sort *s)
+{
+	bool key = s->marked && !s->framed;
+
+	s->marked = false;
+	return key;
 }
 
 enum shell_byte shell_sort(struct shell_sort *s, char c, bool raw)

@@ -93,6 +93,20 @@ static void alone(void **state)
 	are("a" RS "b" RS RS "c", "@1 log|");
 }
 
+/* He waits for what it does; the program's RS does nothing. */
+static void alone_and_then_nothing(void **state)
+{
+	type("a" RS, true);
+	assert_true(shell_sort_quiet(&s));
+	assert_false(shell_sort_quiet(&s)); /* once */
+	type("b", true);
+	are("ab", "");
+	type("c" RS "@1 lo" RS, true);
+	assert_false(shell_sort_quiet(&s));
+	type("g\n", true);
+	are("abc", "@1 log|");
+}
+
 /* A program that died in its line, and the next one. */
 static void half_a_line(void **state)
 {
@@ -121,6 +135,7 @@ int main(void)
 		cmocka_unit_test_setup(in_the_middle_of_a_line, begin),
 		cmocka_unit_test_setup(in_a_guest, begin),
 		cmocka_unit_test_setup(alone, begin),
+		cmocka_unit_test_setup(alone_and_then_nothing, begin),
 		cmocka_unit_test_setup(half_a_line, begin),
 		cmocka_unit_test_setup(too_long, begin),
 	};
