@@ -53,11 +53,21 @@ static int quiesce(struct source *s)
 	return -EBUSY;
 }
 
+/* Not earlier: a VM in error that does not go keeps the registers of its crash. */
+static int forget_run(struct mig_job *j)
+{
+	int err = vm_state_is_off(j->was) ? vm_forget_run(j->vm) : 0;
+
+	if (err)
+		job_error(j, "device-busy", "a device could not be reset");
+	return err;
+}
+
 /* One that is off or suspended stands still anyway. */
 static int stand_still(struct source *s)
 {
 	struct mig_job *j = s->j;
-	int err = job_moves_running(j) ? park(j) : 0;
+	int err = job_moves_running(j) ? park(j) : forget_run(j);
 
 	if (err)
 		return err;

@@ -142,6 +142,7 @@ struct vm {
 	uint32_t troubles[VM_TROUBLES]; /* [atom] how often each has happened */
 	bool exited;			/* [vm] the guest gave an exit code, and so ended its run */
 	uint32_t exit_code;		/* [vm] */
+	bool ended_here;    /* [vm] its vCPUs are as a run's end on this host left them */
 	struct vm_run *run; /* [const] parking and life of the vCPU worlds (kernel/vm/park.c) */
 	void *mig;	    /* [vm] what owns it now, as a migration does, or NULL */
 	const char *doing;  /* [vm] ... with it, for people; NULL: "being moved" */
@@ -230,6 +231,8 @@ struct vm_end {
 	char reason[96];
 };
 void vm_ended(const struct vm *vm, struct vm_end *out);
+/* An error has ended its run, and its registers are those of that moment. */
+bool vm_shows_error(const struct vm *vm);
 /* vm_stop, of one that has come from elsewhere and has not run here: its last run ended so. */
 MUST_CHECK int vm_stop_as(struct vm *vm, const struct vm_end *end, char *why, size_t why_len);
 MUST_CHECK int vm_pause(struct vm *vm, char *why, size_t why_len);
@@ -262,11 +265,13 @@ void vm_hold_suspended(struct vm *vm);
 /* An INCOMING VM whose state is loaded, and that has no worlds, waits for vm_restore. */
 void vm_suspend_incoming(struct vm *vm);
 /*
- * For the owner of a VM that is off (vm_claim): it is as when its power comes, with what its
- * devices need from outside, but for memory, and does not run; then it is off as before.
+ * For the owner of a VM that is off (vm_claim): its devices have what they need from outside, and
+ * do nothing; then it is off as before.
  */
 MUST_CHECK int vm_wake(struct vm *vm, char *why, size_t why_len);
 void vm_lay_down(struct vm *vm);
+/* Between the two: devices and vCPUs are as when its power comes. Of its last run memory stays. */
+MUST_CHECK int vm_forget_run(struct vm *vm);
 
 /* Other shares, other CPUs, from the vCPUs' next turns on. -EINVAL: the reason in why. */
 MUST_CHECK int vm_set_sched(struct vm *vm, const struct vm_sched *s, char *why, size_t why_len);

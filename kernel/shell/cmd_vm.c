@@ -281,7 +281,7 @@ static void info_plain(struct shell *sh, struct vm *vm)
 	cmd_vm_home_info(sh, vm);
 	shell_printf(sh, "cmdline  %s\n", vm->cfg.cmdline);
 	troubles_plain(sh, vm);
-	for (unsigned i = 0; vm->state == VM_STOPPED_ERROR && i < vm->nr_vcpus; i++)
+	for (unsigned i = 0; vm_shows_error(vm) && i < vm->nr_vcpus; i++)
 		registers_plain(sh, vm->vcpu[i]);
 	for (unsigned i = 0; i < vm->nr_vcpus; i++)
 		vcpu_plain(sh, vm->vcpu[i]);

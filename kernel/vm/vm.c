@@ -66,6 +66,13 @@ static void release(struct vm *vm)
 		platform->release(vm);
 }
 
+static void reset_vcpus(struct vm *vm)
+{
+	vm->ended_here = false;
+	for (unsigned i = 0; i < vm->nr_vcpus; i++)
+		vcpu_reset(vm->vcpu[i]);
+}
+
 static int boot_locked(struct vm *vm, char *why, size_t len)
 {
 	int err;
@@ -78,8 +85,7 @@ static int boot_locked(struct vm *vm, char *why, size_t len)
 	err = vm_renew_memory(vm);
 	if (err)
 		return err;
-	for (unsigned i = 0; i < vm->nr_vcpus; i++)
-		vcpu_reset(vm->vcpu[i]);
+	reset_vcpus(vm);
 	vm->run->used = true;
 	err = platform->boot(vm, why, len);
 	if (err)
@@ -112,13 +118,18 @@ int vm_wake(struct vm *vm, char *why, size_t len)
 	mutex_lock(&vm->lock);
 	vm_join_worlds(vm);
 	err = platform->acquire ? platform->acquire(vm, why, len) : 0;
-	if (!err) {
-		err = platform->reset(vm);
-		if (err)
-			release(vm);
-	}
-	for (unsigned i = 0; !err && i < vm->nr_vcpus; i++)
-		vcpu_reset(vm->vcpu[i]);
+	mutex_unlock(&vm->lock);
+	return err;
+}
+
+int vm_forget_run(struct vm *vm)
+{
+	int err;
+
+	mutex_lock(&vm->lock);
+	err = platform->reset(vm);
+	if (!err)
+		reset_vcpus(vm);
 	mutex_unlock(&vm->lock);
 	return err;
 }
@@ -218,6 +229,11 @@ void vm_ended(const struct vm *vm, struct vm_end *out)
 	memcpy(out->reason, vm->stop_reason, sizeof(out->reason));
 }
 
+bool vm_shows_error(const struct vm *vm)
+{
+	return vm->state == VM_STOPPED_ERROR && vm->ended_here;
+}
+
 static void note_end(struct vm *vm, const struct vm_end *end)
 {
 	unsigned long flags = spin_lock(&vm->run->lock);
@@ -225,6 +241,7 @@ static void note_end(struct vm *vm, const struct vm_end *end)
 	vm->state = end->error ? VM_STOPPED_ERROR : VM_OFF;
 	vm->exited = end->exited;
 	vm->exit_code = end->exit_code;
+	vm->ended_here = false;
 	memcpy(vm->stop_reason, end->reason, sizeof(vm->stop_reason));
 	spin_unlock(&vm->run->lock, flags);
 }

@@ -17,6 +17,7 @@ static void end_locked(struct vm *vm)
 	if (vm->state == VM_PAUSED && !--run->parks) /* the pause ends with the run */
 		run->settled = false;
 	vm->state = run->request == REQ_ERROR ? VM_STOPPED_ERROR : VM_OFF;
+	vm->ended_here = true;
 	run->request = REQ_NONE;
 }
 
