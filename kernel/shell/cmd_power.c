@@ -207,6 +207,8 @@ static bool may_go(struct shell *sh, int *argc, char **argv)
 		shell_error(sh, "usage", "--timeout belongs to --guests stop");
 		return false;
 	}
+	if (how && !force && !no_moves(sh)) /* before guests are stopped for nothing */
+		return false;
 	if (how && !clear_guests(&g, how))
 		return false;
 	vm_for_each(list_one, &g);

@@ -24,6 +24,8 @@ static const struct shell_cmd *cmd;
 static struct mig_status job[2];
 static struct vm vm;
 static bool has_vm, went;
+static bool moves_as_it_stops;
+static unsigned stopped;
 static char said[256];
 
 /* ---- the rooms around ---- */
@@ -95,6 +97,10 @@ void vm_for_each(void (*fn)(void *arg, struct vm *v), void *arg)
 
 int vm_stop(struct vm *v, char *why, size_t len)
 {
+	stopped++;
+	v->state = VM_OFF;
+	if (moves_as_it_stops)
+		job[1].phase = MIG_COPY;
 	return 0;
 }
 
@@ -172,6 +178,8 @@ static int begin(void **state)
 	job[1] = (struct mig_status){ .id = 7, .vm = "g", .phase = MIG_COPY };
 	vm = (struct vm){ .cfg.name = "g" };
 	has_vm = true;
+	moves_as_it_stops = false;
+	stopped = 0;
 	return 0;
 }
 
@@ -192,6 +200,35 @@ static void a_move_keeps_it_up(void **state)
 	assert_true(power_off(""));
 }
 
+/* What is refused has done nothing to others. */
+static void a_move_keeps_guests_running(void **state)
+{
+	static const char expect[] = "busy job 7 moves old: ";
+
+	strcpy(job[1].vm, "old");
+	vm.state = VM_RUNNING;
+	assert_false(power_off("--guests=stop"));
+	assert_memory_equal(said, expect, strlen(expect));
+	assert_int_equal(stopped, 0);
+	job[1].phase = MIG_DONE;
+	moves_as_it_stops = true; /* one that began meanwhile */
+	assert_false(power_off("--guests=stop"));
+	assert_memory_equal(said, expect, strlen(expect));
+	assert_int_equal(stopped, 1);
+}
+
+static void forced_it_stops_guests_beside_a_move(void **state)
+{
+	char word[] = "--guests=stop", force[] = "--force";
+	char *argv[] = { "poweroff", word, force, NULL };
+
+	vm.state = VM_RUNNING;
+	went = false;
+	assert_int_equal(cmd->run(NULL, 3, argv), 0);
+	assert_true(went);
+	assert_int_equal(stopped, 1);
+}
+
 static void a_guest_keeps_it_up(void **state)
 {
 	vm.state = VM_RUNNING;
@@ -204,6 +241,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(a_move_keeps_it_up, begin),
+		cmocka_unit_test_setup(a_move_keeps_guests_running, begin),
+		cmocka_unit_test_setup(forced_it_stops_guests_beside_a_move, begin),
 		cmocka_unit_test_setup(a_guest_keeps_it_up, begin),
 	};
 
