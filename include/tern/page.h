@@ -44,9 +44,13 @@ struct frame {
 /* Block of 2^order pages with one reference, or -ENOMEM. Never sleeps; not from interrupt handlers.
  */
 MUST_CHECK int page_alloc(unsigned order, unsigned flags, enum frame_owner owner, hpa_t *out);
-/* The lowest free block at or above `from`: for what may only grow upwards. As page_alloc, but that
- * it looks through the lists. */
-MUST_CHECK int page_alloc_above(unsigned order, hpa_t from, enum frame_owner owner, hpa_t *out);
+/*
+ * The lowest free block at or above `from` that has `order` at least, and of it as much as `most`
+ * says: for what may only grow upwards. The block's frame says which order it is. As page_alloc,
+ * but that it looks through the lists.
+ */
+MUST_CHECK int page_alloc_above(unsigned order, unsigned most, hpa_t from, enum frame_owner owner,
+				hpa_t *out);
 /* One more / one less reference on the block that holds this frame; the last put frees it. */
 void page_get(hpa_t block);
 void page_put(hpa_t block);

@@ -4,9 +4,10 @@
  * malloc copes with gaps but not with lower addresses. So the heap begins low, and there is room
  * above as long as there is memory.
  *
- * A block is 4 MiB, the lowest that is free. A host whose memory is in pieces has none of that
- * size, though hundreds of MiB may be free: then it is half as large, and so on, down to what is
- * asked for. One that joins the last is used with what was left of that.
+ * A block is the lowest that is free above the last and large enough for what is asked, and of it
+ * 4 MiB at most. What is passed over is given up for good, so a small block comes before a large
+ * one that is higher: where memory is in pieces hundreds of MiB may lie below the one of 4 MiB.
+ * One that joins the last is used with what was left of that.
  */
 #include <tern/page.h>
 
@@ -23,15 +24,11 @@ static unsigned order_for(size_t bytes)
 	return order;
 }
 
-static int take_block(const struct arena *a, unsigned least, unsigned *order, hpa_t *out)
+static int take_block(const struct arena *a, unsigned least, hpa_t *out)
 {
 	hpa_t from = a->end ? ptr_hpa(a->end) : HPA(0);
-	int err;
 
-	*order = MAX(least, ARENA_ORDER);
-	while ((err = page_alloc_above(*order, from, FRAME_KERNEL, out)) && *order > least)
-		--*order;
-	return err;
+	return page_alloc_above(least, MAX(least, ARENA_ORDER), from, FRAME_KERNEL, out);
 }
 
 void *arena_grow(struct arena *a, size_t bytes)
@@ -39,14 +36,13 @@ void *arena_grow(struct arena *a, size_t bytes)
 	char *p;
 
 	if (bytes > (size_t)(a->end - a->next)) {
-		unsigned order;
 		hpa_t block;
 
-		if (take_block(a, order_for(bytes), &order, &block))
+		if (take_block(a, order_for(bytes), &block))
 			return NULL;
 		if (hpa_ptr(block) != a->end)
 			a->next = hpa_ptr(block);
-		a->end = (char *)hpa_ptr(block) + (PAGE_SIZE << order);
+		a->end = (char *)hpa_ptr(block) + (PAGE_SIZE << page_frame(block)->order);
 	}
 	p = a->next;
 	a->next += bytes;

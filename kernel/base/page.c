@@ -157,15 +157,15 @@ static bool take_locked(bool low, unsigned order, uint64_t *pfn)
 	return true;
 }
 
-/* The lowest one from a frame on. */
-static bool take_above_locked(uint64_t from_pfn, unsigned order, uint64_t *pfn)
+/* The lowest one from a frame on, of *order at least; cut down to `most`. */
+static bool take_above_locked(uint64_t from_pfn, unsigned *order, unsigned most, uint64_t *pfn)
 {
 	unsigned have = ORDERS;
 
 	for (unsigned i = 0; i < 2 * ORDERS; i++) {
 		unsigned o = i / 2;
 
-		if (o < order)
+		if (o < *order)
 			continue;
 		for (struct free_block *b = mem.list[i % 2][o]; b; b = b->next) {
 			uint64_t at = ptr_hpa(b).v >> PAGE_SHIFT;
@@ -178,7 +178,8 @@ static bool take_above_locked(uint64_t from_pfn, unsigned order, uint64_t *pfn)
 	}
 	if (have == ORDERS)
 		return false;
-	cut_locked(*pfn, have, order);
+	*order = MIN(have, most);
+	cut_locked(*pfn, have, *order);
 	return true;
 }
 
@@ -237,11 +238,11 @@ int page_alloc(unsigned order, unsigned flags, enum frame_owner owner, hpa_t *ou
 	return 0;
 }
 
-int page_alloc_above(unsigned order, hpa_t from, enum frame_owner owner, hpa_t *out)
+int page_alloc_above(unsigned order, unsigned most, hpa_t from, enum frame_owner owner, hpa_t *out)
 {
 	unsigned long irq = spin_lock(&mem.lock);
-	uint64_t pfn = 0;
-	bool ok = take_above_locked((from.v + PAGE_MASK) >> PAGE_SHIFT, order, &pfn), clear = false;
+	uint64_t pfn = 0, from_pfn = (from.v + PAGE_MASK) >> PAGE_SHIFT;
+	bool ok = take_above_locked(from_pfn, &order, most, &pfn), clear = false;
 
 	if (ok) {
 		claim_locked(pfn, order, owner);

@@ -216,7 +216,7 @@ static void test_above(void **state)
 	unsigned got = 0, others = 0;
 
 	boot(0, RAM);
-	while (!page_alloc_above(8, at, FRAME_KERNEL, &block)) {
+	while (!page_alloc_above(8, 8, at, FRAME_KERNEL, &block)) {
 		assert_true(block.v >= at.v);
 		if (got)
 			assert_true(block.v - at.v <= SIZE_2M); /* the next one that is free */
@@ -228,11 +228,15 @@ static void test_above(void **state)
 	assert_true(got + others >= RAM / (PAGE_SIZE << 8) - 8);
 }
 
-/* Takes all that is left, and gives each second piece of 2 MiB back. */
+/*
+ * Takes all that is left, and gives each second piece of 2 MiB back; and one more high up, so that
+ * the one block of 4 MiB is above them all.
+ */
 static void fragment(void)
 {
 	static hpa_t piece[RAM / SIZE_2M];
 	unsigned n = 0;
+	uint64_t top = 0;
 	hpa_t rest;
 
 	while (!page_alloc(ORDER_2M, 0, FRAME_GUEST, &piece[n]))
@@ -241,8 +245,14 @@ static void fragment(void)
 		;
 	for (unsigned i = 0; i < n; i++)
 		if (piece[i].v & SIZE_2M)
+			top = MAX(top, piece[i].v - SIZE_2M);
+	for (unsigned i = 0; i < n; i++)
+		if (piece[i].v & SIZE_2M || piece[i].v == top)
 			page_put(piece[i]);
 	assert_true(free_bytes() >= RAM / 4);
+	assert_int_equal(page_alloc(ORDER_2M + 1, 0, FRAME_GUEST, &rest), 0);
+	assert_int_equal(rest.v, top);
+	page_put(rest);
 }
 
 /* As much as there is in parts of that size, each above those before. */
@@ -268,9 +278,9 @@ static void test_arena(void **state)
 
 	boot(0, RAM);
 	assert_non_null(arena_grow(&a, 5 * PAGE_SIZE));
-	assert_true(a.end - a.next > (2 << 20));
+	assert_true((uint64_t)(a.end - a.next) > SIZE_2M / 4); /* for what comes next */
 	fragment();
-	assert_null(arena_grow(&a, 5 << 20));
+	assert_null(arena_grow(&a, 5 << 20)); /* and nothing is lost by that */
 	was_free = free_bytes();
 	assert_true(grow_to_the_end(&a, 32 * PAGE_SIZE) >= was_free - 2 * SIZE_2M);
 	assert_true(free_bytes() <= 2 * SIZE_2M);
@@ -296,7 +306,7 @@ static void test_fresh(void **state)
 		assert_int_equal(a.v, b.v);
 		assert_int_equal(((uint8_t *)hpa_ptr(a))[PAGE_SIZE / 2], 0x5a);
 	}
-	assert_int_equal(page_alloc_above(0, HPA(RAM / 8), FRAME_KERNEL, &a), 0);
+	assert_int_equal(page_alloc_above(0, 0, HPA(RAM / 8), FRAME_KERNEL, &a), 0);
 	assert_true(a.v < RAM / 4);
 	assert_true(page_is_zero(hpa_ptr(a)));
 	identity.has_hypervisor = false;
