@@ -53,10 +53,24 @@ static void go_on(struct mig_job *j)
 	vm_run_incoming(j->vm);
 }
 
+/*
+ * It is its user's, whose commands must not meet one that is not yet started; one that is to be
+ * off only when it is so (vm_stop_as).
+ */
+static void let_go(struct mig_job *j)
+{
+	mutex_lock(&j->vm->lock);
+	memcpy(j->vm->came_by, j->id, sizeof(j->vm->came_by));
+	if (!vm_state_is_off(j->was))
+		j->vm->mig = NULL;
+	mutex_unlock(&j->vm->lock);
+}
+
 /* COMMIT_RUN: the VM is this host's. All that could fail was done before READY. */
 static void run(struct mig_job *j)
 {
 	struct vm *vm = j->vm, *former = take_instead(j);
+	bool off = vm_state_is_off(j->was);
 	char why[96] = "";
 
 	job_step(j, STEP_RUNS);
@@ -64,15 +78,11 @@ static void run(struct mig_job *j)
 	take_name(j);
 	home_here(vm);
 	go_on(j);
-	mutex_lock(&vm->lock); /* not earlier: the user's commands must not meet a VM that is not
-				  yet started */
-	vm->mig = NULL;
-	memcpy(vm->came_by, j->id, sizeof(vm->came_by));
-	mutex_unlock(&vm->lock);
+	let_go(j);
 	j->vm = NULL;
 	if (former)
 		vm_put(former);
-	if (vm_state_is_off(j->was)) {
+	if (off) {
 		home_claim(vm);
 		if (vm_stop_as(vm, &j->end, why, sizeof(why)))
 			log_error("mig", "job %u: %s", (unsigned)j->st.id, why);

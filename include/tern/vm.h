@@ -233,7 +233,10 @@ struct vm_end {
 void vm_ended(const struct vm *vm, struct vm_end *out);
 /* An error has ended its run, and its registers are those of that moment. */
 bool vm_shows_error(const struct vm *vm);
-/* vm_stop, of one that has come from elsewhere and has not run here: its last run ended so. */
+/*
+ * vm_stop by its owner, whose it is no more, of one that has come from elsewhere and has not run
+ * here: its last run ended so.
+ */
 MUST_CHECK int vm_stop_as(struct vm *vm, const struct vm_end *end, char *why, size_t why_len);
 MUST_CHECK int vm_pause(struct vm *vm, char *why, size_t why_len);
 MUST_CHECK int vm_resume(struct vm *vm, char *why, size_t why_len);

@@ -158,11 +158,16 @@ int vm_claim(struct vm *vm, void *owner, const char *what, char *why, size_t len
 	return err;
 }
 
+static void disown_locked(struct vm *vm)
+{
+	vm->mig = NULL;
+	vm->doing = NULL;
+}
+
 void vm_disown(struct vm *vm)
 {
 	mutex_lock(&vm->lock);
-	vm->mig = NULL;
-	vm->doing = NULL;
+	disown_locked(vm);
 	mutex_unlock(&vm->lock);
 }
 
@@ -251,6 +256,7 @@ int vm_stop_as(struct vm *vm, const struct vm_end *end, char *why, size_t why_le
 	int err;
 
 	mutex_lock(&vm->lock);
+	disown_locked(vm);
 	err = stop_locked(vm, why, why_len);
 	if (!err)
 		note_end(vm, end);

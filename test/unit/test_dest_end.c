@@ -106,6 +106,8 @@ void home_arrived(struct vm *v)
 
 void home_claim(struct vm *v)
 {
+	assert_ptr_equal(v->mig, &job);
+	did("claim");
 }
 
 void home_not_come(const struct vm *v)
@@ -130,7 +132,10 @@ int vm_stop(struct vm *v, char *text, size_t len)
 
 int vm_stop_as(struct vm *v, const struct vm_end *end, char *text, size_t len)
 {
-	return vm_stop(v, text, len);
+	assert_ptr_equal(v->mig, &job); /* until then nobody else stops it, or starts it */
+	assert_string_equal(end->reason, "triple fault");
+	did("stop-as");
+	return 0;
 }
 
 int vm_delete(struct vm *v, char *text, size_t len)
@@ -235,6 +240,7 @@ static int setup(void **state)
 				.journal = (struct journal *)&job,
 				.vm = &vm,
 				.settling = true };
+	vm = (struct vm){ .mig = &job };
 	done[0] = '\0';
 	leases_say = disk_says = 0;
 	return 0;
@@ -248,6 +254,15 @@ static void go(void **state)
 	assert_string_equal(done, "owns runs keep");
 	assert_int_equal(source_says(OUTCOME_CLOSED), VERDICT_RUNNING);
 	assert_string_equal(done, "owns runs keep forget");
+	assert_null(vm.mig);
+}
+
+static void go_for_one_that_is_off(void **state)
+{
+	job.was = VM_STOPPED_ERROR;
+	job.end = (struct vm_end){ .error = true, .reason = "triple fault" };
+	assert_int_equal(source_says(OUTCOME_GO), VERDICT_RUNNING);
+	assert_string_equal(done, "owns claim stop-as keep");
 }
 
 static void go_that_cannot_be_noted(void **state)
@@ -297,6 +312,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(go, setup),
+		cmocka_unit_test_setup(go_for_one_that_is_off, setup),
 		cmocka_unit_test_setup(go_that_cannot_be_noted, setup),
 		cmocka_unit_test_setup(leases_that_will_not_come, setup),
 		cmocka_unit_test_setup(leases_that_will_not_come_without_a_source, setup),

@@ -236,7 +236,10 @@ static void one_that_came_shows_none(void **state)
 	vm_ended(&vm, &end);
 	vcpu_reset(&vcpu);
 	vm.state = VM_STUNNED;
+	vm.mig = &vm;
+	assert_int_equal(vm_stop(&vm, why, sizeof(why)), -EBUSY); /* else its end would be lost */
 	assert_int_equal(vm_stop_as(&vm, &end, why, sizeof(why)), 0);
+	assert_null(vm.mig);
 	assert_int_equal(vm.state, VM_STOPPED_ERROR);
 	assert_string_equal(vm.stop_reason, "triple fault");
 	assert_false(vm_shows_error(&vm));
