@@ -88,7 +88,7 @@ static const struct {
 static int check_idle(struct dest *d)
 {
 	struct mig_job *j = d->j;
-	uint64_t idle = time_ns() - j->progress_ns;
+	uint64_t idle = time_since_ns(j->progress_ns); /* the disks' world notes it too */
 
 	if (!j->give_way && idle < IDLE_MAX_NS)
 		return 0;

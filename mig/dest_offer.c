@@ -69,7 +69,7 @@ static int check_earlier(struct dest *d)
 	old = job_search(holds_uuid, uuid);
 	if (!old)
 		return 0;
-	if (time_ns() - old->heard_ns > SILENT_NS)
+	if (time_since_ns(old->heard_ns) > SILENT_NS)
 		dest_forbid(old, false);
 	id = old->st.id;
 	f = spin_lock(&old->lock);

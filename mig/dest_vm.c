@@ -245,7 +245,8 @@ static int complete_disks(struct dest *d)
 		err = vdisks_finish(d->j->vm, why, sizeof(why));
 	if (!err)
 		err = home_come_finish(d->j->vm, why, sizeof(why));
-	return err ? dest_refuse(d, err, "disk", "%s", why) : 0;
+	/* As where they fail before: whether that is seen now depends on what the guest writes */
+	return err ? dest_refuse(d, err, "disk-error", "%s", why) : 0;
 }
 
 /* Everything is here: check all, load all, make the processors, then say READY. */

@@ -10,6 +10,14 @@
 #include <tern/types.h>
 
 uint64_t time_ns(void);
+/* How long ago that was. It is read before the clock is, so whoever notes it anew meanwhile, on
+ * another CPU, is not ahead of it. */
+static inline uint64_t time_since_ns(uint64_t then_ns)
+{
+	uint64_t now = time_ns();
+
+	return now - MIN(now, then_ns);
+}
 uint32_t tsc_khz(void);
 /* TSC value <-> time_ns() value; exact to the calibrated frequency. */
 uint64_t tsc_to_ns(uint64_t tsc);

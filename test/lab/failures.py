@@ -12,7 +12,6 @@ DIED = "died: source, started anew"
 DONE = "done: target"
 LINK = "failed link: source"
 DISK = "failed disk-error: source"
-FINISH = "failed disk: source"
 DOUBT = "in-doubt: target"
 BACK = "in-doubt: source"
 REFUSED = "in-doubt lease: target"
@@ -50,12 +49,12 @@ MATRIX = {
         "source killed": DIED,
         "target killed": [LINK, LINK, LINK, "failed ready-timeout: source", BACK, BACK],
         "full": ["failed no-space: source", DONE, DONE, DONE, DONE, DONE],
-        "target write": [DISK, DISK, DISK, FINISH, REFUSED, REFUSED],
-        "target read": [DISK, FINISH, FINISH, FINISH, ITS_DISK, ITS_DISK],
+        "target write": [DISK] * 4 + [REFUSED] * 2,
+        "target read": [DISK] * 4 + [ITS_DISK] * 2,
         "source read": ["failed io-error: source", DONE, DONE, DONE, DONE, DONE],
         "cancel": CANCELED,
         "source lease": FAILS,
-        "target lease": [DISK, DISK, DISK, FINISH, GIVEN_UP, GIVEN_UP],
+        "target lease": [DISK] * 4 + [GIVEN_UP] * 2,
         "garbage": [GARBAGE, GARBAGE, GARBAGE, DONE, DONE, DONE],
     },
     "mix": {

@@ -34,6 +34,7 @@ static struct {
 	bool named;			       /* the name is taken */
 	uint64_t now_ns, over_ns, complete_ns; /* when that happens to the copy; 0: never */
 	bool forbidden, accepted;
+	bool hears; /* its world, of its source, just now */
 	char code[WIRE_CODE];
 } w;
 static struct dest d;
@@ -42,6 +43,8 @@ static struct dest d;
 
 uint64_t time_ns(void)
 {
+	if (w.hears)
+		w.old.heard_ns = w.now_ns + 1;
 	return w.now_ns;
 }
 
@@ -298,6 +301,12 @@ static void one_that_is_being_filled(void **state)
 	assert_in_range(w.now_ns - begun, 1, LINK_TIMEOUT_NS - 1); /* the source waits so long */
 }
 
+static void one_whose_source_is_heard_of_just_now(void **state)
+{
+	w.hears = true;
+	refused();
+}
+
 static void one_that_is_complete(void **state)
 {
 	uint64_t begun = w.now_ns;
@@ -328,6 +337,7 @@ int main(void)
 		cmocka_unit_test_setup(one_that_is_taken_apart, setup),
 		cmocka_unit_test_setup(one_whose_source_is_silent, setup),
 		cmocka_unit_test_setup(one_that_is_being_filled, setup),
+		cmocka_unit_test_setup(one_whose_source_is_heard_of_just_now, setup),
 		cmocka_unit_test_setup(one_that_is_complete, setup),
 		cmocka_unit_test_setup(one_that_becomes_complete, setup),
 		cmocka_unit_test_setup(none, setup),
