@@ -106,14 +106,15 @@ static void status_json(struct shell *sh, const struct mig_status *s)
 
 static void progress_line(struct shell *sh, const struct mig_status *s)
 {
-	shell_progress(sh,
-		       "%u %s %s %3u%%  %s round %u  %u MiB of disks, %u MiB sent  %u MB/s  dirty "
-		       "%u pages/s",
+	uint64_t bytes = s->disk.copied_bytes + s->disk.mirrored_bytes;
+	char disks[32] = "";
+
+	if (s->disk.disks || bytes) /* the destination knows the bytes alone */
+		snprintf(disks, sizeof(disks), "%u MiB of disks, ", (unsigned)(bytes >> 20));
+	shell_progress(sh, "%u %s %s %3u%%  %s round %u  %s%u MiB sent  %u MB/s  dirty %u pages/s",
 		       (unsigned)s->id, s->incoming ? "in" : "out", s->vm, s->percent,
-		       mig_phase_name(s->phase), s->rounds,
-		       (unsigned)((s->disk.copied_bytes + s->disk.mirrored_bytes) >> 20),
-		       (unsigned)(s->bytes_sent >> 20), (unsigned)(s->rate_bytes_s / 1000000),
-		       (unsigned)s->dirty_pages_s);
+		       mig_phase_name(s->phase), s->rounds, disks, (unsigned)(s->bytes_sent >> 20),
+		       (unsigned)(s->rate_bytes_s / 1000000), (unsigned)s->dirty_pages_s);
 }
 
 static void status_plain(struct shell *sh, const struct mig_status *s)

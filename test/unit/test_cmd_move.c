@@ -83,6 +83,7 @@ bool mig_next(uint32_t *cursor, struct mig_status *s)
 
 int mig_wait(uint32_t id, uint64_t deadline_ns)
 {
+	job.phase = MIG_DONE;
 	return 0;
 }
 
@@ -231,6 +232,25 @@ static void a_migration_has_a_peer(void **state)
 	assert_non_null(strstr(run("migrate status 1 --json"), "\"disk\":{\"disks\":1,"));
 }
 
+/* Of disks only where some move. */
+static void progress_says_what_moves(void **state)
+{
+	job = (struct mig_status){
+		.id = 1, .vm = "g", .phase = MIG_COPY, .percent = 7, .bytes_sent = 61 << 20
+	};
+	assert_non_null(strstr(run("migrate follow 1"),
+			       "1 out g   7%  copy round 0  61 MiB sent  0 MB/s  dirty 0 pages/s"));
+	job.phase = MIG_COPY;
+	job.disk = (struct mig_disk_figures){ .disks = 1, .copied_bytes = 5 << 20 };
+	assert_non_null(
+		strstr(run("migrate follow 1"), "round 0  5 MiB of disks, 61 MiB sent  0 MB/s"));
+	job.phase = MIG_COPY;
+	job.incoming = true;
+	job.disk.disks = 0;
+	assert_non_null(strstr(run("migrate follow 1"), "1 in g "));
+	assert_non_null(strstr(out, "5 MiB of disks, "));
+}
+
 static int quiet(struct shell *s, int argc, char **argv)
 {
 	return argc - 1;
@@ -262,6 +282,7 @@ int main(void)
 		cmocka_unit_test(mistakes),
 		cmocka_unit_test(storage_is_shown_as_such),
 		cmocka_unit_test(a_migration_has_a_peer),
+		cmocka_unit_test(progress_says_what_moves),
 		cmocka_unit_test(nothing_to_say),
 	};
 
