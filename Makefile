@@ -2,7 +2,7 @@
 #
 #   make                  loader, kernel and a bootable image, in $(BUILD)
 #   make demo [CPU=vmx]   two hosts in an emulator, a guest moves between them
-#   make test [SUITE=..]  unit, lint, svm, vmx, migrate, fault, storage, guests, lab; all without
+#   make test [SUITE=..]  one suite of docs/testing.md: unit, lint, lab, svm...; all without
 #   make bench | soak     figures; the long runs
 #   make torture [SEED=N] [MINUTES=N]   random moves of a guest's disks, random faults
 #   make lint             text, format, headers, rooms, vector registers, clang-tidy

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """One host inside the hub: its emulator, its serial line, its commands.
 
-Machine framing: `@TAG command` makes the host's shell answer with lines
-`@TAG|text` and at last `@TAG=STATUS`; several commands may be under way at
-once, and log lines may stand between.
+Machine framing: `@TAG command`, behind an RS octet (0x1e), makes the host's
+shell answer with lines `@TAG|text` and at last `@TAG=STATUS`; several commands
+may be under way at once, and log lines may stand between.
 """
 import asyncio
 import ctypes
