@@ -17,7 +17,7 @@
 
 #define ROW_EXTENTS 4u
 #define PROMISED_EXTENTS 1024u
-#define MEMORY_NS (10 * NSEC_PER_SEC) /* that a request waits for memory */
+#define MEMORY_NS (10 * NSEC_PER_SEC) /* that requests wait for memory, all of them together */
 #define MEMORY_AGAIN_NS (20 * NSEC_PER_MSEC)
 
 void ds_grow_queue(struct ds_op *op)
@@ -83,7 +83,8 @@ static bool is_filled(struct ds_op *op)
 	struct ds_file *f = op->file;
 	unsigned long flags = spin_lock(&f->lock);
 	uint32_t physical, count;
-	bool found = !f->unsure && ds_runs_find(&f->runs, extent_of(op), &physical, &count);
+	bool found = !op->frees && !f->unsure &&
+		     ds_runs_find(&f->runs, extent_of(op), &physical, &count);
 
 	spin_unlock(&f->lock, flags);
 	return found && physical;
@@ -136,25 +137,47 @@ static int grow(struct ds_op *op)
 
 static int serve(struct ds_op *op)
 {
-	return op->frees ? ds_free(op) : is_filled(op) ? 0 : grow(op);
+	return op->frees ? ds_free(op) : grow(op);
+}
+
+/* The first that finds no memory begins a spell; it lasts until one finds some. */
+static bool memory_is_over(struct ds_op *op)
+{
+	struct datastore *ds = op->file->ds;
+
+	if (!ds->memory_until_ns) {
+		ds->memory_until_ns = time_ns() + MEMORY_NS;
+		log_warn("store", "%s: no memory: requests of %s wait for it", ds->super.name,
+			 op->file->name);
+	}
+	return time_ns() >= ds->memory_until_ns;
+}
+
+/* What was held while the fence was shut, if it is open again. */
+static void after_fence(struct datastore *ds)
+{
+	ds_revalidate(ds);
+	ds_held_go(ds);
 }
 
 /*
  * A transaction takes memory, and want of it mostly passes: a guest that has its write failed for
- * it may give its file system up.
+ * it may give its file system up. All that wait here wait behind the first, so they have one time
+ * together; when it is over each has one try, until one succeeds. Nor does what needs no memory
+ * wait for it.
  */
 static int serve_patiently(struct ds_op *op)
 {
-	uint64_t until_ns = time_ns() + MEMORY_NS;
+	struct datastore *ds = op->file->ds;
 	int err = serve(op);
 
-	if (err == -ENOMEM)
-		log_warn("store", "%s: %s waits for memory", op->file->ds->super.name,
-			 op->file->name);
-	while (err == -ENOMEM && time_ns() < until_ns) {
+	while (err == -ENOMEM && !memory_is_over(op)) {
 		world_sleep_ns(MEMORY_AGAIN_NS);
+		after_fence(ds);
 		err = serve(op);
 	}
+	if (!err)
+		ds->memory_until_ns = 0;
 	return err;
 }
 
@@ -162,10 +185,9 @@ void ds_grow_run(struct datastore *ds)
 {
 	struct ds_op *op;
 
-	ds_revalidate(ds);
-	ds_held_go(ds);
+	after_fence(ds);
 	while ((op = take(ds))) {
-		int err = serve_patiently(op);
+		int err = is_filled(op) ? 0 : serve_patiently(op);
 
 		op->frees = false;
 		if (err == -ESTALE)

@@ -78,7 +78,8 @@ struct datastore {
 	struct event grow;
 	struct ds_op *grow_first, *grow_last; /* [lock] */
 	struct ds_op *held;		      /* [lock] writes that wait for the fence to open */
-	bool stopping;			      /* [atom] */
+	uint64_t memory_until_ns; /* [own] that the grower waits for memory, 0: it has some */
+	bool stopping;		  /* [atom] */
 };
 
 /* ---- ds_block.c ---- */
