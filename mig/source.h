@@ -24,7 +24,7 @@ struct source {
 	struct source_disks *disks; /* those that are copied; NULL: none */
 	struct source_home *going;  /* its home, when that is sent; NULL: it is not */
 	bool tracking, parked, quiesced;
-	bool lost;	       /* what was to be given is a third host's */
+	char lost[WIRE_TEXT];  /* why, when what was to be given is a third host's */
 	uint64_t rate_bytes_s; /* smoothed, by acknowledgements */
 	uint64_t rate_mark_ns, rate_mark_bytes;
 	uint64_t precopy_at_ns; /* when the first page was sent */

@@ -16,6 +16,7 @@
 #include "owner.h"
 #include "phase.h"
 #include "source.h"
+#include "source_disks.h"
 
 /* A host that crashes after GO must know of it. */
 static int note_go(struct mig_job *j)
@@ -97,9 +98,8 @@ int source_lease(struct source *s)
 	spin_unlock(&j->lock, f);
 	job_step(j, STEP_GIVES);
 	err = owner_give(j, j->there, why, sizeof(why));
-	s->lost = err == -ESTALE;
-	if (s->lost)
-		job_error(j, "lost", "%s; the VM is stopped here", why);
+	if (err == -ESTALE)
+		memcpy(s->lost, why, sizeof(why));
 	else if (err)
 		job_error(j, "lease", "%s", why);
 	else
@@ -262,6 +262,12 @@ bool source_give_up(struct source *s, int err)
 	bool given = j->src == SRC_GIVEN;
 	enum commit_action action = given ? source_ask_leases(j, false) : abort_or_ask(s);
 
+	source_disks_go_on(s);
+	if (s->lost[0])
+		job_error(j, "lost", "%s; %s", s->lost,
+			  action == COMMIT_RUN	  ? "the VM goes on here, and that fails"
+			  : action == COMMIT_FREE ? "the VM is stopped here"
+						  : "the VM is held here");
 	if (action == COMMIT_RUN) {
 		say_why(j, err);
 		go_on(s);
@@ -269,7 +275,7 @@ bool source_give_up(struct source *s, int err)
 	}
 	if (action == COMMIT_FREE) { /* without its stream the destination asked the leases */
 		source_release(j);
-		job_over(j, s->lost ? MIG_FAILED : MIG_DONE);
+		job_over(j, s->lost[0] ? MIG_FAILED : MIG_DONE);
 		return false;
 	}
 	in_doubt(j, given ? "it is not known whether its leases were taken over"

@@ -84,8 +84,11 @@ int source_stun(struct source *s)
 {
 	struct mig_job *j = s->j;
 	uint64_t t1;
-	int err = source_hold(j, MIG_STUN);
+	int err;
 
+	if (j->req.hold == MIG_STUN)
+		source_disks_go_on(s); /* it may be held for long */
+	err = source_hold(j, MIG_STUN);
 	if (!err)
 		err = source_home_leaves(s); /* before what the disks owe may grow */
 	if (!err)

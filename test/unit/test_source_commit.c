@@ -35,7 +35,8 @@ static int give_says, take_back_says;
 static enum mig_phase over_as;
 static unsigned asked; /* of the other host, whose copy it is to take */
 static enum journal_step noted;
-static char told[64];
+static char told[64], error[WIRE_TEXT];
+static bool disks_go_on;
 
 /* ---- what the sources take from elsewhere ---- */
 
@@ -111,6 +112,7 @@ bool owner_leased(const struct mig_job *j)
 
 int owner_give(const struct mig_job *j, const uint8_t host[16], char *why, size_t len)
 {
+	snprintf(why, len, "disk 1 is another's");
 	return give_says;
 }
 
@@ -129,8 +131,21 @@ void job_set_settling(struct mig_job *j, bool on)
 	j->settling = on;
 }
 
+/* The first one counts. */
 void job_error(struct mig_job *j, const char *code, const char *fmt, ...)
 {
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (!error[0])
+		(void)vsnprintf(error, sizeof(error), fmt, ap);
+	va_end(ap);
+}
+
+void source_disks_go_on(struct source *of)
+{
+	assert_false(runs_on); /* else the guest waits for its disks */
+	disks_go_on = true;
 }
 
 void job_phase(struct mig_job *j, enum mig_phase p)
@@ -306,7 +321,8 @@ static int setup(void **state)
 	disk_fails = runs_on = released = lost_home = leased = false;
 	asked = 0;
 	noted = JOURNAL_NOTHING;
-	told[0] = '\0';
+	told[0] = error[0] = '\0';
+	disks_go_on = false;
 	settle_init();
 	return 0;
 }
@@ -379,13 +395,27 @@ static void its_disks_go(int given, int taken_back)
 	take_back_says = taken_back;
 	assert_int_equal(source_lease(&s), given);
 	assert_false(source_give_up(&s, given));
-	assert_true(released && job.over && !runs_on);
+	assert_true(released && job.over && !runs_on && disks_go_on);
 }
 
 static void a_third_host_has_its_disks(void **state)
 {
 	its_disks_go(-ESTALE, -ESTALE);
 	assert_int_equal(over_as, MIG_FAILED);
+	assert_string_equal(error, "disk 1 is another's; the VM is stopped here");
+}
+
+/* One that does not decide whose the VM is. */
+static void a_third_host_has_one_of_its_disks(void **state)
+{
+	leased = true;
+	job.journal = NULL;
+	give_says = -ESTALE;
+	take_back_says = 0;
+	assert_int_equal(source_lease(&s), -ESTALE);
+	assert_true(source_give_up(&s, -ESTALE));
+	assert_true(runs_on && disks_go_on && !released);
+	assert_string_equal(error, "disk 1 is another's; the VM goes on here, and that fails");
 }
 
 /* It could not be read whether the lease was given; it was, for the destination has it. */
@@ -403,6 +433,7 @@ int main(void)
 		cmocka_unit_test_setup(it_is_noted_that_go_was_not_said, setup),
 		cmocka_unit_test_setup(its_home_is_lost, setup),
 		cmocka_unit_test_setup(a_third_host_has_its_disks, setup),
+		cmocka_unit_test_setup(a_third_host_has_one_of_its_disks, setup),
 		cmocka_unit_test_setup(the_destination_has_its_disks, setup),
 	};
 
