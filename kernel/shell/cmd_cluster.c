@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <tern/bootinfo.h>
 #include <tern/cpumodel.h>
 #include <tern/mig.h>
 
@@ -25,23 +24,6 @@ struct cluster {
 	bool kept;
 	char why[WHY_MAX]; /* else */
 };
-
-bool cmd_is_own_host(const char *text, const struct net_addr *a)
-{
-	const char *name = config_get("hostname");
-	struct net_if_info i;
-
-	if ((name && !strcmp(text, name)) || !strcmp(text, "localhost"))
-		return true;
-	if (!a)
-		return false;
-	if (net_addr_is_loopback(a))
-		return true;
-	for (unsigned k = 0; net_if_at(k, &i); k++)
-		if (!memcmp(a, &i.addr, sizeof(*a)) || !memcmp(a, &i.addr6, sizeof(*a)))
-			return true;
-	return false;
-}
 
 /* One host's answer; false with the error said. */
 static bool ask(struct shell *sh, const char *text, struct mig_host *h)

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <tern/bootinfo.h>
 #include <tern/mig.h>
 #include <tern/timer.h>
 
@@ -58,18 +57,6 @@ bool cmd_hold_opt(struct shell *sh, int *argc, char **argv, enum mig_phase *hold
 		storage ? "copy rounds verify switch"
 			: "preflight skeleton copy verify precopy stun transfer ready lease go");
 	return false;
-}
-
-int cmd_resolve_host(const char *text, struct net_addr *a)
-{
-	char key[64];
-	const char *value;
-
-	if (!net_addr_parse(text, a))
-		return 0;
-	snprintf(key, sizeof(key), "host.%s", text);
-	value = config_get(key);
-	return value ? net_addr_parse(value, a) : -EINVAL;
 }
 
 static int migrate_cmd(struct shell *sh, int argc, char **argv)

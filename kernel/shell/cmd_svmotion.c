@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Storage vMotion on the console: svmotion, and how its jobs are shown beside the migrations
- * (cmd_mig.c).
+ * (cmd_job.c).
  */
 #include <errno.h>
 #include <stdio.h>

@@ -159,14 +159,13 @@ bool cmd_sched_opts(struct shell *sh, const char *shares, const char *pin, unsig
 void cmd_cpus_text(uint64_t cpus, char out[CPUS_TEXT]);
 void json_sched(struct shell *sh, const struct vm *vm);
 
-/* cmd_mig.c: an address, or a name that tern.conf maps by "host.NAME = ADDRESS". -EINVAL. */
+/* cmd_peer.c: an address, or a name that tern.conf maps by "host.NAME = ADDRESS". -EINVAL. */
 struct net_addr;
 MUST_CHECK int cmd_resolve_host(const char *text, struct net_addr *a);
-
-/* cmd_cluster.c: is this host what was typed, whose address, if known, is a? */
+/* Is this host what was typed, whose address, if known, is a? */
 bool cmd_is_own_host(const char *text, const struct net_addr *a);
 
-/* What resolves a migration in doubt, of this VM; cmd_mig.c: as the member "resolve". */
+/* What resolves a migration in doubt, of this VM; cmd_job.c: as the member "resolve". */
 #define CMD_RESOLVE "migrate resolve %s here|there"
 void json_resolve(struct shell *sh, const char *vm);
 

@@ -112,7 +112,7 @@ const char *mig_phase_name(enum mig_phase p)
 	return p == MIG_FAILED ? "failed" : p == MIG_COPY ? "copy" : p == MIG_DONE ? "done" : "?";
 }
 
-int net_addr_parse(const char *text, struct net_addr *a)
+int cmd_resolve_host(const char *text, struct net_addr *a)
 {
 	*a = (struct net_addr){ .family = 4 };
 	return text[0] == '1' ? 0 : -EINVAL;
