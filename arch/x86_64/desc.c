@@ -5,6 +5,7 @@
  * stack is unusable.
  */
 #include "arch.h"
+#include "control.h"
 #include "regs.h"
 
 #define GDT_CODE 0x00af9b000000ffffull /* 64-bit, present, accessed */
@@ -118,6 +119,6 @@ void cpu_control_setup(void)
 		cr4 |= CR4_OSXSAVE;
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NXE);
 	__asm__ volatile("movq %0, %%cr0" ::"r"(cr0) : "memory");
-	__asm__ volatile("movq %0, %%cr4" ::"r"(cr4) : "memory");
+	write_cr4(cr4);
 	wrmsr(MSR_PAT, PAT_VALUE);
 }

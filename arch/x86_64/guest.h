@@ -117,22 +117,6 @@ void guest_xsetbv(uint64_t v);
 #define RFLAGS_RF BIT(16)
 #define RFLAGS_VM BIT(17)
 
-#define READ_DR(n, to) __asm__ volatile("mov %%db" #n ", %0" : "=r"(to))
-#define WRITE_DR(n, from) __asm__ volatile("mov %0, %%db" #n ::"r"(from))
-
-static inline uint64_t read_cr4(void)
-{
-	uint64_t v;
-
-	__asm__ volatile("mov %%cr4, %0" : "=r"(v));
-	return v;
-}
-
-static inline void write_cr4(uint64_t v)
-{
-	__asm__ volatile("mov %0, %%cr4" ::"r"(v) : "memory");
-}
-
 /* EFER.LMA follows CR0.PG, as a MOV to CR0 makes it. */
 static inline uint64_t guest_efer(uint64_t efer, uint64_t cr0)
 {

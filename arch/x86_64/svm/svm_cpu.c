@@ -12,6 +12,7 @@
 #include <tern/cpu.h>
 #include <tern/percpu.h>
 
+#include "arch/x86_64/control.h"
 #include "svm.h"
 
 #define CR4_OSFXSR (BIT(9) | BIT(10)) /* and OSXMMEXCPT */

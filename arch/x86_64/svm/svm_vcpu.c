@@ -8,6 +8,7 @@
 #include <tern/log.h>
 #include <tern/percpu.h>
 
+#include "arch/x86_64/control.h"
 #include "svm.h"
 
 int svm_vcpu_init(struct virt_vcpu *v)

@@ -17,6 +17,7 @@
 #include <tern/lock.h>
 #include <tern/percpu.h>
 
+#include "arch/x86_64/control.h"
 #include "vmx.h"
 
 #define INV_SINGLE 1ull

@@ -9,6 +9,7 @@
 #include <tern/cpu.h>
 #include <tern/percpu.h>
 
+#include "arch/x86_64/control.h"
 #include "vmx.h"
 
 /* ---- life ---- */
