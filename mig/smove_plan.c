@@ -2,7 +2,7 @@
 /*
  * Which disks go where (smove.h): those that are named; of a whole VM those that it writes and
  * that are not there already, and its home. A file keeps its name, so that a VM's files stay
- * together; on its own datastore, where it changes its kind, it gets a new one.
+ * together; on its own datastore, where it changes its kind, it gets a new one that is free.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -49,13 +49,31 @@ static void seat(struct smove *s, const char *ds)
 	s->seat.nr++;
 }
 
+/* No file there has the name, and no disk of the VM, which may be on its way there. */
+static bool is_free(const struct vm_config *cfg, const char *ds, const char *name)
+{
+	struct ds_entry e;
+	const char *file;
+	char of[32];
+
+	for (unsigned i = 0; i < cfg->disks; i++)
+		if (smove_split(cfg->disk[i].path, of, &file) && !strcmp(file, name))
+			return false;
+	return ds_stat(ds_find(ds), name, &e) == -ENOENT;
+}
+
 /* The old file goes, so the one of the next time can have its name again. */
-static int beside(char *name, size_t room, const char *file)
+static int beside(char *name, size_t room, const char *file, const struct vm_config *cfg,
+		  const char *ds)
 {
 	size_t len = strlen(file), end = strlen(SECOND);
 
-	if (len > end && !strcmp(file + len - end, SECOND))
-		return snprintf(name, room, "%.*s", (int)(len - end), file);
+	if (len > end && file[len - end - 1] != '/' && !strcmp(file + len - end, SECOND)) {
+		int n = snprintf(name, room, "%.*s", (int)(len - end), file);
+
+		if (is_free(cfg, ds, name))
+			return n;
+	}
 	return snprintf(name, room, "%s" SECOND, file);
 }
 
@@ -71,7 +89,7 @@ static int name_it(struct plan *p, struct smove_disk *d, const struct vm_config 
 	else if (strcmp(old_ds, d->ds_name))
 		n = snprintf(d->name, sizeof(d->name), "%s", file);
 	else
-		n = beside(d->name, sizeof(d->name), file);
+		n = beside(d->name, sizeof(d->name), file, cfg, d->ds_name);
 	d->to = *from;
 	if (n < (int)sizeof(d->name))
 		n = snprintf(path, sizeof(path), "/ds/%s/%.*s", d->ds_name, VM_DISK_PATH_MAX - 1,

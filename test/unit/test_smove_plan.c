@@ -28,6 +28,14 @@ struct datastore *ds_find(const char *name)
 	return known ? (struct datastore *)&job : NULL;
 }
 
+static const char *there; /* the one file on all of them */
+
+int ds_stat(struct datastore *ds, const char *name, struct ds_entry *out)
+{
+	assert_ptr_equal(ds, &job);
+	return there && !strcmp(name, there) ? 0 : -ENOENT;
+}
+
 int home_carry_config(const struct home_carry *c, struct vm_config *cfg)
 {
 	strcpy(cfg->home, "two");
@@ -71,6 +79,7 @@ static int begin(void **state)
 	memset(&s, 0, sizeof(s));
 	code[0] = why[0] = '\0';
 	strcpy(vm.cfg.name, "g");
+	there = NULL;
 	job.vm = &vm;
 	s.j = &job;
 	return 0;
@@ -200,6 +209,36 @@ static void test_another_kind(void **state)
 	assert_string_equal(s.disk[0].name, "-2-2");
 }
 
+static void second_is_called(const char *file, const char *name)
+{
+	char path[VM_DISK_PATH_MAX];
+	unsigned i = vm.cfg.disks;
+
+	snprintf(path, sizeof(path), "/ds/one/%s", file);
+	disk(path);
+	job.req.disks.kind = MIG_DISK_THIN;
+	to(i, "one");
+	assert_int_equal(plan(), 0);
+	assert_string_equal(s.disk[s.nr - 1].name, name);
+	begin(NULL);
+}
+
+/* It has its old name again where that is one, and nobody else's: not of another disk, nor of one
+ * that comes from elsewhere, nor of a file that is no disk of the VM. */
+static void test_old_name_is_taken(void **state)
+{
+	disk("/ds/one/vm/disk");
+	second_is_called("vm/disk-2", "vm/disk-2-2");
+	disk("/ds/two/vm/disk");
+	to(0, "one");
+	second_is_called("vm/disk-2", "vm/disk-2-2");
+	there = "vm/disk";
+	second_is_called("vm/disk-2", "vm/disk-2-2");
+	there = "vm/other";
+	second_is_called("vm/disk-2", "vm/disk");
+	second_is_called("vm/-2", "vm/-2-2");
+}
+
 static void test_nothing_would_move(void **state)
 {
 	all_to("one");
@@ -307,6 +346,7 @@ int main(void)
 		cmocka_unit_test_setup(test_each_to_its_own, begin),
 		cmocka_unit_test_setup(test_one_apart_from_all, begin),
 		cmocka_unit_test_setup(test_another_kind, begin),
+		cmocka_unit_test_setup(test_old_name_is_taken, begin),
 		cmocka_unit_test_setup(test_nothing_would_move, begin),
 		cmocka_unit_test_setup(test_no_such_disk, begin),
 		cmocka_unit_test_setup(test_there_already, begin),
