@@ -345,7 +345,7 @@ int dest_resolve(struct mig_job *j, bool here)
 		action = dst_resolve(&j->dst, here);
 	spin_unlock(&j->lock, f);
 	if (err)
-		return -EBUSY;
+		return err;
 	if (action == COMMIT_REFUSE)
 		return -EPERM;
 	job_step(j, here ? STEP_SAID_HERE : STEP_SAID_THERE);

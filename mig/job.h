@@ -64,6 +64,7 @@ struct mig_job {
 	struct mutex stream_lock;
 	bool settling;		       /* [list] the settle world has work with it */
 	bool asking;		       /* [job] it is talking to the peer: the operator waits */
+	bool resolving;		       /* [job] and the operator decides: it waits */
 	bool complete;		       /* [job] incoming: READY may have been said */
 	bool disks_came;	       /* [job] incoming: its disks have, or had, a stream */
 	struct blk_receiver *disks_in; /* [job] incoming: takes its disks' contents; NULL: nobody */
@@ -124,7 +125,7 @@ void dest_discard(struct mig_job *j);
  * be. Its world, which is told, takes it apart (true); a held one goes here.
  */
 bool dest_forbid(struct mig_job *j, bool held_too);
-/* The operator's word for a held copy: -EPERM when there is nothing to decide. */
+/* The operator's word for a held copy: as source_resolve. */
 MUST_CHECK int dest_resolve(struct mig_job *j, bool here);
 /* Asks the incoming job that has been idle longest to end; false when none is idle enough. */
 bool dest_give_way(void);
@@ -173,6 +174,12 @@ enum commit_action source_ask_leases(struct mig_job *j, bool gone);
 MUST_CHECK int source_note_nothing(struct mig_job *j);
 /* Before GO is said again a crash must find it. False: the record cannot be written now. */
 bool source_go_is_noted(struct mig_job *j);
+
+/*
+ * source_resolve.c: the operator's word on a VM in doubt. -EPERM: it has just been settled. -EBUSY:
+ * leases decide. Others: its record cannot be written, so it stays in doubt.
+ */
+MUST_CHECK int source_resolve(struct mig_job *j, bool here);
 
 /* source_end.c: what follows a commit action on the source. */
 void source_resume(struct mig_job *j); /* COMMIT_RUN: the VM goes on here */

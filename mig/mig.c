@@ -10,10 +10,9 @@
 #include <tern/home.h>
 #include <tern/log.h>
 #include <tern/random.h>
-#include <tern/vdev.h>
+#include <tern/store.h>
 
 #include "job.h"
-#include "owner.h"
 #include "phase.h"
 #include "smove.h"
 
@@ -238,52 +237,6 @@ static bool is_in_doubt(struct mig_job *j, void *arg)
 	return j->st.phase == MIG_IN_DOUBT && !strcmp(j->st.vm, arg);
 }
 
-/* An operator may be wrong: what was copied stays here as well. */
-static void keep_disks(struct mig_job *j)
-{
-	if (!j->vm) {
-		recover_keep(j);
-		return;
-	}
-	vdisks_settle(j->vm, true);
-	home_keep(j->vm);
-}
-
-/* The operator's word on the source. */
-static int source_resolve(struct mig_job *j, bool here)
-{
-	unsigned long f = spin_lock(&j->lock);
-	enum commit_action action;
-
-	if (here && j->vm && owner_leased(j)) {
-		spin_unlock(&j->lock, f);
-		return -EBUSY;
-	}
-	while (j->asking) /* a GO that settle.c repeats may be on its way */
-		(void)job_wait_locked(j, &f, NEVER_NS);
-	action = src_resolve(&j->src, here);
-	spin_unlock(&j->lock, f);
-	if (action == COMMIT_REFUSE)
-		return -EPERM;
-	job_step(j, here ? STEP_SAID_HERE : STEP_SAID_THERE);
-	if (action == COMMIT_RUN && source_note_nothing(j))
-		log_warn("mig", "job %u: the record of the move may go on to say GO",
-			 (unsigned)j->st.id);
-	if (action == COMMIT_RUN) {
-		job_error(j, "resolved", "the operator said that the VM is here");
-		source_resume_all(
-			j); /* and settle.c goes on to tell the other side that it is not wanted */
-		job_over(j, MIG_FAILED);
-	} else {
-		job_set_settling(j, false);
-		keep_disks(j);
-		source_release(j);
-		job_over(j, MIG_DONE);
-	}
-	job_journal_end(j);
-	return 0;
-}
-
 /* A switch of disks that may have been done: it is the datastore's to say, unless that is lost. */
 static int disks_resolve(struct mig_job *j, bool here, char *why, size_t len)
 {
@@ -340,8 +293,11 @@ int mig_resolve(const char *vm, bool here, char *why, size_t why_len)
 		snprintf(why, why_len,
 			 "the leases of its files say where it is, as soon as they can be read: "
 			 "'datastore ls' shows them");
-	else if (err)
+	else if (err == -EPERM)
 		snprintf(why, why_len, "it has just been settled: see 'vm list'");
+	else if (err)
+		snprintf(why, why_len, "its record cannot be written: %s; it stays in doubt",
+			 ds_error_text(err));
 	job_put(j);
 	return err;
 }

@@ -112,15 +112,21 @@ static void in_doubt_verdict(struct mig_job *j, enum wire_verdict_kind verdict)
 	}
 }
 
-/* What the peer is to be told; false when there is nothing any more. Keeps the operator waiting. */
+/*
+ * What the peer is to be told; false when there is nothing any more, or the operator is at it.
+ * Keeps the operator waiting.
+ */
 static bool begin(struct mig_job *j, enum wire_outcome *outcome)
 {
 	unsigned long f = spin_lock(&j->lock);
+	bool over = j->src == SRC_RELEASED, asks = !over && !j->resolving;
 
 	*outcome = j->src == SRC_GO_SENT ? OUTCOME_GO : OUTCOME_ABORTED;
-	j->asking = j->src != SRC_RELEASED;
+	j->asking = asks;
 	spin_unlock(&j->lock, f);
-	return j->asking;
+	if (over)
+		job_set_settling(j, false);
+	return asks;
 }
 
 static void end(struct mig_job *j)
@@ -162,10 +168,8 @@ static void settle_one(struct mig_job *j)
 	enum wire_outcome outcome;
 	bool silent, waits;
 
-	if (!begin(j, &outcome)) {
-		job_set_settling(j, false);
+	if (!begin(j, &outcome))
 		return;
-	}
 	if (outcome == OUTCOME_GO && !source_go_is_noted(j)) {
 		end(j);
 		return;
@@ -183,9 +187,9 @@ static void settle_one(struct mig_job *j)
 	waits = is_waited_for(j, silent, v.verdict);
 	if (j->src != SRC_GO_SENT && !waits)
 		job_set_settling(j, false);
-	end(j);
 	if (!waits)
 		forget(j, outcome == OUTCOME_GO);
+	end(j);
 }
 
 struct pass {

@@ -408,7 +408,10 @@ end:	do
 	:: atomic { IN(SAID_THERE, d == HELD && s == BURNT && !leased && !burnt_too) ->
 		give_up(); dj = NONE }
 #endif
-#ifdef TRACE /* true as well, but nobody needs it; and it runs by the operator's word */
+#ifdef TRACE /* first its record says so */
+	:: atomic { OUT(NOTED_NOTHING, s == GO_SENT && d == BURNT && !(leased && in_memory)) ->
+		sj = J_NOTHING }
+	/* true as well, but nobody needs it; and it runs by the operator's word */
 	:: atomic { IN(RUNS_THERE, d == OWNS && d_told_here) }
 	:: atomic { OUT(SAID_THERE, s == GO_SENT && !stream && d == OWNS) ->
 		s = RELEASED; sj = NONE }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What the source says after its record could not be written: neither that the VM is the other
- * host's, which a crash would not know, nor that it goes on here, before the record says so. And
- * of a VM whose leases it could not give.
+ * host's, which a crash would not know, nor that it goes on here, before the record says so,
+ * whoever decides that. And of a VM whose leases it could not give.
  */
-// SOURCES: mig/source_commit.c mig/settle.c mig/commit.c
+// SOURCES: mig/source_commit.c mig/source_resolve.c mig/settle.c mig/commit.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -30,7 +30,7 @@ static struct mig_job job;
 static struct source s;
 static struct vm vm;
 static bool disk_fails, runs_on, released, lost_home;
-static bool leased;
+static bool leased, slow, ended;
 static int give_says, take_back_says;
 static enum mig_phase over_as;
 static unsigned asked; /* of the other host, whose copy it is to take */
@@ -45,8 +45,14 @@ uint64_t time_ns(void)
 	return 0;
 }
 
+static void settle_once(void);
+
 int journal_note(struct journal *j, enum journal_step step)
 {
+	if (slow) { /* longer than the time between two passes */
+		settle_once();
+		assert_false(ended); /* it is in use here */
+	}
 	if (disk_fails)
 		return -EIO;
 	noted = step;
@@ -56,9 +62,10 @@ int journal_note(struct journal *j, enum journal_step step)
 void job_step(struct mig_job *j, enum mig_step step)
 {
 	static const char *const word[] = {
-		[STEP_NOTED_GO] = "noted-go ", [STEP_GO] = "go ",
-		[STEP_IN_DOUBT] = "in-doubt ", [STEP_NOTED_NOTHING] = "noted-nothing ",
-		[STEP_GOES_ON] = "goes-on ",   [STEP_RELEASED] = "released "
+		[STEP_NOTED_GO] = "noted-go ",	 [STEP_GO] = "go ",
+		[STEP_IN_DOUBT] = "in-doubt ",	 [STEP_NOTED_NOTHING] = "noted-nothing ",
+		[STEP_GOES_ON] = "goes-on ",	 [STEP_RELEASED] = "released ",
+		[STEP_SAID_HERE] = "said-here ", [STEP_SAID_THERE] = "said-there "
 	};
 
 	if (step < ARRAY_SIZE(word) && word[step])
@@ -121,8 +128,10 @@ int owner_take_back(const struct mig_job *j)
 	return take_back_says;
 }
 
+/* As job_journal.c: not of a move that is in doubt. */
 bool job_journal_end(struct mig_job *j)
 {
+	ended |= !j->settling && j->src != SRC_GO_SENT;
 	return true;
 }
 
@@ -161,6 +170,16 @@ void job_over(struct mig_job *j, enum mig_phase p)
 
 void job_changed_locked(struct mig_job *j)
 {
+}
+
+int job_wait_locked(struct mig_job *j, unsigned long *flags, uint64_t deadline_ns)
+{
+	abort();
+}
+
+void recover_keep(struct mig_job *j)
+{
+	abort();
 }
 
 void job_put(struct mig_job *j)
@@ -318,7 +337,7 @@ static int setup(void **state)
 				.journal = (struct journal *)&job };
 	s = (struct source){ .j = &job, .parked = true };
 	vm = (struct vm){ .state = VM_STUNNED };
-	disk_fails = runs_on = released = lost_home = leased = false;
+	disk_fails = runs_on = released = lost_home = leased = slow = ended = false;
 	asked = 0;
 	noted = JOURNAL_NOTHING;
 	told[0] = error[0] = '\0';
@@ -425,6 +444,68 @@ static void the_destination_has_its_disks(void **state)
 	assert_int_equal(over_as, MIG_DONE);
 }
 
+/* ---- the operator's word ---- */
+
+static void in_doubt(void)
+{
+	job.src = SRC_GO_SENT;
+	job.noted_go = job.settling = true;
+	noted = JOURNAL_GO;
+	vm.state = VM_IN_DOUBT;
+}
+
+/* Else a crash would find GO, and the old copy be taken over. */
+static void here_cannot_be_noted(void **state)
+{
+	in_doubt();
+	disk_fails = true;
+	assert_int_equal(source_resolve(&job, true), -EIO);
+	assert_int_equal(vm.state, VM_IN_DOUBT);
+	assert_false(runs_on || released || job.over || ended);
+	settle_once();
+	assert_int_equal(asked, 0); /* the record may say that GO was not said */
+	disk_fails = false;
+	assert_int_equal(source_resolve(&job, true), 0);
+	assert_int_equal(noted, JOURNAL_NOTHING);
+	assert_true(runs_on && job.over && !released);
+	assert_string_equal(told, "noted-nothing said-here ");
+	assert_int_equal(source_resolve(&job, true), -EPERM);
+}
+
+static void here_cannot_be_noted_and_is_not_so(void **state)
+{
+	in_doubt();
+	disk_fails = true;
+	assert_int_equal(source_resolve(&job, true), -EIO);
+	disk_fails = false;
+	settle_once();
+	assert_int_equal(asked, 1); /* which looks whether the record says GO */
+	assert_true(released && job.over && !runs_on);
+}
+
+/* The world that settles comes by meanwhile: the record stays until this is done. */
+static void here_is_noted_slowly(void **state)
+{
+	in_doubt();
+	slow = true;
+	assert_int_equal(source_resolve(&job, true), 0);
+	slow = false;
+	assert_true(runs_on && !released && !ended);
+	assert_int_equal(asked, 0);
+	settle_once();
+	assert_true(ended && !job.settling);
+	assert_int_equal(noted, JOURNAL_NOTHING);
+}
+
+static void there_needs_no_note(void **state)
+{
+	in_doubt();
+	disk_fails = true;
+	assert_int_equal(source_resolve(&job, false), 0);
+	assert_true(released && ended && !runs_on);
+	assert_int_equal(over_as, MIG_DONE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -435,6 +516,10 @@ int main(void)
 		cmocka_unit_test_setup(a_third_host_has_its_disks, setup),
 		cmocka_unit_test_setup(a_third_host_has_one_of_its_disks, setup),
 		cmocka_unit_test_setup(the_destination_has_its_disks, setup),
+		cmocka_unit_test_setup(here_cannot_be_noted, setup),
+		cmocka_unit_test_setup(here_cannot_be_noted_and_is_not_so, setup),
+		cmocka_unit_test_setup(here_is_noted_slowly, setup),
+		cmocka_unit_test_setup(there_needs_no_note, setup),
 	};
 
 	return cmocka_run_group_tests_name("source_commit", tests, NULL, NULL);
