@@ -224,8 +224,7 @@ static int umount_cmd(struct shell *sh, int argc, char **argv)
 		return 1;
 	err = ds_unmount(ds);
 	if (err == -EBUSY)
-		return shell_error(sh, "busy", "files of %s are open: stop the VMs that use them",
-				   argv[1]);
+		return cmd_ds_busy(sh, argv[1]);
 	return err ? cmd_ds_error(sh, argv[1], err) : 0;
 }
 

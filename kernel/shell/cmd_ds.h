@@ -20,4 +20,7 @@ void cmd_ds_offer_paths(struct shell *sh, int argc, char **argv);
 /* What --kind says, NULL where it is not given; 0, or 1 with the error said. */
 MUST_CHECK int cmd_ds_kind(struct shell *sh, const char *word, enum ds_kind *kind);
 
+/* cmd_ds_busy.c: 1, with the error said: who has files of it open. */
+int cmd_ds_busy(struct shell *sh, const char *ds);
+
 #endif
