@@ -7,6 +7,7 @@
  * A block is the lowest that is free above the last and large enough for what is asked, and of it
  * 4 MiB at most. What is passed over is given up for good, so a small block comes before a large
  * one that is higher: where memory is in pieces hundreds of MiB may lie below the one of 4 MiB.
+ * Below 64 KiB there may be very many, and little in them: these only when there is nothing else.
  * One that joins the last is used with what was left of that.
  */
 #include <tern/page.h>
@@ -14,6 +15,7 @@
 #include "base.h"
 
 #define ARENA_ORDER 10u
+#define SMALL_ORDER 4u
 
 static unsigned order_for(size_t bytes)
 {
@@ -28,7 +30,12 @@ static int take_block(const struct arena *a, unsigned least, hpa_t *out)
 {
 	hpa_t from = a->end ? ptr_hpa(a->end) : HPA(0);
 
-	return page_alloc_above(least, MAX(least, ARENA_ORDER), from, FRAME_KERNEL, out);
+	int err = page_alloc_above(MAX(least, SMALL_ORDER), MAX(least, ARENA_ORDER), from,
+				   FRAME_KERNEL, out);
+
+	return err && least < SMALL_ORDER
+		       ? page_alloc_above(least, ARENA_ORDER, from, FRAME_KERNEL, out)
+		       : err;
 }
 
 void *arena_grow(struct arena *a, size_t bytes)

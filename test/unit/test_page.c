@@ -286,6 +286,26 @@ static void test_arena(void **state)
 	assert_true(free_bytes() <= 2 * SIZE_2M);
 }
 
+/* Single pages that are free between others' are used too, but only when there is nothing else. */
+static void test_arena_of_single_pages(void **state)
+{
+	struct arena a = { .next = NULL };
+	static hpa_t page[RAM / PAGE_SIZE];
+	unsigned n = 0;
+
+	boot(0, RAM);
+	while (!page_alloc(0, 0, FRAME_GUEST, &page[n]))
+		n++;
+	for (unsigned i = 0; i < n; i++)
+		if ((page[i].v >> PAGE_SHIFT) % 2 || page[i].v >= RAM / 2)
+			page_put(page[i]);
+	assert_true(grow_to_the_end(&a, PAGE_SIZE) >= RAM / 2 - SIZE_2M);
+	assert_true(free_bytes() >= RAM / 8);
+	a = (struct arena){ .next = NULL };
+	assert_true(grow_to_the_end(&a, PAGE_SIZE) >= RAM / 8);
+	assert_int_equal(free_bytes(), 0);
+}
+
 /* Under an emulator: cleared at the first allocation, and only then. */
 static void test_fresh(void **state)
 {
@@ -316,10 +336,15 @@ static void test_fresh(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_boot),  cmocka_unit_test(test_blocks),
-		cmocka_unit_test(test_above), cmocka_unit_test(test_fresh),
-		cmocka_unit_test(test_zones), cmocka_unit_test(test_random),
-		cmocka_unit_test(test_moves), cmocka_unit_test(test_arena),
+		cmocka_unit_test(test_boot),
+		cmocka_unit_test(test_blocks),
+		cmocka_unit_test(test_above),
+		cmocka_unit_test(test_fresh),
+		cmocka_unit_test(test_zones),
+		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_moves),
+		cmocka_unit_test(test_arena),
+		cmocka_unit_test(test_arena_of_single_pages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
