@@ -52,6 +52,7 @@ static void seat(struct smove *s, const char *ds)
 /* No file there has the name, and no disk of the VM, which may be on its way there. */
 static bool is_free(const struct vm_config *cfg, const char *ds, const char *name)
 {
+	struct datastore *at = ds_find(ds); /* NULL: unmounted just now */
 	struct ds_entry e;
 	const char *file;
 	char of[32];
@@ -59,7 +60,7 @@ static bool is_free(const struct vm_config *cfg, const char *ds, const char *nam
 	for (unsigned i = 0; i < cfg->disks; i++)
 		if (smove_split(cfg->disk[i].path, of, &file) && !strcmp(file, name))
 			return false;
-	return ds_stat(ds_find(ds), name, &e) == -ENOENT;
+	return at && ds_stat(at, name, &e) == -ENOENT;
 }
 
 /* The old file goes, so the one of the next time can have its name again. */
