@@ -60,7 +60,7 @@ struct blk_receiver {
 	uint64_t error_at;	    /* [lock] byte of it, with -EILSEQ */
 	bool taking, closed;	    /* [lock] one is being taken; no more are */
 	bool ending, asked;	    /* [lock] asked: the source wants a sign of life */
-	bool comes;		    /* [lock] a payload is on its way, slowly */
+	bool comes;		    /* [lock] a payload or a flush gets on, slowly */
 	uint64_t bytes;		    /* [lock] written */
 	struct page_ring ring;	    /* [lock] */
 	struct recv_slot slot[RECV_SLOTS];

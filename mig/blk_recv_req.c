@@ -99,18 +99,23 @@ static bool next_part(struct recv_slot *s, int *verdict)
 
 /*
  * A flush goes to one disk after the other that has changed since its last one; left counts them.
- * Nothing else is under way meanwhile.
+ * Nothing that it waits for is under way meanwhile. Each disk may take its time: after it the
+ * source is told the number of before, that all together may take longer than a disk that is stuck.
  */
 static bool next_flush(struct recv_slot *s)
 {
 	struct blk_receiver *r = s->receiver;
 	unsigned long f = spin_lock(&r->lock);
-	bool found = false;
+	bool found = false, first = s->left == r->nr_disks;
 
 	while (s->left && !found) {
 		s->disk = r->nr_disks - (uint32_t)s->left--;
 		found = r->state[s->disk].changed;
 		r->state[s->disk].changed = false;
+	}
+	if (found && !first) {
+		r->comes = true;
+		waitq_wake_all(&r->changed);
 	}
 	spin_unlock(&r->lock, f);
 	s->r.op = BLK_FLUSH;

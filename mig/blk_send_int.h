@@ -42,7 +42,8 @@ struct blk_sender {
 	int error;			   /* [lock] sticky */
 	struct wire_text words;		   /* [lock] the other host's, with -ECONNABORTED */
 	uint64_t taken, sent, acked;	   /* [lock] numbers of slots */
-	uint64_t progress_ns;		   /* [lock] of the latest acknowledgement */
+	uint64_t progress_ns;		   /* [lock] of the latest sign of it */
+	uint64_t repeats;		   /* [lock] of the number acked, as such signs */
 	uint64_t under_way;		   /* [lock] bytes sent and not acknowledged */
 	struct page_ring ring;		   /* [lock] */
 	struct blk_req *waiting, *last;	   /* [lock] for a slot, in order */

@@ -66,11 +66,44 @@ void blk_send_world(void *arg)
 
 /* ---- the world that hears ---- */
 
+/* So often at most the number of before is said while the other host has the slot in hand: between
+ * two pieces of it on its way, and between two disks that are flushed. */
+static uint64_t slot_repeats(const struct blk_sender *s, const struct send_slot *slot)
+{
+	return slot->b.op == BLOCKS_FLUSH ? s->nr_disks : 1 + send_slot_bytes(slot) / LINK_PIECE;
+}
+
+/* A new number is progress; the same one for ever is not. */
+static bool gets_on_locked(struct blk_sender *s, uint64_t seq)
+{
+	uint64_t most = 0;
+
+	if (seq > s->acked) {
+		s->repeats = 0;
+		return true;
+	}
+	for (uint64_t i = s->acked + 1; i <= s->sent; i++)
+		most += slot_repeats(s, send_slot_at(s, i));
+	if (s->repeats >= most)
+		return false;
+	s->repeats++;
+	return true;
+}
+
+static int stalls_locked(const struct blk_sender *s)
+{
+	bool stalls = s->sent > s->acked && time_ns() - s->progress_ns > STALL_NS;
+
+	return stalls ? -ETIMEDOUT : 0;
+}
+
 static int heard_done(struct blk_sender *s, uint64_t seq)
 {
 	unsigned long f = spin_lock(&s->lock);
-	int err = seq > s->sent ? -EBADMSG : 0;
+	int err = seq < s->acked || seq > s->sent ? -EBADMSG : 0;
 
+	if (!err && gets_on_locked(s, seq))
+		s->progress_ns = time_ns();
 	while (!err && s->acked < seq) {
 		struct send_slot *slot = send_slot_at(s, ++s->acked);
 
@@ -78,7 +111,8 @@ static int heard_done(struct blk_sender *s, uint64_t seq)
 		s->stats.acked_bytes += send_slot_bytes(slot);
 		page_ring_give(&s->ring, slot->pages);
 	}
-	s->progress_ns = time_ns();
+	if (!err)
+		err = stalls_locked(s);
 	spin_unlock(&s->lock, f);
 	waitq_wake_all(&s->changed);
 	blk_send_serve(s);
@@ -89,10 +123,10 @@ static int heard_done(struct blk_sender *s, uint64_t seq)
 static int heard_alive(struct blk_sender *s)
 {
 	unsigned long f = spin_lock(&s->lock);
-	bool stalls = s->sent > s->acked && time_ns() - s->progress_ns > STALL_NS;
+	int err = stalls_locked(s);
 
 	spin_unlock(&s->lock, f);
-	return stalls ? -ETIMEDOUT : 0;
+	return err;
 }
 
 static int heard(struct blk_sender *s, const struct wire_head *h, const void *body)

@@ -144,13 +144,20 @@ static void reader_world(void *arg)
 	__atomic_store_n(&net.ended, err, __ATOMIC_RELEASE);
 }
 
-static void begin_receiver(void)
+static void begin_receiver_of(unsigned disks)
 {
-	static struct blk_recv_disk disks[] = { { .dev = &disk.dev } };
+	static struct blk_recv_disk all[] = { { .dev = &disk.dev },
+					      { .dev = &disk.dev },
+					      { .dev = &disk.dev } };
 
 	begin();
-	assert_int_equal(blk_receiver_new(&net.to, disks, 1, CREDIT, &net.receiver), 0);
+	assert_int_equal(blk_receiver_new(&net.to, all, disks, CREDIT, &net.receiver), 0);
 	start_world(&net.reader, reader_world);
+}
+
+static void begin_receiver(void)
+{
+	begin_receiver_of(1);
 }
 
 /* A message, or of its payload the first part. */
@@ -234,23 +241,30 @@ static void half_of_a_write(void **state)
 	cut_and_free();
 }
 
+static void hears_done(uint64_t seq)
+{
+	struct wire_blocks_done done;
+	struct wire_head h;
+	void *body;
+	int err =
+		peer_recv(&net.from, &h, &done, sizeof(done), &body, time_ns() + 5 * NSEC_PER_SEC);
+
+	assert_int_equal(err, 0);
+	assert_int_equal(h.type, WIRE_BLOCKS_DONE);
+	assert_int_equal(done.seq, seq);
+}
+
 /* A write whose payload stays out for a while: the sender hears that it gets on, by the number that
  * it knows, and not only that somebody is here. */
 static void a_slow_write(void **state)
 {
 	static const uint8_t rest[16 * PAGE_SIZE];
-	struct wire_blocks_done done;
-	struct wire_head h;
-	void *body;
 
 	begin_receiver();
 	assert_int_equal(say_write(1, 2 * sizeof(rest), sizeof(rest)), 0);
 	world_sleep_ns(ALIVE_EVERY_NS);
 	assert_int_equal(stream_write(net.near, rest, sizeof(rest), time_ns() + SOON_NS), 0);
-	assert_int_equal(peer_recv(&net.from, &h, &done, sizeof(done), &body, time_ns() + SOON_NS),
-			 0);
-	assert_int_equal(h.type, WIRE_BLOCKS_DONE);
-	assert_int_equal(done.seq, 0);
+	hears_done(0);
 	wait_for(has_one);
 	cut_and_free();
 }
@@ -284,6 +298,22 @@ static void a_flush_at_the_disk(void **state)
 	begin_receiver();
 	assert_int_equal(say(&b, 0, 0), 0);
 	wait_for(has_one);
+	cut_and_free();
+}
+
+/* Disk after disk takes its time: the sender hears after each that the flush gets on. */
+static void a_flush_of_three_disks(void **state)
+{
+	struct wire_blocks b = { .seq = 1, .op = BLOCKS_FLUSH };
+
+	begin_receiver_of(3);
+	assert_int_equal(say(&b, 0, 0), 0);
+	for (unsigned i = 0; i < 3; i++) {
+		wait_for(has_one);
+		disk.nr = 0; /* nobody else has anything for it now */
+		blk_complete(disk.req[0], 0);
+		hears_done(i / 2);
+	}
 	cut_and_free();
 }
 
@@ -409,6 +439,7 @@ int main(void)
 		cmocka_unit_test(a_slow_write),
 		cmocka_unit_test(a_write_without_room),
 		cmocka_unit_test(a_flush_at_the_disk),
+		cmocka_unit_test(a_flush_of_three_disks),
 		cmocka_unit_test(a_check_at_the_disk),
 		cmocka_unit_test(writes_that_wait),
 		cmocka_unit_test(freed_with_writes_that_wait),
