@@ -150,7 +150,7 @@ static struct home *home_at(const struct vm_desc *d, const char *path, struct ho
 static int settle(struct vm_desc *d, const char *path, const uint8_t id[16], enum home_end end)
 {
 	struct home alone = { .name = "" }, *h = home_at(d, path, &alone);
-	char why[192];
+	char why[192] = "";
 	uint64_t file;
 	int err = home_read_text(h, d, &file, why, sizeof(why));
 
@@ -160,8 +160,12 @@ static int settle(struct vm_desc *d, const char *path, const uint8_t id[16], enu
 		return 0;
 	if (end == HOME_NOBODYS)
 		d->host[0] = '\0';
-	if (!err)
-		err = end == HOME_NOT_COME ? -EBUSY : unmark(h, d, why, sizeof(why));
+	if (!err && end == HOME_NOT_COME) {
+		snprintf(why, sizeof(why), "its file could not be removed");
+		err = -EBUSY;
+	} else if (!err) {
+		err = unmark(h, d, why, sizeof(why));
+	}
 	if (err)
 		say_marked(h->name, why);
 	return err;

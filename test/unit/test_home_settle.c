@@ -23,6 +23,8 @@
 
 #include <errno.h>
 
+#include <tern/log.h>
+
 #include "kernel/home/home_int.h"
 #include "kernel/store/ds_int.h"
 #include "test/unit/fake_disk.h"
@@ -40,6 +42,16 @@ static struct fake_disk disk;
 static struct datastore *ds;
 static char why[256];
 static struct home_sent sent;
+static char logged[256]; /* the last line */
+
+void log_line(enum log_level level, const char *room, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(logged, sizeof(logged), fmt, ap);
+	va_end(ap);
+}
 
 static void idle(void)
 {
@@ -205,6 +217,8 @@ static void it_cannot_be_settled(void **state)
 	dies(leaves());
 	assert_int_equal(home_settled("/ds/none/g/g.vm", there.id, HOME_HERE), -ENODEV);
 	assert_int_equal(home_settled("/ds/ds/g/g.vm", there.id, HOME_NOT_COME), -EBUSY);
+	assert_string_equal(logged, "g still says that it moves, see 'migrate resolve': its file "
+				    "could not be removed");
 	disk.fail_after = 0;
 	disk.fail_with = -EIO;
 	assert_int_equal(home_settled("/ds/ds/g/g.vm", there.id, HOME_HERE), -EIO);
