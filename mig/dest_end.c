@@ -117,11 +117,19 @@ static int accept_leases(struct mig_job *j)
 	return err;
 }
 
-/* The leases will not come. Its source may ask later, after crashes of either. */
+/*
+ * The leases will not come, and from now on nobody runs it: not even by the word of an operator who
+ * waits for this. Its source may ask later, after crashes of either.
+ */
 static void keep_gone(struct mig_job *j)
 {
-	int err = j->journal ? journal_note(j->journal, JOURNAL_GONE) : 0;
+	unsigned long f = spin_lock(&j->lock);
+	int err;
 
+	(void)dst_aborted(&j->dst);
+	spin_unlock(&j->lock, f);
+	job_step(j, STEP_GIVEN_UP);
+	err = j->journal ? journal_note(j->journal, JOURNAL_GONE) : 0;
 	if (err)
 		log_warn("mig", "job %u: that its copy is given up is not noted: %s",
 			 (unsigned)j->st.id, ds_error_text(err));
@@ -317,7 +325,9 @@ void dest_settle(const struct wire_settle *m, struct wire_verdict *v)
 	if (err)
 		log_warn("mig", "job %u: the source says GO for a copy that %s", (unsigned)j->st.id,
 			 err == -EPERM ? "is gone" : "cannot have its leases");
-	(void)dest_forbid(j, m->outcome == OUTCOME_ABORTED || err == -ESTALE);
+	if (err == -ESTALE)
+		dest_discard(j);
+	(void)dest_forbid(j, m->outcome == OUTCOME_ABORTED);
 	v->verdict = j->dst == DST_OWNS	  ? VERDICT_RUNNING
 		     : j->dst == DST_HELD ? VERDICT_UNKNOWN
 					  : VERDICT_DISCARDED;

@@ -26,6 +26,7 @@ static struct mig_job job;
 static struct vm vm;
 static char done[128]; /* in its order, a word each */
 static int leases_say, disk_says;
+static enum dest_state woken; /* what an operator finds who has waited for the leases */
 
 static void did(const char *what)
 {
@@ -47,6 +48,8 @@ const char *ds_error_text(int err)
 
 int journal_note(struct journal *j, enum journal_step step)
 {
+	if (step == JOURNAL_GONE)
+		assert_true(job.dst == DST_GONE && job.taking); /* and the record is in use */
 	if (disk_says)
 		return disk_says;
 	did(step == JOURNAL_OWNS ? "owns" : step == JOURNAL_GONE ? "gone" : "?");
@@ -204,6 +207,7 @@ void step_say(const uint8_t id[WIRE_ID_BYTES], bool incoming, enum mig_step step
 
 void job_changed_locked(struct mig_job *j)
 {
+	woken = j->dst;
 }
 
 int job_wait_locked(struct mig_job *j, unsigned long *flags, uint64_t deadline_ns)
@@ -294,6 +298,16 @@ static void leases_that_will_not_come_without_a_source(void **state)
 	assert_true(job.over && !job.settling);
 }
 
+/* A record that says that the copy is gone is of one that has not run. */
+static void an_operator_waits_for_leases_that_will_not_come(void **state)
+{
+	leases_say = -ESTALE;
+	assert_int_equal(dest_take(&job), -ESTALE);
+	assert_int_equal(woken, DST_GONE);
+	assert_int_equal(dest_resolve(&job, true), -EPERM);
+	assert_string_equal(done, "gone keep");
+}
+
 static void leases_that_may_come(void **state)
 {
 	leases_say = -EAGAIN;
@@ -316,6 +330,7 @@ int main(void)
 		cmocka_unit_test_setup(go_that_cannot_be_noted, setup),
 		cmocka_unit_test_setup(leases_that_will_not_come, setup),
 		cmocka_unit_test_setup(leases_that_will_not_come_without_a_source, setup),
+		cmocka_unit_test_setup(an_operator_waits_for_leases_that_will_not_come, setup),
 		cmocka_unit_test_setup(leases_that_may_come, setup),
 		cmocka_unit_test_setup(the_source_goes_on, setup),
 	};
