@@ -28,6 +28,7 @@ static struct source source;
 static char done[128]; /* in its order, a word each */
 static struct {
 	int hold, park, forget, drain; /* what each gives */
+	enum mig_phase hold_at;
 } fake;
 
 static void did(const char *what)
@@ -50,6 +51,11 @@ int source_hold(struct mig_job *j, enum mig_phase p)
 int source_home_leaves(struct source *s)
 {
 	return 0;
+}
+
+void source_disks_go_on(struct source *s)
+{
+	did("go-on");
 }
 
 int source_disks_ready(struct source *s)
@@ -126,7 +132,7 @@ int dirty_harvest(struct vm *v, struct pageset *to)
 static int stuns(enum vm_state was)
 {
 	vm.state = was;
-	job = (struct mig_job){ .vm = &vm, .was = was };
+	job = (struct mig_job){ .vm = &vm, .was = was, .req.hold = fake.hold_at };
 	source = (struct source){ .j = &job };
 	done[0] = '\0';
 	return source_stun(&source);
@@ -172,6 +178,14 @@ static void that_keeps_its_state(void **state)
 	assert_string_equal(done, "ready drain");
 }
 
+/* With --hold stun: the guest runs meanwhile, and so do its disks. */
+static void that_is_held_before(void **state)
+{
+	fake.hold_at = MIG_STUN;
+	assert_int_equal(stuns(VM_RUNNING), 0);
+	assert_string_equal(done, "go-on ready park quiesce drain");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -179,6 +193,7 @@ int main(void)
 		cmocka_unit_test_setup(canceled_before, setup),
 		cmocka_unit_test_setup(that_cannot_be_reset, setup),
 		cmocka_unit_test_setup(that_keeps_its_state, setup),
+		cmocka_unit_test_setup(that_is_held_before, setup),
 	};
 
 	return cmocka_run_group_tests_name("source_stun", tests, NULL, NULL);
