@@ -142,11 +142,35 @@ static struct mig_job *job_of(const struct journal_record *r)
 	return job_new(&q, false, r->id);
 }
 
+/* This host need not have crashed: a record also stays whose description could not be written. */
+static bool is_on(const struct journal_record *r)
+{
+	struct vm *vm = vm_find(r->vm);
+	bool on = false;
+
+	if (!vm)
+		return false;
+	mutex_lock(&vm->lock);
+	on = !memcmp(vm->uuid, r->uuid, sizeof(r->uuid)) && !vm_state_is_off(vm->state);
+	mutex_unlock(&vm->lock);
+	vm_put(vm);
+	return on;
+}
+
 static void source_left(const struct journal_record *r, struct journal *k)
 {
-	struct mig_job *j = job_of(r);
-	struct leftover *l = j ? calloc(1, sizeof(*l)) : NULL;
+	bool on = is_on(r);
+	struct mig_job *j;
+	struct leftover *l;
 
+	if (on && r->step == JOURNAL_GO) { /* the other host is not told GO of what is on here */
+		log_warn("mig", "%s is on here: the record of a move of it that had said GO stays",
+			 r->vm);
+		journal_keep(k);
+		return;
+	}
+	j = job_of(r);
+	l = j ? calloc(1, sizeof(*l)) : NULL;
 	if (!l) {
 		log_error("mig", "no memory to settle the move of %s that a crash has ended",
 			  r->vm);
@@ -168,8 +192,8 @@ static void source_left(const struct journal_record *r, struct journal *k)
 		job_error(j, "crashed", "this host crashed after it had said GO");
 		job_phase(j, MIG_IN_DOUBT);
 	} else {
-		job_error(j, "crashed", "this host crashed before it had said GO: %s is here",
-			  r->vm);
+		job_error(j, "crashed", "%s before it had said GO: %s is here",
+			  on ? "a move ended" : "this host crashed", r->vm);
 	}
 	settle_add(j);
 	if (r->step != JOURNAL_GO) {

@@ -31,6 +31,8 @@ static struct mig_job job;
 static bool kept, mounted = true;
 static unsigned whole; /* bit i: file i is there */
 static enum journal_step noted;
+static struct vm vm; /* one of that name, if it has a name */
+static char error[128];
 
 static void note(const char *what, const char *path)
 {
@@ -123,6 +125,15 @@ int home_settled(const char *path, const uint8_t id[16], enum home_end end)
 	return 0;
 }
 
+struct vm *vm_find(const char *name)
+{
+	return strcmp(vm.cfg.name, name) ? NULL : &vm;
+}
+
+void vm_put(struct vm *v)
+{
+}
+
 struct mig_job *job_new(const struct mig_request *r, bool incoming, const uint8_t *id)
 {
 	job = (struct mig_job){ .req = *r };
@@ -147,6 +158,11 @@ void job_phase(struct mig_job *j, enum mig_phase p)
 
 void job_error(struct mig_job *j, const char *code, const char *fmt, ...)
 {
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(error, sizeof(error), fmt, ap);
+	va_end(ap);
 }
 
 void job_step(struct mig_job *j, enum mig_step step)
@@ -202,6 +218,7 @@ static void found(bool incoming, enum journal_step step)
 	noted = 0;
 	record = (struct journal_record){ .id = { 9, 8, 7 },
 					  .vm = "g",
+					  .uuid = { 4, 5 },
 					  .incoming = incoming,
 					  .peer.family = family,
 					  .step = step,
@@ -275,6 +292,22 @@ static void nothing_was_decided(void **state)
 	found(false, JOURNAL_NOTHING);
 	assert_string_equal(done, "here.vm");
 	assert_true(job.settling && job.over);
+}
+
+/* The host has not crashed: a description could not be written when the move ended. */
+static void its_vm_is_on(void **state)
+{
+	vm = (struct vm){ .cfg.name = "g", .uuid = { 4, 5 }, .state = VM_RUNNING };
+	found(false, JOURNAL_NOTHING);
+	assert_string_equal(done, "here.vm");
+	assert_string_equal(error, "a move ended before it had said GO: g is here");
+	job = (struct mig_job){ .settling = false };
+	found(false, JOURNAL_GO);
+	assert_true(kept && !job.settling); /* GO is not said of a VM that runs here */
+	assert_string_equal(done, "");
+	vm.uuid[0]++; /* another one of its name */
+	source_in_doubt();
+	vm = (struct vm){ .cfg.name = "" };
 }
 
 /* ---- the destination's ---- */
@@ -371,6 +404,7 @@ int main(void)
 		cmocka_unit_test(others_have_its_paths),
 		cmocka_unit_test(it_is_here),
 		cmocka_unit_test(nothing_was_decided),
+		cmocka_unit_test(its_vm_is_on),
 		cmocka_unit_test(its_copy_never_ran),
 		cmocka_unit_test(its_copy_never_ran_and_it_crashes_again),
 		cmocka_unit_test(it_crashes_between_two_removals),
