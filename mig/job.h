@@ -157,6 +157,8 @@ void job_journal_keep(struct mig_job *j); /* it goes, the file stays */
 void job_journal_forget(const uint8_t id[WIRE_ID_BYTES]);
 /* What a description of its VM says while it is open. */
 void job_mark(const struct mig_job *j, struct home_mark *out);
+void job_mark_of(const struct net_addr *peer, const uint8_t id[WIRE_ID_BYTES],
+		 struct home_mark *out);
 
 /* recover.c: of a move that a crash of this host ended, the end: vm is NULL. */
 void recover_end(struct mig_job *j, bool gone);

@@ -14,8 +14,10 @@
 static bool may_be_forgotten(const struct journal_record *r)
 {
 	enum home_end end = r->step == JOURNAL_OWNS ? HOME_HERE : HOME_NOT_COME;
+	struct home_mark m;
 
-	return !r->disks || !home_settled(r->disk[r->disks - 1], r->id, end);
+	job_mark_of(&r->peer, r->id, &m);
+	return !r->disks || !home_settled(r->disk[r->disks - 1], &m, end);
 }
 
 void job_journal_forget(const uint8_t id[WIRE_ID_BYTES])
@@ -46,10 +48,12 @@ bool job_journal_end(struct mig_job *j)
 {
 	struct journal *k = take(j);
 	const char *last = k ? journal_last(k) : NULL;
+	struct home_mark m;
 
 	if (!k)
 		return true;
-	if (!j->behind && (!last || !home_settled(last, j->id, end_of(j))))
+	job_mark(j, &m);
+	if (!j->behind && (!last || !home_settled(last, &m, end_of(j))))
 		return journal_end(k);
 	journal_keep(k);
 	return false;
@@ -63,9 +67,15 @@ void job_journal_keep(struct mig_job *j)
 		journal_keep(k);
 }
 
-void job_mark(const struct mig_job *j, struct home_mark *out)
+void job_mark_of(const struct net_addr *peer, const uint8_t id[WIRE_ID_BYTES],
+		 struct home_mark *out)
 {
 	*out = (struct home_mark){ .host = "" };
-	net_addr_format(&j->st.peer, out->host, sizeof(out->host));
-	memcpy(out->id, j->id, sizeof(out->id));
+	net_addr_format(peer, out->host, sizeof(out->host));
+	memcpy(out->id, id, sizeof(out->id));
+}
+
+void job_mark(const struct mig_job *j, struct home_mark *out)
+{
+	job_mark_of(&j->st.peer, j->id, out);
 }

@@ -103,10 +103,12 @@ static void end_one(struct leftover *l, unsigned i, bool remove)
 static void end_last(const struct mig_job *j, const struct leftover *l, bool gone)
 {
 	const char *path = l->disk[l->disks - 1];
+	struct home_mark m;
 
 	if (gone)
 		home_gone(j->st.vm, path, l->id[l->disks - 1]);
-	(void)!home_settled(path, j->id, gone ? HOME_NOBODYS : HOME_HERE);
+	job_mark_of(&j->req.to, j->id, &m);
+	(void)!home_settled(path, &m, gone ? HOME_NOBODYS : HOME_HERE);
 }
 
 void recover_end(struct mig_job *j, bool gone)
@@ -252,15 +254,17 @@ static void destination_left(const struct journal_record *r, struct journal *k)
 {
 	struct wire_verdict v = { .verdict = VERDICT_RUNNING };
 	bool owns = r->step == JOURNAL_OWNS, asked_for = owns;
+	struct home_mark m;
 
 	memcpy(v.id, r->id, sizeof(v.id));
+	job_mark_of(&r->peer, r->id, &m);
 	step_say(r->id, true, owns ? STEP_FOUND_OWNS : STEP_FOUND_NOTHING);
 	if (!owns) {
 		v.verdict = VERDICT_DISCARDED;
 		asked_for = copy_left(r, k);
 	}
 	if (owns && r->disks)
-		(void)!home_settled(r->disk[r->disks - 1], r->id, HOME_HERE);
+		(void)!home_settled(r->disk[r->disks - 1], &m, HOME_HERE);
 	if (asked_for) /* now, or after another crash */
 		journal_keep(k);
 	else /* READY was never said, so no GO */

@@ -198,7 +198,8 @@ enum home_end {
 	HOME_NOBODYS,  /* it is the other's, and this description, which stayed, starts nothing */
 	HOME_NOT_COME, /* it is the other's, and this one should be removed: a mark stays */
 };
-MUST_CHECK int home_settled(const char *path, const uint8_t id[16], enum home_end end);
+/* A mark without an id, as it was written formerly, is of any move with that host. */
+MUST_CHECK int home_settled(const char *path, const struct home_mark *m, enum home_end end);
 /*
  * Removes this file, which is open for its lease, so that nobody finds it by its name when the
  * lease goes. False: it is no description, and open as it was.

@@ -147,7 +147,17 @@ static struct home *home_at(const struct vm_desc *d, const char *path, struct ho
 	return alone;
 }
 
-static int settle(struct vm_desc *d, const char *path, const uint8_t id[16], enum home_end end)
+static bool is_marked(const struct home_mark *now, const struct home_mark *m)
+{
+	static const uint8_t unsaid[sizeof(m->id)];
+
+	if (!now->host[0])
+		return false;
+	return !memcmp(now->id, m->id, sizeof(m->id)) ||
+	       (!memcmp(now->id, unsaid, sizeof(unsaid)) && !strcmp(now->host, m->host));
+}
+
+static int settle(struct vm_desc *d, const char *path, const struct home_mark *m, enum home_end end)
 {
 	struct home alone = { .name = "" }, *h = home_at(d, path, &alone);
 	char why[192] = "";
@@ -156,7 +166,7 @@ static int settle(struct vm_desc *d, const char *path, const uint8_t id[16], enu
 
 	if (err == -ENOENT || err == -EINVAL)
 		return 0; /* there is none that anybody could read */
-	if (!err && (!d->moving.host[0] || memcmp(d->moving.id, id, sizeof(d->moving.id)) != 0))
+	if (!err && !is_marked(&d->moving, m))
 		return 0;
 	if (end == HOME_NOBODYS)
 		d->host[0] = '\0';
@@ -171,7 +181,7 @@ static int settle(struct vm_desc *d, const char *path, const uint8_t id[16], enu
 	return err;
 }
 
-int home_settled(const char *path, const uint8_t id[16], enum home_end end)
+int home_settled(const char *path, const struct home_mark *m, enum home_end end)
 {
 	char why[192];
 	struct home_work *w = home_begin(why, sizeof(why));
@@ -181,7 +191,7 @@ int home_settled(const char *path, const uint8_t id[16], enum home_end end)
 		return -ENOMEM;
 	vm_desc_init(&w->d);
 	if (home_take_path(path, w->d.cfg.home, w->d.cfg.name)) /* else it is a disk's */
-		err = ds_find(w->d.cfg.home) ? settle(&w->d, path, id, end) : -ENODEV;
+		err = ds_find(w->d.cfg.home) ? settle(&w->d, path, m, end) : -ENODEV;
 	home_end(w);
 	return err;
 }

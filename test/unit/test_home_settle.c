@@ -195,19 +195,37 @@ static void is_free(void)
 /* It has learnt that the VM is its own; a disk in that place of the record is none of this. */
 static void its_source_has_it(void **state)
 {
-	static const uint8_t another[16] = { 3, 2, 1 };
+	static const struct home_mark another = { .host = THERE, .id = { 3, 2, 1 } };
 
 	dies(leaves());
-	assert_int_equal(home_settled("/ds/ds/g/vmlinuz", there.id, HOME_HERE), 0);
+	assert_int_equal(home_settled("/ds/ds/g/vmlinuz", &there, HOME_HERE), 0);
 	third_host_refuses();
 	fake_vm.cfg.name[0] = '\0';
 	home_forget(home_find("g"));
 	/* of an earlier move to that host, or one of another VM */
-	assert_int_equal(home_settled("/ds/ds/g/g.vm", another, HOME_HERE), 0);
+	assert_int_equal(home_settled("/ds/ds/g/g.vm", &another, HOME_HERE), 0);
 	third_host_refuses();
 	fake_vm.cfg.name[0] = '\0';
 	home_forget(home_find("g"));
-	assert_int_equal(home_settled("/ds/ds/g/g.vm", there.id, HOME_HERE), 0);
+	assert_int_equal(home_settled("/ds/ds/g/g.vm", &there, HOME_HERE), 0);
+	is_free();
+}
+
+/* A mark that says no id. */
+static void its_source_had_a_former_format(void **state)
+{
+	static const struct home_mark former = { .host = THERE };
+	static const struct home_mark elsewhere = { .host = "10.77.0.3", .id = { 3, 2, 1 } };
+	uint64_t file;
+
+	(void)leaves();
+	assert_int_equal(home_leaves(&fake_vm, &former, &file, why, sizeof(why)), 0);
+	dies(home_find("g"));
+	assert_int_equal(home_settled("/ds/ds/g/g.vm", &elsewhere, HOME_HERE), 0);
+	third_host_refuses();
+	fake_vm.cfg.name[0] = '\0';
+	home_forget(home_find("g"));
+	assert_int_equal(home_settled("/ds/ds/g/g.vm", &there, HOME_HERE), 0);
 	is_free();
 }
 
@@ -215,17 +233,17 @@ static void its_source_has_it(void **state)
 static void it_cannot_be_settled(void **state)
 {
 	dies(leaves());
-	assert_int_equal(home_settled("/ds/none/g/g.vm", there.id, HOME_HERE), -ENODEV);
-	assert_int_equal(home_settled("/ds/ds/g/g.vm", there.id, HOME_NOT_COME), -EBUSY);
+	assert_int_equal(home_settled("/ds/none/g/g.vm", &there, HOME_HERE), -ENODEV);
+	assert_int_equal(home_settled("/ds/ds/g/g.vm", &there, HOME_NOT_COME), -EBUSY);
 	assert_string_equal(logged, "g still says that it moves, see 'migrate resolve': its file "
 				    "could not be removed");
 	disk.fail_after = 0;
 	disk.fail_with = -EIO;
-	assert_int_equal(home_settled("/ds/ds/g/g.vm", there.id, HOME_HERE), -EIO);
+	assert_int_equal(home_settled("/ds/ds/g/g.vm", &there, HOME_HERE), -EIO);
 	disk.fail_after = -1;
 	third_host_refuses();
-	assert_int_equal(home_settled("/ds/ds/g/g.vm", there.id, HOME_HERE), 0);
-	assert_int_equal(home_settled("/ds/ds/h/h.vm", there.id, HOME_HERE), 0); /* there is none */
+	assert_int_equal(home_settled("/ds/ds/g/g.vm", &there, HOME_HERE), 0);
+	assert_int_equal(home_settled("/ds/ds/h/h.vm", &there, HOME_HERE), 0); /* there is none */
 }
 
 /* The operator has said that it is the other's: what stays here does not start by itself. */
@@ -235,7 +253,7 @@ static void it_stays_as_nobodys(void **state)
 	uint64_t file;
 
 	dies(leaves());
-	assert_int_equal(home_settled("/ds/ds/g/g.vm", there.id, HOME_NOBODYS), 0);
+	assert_int_equal(home_settled("/ds/ds/g/g.vm", &there, HOME_NOBODYS), 0);
 	vm_desc_init(&d);
 	strcpy(d.cfg.name, "g");
 	strcpy(d.cfg.home, "ds");
@@ -394,11 +412,17 @@ static int with_kernel(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		source(its_source_dies),	source(its_source_has_it),
-		source(its_source_has_lost_it), source(it_stays),
-		source(another_host_had_it),	source(it_cannot_be_settled),
-		source(it_stays_as_nobodys),	source(another_of_its_name_is_registered),
-		destination(it_has_come),	destination(it_does_not_come),
+		source(its_source_dies),
+		source(its_source_has_it),
+		source(its_source_has_lost_it),
+		source(it_stays),
+		source(another_host_had_it),
+		source(it_cannot_be_settled),
+		source(its_source_had_a_former_format),
+		source(it_stays_as_nobodys),
+		source(another_of_its_name_is_registered),
+		destination(it_has_come),
+		destination(it_does_not_come),
 		destination(it_says_so_itself),
 	};
 

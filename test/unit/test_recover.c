@@ -116,11 +116,17 @@ void home_gone(const char *name, const char *path, uint64_t file)
 	note("gone", path);
 }
 
-int home_settled(const char *path, const uint8_t id[16], enum home_end end)
+void job_mark_of(const struct net_addr *peer, const uint8_t id[WIRE_ID_BYTES],
+		 struct home_mark *out)
+{
+	memcpy(out->id, id, sizeof(out->id));
+}
+
+int home_settled(const char *path, const struct home_mark *m, enum home_end end)
 {
 	static const char *const how[] = { [HOME_HERE] = "here", [HOME_NOBODYS] = "nobodys" };
 
-	assert_memory_equal(id, record.id, sizeof(record.id));
+	assert_memory_equal(m->id, record.id, sizeof(record.id));
 	note(how[end], path);
 	return 0;
 }

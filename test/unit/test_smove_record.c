@@ -84,7 +84,13 @@ struct vm *vm_find(const char *name)
 	return NULL;
 }
 
-int home_settled(const char *path, const uint8_t id[16], enum home_end end)
+void job_mark_of(const struct net_addr *peer, const uint8_t id[WIRE_ID_BYTES],
+		 struct home_mark *out)
+{
+	abort();
+}
+
+int home_settled(const char *path, const struct home_mark *m, enum home_end end)
 {
 	abort();
 }
