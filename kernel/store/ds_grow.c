@@ -18,6 +18,7 @@
 #define ROW_EXTENTS 4u
 #define PROMISED_EXTENTS 1024u
 #define MEMORY_NS (10 * NSEC_PER_SEC) /* that requests wait for memory, all of them together */
+#define MEMORY_FORGET_NS MEMORY_NS    /* after that: then it is waited for anew */
 #define MEMORY_AGAIN_NS (20 * NSEC_PER_MSEC)
 
 void ds_grow_queue(struct ds_op *op)
@@ -140,17 +141,21 @@ static int serve(struct ds_op *op)
 	return op->frees ? ds_free(op) : grow(op);
 }
 
-/* The first that finds no memory begins a spell; it lasts until one finds some. */
+/*
+ * The first that finds no memory begins a spell; it lasts until one finds some, or for as long as
+ * it is remembered: there may have been plenty meanwhile, and nobody who asked.
+ */
 static bool memory_is_over(struct ds_op *op)
 {
 	struct datastore *ds = op->file->ds;
+	uint64_t now_ns = time_ns(), until_ns = ds->memory_until_ns;
 
-	if (!ds->memory_until_ns) {
-		ds->memory_until_ns = time_ns() + MEMORY_NS;
+	if (!until_ns || now_ns >= until_ns + MEMORY_FORGET_NS) {
+		ds->memory_until_ns = now_ns + MEMORY_NS;
 		log_warn("store", "%s: no memory: requests of %s wait for it", ds->super.name,
 			 op->file->name);
 	}
-	return time_ns() >= ds->memory_until_ns;
+	return now_ns >= ds->memory_until_ns;
 }
 
 /* What was held while the fence was shut, if it is open again. */
@@ -163,8 +168,8 @@ static void after_fence(struct datastore *ds)
 /*
  * A transaction takes memory, and want of it mostly passes: a guest that has its write failed for
  * it may give its file system up. All that wait here wait behind the first, so they have one time
- * together; when it is over each has one try, until one succeeds. Nor does what needs no memory
- * wait for it.
+ * together; when it is over each has one try for a while, or until one finds memory, whatever else
+ * becomes of it. Nor does what needs no memory wait for it.
  */
 static int serve_patiently(struct ds_op *op)
 {
@@ -176,7 +181,7 @@ static int serve_patiently(struct ds_op *op)
 		after_fence(ds);
 		err = serve(op);
 	}
-	if (!err)
+	if (err != -ENOMEM)
 		ds->memory_until_ns = 0;
 	return err;
 }

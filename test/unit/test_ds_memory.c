@@ -177,6 +177,57 @@ static void all_wait_at_once(void **state)
 	ds_close(f);
 }
 
+static void time_passes(uint64_t seconds)
+{
+	fake_now_ns += seconds * 1000000000;
+	ds_beat(ds);
+	ds_grow_run(ds);
+}
+
+/* It is over too with one that finds memory and fails for another reason. */
+static void what_fails_otherwise_had_memory(void **state)
+{
+	char name[] = "full-a";
+	unsigned first, second;
+	struct ds_file *f;
+
+	assert_int_equal(ds_create(ds, "f", DS_KIND_THIN, 8 * MIB, 0), 0);
+	assert_int_equal(dsf_write("f", 4 * MIB, MIB, 7), 0);
+	f = opened("f");
+	while (!ds_create(ds, name, DS_KIND_FLAT, MIB, 0))
+		name[5]++;
+	warnings = 0;
+	refusals = 1;
+	assert_int_equal(write_first(f), -ENOSPC);
+	assert_int_equal(refusals, 0);
+	assert_int_equal(warnings, 1);
+	time_passes(11);
+	write_two(f, 2 * MIB, &first, &second);
+	assert_true(first > 10);
+	assert_int_equal(second, 1);
+	assert_int_equal(warnings, 2);
+	ds_close(f);
+}
+
+/* And when nobody has asked for long. */
+static void a_spell_of_long_ago_is_over(void **state)
+{
+	unsigned first, second;
+	struct ds_file *f;
+
+	assert_int_equal(ds_create(ds, "f", DS_KIND_THIN, 8 * MIB, 0), 0);
+	f = opened("f");
+	warnings = 0;
+	write_two(f, 2 * MIB, &first, &second);
+	assert_int_equal(warnings, 1);
+	time_passes(3600);
+	refusals = 1;
+	assert_int_equal(write_first(f), 0);
+	assert_int_equal(refusals, 0);
+	assert_int_equal(warnings, 2);
+	ds_close(f);
+}
+
 static struct ds_file *there;
 static struct write meanwhile;
 
@@ -220,6 +271,8 @@ int main(void)
 		test(so_does_what_is_given_back),
 		test(not_for_ever),
 		test(all_wait_at_once),
+		test(what_fails_otherwise_had_memory),
+		test(a_spell_of_long_ago_is_over),
 		test(who_needs_none_does_not_wait),
 	};
 
