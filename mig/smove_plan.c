@@ -49,33 +49,46 @@ static void seat(struct smove *s, const char *ds)
 	s->seat.nr++;
 }
 
-/* No file there has the name, and no disk of the VM, which may be on its way there. */
-static bool is_free(const struct vm_config *cfg, const char *ds, const char *name)
+/*
+ * 0: a file has the name that d is to have, or one of the VM's disks, which may be on its way
+ * there, or is to have it too. -ENOENT: it is free. Others: it is not known.
+ */
+static int find_name(const struct smove *s, const struct smove_disk *d, const struct vm_config *cfg)
 {
-	struct datastore *at = ds_find(ds); /* NULL: unmounted just now */
+	struct datastore *at = ds_find(d->ds_name); /* NULL: unmounted just now */
 	struct ds_entry e;
 	const char *file;
 	char of[32];
 
 	for (unsigned i = 0; i < cfg->disks; i++)
-		if (smove_split(cfg->disk[i].path, of, &file) && !strcmp(file, name))
-			return false;
-	return at && ds_stat(at, name, &e) == -ENOENT;
+		if (smove_split(cfg->disk[i].path, of, &file) && !strcmp(file, d->name))
+			return 0;
+	for (const struct smove_disk *o = s->disk; o < d; o++)
+		if (!strcmp(o->ds_name, d->ds_name) && !strcmp(o->name, d->name))
+			return 0;
+	return at ? ds_stat(at, d->name, &e) : -ENODEV;
 }
 
-/* The old file goes, so the one of the next time can have its name again. */
-static int beside(char *name, size_t room, const char *file, const struct vm_config *cfg,
-		  const char *ds)
+/*
+ * The old file goes, so the one of the next time can have its name again. Returns the name's
+ * length, as snprintf.
+ */
+static int beside(const struct smove *s, struct smove_disk *d, const struct vm_config *cfg,
+		  const char *file)
 {
-	size_t len = strlen(file), end = strlen(SECOND);
+	size_t len = strlen(file), end = strlen(SECOND), room = sizeof(d->name);
 
 	if (len > end && file[len - end - 1] != '/' && !strcmp(file + len - end, SECOND)) {
-		int n = snprintf(name, room, "%.*s", (int)(len - end), file);
+		int n = snprintf(d->name, room, "%.*s", (int)(len - end), file);
 
-		if (is_free(cfg, ds, name))
+		if (find_name(s, d, cfg) == -ENOENT)
 			return n;
 	}
-	return snprintf(name, room, "%s" SECOND, file);
+	len = (size_t)snprintf(d->name, room, "%s", file);
+	do
+		len += (size_t)snprintf(d->name + len, room - len, SECOND);
+	while (len < room && !find_name(s, d, cfg));
+	return (int)len;
 }
 
 static int name_it(struct plan *p, struct smove_disk *d, const struct vm_config *cfg)
@@ -90,7 +103,7 @@ static int name_it(struct plan *p, struct smove_disk *d, const struct vm_config 
 	else if (strcmp(old_ds, d->ds_name))
 		n = snprintf(d->name, sizeof(d->name), "%s", file);
 	else
-		n = beside(d->name, sizeof(d->name), file, cfg, d->ds_name);
+		n = beside(p->s, d, cfg, file);
 	d->to = *from;
 	if (n < (int)sizeof(d->name))
 		n = snprintf(path, sizeof(path), "/ds/%s/%.*s", d->ds_name, VM_DISK_PATH_MAX - 1,

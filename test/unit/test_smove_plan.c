@@ -239,6 +239,31 @@ static void test_old_name_is_taken(void **state)
 	second_is_called("vm/-2", "vm/-2-2");
 }
 
+/* So is the new name: no other disk's, no file's, and none that another of them is to have. */
+static void test_new_name_is_taken(void **state)
+{
+	disk("/ds/one/d");
+	disk("/ds/one/d-2");
+	job.req.disks.kind = MIG_DISK_FLAT;
+	all_to("one");
+	assert_int_equal(plan(), 0);
+	assert_int_equal(s.nr, 2);
+	assert_string_equal(s.disk[0].name, "d-2-2");
+	assert_string_equal(s.disk[1].name, "d-2-2-2");
+	begin(state);
+	disk("/ds/one/d-2");
+	disk("/ds/two/d-2");
+	job.req.disks.kind = MIG_DISK_FLAT;
+	to(0, "one");
+	to(1, "two");
+	assert_int_equal(plan(), 0);
+	assert_string_equal(s.disk[0].name, "d");
+	assert_string_equal(s.disk[1].name, "d"); /* of another datastore */
+	begin(state);
+	there = "vm/disk-2";
+	second_is_called("vm/disk", "vm/disk-2-2");
+}
+
 static void test_nothing_would_move(void **state)
 {
 	all_to("one");
@@ -347,6 +372,7 @@ int main(void)
 		cmocka_unit_test_setup(test_one_apart_from_all, begin),
 		cmocka_unit_test_setup(test_another_kind, begin),
 		cmocka_unit_test_setup(test_old_name_is_taken, begin),
+		cmocka_unit_test_setup(test_new_name_is_taken, begin),
 		cmocka_unit_test_setup(test_nothing_would_move, begin),
 		cmocka_unit_test_setup(test_no_such_disk, begin),
 		cmocka_unit_test_setup(test_there_already, begin),
