@@ -183,6 +183,7 @@ static void take_apart(struct mig_job *j)
 	struct vm *vm = j->vm, *twin_of = j->former, *former;
 
 	j->vm = j->former = NULL;
+	j->parting = j->parting || vm;
 	spin_unlock(&j->lock, f);
 	if (twin_of)
 		vm_put(twin_of);
@@ -201,6 +202,9 @@ static void take_apart(struct mig_job *j)
 			  j->st.vm, why);
 	vm_put(vm);
 	job_journal_end(j);
+	f = spin_lock(&j->lock);
+	j->parting = false;
+	spin_unlock(&j->lock, f);
 }
 
 void dest_discard(struct mig_job *j)
@@ -216,10 +220,21 @@ void dest_discard(struct mig_job *j)
 		take_apart(j);
 }
 
-/* A job whose stream is gone ends when it is settled. */
+/* Is it settled, and its copy, which has the VM's name, taken apart if it is gone? */
+static bool is_settled_whole(struct mig_job *j)
+{
+	unsigned long f = spin_lock(&j->lock);
+	bool apart = j->dst != DST_GONE || (!j->vm && !j->parting);
+	bool whole = j->st.phase == MIG_IN_DOUBT && j->dst != DST_HELD && apart;
+
+	spin_unlock(&j->lock, f);
+	return whole;
+}
+
+/* A job whose stream is gone ends when it is settled. Who has taken its copy apart comes here. */
 static void end_held(struct mig_job *j)
 {
-	if (j->st.phase != MIG_IN_DOUBT || j->dst == DST_HELD)
+	if (!is_settled_whole(j))
 		return;
 	if (j->dst != DST_OWNS)
 		job_error(j, "discarded", "the copy here was given up: the VM is the source's");

@@ -69,6 +69,7 @@ struct mig_job {
 	bool disks_came;	       /* [job] incoming: its disks have, or had, a stream */
 	struct blk_receiver *disks_in; /* [job] incoming: takes its disks' contents; NULL: nobody */
 	bool taking;		       /* [job] incoming: its leases are being accepted just now */
+	bool parting;		       /* [job] incoming: its copy is being taken apart */
 	bool accepted;		       /* [one world, taking] incoming: they are this host's */
 	uint64_t progress_ns; /* [job] incoming: when its source last brought something new */
 	uint64_t heard_ns;    /* [job] incoming: when its source last said anything */

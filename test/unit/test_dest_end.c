@@ -26,7 +26,8 @@ static struct mig_job job;
 static struct vm vm;
 static char done[128]; /* in its order, a word each */
 static int leases_say, disk_says;
-static enum dest_state woken; /* what an operator finds who has waited for the leases */
+static enum dest_state woken;	    /* what an operator finds who has waited for the leases */
+static void (*while_stopped)(void); /* what another world does meanwhile, or NULL */
 
 static void did(const char *what)
 {
@@ -130,6 +131,8 @@ void vm_suspend_incoming(struct vm *v)
 int vm_stop(struct vm *v, char *text, size_t len)
 {
 	did("stop");
+	if (while_stopped)
+		while_stopped();
 	return 0;
 }
 
@@ -247,6 +250,7 @@ static int setup(void **state)
 	vm = (struct vm){ .mig = &job };
 	done[0] = '\0';
 	leases_say = disk_says = 0;
+	while_stopped = NULL;
 	return 0;
 }
 
@@ -308,6 +312,35 @@ static void an_operator_waits_for_leases_that_will_not_come(void **state)
 	assert_string_equal(done, "gone keep");
 }
 
+/* The source says GO again, to another world. */
+static void source_repeats(void)
+{
+	assert_int_equal(source_says(OUTCOME_GO), VERDICT_DISCARDED);
+	assert_false(job.over);
+}
+
+/* Until the copy is taken apart it has the VM's name: the job is not over, whoever looks at it. */
+static void it_is_over_when_its_name_is_free(void **state)
+{
+	leases_say = -ESTALE;
+	assert_int_equal(dest_take(&job), -ESTALE);
+	source_repeats();
+	while_stopped = source_repeats;
+	dest_discard(&job);
+	assert_false(dest_forbid(&job, false));
+	assert_true(job.over);
+	assert_string_equal(done, "gone keep stop");
+}
+
+/* Also where the operator gives it up. */
+static void so_it_is_by_the_word_of_an_operator(void **state)
+{
+	while_stopped = source_repeats;
+	assert_int_equal(dest_resolve(&job, false), 0);
+	assert_true(job.over);
+	assert_string_equal(done, "stop end");
+}
+
 static void leases_that_may_come(void **state)
 {
 	leases_say = -EAGAIN;
@@ -331,6 +364,8 @@ int main(void)
 		cmocka_unit_test_setup(leases_that_will_not_come, setup),
 		cmocka_unit_test_setup(leases_that_will_not_come_without_a_source, setup),
 		cmocka_unit_test_setup(an_operator_waits_for_leases_that_will_not_come, setup),
+		cmocka_unit_test_setup(it_is_over_when_its_name_is_free, setup),
+		cmocka_unit_test_setup(so_it_is_by_the_word_of_an_operator, setup),
 		cmocka_unit_test_setup(leases_that_may_come, setup),
 		cmocka_unit_test_setup(the_source_goes_on, setup),
 	};
