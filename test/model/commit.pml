@@ -229,6 +229,8 @@ end:	do
 	od
 }
 
+#include "clock.h"
+
 init {
 	atomic { run source(); run dest(); run faults(); run operator() }
 }

@@ -12,7 +12,8 @@
  *
  * Safety:   never both running; none runs a copy that is older than the disk; who
  *           writes has the lease.
- * Progress: once faults are over, both ends settle, without a peer and without an operator.
+ * Progress: once faults are over, which may be at any time, one host has the VM and the other one
+ *           no copy, or it died with its host, without a peer and without an operator.
  *
  * The BREAK_ variants are wrong on purpose: the test fails if Spin finds nothing in them.
  */
@@ -23,11 +24,17 @@
 /* BREAK: safety -DBREAK_RUN_OLD_COPY */
 /* BREAK: safety -DBREAK_NO_LOOK_AFTER_FENCE */
 /* BREAK: kept -DBREAK_FREE_WHAT_WAS_GIVEN */
+/* BREAK: settles -DBREAK_WAIT_FOR_GO */
+
+/* SAFETY: -DAGAIN_AND_AGAIN */
 
 /* DECIDES: leases decide */
 
 #ifndef LOSSES
 #define LOSSES 1   /* of the link, or of a message */
+#endif
+#ifndef DUPS
+#define DUPS 1	   /* messages that come twice */
 #endif
 #define BREAKS 2   /* transactions that break off */
 #define OUTAGES 1  /* of the datastore, of each host */
@@ -48,29 +55,36 @@ bool stream = true;
 
 bool m_end, m_ready, m_go, m_running, m_abort;
 bool m_settle_aborted, m_settle_go, m_v_running, m_v_other;
+bool m_v_heard; /* the answer to m_settle_aborted: each question has a connection of its own */
 
 /* The fences, and what each last knew of its lease behind them. */
 bool s_shut, d_shut;
 bool s_mine = true, d_mine;
 
-byte losses = LOSSES, breaks = BREAKS;
+byte losses = LOSSES, breaks = BREAKS, dups = DUPS;
 byte s_outages = OUTAGES, d_outages = OUTAGES;
 bool s_crashed, d_crashed;
+
+#include "trace.h"
 
 inline deliver(bit_)
 {
 	if
 	:: bit_ = false
-	:: skip /* duplicated: stays in flight */
+#ifdef AGAIN_AND_AGAIN
+	:: skip
+#else
+	:: FAULT(dups) -> SPEND(dups) /* it comes again */
+#endif
 	fi
 }
-
-#include "trace.h"
 
 #define sources (lease == SOURCES || lease == TAKEN_BACK)
 
 /* source_ask_leases: at any time before GO; after it when the stream is lost */
 #define asks_lease (s == GIVEN || (s == GO_SENT && !stream))
+
+#define answered (m_v_running || m_v_other || m_v_heard)
 
 /* The VM goes on at the source, which tells. */
 inline go_on()
@@ -130,15 +144,17 @@ end:	do
 	:: atomic { OUT(TOLD_RELEASED, s == GO_SENT && m_running) ->
 		deliver(m_running); s = RELEASED }
 
-	/* settle.c; any other verdict, or none, is no reason */
-	:: atomic { s == GO_SENT && !stream && !m_settle_go -> m_settle_go = true }
+	/* settle.c, one question at a time; after any other verdict, or none, it asks the lease */
+	:: atomic { s == GO_SENT && !stream && !m_settle_go && !answered -> m_settle_go = true }
 	:: atomic { OUT(TOLD_RELEASED, s == GO_SENT && m_v_running) ->
 		deliver(m_v_running); s = RELEASED }
-	:: atomic { s == RUNS && unsettled && !m_settle_aborted -> m_settle_aborted = true }
-	:: atomic { s == RUNS && unsettled && m_v_other -> m_v_other = false; unsettled = false }
-	:: atomic { (s == RELEASED || s == GONE || (s == RUNS && !unsettled)) &&
+	:: atomic { s == RUNS && unsettled && !m_settle_aborted && !answered ->
+		m_settle_aborted = true }
+	:: atomic { s == RUNS && unsettled && m_v_heard -> m_v_heard = false; unsettled = false }
+	:: atomic { (s == RELEASED || s == GONE || s == RUNS) &&
 		    (m_v_running || m_v_other || m_running || m_ready) ->
 		m_v_running = false; m_v_other = false; m_running = false; m_ready = false }
+	:: atomic { (s == GONE || (s == RUNS && !unsettled)) && m_v_heard -> m_v_heard = false }
 	od
 }
 
@@ -192,7 +208,9 @@ end:	do
 	:: atomic { m_go && d != HELD -> m_go = false }
 
 	/* dest_look */
+#ifndef BREAK_WAIT_FOR_GO /* must be found: without its stream the destination asks nobody */
 	:: atomic { d == HELD && !stream && !d_shut && (lease != SOURCES || s_shut) -> take() }
+#endif
 
 	:: atomic { IN(GIVEN_UP, m_abort && d == HELD) -> m_abort = false;	/* dst_aborted */
 		d = EMPTY; d_over = true }
@@ -201,23 +219,28 @@ end:	do
 	:: atomic { d == EMPTY && !stream && d_knows && !d_over -> d_over = true } /* dst_lost */
 
 	/* dest_settle */
-	:: atomic { m_settle_go && d == HELD -> take() } /* then it is answered */
-	:: atomic { m_settle_go && d != TAKES -> deliver(m_settle_go);
+	:: atomic { m_settle_go && d == HELD -> take();
+		if
+		:: d == HELD -> deliver(m_settle_go); m_v_other = true
+		:: else /* then it is answered */
+		fi }
+	:: atomic { m_settle_go && d != TAKES && d != HELD -> deliver(m_settle_go);
 		if
 		:: d == OWNS -> m_v_running = true
 		:: else -> m_v_other = true; d_over = d_over || (d == EMPTY && d_knows)
 		fi }
 	:: atomic { IN(GIVEN_UP, m_settle_aborted && d == HELD) -> deliver(m_settle_aborted);
-		d = EMPTY; d_over = true; m_v_other = true }
+		d = EMPTY; d_over = true; m_v_heard = true }
 	:: atomic { m_settle_aborted && d == EMPTY -> deliver(m_settle_aborted);
-		d_over = d_knows; m_v_other = true }
+		d_over = d_knows; m_v_heard = true }
 	:: atomic { m_settle_aborted && (d == TAKES || d == OWNS) ->
 		m_settle_aborted = false; assert(false) }
 	od
 }
 
-/* A crash takes the memory, the VM's copy and the host's end of the stream with it. */
-proctype crashes()
+/* A crash takes the memory, the VM's copy and the host's end of the stream with it. The datastore
+ * goes for one host; and another host opens what a dead one had. */
+proctype faults()
 {
 end:	do
 	:: atomic { OUT(CRASHED, BOUND(!s_crashed && stunned)) -> s_crashed = true;
@@ -240,15 +263,19 @@ end:	do
 	:: atomic { FAULT(losses) && m_settle_aborted -> SPEND(losses); m_settle_aborted = false }
 	:: atomic { FAULT(losses) && m_v_running -> SPEND(losses); m_v_running = false }
 	:: atomic { FAULT(losses) && m_v_other -> SPEND(losses); m_v_other = false }
+	:: atomic { FAULT(losses) && m_v_heard -> SPEND(losses); m_v_heard = false }
+	:: atomic { FAULT(s_outages) && !s_crashed && !s_shut -> SPEND(s_outages); s_shut = true }
+	:: atomic { FAULT(d_outages) && d_knows && !d_shut -> SPEND(d_outages); d_shut = true }
+	:: atomic { (s_shut && sources) || (d_shut && (lease == OFFERED || lease == ACCEPTED)) ->
+		lease = ANOTHERS }
+	:: break /* no more of it: they may be over at any time */
 	od
 }
 
-/* The datastore goes for one host and comes back: who was shut out looks before it writes. */
-proctype outages()
+/* The datastore comes back: who was shut out looks before it writes. */
+proctype fences()
 {
 end:	do
-	:: atomic { FAULT(s_outages) && !s_crashed && !s_shut -> SPEND(s_outages); s_shut = true }
-	:: atomic { FAULT(d_outages) && d_knows && !d_shut -> SPEND(d_outages); d_shut = true }
 	:: atomic { s_shut && !s_crashed ->
 		s_shut = false;
 #ifndef BREAK_NO_LOOK_AFTER_FENCE /* must be found: ds_revalidate is left out */
@@ -256,9 +283,6 @@ end:	do
 #endif
 		}
 	:: atomic { d_shut && d_knows -> d_shut = false; d_mine = d_mine && lease == ACCEPTED }
-	/* Another host opens what a dead one had. */
-	:: atomic { (s_shut && sources) || (d_shut && (lease == OFFERED || lease == ACCEPTED)) ->
-		lease = ANOTHERS }
 	od
 }
 
@@ -274,12 +298,17 @@ end:	do
 	od
 }
 
+#include "clock.h"
+
 init {
-	atomic { run source(); run dest(); run crashes(); run outages() }
+	atomic { run source(); run dest(); run faults(); run fences() }
 }
 
 /* The VM is never gone from both hosts unless a host crashed, or another has its disk. */
 ltl kept { [] (!(s == RELEASED && d == EMPTY) || d_crashed || lease == ANOTHERS) }
 /* Settled for good, by the lease alone if need be. */
-ltl settles { <> [] ((s == RELEASED || s == GONE || s == RUNS || s == PARKED) &&
-		     d != HELD && d != TAKES) }
+#define here_alone (s == RUNS && !unsettled && d == EMPTY)
+#define there_alone ((s == RELEASED || s == GONE) && d == OWNS)
+#define died ((s == RELEASED || s == GONE) && d == EMPTY)
+ltl settles { <> [] (here_alone || there_alone || died || !stunned || s == PARKED) }
+ltl unparks { [] ((s == PARKED) -> <> (s != PARKED)) }

@@ -429,6 +429,8 @@ end:	do
 	od
 }
 
+#include "clock.h"
+
 init {
 	atomic {
 		run source(); run dest(); run faults(); run boots(); run operator()

@@ -196,4 +196,6 @@ init
 	}
 }
 
+#include "clock.h"
+
 ltl served { [] (wants[0] -> <> !wants[0]) }
