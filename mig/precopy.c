@@ -54,6 +54,8 @@
 #define BATCH_LEAST (8 * PAGE_SIZE)
 /* How often it waits for what is under way before it counts that as a round. */
 #define WAITS_MAX 100u
+/* How often the disks are paused in vain before a round in which they are counts as any other. */
+#define RESUMES_MAX 16u
 
 struct rest {
 	uint64_t raw_pages, delta_pages, unacked_bytes;
@@ -66,6 +68,7 @@ struct precopy {
 	uint64_t harvested_ns; /* when the last harvest was */
 	uint64_t first_rest;   /* pages owed at first */
 	struct rest last;      /* after the last harvest */
+	unsigned resumes;      /* of disks that were paused for a stun which did not come */
 };
 
 static uint64_t link_rate(const struct source *s)
@@ -235,8 +238,10 @@ static int harvest(struct precopy *p)
 	s->j->st.predicted_blackout_ns = predict_blackout_ns(s, &rest);
 	worth = worth_going_on(p, &rest, dt);
 	p->harvest_due_ns = time_ns() + MAX(HARVEST_EVERY_NS, (time_ns() - start) * SCAN_SHARE);
-	if (!worth && s->j->st.predicted_blackout_ns <= s->j->req.budget_ms * NSEC_PER_MSEC)
+	if ((!worth || source_disks_paused(s)) &&
+	    s->j->st.predicted_blackout_ns <= s->j->req.budget_ms * NSEC_PER_MSEC)
 		return source_disks_calm(s);
+	p->resumes += source_disks_paused(s);
 	source_disks_go_on(s);
 	return 0;
 }
@@ -321,8 +326,8 @@ int source_precopy(struct source *s)
 	p.first_rest = p.last.raw_pages + 1;
 	while (!err) {
 		err = one_round(&p);
-		if (!err &&
-		    (source_disks_paused(s) || (nothing_to_do(&p) && waits++ < WAITS_MAX))) {
+		if (!err && ((source_disks_paused(s) && p.resumes < RESUMES_MAX) ||
+			     (nothing_to_do(&p) && waits++ < WAITS_MAX))) {
 			err = wait_for_link(&p);
 			if (!err)
 				err = order_new_round(&s->order);

@@ -144,7 +144,8 @@ static struct mig_job *job_of(const struct journal_record *r)
 	return job_new(&q, false, r->id);
 }
 
-/* This host need not have crashed: a record also stays whose description could not be written. */
+/* This host need not have crashed: a record also stays whose description could not be written. A
+ * VM that arrives is not on before it has come. */
 static bool is_on(const struct journal_record *r)
 {
 	struct vm *vm = vm_find(r->vm);
@@ -153,7 +154,8 @@ static bool is_on(const struct journal_record *r)
 	if (!vm)
 		return false;
 	mutex_lock(&vm->lock);
-	on = !memcmp(vm->uuid, r->uuid, sizeof(r->uuid)) && !vm_state_is_off(vm->state);
+	on = !memcmp(vm->uuid, r->uuid, sizeof(r->uuid)) && !vm_state_is_off(vm->state) &&
+	     vm->state != VM_INCOMING && vm->state != VM_IN_DOUBT;
 	mutex_unlock(&vm->lock);
 	vm_put(vm);
 	return on;

@@ -2,7 +2,8 @@
 /*
  * The operator's word on the source of a move in doubt (docs/ownership.md). That the VM is here is
  * in the record before it goes on, so that a crash does not find GO, and the other host take its
- * old copy over. settle.c leaves the job alone meanwhile: its record is in use here.
+ * old copy over; and that it is there, where the record may say otherwise, before it is let go.
+ * settle.c leaves the job alone meanwhile: its record is in use here.
  */
 #include <errno.h>
 
@@ -76,6 +77,8 @@ int source_resolve(struct mig_job *j, bool here)
 		return err;
 	if (here)
 		err = source_note_nothing(j);
+	else if (!source_go_is_noted(j))
+		err = -EIO;
 	if (!err)
 		decide(j, here);
 	else

@@ -8,7 +8,6 @@
 active proctype time_goes_on()
 {
 	do
-	:: true -> true
-	od
+		::true->true od
 }
 #endif

@@ -204,16 +204,19 @@ int source_hints(struct source *of)
 }
 
 static struct {
-	int error;	   /* the other host's disks take no more */
-	uint64_t rest_ns;  /* of what they are owed */
-	unsigned not_calm; /* so often */
-	unsigned grows_at; /* what is owed, when it is not for so often any more; 0: never */
+	int error;	    /* the other host's disks take no more */
+	uint64_t rest_ns;   /* of what they are owed */
+	unsigned not_calm;  /* so often */
+	unsigned grows_at;  /* what is owed, when it is not for so often any more; 0: never */
+	unsigned pauses_at; /* that harvest; 0: none */
 	bool paused;
 	unsigned went_on;
 } disks;
 
 int source_disks_look(struct source *of)
 {
+	if (disks.pauses_at && !--disks.pauses_at)
+		disks.paused = true;
 	return disks.error;
 }
 
@@ -349,7 +352,7 @@ static void disks_that_are_not_calm(void **state)
 	disks.not_calm = 400;
 	assert_int_equal(move(100, 100, PAGES, 300), 0);
 	assert_int_equal(disks.not_calm, 0);
-	assert_true(disks.paused && job.st.rounds < DEFAULT_MAX_ROUNDS / 2);
+	assert_true(disks.paused && !disks.went_on && job.st.rounds < DEFAULT_MAX_ROUNDS / 2);
 	assert_in_range(sim.now_ns / NSEC_PER_SEC, 20, 60);
 	end();
 	memset(&disks, 0, sizeof(disks));
@@ -361,6 +364,17 @@ static void disks_that_are_not_calm(void **state)
 	memset(&disks, 0, sizeof(disks));
 }
 
+/* They are paused for the stun, and it fits: that there is less to send each time is no reason to
+ * let them go again. */
+static void disks_that_are_paused_and_calm(void **state)
+{
+	disks.pauses_at = 5;
+	assert_int_equal(move(100, 100, PAGES, 60000), 0);
+	assert_int_equal(disks.went_on, 0);
+	end();
+	memset(&disks, 0, sizeof(disks));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -368,6 +382,7 @@ int main(void)
 		cmocka_unit_test(large_batches_on_a_fast_link),
 		cmocka_unit_test(disks_there_that_fail),
 		cmocka_unit_test(disks_that_are_not_calm),
+		cmocka_unit_test(disks_that_are_paused_and_calm),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

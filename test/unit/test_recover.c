@@ -313,6 +313,10 @@ static void its_vm_is_on(void **state)
 	assert_string_equal(done, "");
 	vm.uuid[0]++; /* another one of its name */
 	source_in_doubt();
+	recover_end(&job, false);
+	vm.uuid[0]--;
+	vm.state = VM_INCOMING; /* it may be given up, and its old disks have to be held */
+	source_in_doubt();
 	vm = (struct vm){ .cfg.name = "" };
 }
 

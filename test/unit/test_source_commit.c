@@ -483,6 +483,21 @@ static void here_cannot_be_noted_and_is_not_so(void **state)
 	assert_true(released && job.over && !runs_on);
 }
 
+/* The record may say that GO was not said: a crash would find the VM here. */
+static void there_after_all(void **state)
+{
+	in_doubt();
+	disk_fails = true;
+	assert_int_equal(source_resolve(&job, true), -EIO);
+	assert_int_equal(source_resolve(&job, false), -EIO);
+	assert_false(released || job.over || ended);
+	disk_fails = false;
+	noted = JOURNAL_NOTHING;
+	assert_int_equal(source_resolve(&job, false), 0);
+	assert_int_equal(noted, JOURNAL_GO);
+	assert_true(released && job.over && !runs_on);
+}
+
 /* The world that settles comes by meanwhile: the record stays until this is done. */
 static void here_is_noted_slowly(void **state)
 {
@@ -518,6 +533,7 @@ int main(void)
 		cmocka_unit_test_setup(the_destination_has_its_disks, setup),
 		cmocka_unit_test_setup(here_cannot_be_noted, setup),
 		cmocka_unit_test_setup(here_cannot_be_noted_and_is_not_so, setup),
+		cmocka_unit_test_setup(there_after_all, setup),
 		cmocka_unit_test_setup(here_is_noted_slowly, setup),
 		cmocka_unit_test_setup(there_needs_no_note, setup),
 	};
