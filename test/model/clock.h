@@ -5,9 +5,12 @@
  * it too; with weak fairness Spin does not do that by itself.
  */
 #ifdef CLOCK
+/* clang-format off */
 active proctype time_goes_on()
 {
 	do
-		::true->true od
+	:: true -> true
+	od
 }
+/* clang-format on */
 #endif
