@@ -6,6 +6,7 @@ real migrations.  After each the host answers and a real migration succeeds.
 """
 import os
 import random
+import re
 import subprocess
 import sys
 
@@ -13,7 +14,7 @@ import pytest
 
 from conftest import clear, revive
 from lablib.guest import Guest
-from lablib.paths import LabError
+from lablib.paths import TOP, LabError
 
 pytestmark = pytest.mark.fault
 
@@ -169,7 +170,8 @@ def test_bent_header(mover, offset, bit):
     settled(mover)
 
 
-VERSION = 5
+with open(f"{TOP}/mig/wire.h", encoding="ascii") as header:
+    VERSION = int(re.search(r"#define WIRE_VERSION (\d+)u", header.read()).group(1))
 
 
 def as_version(version, option):
